@@ -1,0 +1,88 @@
+import abc
+from typing import Generic, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, PyTree, Scalar
+
+from ._losses import AbstractLoss
+
+Model = TypeVar("Model")
+Batch = TypeVar("Batch")
+LearnerState = PyTree
+Metrics = dict[str, Scalar]
+
+
+class AbstractLearner(eqx.Module, Generic[Model, Batch]):
+    """A way to learn a model's inexact array leaves from batches of data.
+
+    The fitting loop and the agents know nothing else of how a model is learned.
+    """
+
+    @abc.abstractmethod
+    def init(self, model: Model) -> LearnerState:
+        """What the learner remembers between updates."""
+
+    @abc.abstractmethod
+    def update(
+        self, model: Model, state: LearnerState, batch: Batch
+    ) -> tuple[Model, LearnerState, Metrics]:
+        """The model after one batch.
+
+        **Returns:** the model, the learner's state, and metrics: at least `loss`, and
+        `skipped`, 1 if the update was not finite and so was not applied, else 0.
+        """
+
+
+class GradientLearner(AbstractLearner[Model, Batch]):
+    """Follows the gradient of a loss with any Optax transformation.
+
+    **Arguments:**
+
+    - `optimiser`: an `optax.GradientTransformation`.
+    - `loss`: a [`lagdyna.fit.AbstractLoss`][].
+    """
+
+    optimiser: optax.GradientTransformation = eqx.field(static=True)
+    loss: AbstractLoss[Model, Batch]
+
+    def init(self, model: Model) -> LearnerState:
+        return self.optimiser.init(eqx.filter(model, eqx.is_inexact_array))
+
+    def update(
+        self, model: Model, state: LearnerState, batch: Batch
+    ) -> tuple[Model, LearnerState, Metrics]:
+        loss, gradient = eqx.filter_value_and_grad(self.loss)(model, batch)
+        model, state, skipped = apply_gradient(self.optimiser, model, state, gradient)
+        return model, state, {"loss": loss, "skipped": skipped}
+
+
+def apply_gradient(
+    optimiser: optax.GradientTransformation,
+    model: Model,
+    state: LearnerState,
+    gradient: PyTree,
+) -> tuple[Model, LearnerState, Scalar]:
+    """One Optax step, taken only if it is finite.
+
+    **Returns:** the model, the optimiser's state, and 1 if the step was skipped, else 0.
+    After a skipped step both are as before.
+    """
+    weights, rest = eqx.partition(model, eqx.is_inexact_array)
+    updates, new_state = optimiser.update(gradient, state, weights)
+    new_weights = optax.apply_updates(weights, updates)
+    # A gradient may be finite and its step not, so the outcome is what is looked at.
+    finite = all_finite((gradient, new_weights))
+    keep = lambda new, old: jnp.where(finite, new, old)  # noqa: E731
+    weights = jax.tree.map(keep, new_weights, weights)
+    state = jax.tree.map(keep, new_state, state)
+    return eqx.combine(weights, rest), state, 1.0 - finite
+
+
+def all_finite(tree: PyTree) -> Bool[Array, ""]:
+    """Whether every number in every floating-point leaf is finite."""
+    leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
+    # Zero times anything finite is zero, so one reduction per leaf says it all.
+    return jnp.isfinite(sum(jnp.sum(leaf * 0) for leaf in leaves))

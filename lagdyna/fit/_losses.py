@@ -1,0 +1,150 @@
+import abc
+from typing import Generic, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Scalar
+
+from ..data import Experience
+from ..mechanics import MechanicalSystem, State
+from ..models import AbstractReward
+from ..simulate import AbstractTransition
+
+Model = TypeVar("Model")
+Batch = TypeVar("Batch")
+
+
+class AbstractLoss(eqx.Module, Generic[Model, Batch]):
+    """How far a model is from a batch of data: a mean of scaled squared errors.
+
+    Every output is divided by its own scale, so that an output in large units does not
+    drown the others. 1 is the loss of a model that predicts no variation at all.
+    """
+
+    @abc.abstractmethod
+    def __call__(self, model: Model, batch: Batch) -> Scalar:
+        """The loss, dimensionless."""
+
+
+class OneStepLoss(AbstractLoss[AbstractTransition, Experience]):
+    """The next state, through the solver.
+
+    **Arguments:**
+
+    - `scale`: what the error of each coordinate and velocity is divided by, a `State` of
+        shapes `(n,)`; see [`lagdyna.fit.step_scale`][].
+    """
+
+    scale: State
+
+    def __call__(self, model: AbstractTransition, batch: Experience) -> Scalar:
+        predicted = jax.vmap(model.step)(batch.state, batch.action)
+        return jnp.mean(_squared_error(model, predicted, batch.next_state, self.scale))
+
+
+class MultiStepLoss(
+    AbstractLoss[AbstractTransition, tuple[Experience, Float[Array, "batch time"]]]
+):
+    """A window of states from its first one, through the solver step by step.
+
+    Takes the windows and the mask of
+    [`lagdyna.data.ReplayBuffer.sample_windows`][]. Errors made early are seen growing, so
+    what is learned holds for longer rollouts.
+
+    **Arguments:**
+
+    - `scale`: as for [`lagdyna.fit.OneStepLoss`][].
+    """
+
+    scale: State
+
+    def __call__(
+        self,
+        model: AbstractTransition,
+        batch: tuple[Experience, Float[Array, "batch time"]],
+    ) -> Scalar:
+        windows, mask = batch
+        # Time leads, so that one scan steps the whole batch of windows.
+        actions, targets, mask = jax.tree.map(
+            lambda x: jnp.swapaxes(x, 0, 1), (windows.action, windows.next_state, mask)
+        )
+        start = jax.tree.map(lambda x: x[:, 0], windows.state)
+
+        def body(state: State, step: tuple[Array, State]) -> tuple[State, Array]:
+            action, target = step
+            state = jax.vmap(model.step)(state, action)
+            return state, _squared_error(model, state, target, self.scale)
+
+        _, errors = jax.lax.scan(body, start, (actions, targets))
+        return jnp.sum(mask * errors) / jnp.sum(mask)
+
+
+class Accelerations(eqx.Module):
+    """Data with accelerations, from a recording with known or measured forces.
+
+    **Attributes:** `state`, a [`lagdyna.mechanics.State`][]; `action`, `(m,)`; `qdd`,
+    `(n,)`, m/s^2 or rad/s^2; each with any leading axes.
+    """
+
+    state: State
+    action: Float[Array, "*batch m"]
+    qdd: Float[Array, "*batch n"]
+
+
+class ForwardLoss(AbstractLoss[MechanicalSystem, Accelerations]):
+    """The acceleration under a known action.
+
+    **Arguments:**
+
+    - `scale`: what each acceleration's error is divided by, shape `(n,)`.
+    """
+
+    scale: Float[Array, " n"]
+
+    def __call__(self, model: MechanicalSystem, batch: Accelerations) -> Scalar:
+        qdd = jax.vmap(model.forward_dynamics)(batch.state.q, batch.state.qd, batch.action)
+        return jnp.mean(((qdd - batch.qdd) / self.scale) ** 2)
+
+
+class InverseLoss(AbstractLoss[MechanicalSystem, Accelerations]):
+    """The generalised force that an observed acceleration took.
+
+    Cheaper than [`lagdyna.fit.ForwardLoss`][], nothing is solved; but where forces are
+    zero throughout it is met by a Lagrangian that is zero too.
+
+    **Arguments:**
+
+    - `scale`: what each force's error is divided by, shape `(n,)`.
+    """
+
+    scale: Float[Array, " n"]
+
+    def __call__(self, model: MechanicalSystem, batch: Accelerations) -> Scalar:
+        tau = jax.vmap(model.inverse_dynamics)(batch.state.q, batch.state.qd, batch.qdd)
+        target = jax.vmap(model.actuation)(batch.state.q, batch.action)
+        return jnp.mean(((tau - target) / self.scale) ** 2)
+
+
+class RewardLoss(AbstractLoss[AbstractReward, Experience]):
+    """The reward of each step.
+
+    **Arguments:**
+
+    - `scale`: what the error is divided by, a scalar.
+    """
+
+    scale: Scalar
+
+    def __call__(self, model: AbstractReward, batch: Experience) -> Scalar:
+        predicted = jax.vmap(model)(batch.state, batch.action, batch.next_state)
+        return jnp.mean(((predicted - batch.reward) / self.scale) ** 2)
+
+
+def _squared_error(
+    model: AbstractTransition, predicted: State, target: State, scale: State
+) -> Float[Array, " batch"]:
+    """Squared scaled error of each state of a batch, angles along the circle."""
+    q = model.coordinates.difference(predicted.q, target.q) / scale.q
+    qd = (predicted.qd - target.qd) / scale.qd
+    return 0.5 * (jnp.mean(q**2, axis=-1) + jnp.mean(qd**2, axis=-1))

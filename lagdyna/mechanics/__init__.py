@@ -1,0 +1,16 @@
+"""What a Lagrangian is, and the mechanics that follow from it."""
+
+from . import euler_lagrange as euler_lagrange
+from ._actuation import AbstractActuation as AbstractActuation
+from ._actuation import FixedActuation as FixedActuation
+from ._actuation import LearnedActuation as LearnedActuation
+from ._coordinates import Coordinates as Coordinates
+from ._dissipation import AbstractDissipation as AbstractDissipation
+from ._dissipation import NoDissipation as NoDissipation
+from ._dissipation import ViscousDissipation as ViscousDissipation
+from ._lagrangian import AbstractGeneralLagrangian as AbstractGeneralLagrangian
+from ._lagrangian import AbstractLagrangian as AbstractLagrangian
+from ._lagrangian import Forces as Forces
+from ._rigid_body import AbstractRigidBody as AbstractRigidBody
+from ._state import State as State
+from ._system import MechanicalSystem as MechanicalSystem

@@ -1,0 +1,55 @@
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+
+class Coordinates(eqx.Module):
+    """Which generalised coordinates are angles and which are linear.
+
+    Networks see an angle as `(cos, sin)`, so what they learn is periodic; states are
+    compared along the shorter way round the circle. Linear coordinates pass through.
+
+    **Arguments:**
+
+    - `angles`: for each coordinate, whether it is an angle in radians. Its length is the
+        number of degrees of freedom `n`.
+
+    **Raises:** `ValueError` if `angles` is empty.
+    """
+
+    angles: tuple[bool, ...] = eqx.field(static=True)
+
+    def __init__(self, angles: tuple[bool, ...]):
+        if len(angles) == 0:
+            raise ValueError("`angles` was empty: a system has at least one coordinate")
+        self.angles = tuple(bool(angle) for angle in angles)
+
+    @property
+    def n(self) -> int:
+        """The number of degrees of freedom."""
+        return len(self.angles)
+
+    @property
+    def embedding_size(self) -> int:
+        """The length of `embed(q)`: two for each angle, one for each linear coordinate."""
+        return len(self.angles) + sum(self.angles)
+
+    def embed(self, q: Float[Array, " n"]) -> Float[Array, " embedding"]:
+        """What networks see of `q`: linear coordinates, then cosines, then sines of angles."""
+        is_angle = np.asarray(self.angles)
+        angles = q[is_angle]
+        return jnp.concatenate([q[~is_angle], jnp.cos(angles), jnp.sin(angles)])
+
+    def wrap(self, q: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
+        """`q` with every angle brought into `(-pi, pi]`; the identity, to the bit, inside it."""
+        # Counting turns, rather than taking a remainder, leaves an angle already inside
+        # the interval untouched to the last bit.
+        turns = jnp.ceil((q - jnp.pi) / (2 * jnp.pi))
+        return q - jnp.where(np.asarray(self.angles), 2 * jnp.pi * turns, 0)
+
+    def difference(
+        self, a: Float[Array, "*batch n"], b: Float[Array, "*batch n"]
+    ) -> Float[Array, "*batch n"]:
+        """`a - b`, for angles along the shorter way round the circle."""
+        return self.wrap(a - b)

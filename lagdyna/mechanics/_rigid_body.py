@@ -1,0 +1,93 @@
+import abc
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Float, Scalar
+
+from ._lagrangian import AbstractLagrangian, Forces
+
+
+class AbstractRigidBody(AbstractLagrangian):
+    """`L = 1/2 qd' M(q) qd - V(q)` with `M = F F'`: subclasses give `F` and `V`.
+
+    A positive diagonal of the lower triangular `F` makes `M` symmetric positive definite
+    by construction. Whatever `n` is, a force or an acceleration takes one Jacobian-vector
+    product of `F` and one gradient of a scalar; `M` is never inverted, only solved
+    with its factor (Lutter et al. 2019).
+    """
+
+    @abc.abstractmethod
+    def mass_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
+        """Lower triangular `F(q)` with a positive diagonal, `M = F F'`, shape `(n, n)`."""
+
+    @abc.abstractmethod
+    def potential_energy(self, q: Float[Array, " n"]) -> Scalar:
+        """Potential energy `V(q)`, joules."""
+
+    def kinetic_energy(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
+        """Kinetic energy `1/2 qd' M(q) qd`, joules."""
+        return 0.5 * jnp.sum((self.mass_factor(q).T @ qd) ** 2)
+
+    def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
+        return self.kinetic_energy(q, qd) - self.potential_energy(q)
+
+    def energy(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
+        return self.kinetic_energy(q, qd) + self.potential_energy(q)
+
+    def momentum(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
+        factor = self.mass_factor(q)
+        return factor @ (factor.T @ qd)
+
+    def mass_matrix(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, "n n"]:
+        del qd  # a rigid body's mass matrix depends on the configuration alone
+        factor = self.mass_factor(q)
+        return factor @ factor.T
+
+    def forward_dynamics(
+        self, q: Float[Array, " n"], qd: Float[Array, " n"], tau: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
+        factor, bias = self._factor_and_bias(q, qd)
+        return _cholesky_solve(factor, tau - bias)
+
+    def inverse_dynamics(
+        self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
+        factor, bias = self._factor_and_bias(q, qd)
+        return factor @ (factor.T @ qdd) + bias
+
+    def forces(
+        self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
+    ) -> Forces:
+        factor, bias = self._factor_and_bias(q, qd)
+        conservative = jax.grad(self.potential_energy)(q)
+        inertial = factor @ (factor.T @ qdd)
+        return Forces(inertial, bias - conservative, conservative)
+
+    def _factor_and_bias(
+        self, q: Float[Array, " n"], qd: Float[Array, " n"]
+    ) -> tuple[Float[Array, "n n"], Float[Array, " n"]]:
+        """`F(q)` and the bias force `c + g = Mdot qd - dL/dq`."""
+        factor, factor_rate = jax.jvp(self.mass_factor, (q,), (qd,))
+        mass_rate_qd = factor @ (factor_rate.T @ qd) + factor_rate @ (factor.T @ qd)
+        return factor, mass_rate_qd - jax.grad(self.__call__)(q, qd)
+
+
+def _cholesky_solve(factor: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
+    """`(F F')^-1 b` by substitution."""
+    if b.shape[0] > _UNROLL_UP_TO:
+        half = solve_triangular(factor, b, lower=True)
+        return solve_triangular(factor, half, lower=True, trans=1)
+    # A handful of scalar operations vectorises over the batch; a call into LAPACK for
+    # every sample does not, and took most of the time of a step for small systems.
+    y: list[Scalar] = []
+    for i in range(b.shape[0]):
+        y.append((b[i] - sum(factor[i, j] * y[j] for j in range(i))) / factor[i, i])
+    x: list[Scalar] = []
+    for i in reversed(range(b.shape[0])):
+        done = zip(range(b.shape[0] - 1, i, -1), x, strict=True)
+        x.append((y[i] - sum(factor[j, i] * xj for j, xj in done)) / factor[i, i])
+    return jnp.stack(x[::-1])
+
+
+_UNROLL_UP_TO = 8

@@ -1,0 +1,139 @@
+"""Advancing a vector field by one action's time with any Diffrax solver."""
+
+import diffrax as dfx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..mechanics import State
+from ._vector_field import AbstractVectorField, RealScalarLike
+
+
+def fixed_steps(
+    field: AbstractVectorField,
+    solver: dfx.AbstractSolver,
+    state: State,
+    action: Float[Array, " m"],
+    dt: float,
+    substeps: int,
+) -> State:
+    """`state` after `dt`, by `substeps` equal steps of `solver`."""
+    h = dt / substeps
+    if substeps == 1:
+        return _step(field, solver, jnp.zeros(()), state, action, h)
+
+    def body(carry: State, i: Array) -> tuple[State, None]:
+        return _step(field, solver, i * h, carry, action, h), None
+
+    return jax.lax.scan(body, state, jnp.arange(substeps))[0]
+
+
+def adaptive_steps(
+    field: AbstractVectorField,
+    solver: dfx.AbstractSolver,
+    state: State,
+    action: Float[Array, " m"],
+    dt: float,
+    rtol: float,
+    atol: float,
+    max_steps: int,
+) -> State:
+    """`state` after `dt`, by steps of `solver` that keep to the given tolerances."""
+    solution = dfx.diffeqsolve(
+        _term(field),
+        solver,
+        t0=0.0,
+        t1=dt,
+        dt0=None,
+        y0=state,
+        args=action,
+        stepsize_controller=dfx.PIDController(rtol=rtol, atol=atol),
+        max_steps=max_steps,
+    )
+    assert solution.ys is not None
+    return jax.tree.map(lambda y: y[-1], solution.ys)
+
+
+def _term(field: AbstractVectorField) -> dfx.ODETerm:
+    # Diffrax's own scalar type includes NumPy's, which `jaxtyping.Scalar` does not.
+    return dfx.ODETerm(lambda t, state, action: field(jnp.asarray(t), state, action))
+
+
+def _step(
+    field: AbstractVectorField,
+    solver: dfx.AbstractSolver,
+    t: RealScalarLike,
+    state: State,
+    action: Float[Array, " m"],
+    h: float,
+) -> State:
+    if isinstance(solver, dfx.SemiImplicitEuler):
+        return _semi_implicit_step(field, solver, t, state, action, h)
+    tableau = getattr(solver, "tableau", None)
+    if isinstance(solver, dfx.AbstractERK) and isinstance(tableau, dfx.ButcherTableau):
+        return _explicit_runge_kutta_step(field, tableau, t, state, action, h)
+    return _diffrax_step(field, solver, t, state, action, h)
+
+
+def _explicit_runge_kutta_step(
+    field: AbstractVectorField,
+    tableau: dfx.ButcherTableau,
+    t: RealScalarLike,
+    state: State,
+    action: Float[Array, " m"],
+    h: float,
+) -> State:
+    """One step with the solver's own Butcher tableau, its stages written out.
+
+    `solver.step` runs its stages in a loop and keeps what an error estimate and a dense
+    output need. Neither is wanted here, and the compiler can fuse across stages.
+    """
+    slopes = [field(t, state, action)]
+    for row, c in zip(tableau.a_lower, tableau.c, strict=True):
+        stage = _weighted(state, h, row, slopes)
+        slopes.append(field(t + float(c) * h, stage, action))
+    return _weighted(state, h, tableau.b_sol, slopes)
+
+
+def _weighted(state: State, h: float, weights: np.ndarray, slopes: list[State]) -> State:
+    """`state + h sum_i weights_i slopes_i`."""
+    for weight, slope in zip(weights, slopes, strict=True):
+        if weight != 0:
+            scale = h * float(weight)
+            state = State(state.q + scale * slope.q, state.qd + scale * slope.qd)
+    return state
+
+
+def _semi_implicit_step(
+    field: AbstractVectorField,
+    solver: dfx.SemiImplicitEuler,
+    t: RealScalarLike,
+    state: State,
+    action: Float[Array, " m"],
+    h: float,
+) -> State:
+    """Velocities first, then positions with the new velocities."""
+    # Diffrax hands the first term the position alone; the velocity before the step, on
+    # which an acceleration may depend too, reaches it as an argument.
+    terms = (
+        dfx.ODETerm(lambda t, q, args: field.acceleration(jnp.asarray(t), q, *args)),
+        dfx.ODETerm(lambda t, qd, args: qd),
+    )
+    args = (state.qd, action)
+    y1, *_ = solver.step(terms, t, t + h, (state.qd, state.q), args, None, False)
+    return State(y1[1], y1[0])
+
+
+def _diffrax_step(
+    field: AbstractVectorField,
+    solver: dfx.AbstractSolver,
+    t: RealScalarLike,
+    state: State,
+    action: Float[Array, " m"],
+    h: float,
+) -> State:
+    term = _term(field)
+    carry = solver.init(term, t, t + h, state, action)
+    y1, *_ = solver.step(term, t, t + h, state, action, carry, False)
+    return y1

@@ -1,0 +1,34 @@
+import difflib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import diffrax as dfx
+
+SOLVERS: Mapping[str, Callable[[], dfx.AbstractSolver]] = MappingProxyType(
+    {
+        "euler": dfx.Euler,
+        "heun": dfx.Heun,
+        "midpoint": dfx.Midpoint,
+        "ralston": dfx.Ralston,
+        "bosh3": dfx.Bosh3,
+        "tsit5": dfx.Tsit5,
+        "dopri5": dfx.Dopri5,
+        "dopri8": dfx.Dopri8,
+        "semi_implicit_euler": dfx.SemiImplicitEuler,
+    }
+)
+"""The solvers that a name can stand for; `heun` is the default everywhere."""
+
+
+def get_solver(name: str) -> dfx.AbstractSolver:
+    """The Diffrax solver of that name, one of [`lagdyna.simulate.SOLVERS`][].
+
+    **Raises:** `ValueError` for an unknown name, with the nearest known ones.
+    """
+    if name not in SOLVERS:
+        near = difflib.get_close_matches(name, SOLVERS, n=3, cutoff=0.5)
+        hint = f"nearest: {', '.join(near)}; " if near else ""
+        raise ValueError(
+            f"`solver` was {name!r}, which is not a solver; {hint}all: {', '.join(SOLVERS)}"
+        )
+    return SOLVERS[name]()

@@ -1,0 +1,122 @@
+import abc
+
+import diffrax as dfx
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..mechanics import Coordinates, State
+from ._integrate import adaptive_steps, fixed_steps
+from ._solvers import get_solver
+from ._vector_field import AbstractVectorField
+
+
+class AbstractTransition(eqx.Module):
+    """What happens between two actions: `step(state, action) -> state`.
+
+    All that an agent knows of a simulator.
+    """
+
+    coordinates: eqx.AbstractVar[Coordinates]
+
+    @abc.abstractmethod
+    def step(self, state: State, action: Float[Array, " m"]) -> State:
+        """The state one action later. `action` is in `[-1, 1]^m` and is held."""
+
+
+class Tolerances(eqx.Module):
+    """How closely adaptive steps follow the true solution.
+
+    **Arguments:**
+
+    - `rtol`, `atol`: relative and absolute tolerance.
+    - `max_steps`: most solver steps within one `dt`; needing more is an error.
+    """
+
+    rtol: float = eqx.field(static=True, default=1e-4)
+    atol: float = eqx.field(static=True, default=1e-6)
+    max_steps: int = eqx.field(static=True, default=256)
+
+
+class SolvedTransition(AbstractTransition):
+    """A vector field, solved by Diffrax over `dt` with the action held constant.
+
+    After a step angles are wrapped to `(-pi, pi]`, and velocities are clipped where the
+    task says that the real system's are.
+
+    **Arguments:**
+
+    - `field`: the vector field.
+    - `coordinates`: which coordinates are angles.
+    - `dt`: seconds between two actions.
+    - `solver`: a name in [`lagdyna.simulate.SOLVERS`][] or a Diffrax solver.
+    - `substeps`: equal solver steps within `dt`. Ignored with `tolerances`.
+    - `tolerances`: if given, steps adapt to them instead.
+    - `velocity_limits`: the largest magnitude of each velocity; infinite by default.
+
+    **Raises:** `ValueError` for an unknown solver, a `dt` or `substeps` that is not
+    positive, limits of the wrong length, or `tolerances` with a solver that does not
+    estimate its error.
+    """
+
+    field: AbstractVectorField
+    coordinates: Coordinates
+    dt: float = eqx.field(static=True)
+    solver: dfx.AbstractSolver
+    substeps: int = eqx.field(static=True)
+    tolerances: Tolerances | None
+    velocity_limits: tuple[float, ...] | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        field: AbstractVectorField,
+        coordinates: Coordinates,
+        dt: float,
+        *,
+        solver: str | dfx.AbstractSolver = "heun",
+        substeps: int = 1,
+        tolerances: Tolerances | None = None,
+        velocity_limits: tuple[float, ...] | None = None,
+    ):
+        if not (dt > 0 and np.isfinite(dt)):
+            raise ValueError(f"`dt` must be a positive number of seconds, got {dt}")
+        if substeps < 1:
+            raise ValueError(f"`substeps` must be at least 1, got {substeps}")
+        self.solver = get_solver(solver) if isinstance(solver, str) else solver
+        if tolerances is not None and not isinstance(self.solver, dfx.AbstractAdaptiveSolver):
+            raise ValueError(
+                f"`tolerances` need a solver that estimates its error, and {solver!r} "
+                "does not; heun, ralston, midpoint, bosh3, tsit5, dopri5 and dopri8 do"
+            )
+        if velocity_limits is not None and len(velocity_limits) != coordinates.n:
+            raise ValueError(
+                f"`velocity_limits` has {len(velocity_limits)} entries for "
+                f"{coordinates.n} coordinates"
+            )
+        self.field = field
+        self.coordinates = coordinates
+        self.dt = float(dt)
+        self.substeps = substeps
+        self.tolerances = tolerances
+        self.velocity_limits = velocity_limits
+
+    def step(self, state: State, action: Float[Array, " m"]) -> State:
+        if self.tolerances is None:
+            q, qd = fixed_steps(self.field, self.solver, state, action, self.dt, self.substeps)
+        else:
+            tol = self.tolerances
+            q, qd = adaptive_steps(
+                self.field,
+                self.solver,
+                state,
+                action,
+                self.dt,
+                tol.rtol,
+                tol.atol,
+                tol.max_steps,
+            )
+        if self.velocity_limits is not None:
+            limits = jnp.asarray(self.velocity_limits, qd.dtype)
+            qd = jnp.clip(qd, -limits, limits)
+        return State(self.coordinates.wrap(q), qd)

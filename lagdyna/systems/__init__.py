@@ -1,0 +1,3 @@
+"""Analytic systems, their physical parameters as trainable leaves."""
+
+from ._pendulum import Pendulum as Pendulum
