@@ -42,7 +42,7 @@ class Coordinates(eqx.Module):
         return jnp.concatenate([q[~is_angle], jnp.cos(angles), jnp.sin(angles)])
 
     def wrap(self, q: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
-        """`q` with every angle brought into `(-pi, pi]`; the identity, to the bit, inside it."""
+        """`q`, every angle brought into `(-pi, pi]`; the identity, to the bit, inside it."""
         # Counting turns, rather than taking a remainder, leaves an angle already inside
         # the interval untouched to the last bit.
         turns = jnp.ceil((q - jnp.pi) / (2 * jnp.pi))
