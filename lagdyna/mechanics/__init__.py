@@ -1,12 +1,15 @@
 """What a Lagrangian is, and the mechanics that follow from it."""
 
 from . import euler_lagrange as euler_lagrange
+from . import linalg as linalg
 from ._actuation import AbstractActuation as AbstractActuation
 from ._actuation import FixedActuation as FixedActuation
 from ._actuation import LearnedActuation as LearnedActuation
 from ._coordinates import Coordinates as Coordinates
 from ._dissipation import AbstractDissipation as AbstractDissipation
+from ._dissipation import CoulombDissipation as CoulombDissipation
 from ._dissipation import NoDissipation as NoDissipation
+from ._dissipation import SumDissipation as SumDissipation
 from ._dissipation import ViscousDissipation as ViscousDissipation
 from ._lagrangian import AbstractGeneralLagrangian as AbstractGeneralLagrangian
 from ._lagrangian import AbstractLagrangian as AbstractLagrangian

@@ -2,9 +2,9 @@ import abc
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Scalar
 
+from . import linalg
 from ._lagrangian import AbstractLagrangian, Forces
 
 
@@ -48,7 +48,7 @@ class AbstractRigidBody(AbstractLagrangian):
         self, q: Float[Array, " n"], qd: Float[Array, " n"], tau: Float[Array, " n"]
     ) -> Float[Array, " n"]:
         factor, bias = self._factor_and_bias(q, qd)
-        return _cholesky_solve(factor, tau - bias)
+        return linalg.cholesky_solve(factor, tau - bias)
 
     def inverse_dynamics(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
@@ -71,23 +71,3 @@ class AbstractRigidBody(AbstractLagrangian):
         factor, factor_rate = jax.jvp(self.mass_factor, (q,), (qd,))
         mass_rate_qd = factor @ (factor_rate.T @ qd) + factor_rate @ (factor.T @ qd)
         return factor, mass_rate_qd - jax.grad(self.__call__)(q, qd)
-
-
-def _cholesky_solve(factor: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
-    """`(F F')^-1 b` by substitution."""
-    if b.shape[0] > _UNROLL_UP_TO:
-        half = solve_triangular(factor, b, lower=True)
-        return solve_triangular(factor, half, lower=True, trans=1)
-    # A handful of scalar operations vectorises over the batch; a call into LAPACK for
-    # every sample does not, and took most of the time of a step for small systems.
-    y: list[Scalar] = []
-    for i in range(b.shape[0]):
-        y.append((b[i] - sum(factor[i, j] * y[j] for j in range(i))) / factor[i, i])
-    x: list[Scalar] = []
-    for i in reversed(range(b.shape[0])):
-        done = zip(range(b.shape[0] - 1, i, -1), x, strict=True)
-        x.append((y[i] - sum(factor[j, i] * xj for j, xj in done)) / factor[i, i])
-    return jnp.stack(x[::-1])
-
-
-_UNROLL_UP_TO = 8

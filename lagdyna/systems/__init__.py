@@ -1,3 +1,7 @@
 """Analytic systems, their physical parameters as trainable leaves."""
 
+from ._charged_particle import ChargedParticle as ChargedParticle
+from ._double_pendulum import DoublePendulum as DoublePendulum
 from ._pendulum import Pendulum as Pendulum
+from ._planar_chain import PlanarChain as PlanarChain
+from ._relativistic_particle import RelativisticParticle as RelativisticParticle

@@ -1,0 +1,62 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lagdyna.mechanics import (
+    CoulombDissipation,
+    NoDissipation,
+    SumDissipation,
+    ViscousDissipation,
+)
+
+
+def test_dry_friction_is_constant_at_speed_and_opposes_motion():
+    friction = CoulombDissipation(jnp.array([0.3, 1.2]), width=0.01)
+    q = jnp.zeros(2)
+    for qd in ([1.0, -2.0], [5.0, -0.3]):
+        np.testing.assert_allclose(friction(q, jnp.array(qd)), [-0.3, 1.2], rtol=1e-5)
+    np.testing.assert_array_equal(friction(q, q), 0)
+    for qd in np.random.default_rng(0).normal(size=(50, 2)) * 0.02:
+        assert float(friction(q, jnp.asarray(qd)) @ qd) < 0
+
+
+def test_dry_friction_is_the_gradient_of_its_rayleigh_function():
+    coefficients, width = jnp.array([0.3, 1.2]), 0.05
+    friction = CoulombDissipation(coefficients, width)
+    qd = jnp.array([0.03, -0.08])
+    rayleigh = lambda v: jnp.sum(coefficients * width * jnp.log(jnp.cosh(v / width)))  # noqa: E731
+    np.testing.assert_allclose(friction(qd, qd), -jax.grad(rayleigh)(qd), rtol=1e-5)
+
+
+def test_a_block_stops_where_newton_says():
+    # A block of mass 1 at speed 1 under dry friction 0.5 stops after 1 m, in 2 s.
+    friction = CoulombDissipation(jnp.array([0.5]), width=1e-3)
+    dt = 1e-4
+
+    def step(carry, _):
+        x, v = carry
+        v = v + dt * friction(x, v)
+        return (x + dt * v, v), v
+
+    (x, v), speeds = jax.lax.scan(step, (jnp.zeros(1), jnp.ones(1)), None, length=30_000)
+    np.testing.assert_allclose(x[0], 1.0, atol=1e-3)
+    assert abs(v[0]) < 1e-6
+    np.testing.assert_allclose(speeds[10_000, 0], 0.5, atol=1e-3)
+
+
+def test_a_sum_adds_and_all_of_it_is_learnable():
+    parts = (ViscousDissipation(jnp.array([0.2])), CoulombDissipation(jnp.array([0.3]), 0.1))
+    total = SumDissipation((*parts, NoDissipation()))
+    q, qd = jnp.zeros(1), jnp.array([0.07])
+    np.testing.assert_allclose(total(q, qd), parts[0](q, qd) + parts[1](q, qd))
+    gradient = jax.grad(lambda f: f(q, qd)[0])(total)
+    assert all(float(leaf[0]) < 0 for leaf in jax.tree.leaves(gradient))
+    assert len(jax.tree.leaves(gradient)) == 2
+
+
+def test_wrong_arguments():
+    with pytest.raises(ValueError, match="width"):
+        CoulombDissipation(jnp.ones(1), width=0.0)
+    with pytest.raises(ValueError, match="parts"):
+        SumDissipation(())
