@@ -14,6 +14,10 @@ from ._dissipation import ViscousDissipation as ViscousDissipation
 from ._lagrangian import AbstractGeneralLagrangian as AbstractGeneralLagrangian
 from ._lagrangian import AbstractLagrangian as AbstractLagrangian
 from ._lagrangian import Forces as Forces
+from ._mass_solve import AbstractMassSolve as AbstractMassSolve
+from ._mass_solve import DampedSolve as DampedSolve
+from ._mass_solve import ExactSolve as ExactSolve
+from ._mass_solve import PseudoInverseSolve as PseudoInverseSolve
 from ._rigid_body import AbstractRigidBody as AbstractRigidBody
 from ._state import State as State
 from ._system import MechanicalSystem as MechanicalSystem

@@ -54,3 +54,39 @@ def cholesky_solve(factor: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[
         done = zip(range(n - 1, i, -1), x, strict=True)
         x.append((y[i] - sum(factor[j, i] * xj for j, xj in done)) / factor[i, i])
     return jnp.stack(x[::-1])
+
+
+def solve(matrix: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
+    """`matrix^-1 b` for any invertible matrix, shape `(n,)`."""
+    n = b.shape[0]
+    if n > 2:
+        # Elimination without pivots is not safe, and with them does not vectorise.
+        return jnp.linalg.solve(matrix, b)
+    if n == 1:
+        return b / matrix[0]
+    (a, c), (d, e) = matrix
+    cofactors = jnp.stack([e * b[0] - c * b[1], a * b[1] - d * b[0]])
+    return cofactors / (a * e - c * d)
+
+
+def damped_solve(
+    matrix: Float[Array, "n n"], b: Float[Array, " n"], damping: float
+) -> Float[Array, " n"]:
+    """`(A^2 + damping^2 I)^-1 A b` for a symmetric matrix `A`, shape `(n,)`.
+
+    That is the real part of `(A + i damping I)^-1 b`. Solved as such, `A` is never
+    squared, so rounding harms it no more than the undamped solution; in float32 a damping
+    of a thousandth of the largest eigenvalue would be lost in `A^2`.
+    """
+    n = b.shape[0]
+    if n > 2:
+        shift = 1j * damping * jnp.eye(n, dtype=matrix.dtype)
+        return jnp.linalg.solve(matrix + shift, b + 0j).real
+    if n == 1:
+        return b * matrix[0] / (matrix[0] ** 2 + damping**2)
+    (a, c), (d, e) = matrix
+    cofactors = jnp.stack([e * b[0] - c * b[1], a * b[1] - d * b[0]])
+    # The determinant of A + i damping I, its imaginary part over damping.
+    real, imaginary = a * e - c * d - damping**2, a + e
+    numerator = cofactors * real + damping**2 * imaginary * b
+    return numerator / (real**2 + (damping * imaginary) ** 2)

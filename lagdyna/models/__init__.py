@@ -1,6 +1,7 @@
 """Learned models of mechanical systems and of rewards."""
 
 from ._delan import DeLaN as DeLaN
+from ._lnn import LNN as LNN
 from ._network import Activation as Activation
 from ._network import Network as Network
 from ._reward import AbstractReward as AbstractReward

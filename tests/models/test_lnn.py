@@ -1,0 +1,183 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from lagdyna.fit import Accelerations, ForwardLoss, GradientLearner, fit, root_mean_square
+from lagdyna.mechanics import (
+    Coordinates,
+    DampedSolve,
+    ExactSolve,
+    FixedActuation,
+    MechanicalSystem,
+    PseudoInverseSolve,
+    State,
+)
+from lagdyna.models import LNN, DeLaN
+from lagdyna.systems import RelativisticParticle
+
+
+@pytest.fixture
+def _float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def double(model):
+    """The model in float64, its weights and biases moved off their initial zeros."""
+    leaves, structure = jax.tree.flatten(eqx.filter(model, eqx.is_inexact_array))
+    keys = jax.random.split(jax.random.key(9), len(leaves))
+    leaves = [
+        leaf.astype(float) + 0.3 * jax.random.normal(key, leaf.shape)
+        for leaf, key in zip(leaves, keys, strict=True)
+    ]
+    return eqx.combine(jax.tree.unflatten(structure, leaves), model)
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize(
+    ("angles", "hidden", "activation"),
+    [
+        ((True,), (7,), jax.nn.softplus),
+        ((False, True), (8, 5), jnp.tanh),
+        ((True,) * 3, (6, 6, 6), jax.nn.softplus),
+    ],
+)
+def test_motion_is_euler_lagrange_of_its_own_lagrangian(angles, hidden, activation):
+    n = len(angles)
+    model = double(
+        LNN(
+            Coordinates(angles),
+            hidden=hidden,
+            activation=activation,
+            solve=ExactSolve(),
+            key=jax.random.key(1),
+        )
+    )
+    q, qd, tau, qdd = jax.random.normal(jax.random.key(2), (4, n))
+
+    @eqx.filter_jit
+    def compare(model):
+        found = (
+            model.forward_dynamics(q, qd, tau),
+            model.mass_matrix(q, qd),
+            sum(model.forces(q, qd, qdd)),
+            model.inverse_dynamics(q, qd, model.forward_dynamics(q, qd, tau)),
+        )
+        # Equation 2 of Cranmer et al. as they print it: nested Jacobians.
+        mass = jax.jacfwd(jax.jacfwd(model, 1), 1)(q, qd)
+        mixed = jax.jacfwd(jax.jacfwd(model, 1), 0)(q, qd)
+        rest = jax.jacfwd(model, 0)(q, qd) - mixed @ qd
+        expected = (jnp.linalg.solve(mass, tau + rest), mass, mass @ qdd - rest, tau)
+        return found, expected
+
+    for found, expected in zip(*compare(model), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.usefixtures("_float64")
+def test_power_balance():
+    # dE/dt = qd . tau for any weights, with E = qd . p - L.
+    model = double(LNN(Coordinates((True, False)), solve=ExactSolve(), key=jax.random.key(1)))
+    q, qd, tau = jax.random.normal(jax.random.key(2), (3, 2))
+
+    @eqx.filter_jit
+    def power(model):
+        qdd = model.forward_dynamics(q, qd, tau)
+        return jax.jvp(model.energy, (q, qd), (qd, qdd))[1]
+
+    np.testing.assert_allclose(power(model), qd @ tau, rtol=1e-10)
+
+
+def test_angles_are_periodic():
+    model = LNN(Coordinates((True, False)), key=jax.random.key(0))
+    qd = jnp.array([0.3, -0.5])
+    here, around = jnp.array([0.4, 0.1]), jnp.array([0.4 + 2 * jnp.pi, 0.1])
+    np.testing.assert_allclose(model(here, qd), model(around, qd), rtol=1e-5)
+    assert abs(model(here, qd) - model(here + 0.5, qd)) > 1e-4
+
+
+@pytest.mark.usefixtures("_float64")
+def test_solves():
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 3, 4):
+        h, b = jnp.asarray(rng.normal(size=(n, n))), jnp.asarray(rng.normal(size=n))
+        h = h + h.T
+        np.testing.assert_allclose(ExactSolve()(h, b), np.linalg.solve(h, b), rtol=1e-10)
+        # Damping is the least squares of the equations and of `damping qdd = 0` together.
+        stacked = np.concatenate([h, 0.3 * np.eye(n)])
+        least = np.linalg.lstsq(stacked, np.concatenate([b, np.zeros(n)]))[0]
+        np.testing.assert_allclose(DampedSolve(0.3)(h, b), least, rtol=1e-9)
+    singular = jnp.array([[1.0, 2.0], [2.0, 4.0]])
+    b = jnp.array([1.0, 0.5])
+    expected = np.linalg.lstsq(singular, b)[0]
+    np.testing.assert_allclose(PseudoInverseSolve()(singular, b), expected, rtol=1e-10)
+    np.testing.assert_allclose(DampedSolve(1e-5)(singular, b), expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="damping"):
+        DampedSolve(0.0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_damped_solve_survives_a_singular_matrix_in_float32(n):
+    direction = jnp.arange(1.0, n + 1) / jnp.linalg.norm(jnp.arange(1.0, n + 1))
+    h = 5 * jnp.outer(direction, direction) * (n > 1)
+    solve = lambda h: DampedSolve(1e-3)(h, direction)  # noqa: E731
+    expected = direction / 5 if n > 1 else jnp.zeros(1)
+    np.testing.assert_allclose(solve(h), expected, atol=1e-3)
+    assert jnp.isfinite(jax.jacobian(solve)(h)).all()
+
+
+def test_initialisation_of_the_paper():
+    model = LNN(
+        Coordinates((False, False)),
+        hidden=(200, 200, 200),
+        initialisation="cranmer2020",
+        regulariser=0.0,
+        key=jax.random.key(0),
+    )
+    sigma = [float(jnp.std(layer.weight)) for layer in model.network.layers]
+    root = 200**0.5
+    expected = [2.2 / root, 0.58 / root, 2 * 0.58 / root, root]
+    np.testing.assert_allclose(sigma, expected, rtol=0.1)
+    assert all(float(jnp.abs(layer.bias).max()) == 0 for layer in model.network.layers)
+
+
+def test_untrained_mass_is_the_regulariser():
+    model = LNN(Coordinates((True, True)), regulariser=2.0, key=jax.random.key(0))
+    q, qd = jax.random.normal(jax.random.key(1), (2, 2))
+    np.testing.assert_allclose(model.mass_matrix(q, qd), 4 * jnp.eye(2), atol=0.2)
+
+
+def test_wrong_arguments():
+    coordinates, key = Coordinates((True,)), jax.random.key(0)
+    with pytest.raises(ValueError, match="hidden"):
+        LNN(coordinates, hidden=(), key=key)
+    with pytest.raises(ValueError, match="regulariser"):
+        LNN(coordinates, regulariser=-1.0, key=key)
+
+
+def test_learns_relativity_where_a_quadratic_kinetic_energy_cannot():
+    particle = RelativisticParticle(jnp.array([0.3]))
+    actuation = FixedActuation(((1.0,),))
+    keys = jax.random.split(jax.random.key(0), 4)
+    q = jax.random.uniform(keys[0], (512, 1), minval=-1, maxval=1)
+    qd = jax.random.uniform(keys[1], (512, 1), minval=-0.9, maxval=0.9)
+    tau = jax.random.normal(keys[2], (512, 1))
+    data = Accelerations(State(q, qd), tau, jax.vmap(particle.forward_dynamics)(q, qd, tau))
+    train, test = (jax.tree.map(lambda x, part=part: x[part], data) for part in SPLIT)
+    learner = GradientLearner(optax.adam(3e-3), ForwardLoss(root_mean_square(train.qdd)))
+
+    def error(lagrangian):
+        model = MechanicalSystem(lagrangian, particle.coordinates, actuation)
+        fitted = fit(model, learner, train, key=keys[3], steps=700).model
+        return float(eqx.filter_jit(learner.loss)(fitted, test))
+
+    lnn = error(LNN(particle.coordinates, hidden=(32, 32), key=keys[3]))
+    delan = error(DeLaN(particle.coordinates, hidden=(32, 32), key=keys[3]))
+    assert lnn < 5e-3, lnn
+    assert delan > 0.1, delan
+
+
+SPLIT = (slice(384), slice(384, None))
