@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
 
 from ..data import Experience
-from ..mechanics import MechanicalSystem, State
+from ..mechanics import AbstractDynamics, MechanicalSystem, State
 from ..models import AbstractReward
 from ..simulate import AbstractTransition
 
@@ -92,7 +92,7 @@ class Accelerations(eqx.Module):
     qdd: Float[Array, "*batch n"]
 
 
-class ForwardLoss(AbstractLoss[MechanicalSystem, Accelerations]):
+class ForwardLoss(AbstractLoss[AbstractDynamics, Accelerations]):
     """The acceleration under a known action.
 
     **Arguments:**
@@ -102,7 +102,7 @@ class ForwardLoss(AbstractLoss[MechanicalSystem, Accelerations]):
 
     scale: Float[Array, " n"]
 
-    def __call__(self, model: MechanicalSystem, batch: Accelerations) -> Scalar:
+    def __call__(self, model: AbstractDynamics, batch: Accelerations) -> Scalar:
         qdd = jax.vmap(model.forward_dynamics)(batch.state.q, batch.state.qd, batch.action)
         return jnp.mean(((qdd - batch.qdd) / self.scale) ** 2)
 

@@ -11,6 +11,9 @@ from ._dissipation import CoulombDissipation as CoulombDissipation
 from ._dissipation import NoDissipation as NoDissipation
 from ._dissipation import SumDissipation as SumDissipation
 from ._dissipation import ViscousDissipation as ViscousDissipation
+from ._dynamics import AbstractDynamics as AbstractDynamics
+from ._frozen import frozen as frozen
+from ._hamiltonian import AbstractHamiltonian as AbstractHamiltonian
 from ._lagrangian import AbstractGeneralLagrangian as AbstractGeneralLagrangian
 from ._lagrangian import AbstractLagrangian as AbstractLagrangian
 from ._lagrangian import Forces as Forces
@@ -18,6 +21,11 @@ from ._mass_solve import AbstractMassSolve as AbstractMassSolve
 from ._mass_solve import DampedSolve as DampedSolve
 from ._mass_solve import ExactSolve as ExactSolve
 from ._mass_solve import PseudoInverseSolve as PseudoInverseSolve
+from ._momentum import AbstractMomentumMap as AbstractMomentumMap
+from ._momentum import GivenMomentum as GivenMomentum
+from ._momentum import RigidBodyMomentum as RigidBodyMomentum
+from ._momentum import VelocityMomentum as VelocityMomentum
 from ._rigid_body import AbstractRigidBody as AbstractRigidBody
 from ._state import State as State
+from ._sum_lagrangian import SumLagrangian as SumLagrangian
 from ._system import MechanicalSystem as MechanicalSystem

@@ -1,13 +1,13 @@
-import equinox as eqx
 from jaxtyping import Array, Float, Scalar
 
 from ._actuation import AbstractActuation
 from ._coordinates import Coordinates
 from ._dissipation import AbstractDissipation, NoDissipation
+from ._dynamics import AbstractDynamics
 from ._lagrangian import AbstractLagrangian
 
 
-class MechanicalSystem(eqx.Module):
+class MechanicalSystem(AbstractDynamics):
     """A Lagrangian with what drives it and what brakes it.
 
         d/dt dL/dqd - dL/dq = B(q) action + dissipation(q, qd)
@@ -28,7 +28,6 @@ class MechanicalSystem(eqx.Module):
     def forward_dynamics(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], action: Float[Array, " m"]
     ) -> Float[Array, " n"]:
-        """Acceleration while `action` is applied, shape `(n,)`."""
         tau = self.actuation(q, action) + self.dissipation(q, qd)
         return self.lagrangian.forward_dynamics(q, qd, tau)
 

@@ -1,9 +1,14 @@
 """Learned models of mechanical systems and of rewards."""
 
 from ._delan import DeLaN as DeLaN
+from ._hnn import HNN as HNN
 from ._lnn import LNN as LNN
 from ._network import Activation as Activation
 from ._network import Network as Network
+from ._neural_ode import NeuralODE as NeuralODE
+from ._residual import ResidualAcceleration as ResidualAcceleration
+from ._residual import ResidualForce as ResidualForce
 from ._reward import AbstractReward as AbstractReward
 from ._reward import GivenReward as GivenReward
 from ._reward import RewardNetwork as RewardNetwork
+from ._structured_hnn import StructuredHNN as StructuredHNN

@@ -2,12 +2,12 @@ import math
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
 from ..mechanics import AbstractRigidBody, Coordinates
 from ._network import Activation, Network
+from ._triangular import lower_triangular
 
 
 class DeLaN(AbstractRigidBody):
@@ -75,22 +75,8 @@ class DeLaN(AbstractRigidBody):
         self.min_diagonal = min_diagonal
 
     def mass_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
-        n = self.coordinates.n
         entries = self.factor_network(self.coordinates.embed(q))
-        shift = jnp.asarray(self.shift, entries.dtype)
-        diagonal = jax.nn.softplus(entries[:n] + shift) + self.min_diagonal
-        # Placing the entries with constant matrices is a product that batches and
-        # differentiates; a scatter does neither cheaply.
-        place = jnp.asarray(_placement(n), entries.dtype)
-        flat = jnp.concatenate([diagonal, entries[n:]]) @ place
-        return flat.reshape(n, n)
+        return lower_triangular(entries, self.coordinates.n, self.shift, self.min_diagonal)
 
     def potential_energy(self, q: Float[Array, " n"]) -> Scalar:
         return self.potential_network(self.coordinates.embed(q))[0]
-
-
-def _placement(n: int) -> np.ndarray:
-    """`(n(n+1)/2, n n)`: row k holds a one where entry k goes, diagonal entries first."""
-    rows, columns = np.tril_indices(n, -1)
-    flat = np.concatenate([np.arange(n) * (n + 1), rows * n + columns])
-    return np.eye(n * n)[flat]

@@ -1,10 +1,16 @@
 """From a vector field to a simulator: Diffrax solvers, transitions and rollouts."""
 
+from ._mlp_transition import MLPTransition as MLPTransition
 from ._rollout import rollout as rollout
 from ._solvers import SOLVERS as SOLVERS
 from ._solvers import get_solver as get_solver
 from ._transition import AbstractTransition as AbstractTransition
 from ._transition import SolvedTransition as SolvedTransition
 from ._transition import Tolerances as Tolerances
+from ._variational import MechanicalTerm as MechanicalTerm
+from ._variational import VariationalMidpoint as VariationalMidpoint
+from ._vector_field import AbstractSecondOrderField as AbstractSecondOrderField
 from ._vector_field import AbstractVectorField as AbstractVectorField
+from ._vector_field import AccelerationField as AccelerationField
+from ._vector_field import HamiltonianField as HamiltonianField
 from ._vector_field import LagrangianField as LagrangianField

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..mechanics import State
-from ._vector_field import AbstractVectorField, RealScalarLike
+from ._variational import MechanicalTerm, VariationalMidpoint
+from ._vector_field import AbstractVectorField, LagrangianField, RealScalarLike
 
 
 def fixed_steps(
@@ -41,7 +42,7 @@ def adaptive_steps(
 ) -> State:
     """`state` after `dt`, by steps of `solver` that keep to the given tolerances."""
     solution = dfx.diffeqsolve(
-        _term(field),
+        _term(field, solver),
         solver,
         t0=0.0,
         t1=dt,
@@ -55,7 +56,9 @@ def adaptive_steps(
     return jax.tree.map(lambda y: y[-1], solution.ys)
 
 
-def _term(field: AbstractVectorField) -> dfx.ODETerm:
+def _term(field: AbstractVectorField, solver: dfx.AbstractSolver) -> dfx.AbstractTerm:
+    if isinstance(solver, VariationalMidpoint) and isinstance(field, LagrangianField):
+        return MechanicalTerm(field.system)
     # Diffrax's own scalar type includes NumPy's, which `jaxtyping.Scalar` does not.
     return dfx.ODETerm(lambda t, state, action: field(jnp.asarray(t), state, action))
 
@@ -113,15 +116,14 @@ def _semi_implicit_step(
     action: Float[Array, " m"],
     h: float,
 ) -> State:
-    """Velocities first, then positions with the new velocities."""
-    # Diffrax hands the first term the position alone; the velocity before the step, on
-    # which an acceleration may depend too, reaches it as an argument.
+    """Velocities (or momenta) first, then positions with the new ones."""
+    # Diffrax hands each term one half of the state; the other half as it was before the
+    # step, on which a rate may depend too, is closed over.
     terms = (
-        dfx.ODETerm(lambda t, q, args: field.acceleration(jnp.asarray(t), q, *args)),
-        dfx.ODETerm(lambda t, qd, args: qd),
+        dfx.ODETerm(lambda t, q, args: field(jnp.asarray(t), State(q, state.qd), args).qd),
+        dfx.ODETerm(lambda t, qd, args: field(jnp.asarray(t), State(state.q, qd), args).q),
     )
-    args = (state.qd, action)
-    y1, *_ = solver.step(terms, t, t + h, (state.qd, state.q), args, None, False)
+    y1, *_ = solver.step(terms, t, t + h, (state.qd, state.q), action, None, False)
     return State(y1[1], y1[0])
 
 
@@ -133,7 +135,9 @@ def _diffrax_step(
     action: Float[Array, " m"],
     h: float,
 ) -> State:
-    term = _term(field)
+    term = _term(field, solver)
     carry = solver.init(term, t, t + h, state, action)
-    y1, *_ = solver.step(term, t, t + h, state, action, carry, False)
-    return y1
+    y1, _, _, _, result = solver.step(term, t, t + h, state, action, carry, False)
+    # An implicit step may fail. Then it is not a number, which learners know to skip.
+    failed = result != dfx.RESULTS.successful
+    return jax.tree.map(lambda y: jnp.where(failed, jnp.nan, y), y1)

@@ -4,6 +4,8 @@ from types import MappingProxyType
 
 import diffrax as dfx
 
+from ._variational import VariationalMidpoint
+
 SOLVERS: Mapping[str, Callable[[], dfx.AbstractSolver]] = MappingProxyType(
     {
         "euler": dfx.Euler,
@@ -15,6 +17,7 @@ SOLVERS: Mapping[str, Callable[[], dfx.AbstractSolver]] = MappingProxyType(
         "dopri5": dfx.Dopri5,
         "dopri8": dfx.Dopri8,
         "semi_implicit_euler": dfx.SemiImplicitEuler,
+        "variational_midpoint": VariationalMidpoint,
     }
 )
 """The solvers that a name can stand for; `heun` is the default everywhere."""

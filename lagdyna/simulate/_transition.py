@@ -9,7 +9,8 @@ from jaxtyping import Array, Float
 from ..mechanics import Coordinates, State
 from ._integrate import adaptive_steps, fixed_steps
 from ._solvers import get_solver
-from ._vector_field import AbstractVectorField
+from ._variational import VariationalMidpoint
+from ._vector_field import AbstractVectorField, LagrangianField
 
 
 class AbstractTransition(eqx.Module):
@@ -56,8 +57,8 @@ class SolvedTransition(AbstractTransition):
     - `velocity_limits`: the largest magnitude of each velocity; infinite by default.
 
     **Raises:** `ValueError` for an unknown solver, a `dt` or `substeps` that is not
-    positive, limits of the wrong length, or `tolerances` with a solver that does not
-    estimate its error.
+    positive, limits of the wrong length, `tolerances` with a solver that does not
+    estimate its error, or the variational solver with a field that has no Lagrangian.
     """
 
     field: AbstractVectorField
@@ -89,6 +90,13 @@ class SolvedTransition(AbstractTransition):
                 f"`tolerances` need a solver that estimates its error, and {solver!r} "
                 "does not; heun, ralston, midpoint, bosh3, tsit5, dopri5 and dopri8 do"
             )
+        if isinstance(self.solver, VariationalMidpoint) and not isinstance(
+            field, LagrangianField
+        ):
+            raise ValueError(
+                "`solver` variational_midpoint needs the Lagrangian of a `LagrangianField`, "
+                f"and `field` is a `{type(field).__name__}`"
+            )
         if velocity_limits is not None and len(velocity_limits) != coordinates.n:
             raise ValueError(
                 f"`velocity_limits` has {len(velocity_limits)} entries for "
@@ -102,20 +110,22 @@ class SolvedTransition(AbstractTransition):
         self.velocity_limits = velocity_limits
 
     def step(self, state: State, action: Float[Array, " m"]) -> State:
+        inner = self.field.encode(state)
         if self.tolerances is None:
-            q, qd = fixed_steps(self.field, self.solver, state, action, self.dt, self.substeps)
+            inner = fixed_steps(self.field, self.solver, inner, action, self.dt, self.substeps)
         else:
             tol = self.tolerances
-            q, qd = adaptive_steps(
+            inner = adaptive_steps(
                 self.field,
                 self.solver,
-                state,
+                inner,
                 action,
                 self.dt,
                 tol.rtol,
                 tol.atol,
                 tol.max_steps,
             )
+        q, qd = self.field.decode(inner)
         if self.velocity_limits is not None:
             limits = jnp.asarray(self.velocity_limits, qd.dtype)
             qd = jnp.clip(qd, -limits, limits)

@@ -1,0 +1,82 @@
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Scalar
+
+from ..data import Experience
+from ..mechanics import MechanicalSystem, State, frozen
+from ..simulate import AbstractTransition
+from ._losses import AbstractLoss
+
+Residual = Callable[[State, Float[Array, " m"], State], Float[Array, " k"]]
+
+
+class ResidualLoss(AbstractLoss[AbstractTransition, Experience]):
+    """A data loss plus how far predictions are from known governing equations.
+
+        data loss + weight mean((residual(state, action, predicted next state) / scale)^2)
+
+    The physics-constrained network of Liu & Wang (2021), a baseline of Das et al. (2026):
+    the equations need not be complete, and no more of them than their residual is used.
+
+    **Arguments:**
+
+    - `data`: the loss on data, say [`lagdyna.fit.OneStepLoss`][].
+    - `residual`: of `(state, action, next_state)`, shape `(k,)`; 0 where the equations
+        hold. [`lagdyna.fit.MotionResidual`][] is that of a mechanical system; any
+        differentiable function will do.
+    - `scale`: what each residual is divided by, shape `(k,)`.
+    - `weight`: of the residual against the data.
+
+    **Raises:** `ValueError` if `weight` is negative.
+    """
+
+    data: AbstractLoss[AbstractTransition, Experience]
+    residual: Residual
+    scale: Float[Array, " k"]
+    weight: float = eqx.field(static=True, default=1.0)
+    experience: Callable[[Experience], Experience] = eqx.field(
+        static=True, default=lambda batch: batch
+    )
+
+    def __check_init__(self):
+        if self.weight < 0:
+            raise ValueError(f"`weight` must not be negative, got {self.weight}")
+
+    def __call__(self, model: AbstractTransition, batch: Experience) -> Scalar:
+        def violation(state: State, action: Array) -> Array:
+            return self.residual(state, action, model.step(state, action)) / self.scale
+
+        violations = jax.vmap(violation)(batch.state, batch.action)
+        return self.data(model, batch) + self.weight * jnp.mean(violations**2)
+
+
+class MotionResidual(eqx.Module):
+    """By how much a step misses a mechanical system's equations of motion.
+
+    The equations at the midpoint of the step, derivatives by differences, so it is 0 up
+    to `dt^2`: first `(q1 - q0)/dt - (qd0 + qd1)/2`, then the generalised force that the
+    motion would have taken beyond what the action supplies.
+
+    **Arguments:**
+
+    - `system`: what is known. Its parameters are not learned.
+    - `dt`: seconds between the two states.
+    """
+
+    system: MechanicalSystem
+    dt: float = eqx.field(static=True)
+
+    def __call__(
+        self, state: State, action: Float[Array, " m"], next_state: State
+    ) -> Float[Array, " k"]:
+        """The residual, shape `(2 n,)`."""
+        system = frozen(self.system)
+        step = system.coordinates.difference(next_state.q, state.q)
+        velocity = 0.5 * (state.qd + next_state.qd)
+        acceleration = (next_state.qd - state.qd) / self.dt
+        q = state.q + 0.5 * step
+        tau = system.inverse_dynamics(q, velocity, acceleration)
+        return jnp.concatenate([step / self.dt - velocity, tau - system.actuation(q, action)])

@@ -1,0 +1,81 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..mechanics import Coordinates, State, frozen
+from ..models import Activation, Network
+from ._transition import AbstractTransition
+
+
+class MLPTransition(AbstractTransition):
+    """A network for the change of state over one action: the discrete black box.
+
+        (q, qd) -> (q, qd) + scale network(embed(q), qd / velocity_scale, action)
+
+    The baseline of Ramesh & Ravindran (2023), and of Das et al. (2026) with
+    [`lagdyna.fit.ResidualLoss`][]. It knows neither `dt` nor that positions follow from
+    velocities, and holds for the `dt` of its data only.
+
+    **Arguments:**
+
+    - `coordinates`: which coordinates are angles; the network sees those as `(cos, sin)`.
+    - `action_size`: `m`.
+    - `scale`: the magnitude of the change of each coordinate and velocity, a `State` of
+        shapes `(n,)`, not learned; see [`lagdyna.fit.step_scale`][]. Ones by default.
+    - `velocity_scale`: the magnitude that each velocity is divided by, length `n`; ones
+        by default.
+    - `velocity_limits`: the largest magnitude of each velocity; infinite by default.
+    - `hidden`: widths of the hidden layers.
+    - `activation`: elementwise.
+    - `key`: for the initial weights.
+
+    **Raises:** `ValueError` if a scale or the limits are not of length `n`.
+    """
+
+    network: Network
+    coordinates: Coordinates
+    scale: State
+    velocity_scale: tuple[float, ...] = eqx.field(static=True)
+    velocity_limits: tuple[float, ...] | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        coordinates: Coordinates,
+        action_size: int,
+        *,
+        scale: State | None = None,
+        velocity_scale: tuple[float, ...] | None = None,
+        velocity_limits: tuple[float, ...] | None = None,
+        hidden: tuple[int, ...] = (64, 64),
+        activation: Activation = jax.nn.softplus,
+        key: PRNGKeyArray,
+    ):
+        n = coordinates.n
+        scale = State(jnp.ones(n), jnp.ones(n)) if scale is None else scale
+        velocity_scale = (1.0,) * n if velocity_scale is None else velocity_scale
+        limits = (0.0,) * n if velocity_limits is None else velocity_limits
+        lengths = (*scale.q.shape, *scale.qd.shape, len(velocity_scale), len(limits))
+        if lengths != (n,) * 4:
+            raise ValueError(
+                f"`scale`, `velocity_scale` and `velocity_limits` must have {n} entries, one "
+                "for each coordinate"
+            )
+        in_size = coordinates.embedding_size + n + action_size
+        self.network = Network(in_size, 2 * n, hidden, activation, output_scale=0.1, key=key)
+        self.coordinates = coordinates
+        self.scale = scale
+        self.velocity_scale = velocity_scale
+        self.velocity_limits = velocity_limits
+
+    def step(self, state: State, action: Float[Array, " m"]) -> State:
+        q, qd = state
+        v = qd / jnp.asarray(self.velocity_scale, qd.dtype)
+        change = self.network(jnp.concatenate([self.coordinates.embed(q), v, action]))
+        unit = frozen(self.scale)
+        n = self.coordinates.n
+        q, qd = q + unit.q * change[:n], qd + unit.qd * change[n:]
+        if self.velocity_limits is not None:
+            limits = jnp.asarray(self.velocity_limits, qd.dtype)
+            qd = jnp.clip(qd, -limits, limits)
+        return State(self.coordinates.wrap(q), qd)
