@@ -37,9 +37,6 @@ class ResidualLoss(AbstractLoss[AbstractTransition, Experience]):
     residual: Residual
     scale: Float[Array, " k"]
     weight: float = eqx.field(static=True, default=1.0)
-    experience: Callable[[Experience], Experience] = eqx.field(
-        static=True, default=lambda batch: batch
-    )
 
     def __check_init__(self):
         if self.weight < 0:
