@@ -1,0 +1,236 @@
+"""Networks that know no mechanics, alone and on top of what is known."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from lagdyna.data import Experience
+from lagdyna.fit import (
+    Accelerations,
+    ForwardLoss,
+    GradientLearner,
+    MotionResidual,
+    OneStepLoss,
+    ResidualLoss,
+    fit,
+    root_mean_square,
+    step_scale,
+)
+from lagdyna.mechanics import (
+    AbstractGeneralLagrangian,
+    AbstractLagrangian,
+    Coordinates,
+    FixedActuation,
+    MechanicalSystem,
+    State,
+    SumLagrangian,
+    ViscousDissipation,
+)
+from lagdyna.models import DeLaN, NeuralODE, ResidualAcceleration, ResidualForce
+from lagdyna.simulate import (
+    AccelerationField,
+    LagrangianField,
+    MLPTransition,
+    SolvedTransition,
+)
+from lagdyna.systems import ChargedParticle, Pendulum, PlanarChain
+
+COORDINATES = Coordinates((True,))
+ACTUATION = FixedActuation(((2.0,),))
+
+
+class DirectSum(AbstractGeneralLagrangian):
+    """The same sum, differentiated as one function."""
+
+    known: AbstractLagrangian
+    learned: AbstractLagrangian
+    damping: float = 0.0
+
+    def __call__(self, q, qd):
+        return self.known(q, qd) + self.learned(q, qd)
+
+
+KEYS = jax.random.split(jax.random.key(0), 4)
+
+
+def pendulum(friction=0.0):
+    if friction:
+        dissipation = ViscousDissipation(jnp.array([friction]))
+        return MechanicalSystem(Pendulum.rod(), COORDINATES, ACTUATION, dissipation)
+    return MechanicalSystem(Pendulum.rod(), COORDINATES, ACTUATION)
+
+
+def accelerations(system, rows, key=KEYS[0]):
+    keys = jax.random.split(key, 3)
+    q = jax.random.uniform(keys[0], (rows, 1), minval=-3, maxval=3)
+    qd, action = jax.random.normal(keys[1], (rows, 1)), jax.random.uniform(keys[2], (rows, 1))
+    return Accelerations(
+        State(q, 2 * qd), action, jax.jit(jax.vmap(system.forward_dynamics))(q, 2 * qd, action)
+    )
+
+
+def experience(system, rows, dt, key=KEYS[0]):
+    data = accelerations(system, rows, key)
+    truth = SolvedTransition(LagrangianField(system), COORDINATES, dt, solver="tsit5")
+    following = jax.jit(jax.vmap(truth.step))(data.state, data.action)
+    nothing = jnp.zeros(rows)
+    return Experience(data.state, data.action, nothing, following, nothing.astype(bool))
+
+
+def test_neural_ode_learns_accelerations_and_steps():
+    system = pendulum(0.3)
+    data, unseen = accelerations(system, 256), accelerations(system, 256, KEYS[1])
+    scale = root_mean_square(data.qdd)
+    learner = GradientLearner(optax.adam(5e-3), ForwardLoss(scale))
+    model = NeuralODE(
+        COORDINATES,
+        1,
+        hidden=(32, 32),
+        velocity_scale=(2.0,),
+        acceleration_scale=(float(scale[0]),),
+        key=KEYS[2],
+    )
+    assert float(eqx.filter_jit(learner.loss)(model, unseen)) > 0.3
+    model = fit(model, learner, data, key=KEYS[3], steps=500).model
+    assert float(eqx.filter_jit(learner.loss)(model, unseen)) < 5e-3
+    truth = experience(system, 64, 0.05, KEYS[1])
+    step = SolvedTransition(AccelerationField(model), COORDINATES, 0.05)
+    found = jax.jit(jax.vmap(step.step))(truth.state, truth.action)
+    np.testing.assert_allclose(found.qd, truth.next_state.qd, atol=0.3)
+
+
+def test_mlp_transition_learns_the_change_of_state():
+    data, unseen = (experience(pendulum(), 512, 0.05, key) for key in KEYS[:2])
+    scale = step_scale(data, COORDINATES)
+    learner = GradientLearner(optax.adam(5e-3), OneStepLoss(scale))
+    model = MLPTransition(
+        COORDINATES, 1, scale=scale, velocity_scale=(2.0,), hidden=(32, 32), key=KEYS[2]
+    )
+    fitted = fit(model, learner, data, key=KEYS[3], steps=500).model
+    assert float(eqx.filter_jit(learner.loss)(fitted, unseen)) < 1e-2
+    # Scales are units, not weights.
+    np.testing.assert_array_equal(fitted.scale.q, scale.q)
+    limited = MLPTransition(COORDINATES, 1, velocity_limits=(0.5,), key=KEYS[2])
+    after = limited.step(State(jnp.array([3.1]), jnp.array([4.0])), jnp.ones(1))
+    assert abs(float(after.qd[0])) <= 0.5
+    with pytest.raises(ValueError, match="entries"):
+        MLPTransition(COORDINATES, 1, velocity_scale=(1.0, 1.0), key=KEYS[2])
+
+
+def test_motion_residual_vanishes_on_the_motion_only():
+    system = pendulum(0.3)
+    sizes = []
+    for dt in (0.04, 0.02):
+        data = experience(system, 64, dt)
+        residual = jax.jit(jax.vmap(MotionResidual(system, dt)))(
+            data.state, data.action, data.next_state
+        )
+        sizes.append(float(jnp.abs(residual).max()))
+    assert sizes[0] < 0.2
+    # Differences at the midpoint are of second order.
+    assert 3 < sizes[0] / sizes[1] < 5
+    wrong = MotionResidual(pendulum(3.0), 0.02)
+    other = jax.jit(jax.vmap(wrong))(data.state, data.action, data.next_state)
+    assert float(jnp.abs(other).max()) > 10 * sizes[1]
+
+
+def test_governing_equations_make_up_for_data():
+    # Eight transitions with their outcomes, against 256 states without.
+    system, dt = pendulum(), 0.05
+    few, many = experience(system, 8, dt), experience(system, 256, dt, KEYS[1])
+    scale = step_scale(many, COORDINATES)
+    data_loss = OneStepLoss(scale)
+    residual = ResidualLoss(
+        data_loss, MotionResidual(system, dt), jnp.array([2.0, 5.0]), weight=1.0
+    )
+    model = MLPTransition(
+        COORDINATES, 1, scale=scale, velocity_scale=(2.0,), hidden=(32, 32), key=KEYS[2]
+    )
+    # The weight of the residual is what it says.
+    part = eqx.filter_jit(lambda loss: loss(model, few) - data_loss(model, few))
+    twice = eqx.tree_at(lambda r: r.scale, residual, residual.scale / 2)
+    np.testing.assert_allclose(part(twice), 4 * part(residual), rtol=1e-4)
+
+    # Equations alone: on such a scale the outcomes in the data say nothing.
+    unlabelled = OneStepLoss(jax.tree.map(lambda x: 1e6 * x, scale))
+    physics = eqx.tree_at(lambda r: r.data, residual, unlabelled)
+    adam = optax.adam(5e-3)
+    alone = fit(model, GradientLearner(adam, data_loss), few, key=KEYS[3], steps=400).model
+    taught = fit(model, GradientLearner(adam, physics), many, key=KEYS[3], steps=400).model
+    assert float(eqx.filter_jit(data_loss)(taught, many)) < 0.1
+    assert float(eqx.filter_jit(data_loss)(taught, many)) < 0.3 * float(
+        eqx.filter_jit(data_loss)(alone, many)
+    )
+
+
+@pytest.mark.parametrize("kind", ["force", "acceleration"])
+def test_residual_learns_what_is_missing_and_leaves_the_rest(kind):
+    # Known: the frictionless pendulum. Missing: a friction of 0.5 qd.
+    system, known = pendulum(0.5), pendulum()
+    data, unseen = accelerations(system, 128), accelerations(system, 256, KEYS[1])
+    learner = GradientLearner(optax.adam(5e-3), ForwardLoss(root_mean_square(data.qdd)))
+    if kind == "force":
+        model = ResidualForce(known, 1, hidden=(16,), key=KEYS[2])
+    else:
+        missing = NeuralODE(COORDINATES, 1, hidden=(16,), key=KEYS[2])
+        model = ResidualAcceleration(known, missing)
+    fitted = fit(model, learner, data, key=KEYS[3], steps=300).model
+    assert float(eqx.filter_jit(learner.loss)(known, unseen)) > 1e-2
+    assert float(eqx.filter_jit(learner.loss)(fitted, unseen)) < 1e-3
+    for before, after in zip(
+        jax.tree.leaves(known), jax.tree.leaves(fitted.known), strict=True
+    ):
+        np.testing.assert_array_equal(before, after)
+    if kind == "force":
+        qd = jnp.array([1.5])
+        force = fitted.force(jnp.zeros(1), qd, jnp.zeros(1))
+        np.testing.assert_allclose(force, -0.5 * qd, atol=0.15)
+
+
+def test_sum_of_lagrangians_is_the_lagrangian_of_the_sum():
+    with jax.enable_x64(True):
+        chain = PlanarChain.rods(3, mass=1.0)
+        field = ChargedParticle(
+            jnp.asarray(2.0), jnp.asarray(1.5), jnp.array([0.1, 0.2, 3.0]), jnp.ones(3)
+        )
+        total = SumLagrangian(chain, field)
+
+        q, qd, x = jax.random.normal(jax.random.key(0), (3, 3))
+
+        @eqx.filter_jit
+        def everything(lagrangian):
+            return [
+                lagrangian(q, qd),
+                lagrangian.momentum(q, qd),
+                lagrangian.energy(q, qd),
+                lagrangian.mass_matrix(q, qd),
+                lagrangian.forward_dynamics(q, qd, x),
+                lagrangian.inverse_dynamics(q, qd, x),
+                *lagrangian.forces(q, qd, x),
+            ]
+
+        for found, expected in zip(
+            everything(total), everything(DirectSum(chain, field)), strict=True
+        ):
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("learn_known", [False, True])
+def test_known_part_of_a_sum_is_learned_only_on_request(learn_known):
+    total = SumLagrangian(
+        Pendulum.rod(), DeLaN(COORDINATES, hidden=(4,), key=KEYS[0]), learn_known
+    )
+    x = jnp.array([0.7])
+
+    @eqx.filter_jit
+    @eqx.filter_grad
+    def gradient(model):
+        return model.forward_dynamics(x, x, x)[0]
+
+    found = gradient(total)
+    known = [bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(found.known)]
+    assert all(known) if learn_known else not any(known)
+    assert any(bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(found.learned))
