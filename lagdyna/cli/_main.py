@@ -1,11 +1,11 @@
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token
 from rich.console import Console
 from rich.table import Table
 
@@ -16,7 +16,20 @@ app = App(
 )
 console = Console()
 
+
+def _whole(kind: type, tokens: Sequence[Token]) -> int:
+    """A whole number. Cyclopts itself would take 1.5 for 1."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(
+            f"`{(tokens[0].keyword or '').lstrip('-')}` was {tokens[0].value!r}: "
+            "expected a whole number"
+        ) from None
+
+
 Name = Annotated[str | None, Parameter(show_default=False)]
+Whole = Annotated[int | None, Parameter(show_default=False, converter=_whole)]
 Settings = Annotated[list[str] | None, Parameter(show_default=False, negative="")]
 
 
@@ -26,8 +39,8 @@ def train(
     /,
     *,
     config: Annotated[Path | None, Parameter(show_default=False)] = None,
-    seed: Annotated[int | None, Parameter(show_default=False)] = None,
-    steps: Annotated[int | None, Parameter(show_default=False)] = None,
+    seed: Whole = None,
+    steps: Whole = None,
     solver: Name = None,
     model: Name = None,
     learner: Name = None,
@@ -123,8 +136,8 @@ def evaluate(
     run: Path,
     /,
     *,
-    episodes: Annotated[int | None, Parameter(show_default=False)] = None,
-    seed: int = 0,
+    episodes: Whole = None,
+    seed: Annotated[int, Parameter(converter=_whole)] = 0,
     out: Annotated[Path | None, Parameter(show_default=False)] = None,
 ) -> None:
     """Judge a run's policy on episodes that it has not seen.

@@ -1,6 +1,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from diffrax import AbstractAdaptiveSolver
 from msgspec import Meta
 
 from ..simulate import Tolerances, get_solver
@@ -52,9 +53,14 @@ class SolverConfig:
     atol: Positive | None = None
 
     def __post_init__(self):
-        get_solver(self.name)
+        solver = get_solver(self.name)
         if (self.rtol is None) != (self.atol is None):
             raise ValueError("`rtol` and `atol` must be given together, or neither")
+        if self.rtol is not None and not isinstance(solver, AbstractAdaptiveSolver):
+            raise ValueError(
+                f"`rtol` and `atol` were given with the solver {self.name!r}, which does not "
+                "estimate its error; one that `lagdyna solvers` calls adaptive is accepted"
+            )
 
     @property
     def tolerances(self) -> Tolerances | None:

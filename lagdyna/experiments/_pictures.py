@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..mechanics import AbstractRigidBody, MechanicalSystem, State
@@ -60,7 +61,7 @@ def _system(training: Training) -> MechanicalSystem:
 
 def _work(trainer: Trainer, states: State, actions: np.ndarray) -> np.ndarray:
     """Work done by the actuators up to each state: force times way, J."""
-    coordinates = trainer.config.task.joint_coordinates
-    ways = np.asarray(coordinates.difference(states.q[1:], states.q[:-1]))
+    coordinates, q = trainer.config.task.joint_coordinates, jnp.asarray(states.q)
+    ways = np.asarray(coordinates.difference(q[1:], q[:-1]))
     forces = actions @ np.asarray(trainer.config.task.force).T
     return np.concatenate([[0.0], np.cumsum(np.sum(forces * ways, axis=-1))])

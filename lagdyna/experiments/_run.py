@@ -154,6 +154,7 @@ def evaluate(
     episodes: int | None = None,
     seed: int = 0,
     out: str | Path | None = None,
+    reward: RewardFn | None = None,
 ) -> Summary:
     """Judges a run's policy on episodes that it has not seen.
 
@@ -164,6 +165,7 @@ def evaluate(
     - `seed`: of their starts.
     - `out`: where `evaluation.json` goes, a new or empty directory; by default the first
         free `evaluation-1`, `evaluation-2`, ... in the run's.
+    - `reward`: the function that was passed to [`lagdyna.experiments.train`][], if one was.
 
     **Returns:** the contents of `evaluation.json`.
 
@@ -174,7 +176,7 @@ def evaluate(
         raise UserError(f"`episodes` was {episodes}: expected `int` >= 1")
     if seed < 0:
         raise UserError(f"`seed` was {seed}: expected `int` >= 0")
-    loaded = load(run)
+    loaded = load(run, reward=reward)
     config = loaded.config
     count = episodes or config.evaluation.episodes
     out = numbered(lambda k: run / f"evaluation-{k}") if out is None else Path(out)

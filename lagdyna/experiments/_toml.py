@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import re
 import tomllib
 import typing
@@ -69,6 +70,7 @@ def config_from_table(table: Mapping[str, Any]) -> Config:
         except ValueError as error:
             raise UserError(str(error)) from error
     _check_keys(table, Config, "")
+    _check_finite(table, "")
     try:
         return msgspec.convert(table, Config)
     except msgspec.ValidationError as error:
@@ -128,6 +130,18 @@ def _check_keys(table: Any, kind: Any, where: str) -> None:
                 f"all{' in ' + where[:-1] if where else ''}: {', '.join(kinds)}"
             )
         _check_keys(value, kinds[key], f"{where}{key}.")
+
+
+def _check_finite(value: Any, where: str) -> None:
+    """Refuses infinities and NaN, which TOML can write, anywhere in the table."""
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            _check_finite(entry, f"{where}.{key}" if where else key)
+    elif isinstance(value, list | tuple):
+        for i, entry in enumerate(value):
+            _check_finite(entry, f"{where}[{i}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"`{where}` was {value}: expected a finite number")
 
 
 def _explained(message: str, table: Any) -> str:

@@ -27,7 +27,7 @@ from ..mechanics import (
     State,
     ViscousDissipation,
 )
-from ..models import AbstractReward, Activation, DeLaN, GivenReward, RewardNetwork
+from ..models import AbstractReward, Activation, DeLaN, GivenReward, RewardNetwork, softplus
 from ..simulate import LagrangianField, SolvedTransition
 from ..tasks import Outcome
 from ._config import Config
@@ -122,7 +122,8 @@ class Trainer:
     @eqx.filter_jit
     def _init(self, seed: UInt[Array, ""]) -> Training:
         config, task = self.config, self.config.task
-        model_key, reward_key, agent_key = jax.random.split(jax.random.key(seed), 3)
+        key = jax.random.fold_in(jax.random.key(seed), _INIT)
+        model_key, reward_key, agent_key = jax.random.split(key, 3)
         transition = _transition(config, model_key)
         reward = self._given_reward or RewardNetwork(
             task.joint_coordinates,
@@ -314,10 +315,10 @@ class Trainer:
 
 
 # What randomness is for; part of the key, so that no two uses share one.
-_FIT, _BEHAVE, _RANDOM, _NOISE = range(4)
+_FIT, _BEHAVE, _RANDOM, _NOISE, _INIT = range(5)
 
 _ACTIVATIONS: dict[str, Activation] = {
-    "softplus": jax.nn.softplus,
+    "softplus": softplus,
     "tanh": jnp.tanh,
     "silu": jax.nn.silu,
     "elu": jax.nn.elu,

@@ -1,7 +1,8 @@
 """Learned models of mechanical systems and of rewards."""
 
+from ._activation import Activation as Activation
+from ._activation import softplus as softplus
 from ._delan import DeLaN as DeLaN
-from ._network import Activation as Activation
 from ._network import Network as Network
 from ._reward import AbstractReward as AbstractReward
 from ._reward import GivenReward as GivenReward

@@ -135,5 +135,6 @@ def _diffrax_step(
 ) -> State:
     term = _term(field)
     carry = solver.init(term, t, t + h, state, action)
-    y1, *_ = solver.step(term, t, t + h, state, action, carry, False)
-    return y1
+    y1, _, _, _, result = solver.step(term, t, t + h, state, action, carry, False)
+    # The root finding of an implicit solver can fail, and its state is then worth nothing.
+    return result.error_if(y1, result != dfx.RESULTS.successful)

@@ -131,7 +131,7 @@ def read_state(spec: TaskSpec, observation: Float[np.ndarray, "*batch obs"]) -> 
     return State(_stacked(q), _stacked(qd))
 
 
-def _stacked(columns: list[np.ndarray]) -> Any:
+def _stacked(columns: list[np.ndarray | np.generic]) -> Any:
     """Columns side by side: a NumPy array, as good as JAX's wherever a `State` goes."""
     return np.stack(columns, axis=-1).astype(np.float32)
 
@@ -149,7 +149,7 @@ def _make(spec: TaskSpec, render_mode: str | None) -> gym.Env:
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     try:
         return gym.make(spec.env_id, render_mode=render_mode)
-    except gym.error.DependencyNotInstalled as error:
+    except (gym.error.DependencyNotInstalled, ImportError) as error:
         raise ValueError(f"`env_id` {spec.env_id!r} needs more packages: {error}") from error
     except (gym.error.UnregisteredEnv, gym.error.Error) as error:
         near = difflib.get_close_matches(spec.env_id, gym.registry, n=3, cutoff=0.5)

@@ -40,15 +40,16 @@ class CoordinateSpec:
     position_range: Positive | None = None
 
     def __post_init__(self):
-        by_embedding = self.cos is not None and self.sin is not None
-        if self.kind == "linear" and (self.position is None or self.cos is not None):
+        given = tuple(x is not None for x in (self.position, self.cos, self.sin))
+        by_position, by_embedding = (True, False, False), (False, True, True)
+        if self.kind == "linear" and given != by_position:
             raise ValueError("a linear coordinate needs `position`, and no `cos` or `sin`")
         if self.kind == "linear" and self.position_range is None:
             raise ValueError(
                 "a linear coordinate needs `position_range`, "
                 "the largest distance from 0 worth imagining"
             )
-        if self.kind == "angle" and (self.position is None) != by_embedding:
+        if self.kind == "angle" and given not in (by_position, by_embedding):
             raise ValueError("an angle needs either `position`, or both `cos` and `sin`")
         if self.velocity_limit is None and self.velocity_range is None:
             raise ValueError("a coordinate needs `velocity_limit` or `velocity_range`")
