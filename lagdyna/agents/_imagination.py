@@ -45,16 +45,18 @@ def imagine(
     - `noise`: standard normal, one vector per action.
     """
 
-    def body(state: State, eps: Array) -> tuple[State, Imagined]:
+    def body(state: State, eps: Array) -> tuple[State, tuple[State, Array, Array]]:
         action, log_probability = jax.vmap(policy.sample)(state, eps)
         following = jax.vmap(transition.step)(state, action)
-        paid = jax.vmap(reward)(state, action, following)
-        return following, Imagined(following, paid, log_probability)
+        return following, (following, action, log_probability)
 
-    _, (following, rewards, log_probabilities) = jax.lax.scan(body, starts, noise)
+    _, (following, actions, log_probabilities) = jax.lax.scan(body, starts, noise)
     states = jax.tree.map(
         lambda first, rest: jnp.concatenate([first[None], rest]), starts, following
     )
+    # Nothing in the loop waits for the rewards, so they are computed all at once.
+    visited = jax.tree.map(lambda x: x[:-1], states)
+    rewards = jax.vmap(jax.vmap(reward))(visited, actions, following)
     return Imagined(states, rewards, log_probabilities)
 
 

@@ -22,10 +22,7 @@ def _whole(kind: type, tokens: Sequence[Token]) -> int:
     try:
         return int(tokens[0].value)
     except ValueError:
-        raise ValueError(
-            f"`{(tokens[0].keyword or '').lstrip('-')}` was {tokens[0].value!r}: "
-            "expected a whole number"
-        ) from None
+        raise ValueError(f"expected a whole number, got {tokens[0].value!r}") from None
 
 
 Name = Annotated[str | None, Parameter(show_default=False)]

@@ -33,7 +33,7 @@ def plot_learning_curve(
         axes.axhline(target, color=_GREY, ls="--", lw=1, label=f"target {target:g}")
     axes.set(xlabel="steps of real experience", ylabel="return", title=title)
     axes.set_xlim(0, None)
-    axes.legend(frameon=False, loc="lower right")
+    figure.legend(frameon=False, ncols=3, loc="outside lower center")
     _finish(axes)
     _save(figure, path)
 
@@ -63,7 +63,7 @@ def plot_energy(
     start = total[0] - zero
     axes.plot(seconds, start + work, "--", color=_GREY, lw=1, label="start + work done")
     axes.set(xlabel="time / s", ylabel="learned energy / J", title=title)
-    axes.legend(frameon=False, ncols=2)
+    figure.legend(frameon=False, ncols=4, loc="outside lower center")
     _finish(axes)
     _save(figure, path)
 

@@ -267,7 +267,7 @@ def _round(
                 training = trainer.record(training, state, action, outcome)
                 state, total, done = outcome.state, total + outcome.reward, done + 1
                 ended = outcome.terminated or outcome.truncated
-                if done % 20 == 0:
+                if done % 10 == 0:
                     progress.phase("collect", first + done, config.steps, metrics.latest)
                 if done - trained == config.collect.train_every and done < wanted:
                     clock.lap("collect")
