@@ -1,1 +1,17 @@
-"""lagdyna."""
+"""Learn the Lagrangian of a mechanical system, and learn to control the system inside it."""
+
+from . import agents as agents
+from . import data as data
+from . import experiments as experiments
+from . import fit as fit
+from . import mechanics as mechanics
+from . import models as models
+from . import simulate as simulate
+from . import systems as systems
+from . import tasks as tasks
+from .experiments import Config as Config
+from .experiments import evaluate as evaluate
+from .experiments import load as load
+from .experiments import resume as resume
+from .experiments import train as train
+from .mechanics import State as State

@@ -73,8 +73,9 @@ def apply_gradient(
     weights, rest = eqx.partition(model, eqx.is_inexact_array)
     updates, new_state = optimiser.update(gradient, state, weights)
     new_weights = optax.apply_updates(weights, updates)
-    # A gradient may be finite and its step not, so the outcome is what is looked at.
-    finite = all_finite((gradient, new_weights))
+    # A gradient may be finite and its step not, nor what the optimiser remembers of it:
+    # its square overflows first, and Adam would never move that weight again.
+    finite = all_finite((gradient, new_weights, new_state))
     keep = lambda new, old: jnp.where(finite, new, old)  # noqa: E731
     weights = jax.tree.map(keep, new_weights, weights)
     state = jax.tree.map(keep, new_state, state)

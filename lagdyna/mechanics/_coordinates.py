@@ -45,8 +45,11 @@ class Coordinates(eqx.Module):
         """`q`, every angle brought into `(-pi, pi]`; the identity, to the bit, inside it."""
         # Counting turns, rather than taking a remainder, leaves an angle already inside
         # the interval untouched to the last bit.
-        turns = jnp.ceil((q - jnp.pi) / (2 * jnp.pi))
-        return q - jnp.where(np.asarray(self.angles), 2 * jnp.pi * turns, 0)
+        near = q - 2 * jnp.pi * jnp.round(q / (2 * jnp.pi))
+        # Rounding, and -pi itself, can leave it just outside.
+        near = jnp.where(near > jnp.pi, near - 2 * jnp.pi, near)
+        near = jnp.where(near <= -jnp.pi, near + 2 * jnp.pi, near)
+        return jnp.where(np.asarray(self.angles), near, q)
 
     def difference(
         self, a: Float[Array, "*batch n"], b: Float[Array, "*batch n"]

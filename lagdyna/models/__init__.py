@@ -1,9 +1,10 @@
 """Learned models of mechanical systems and of rewards."""
 
+from ._activation import Activation as Activation
+from ._activation import softplus as softplus
 from ._delan import DeLaN as DeLaN
 from ._hnn import HNN as HNN
 from ._lnn import LNN as LNN
-from ._network import Activation as Activation
 from ._network import Network as Network
 from ._neural_ode import NeuralODE as NeuralODE
 from ._residual import ResidualAcceleration as ResidualAcceleration

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
 from ..mechanics import AbstractRigidBody, Coordinates
-from ._network import Activation, Network
+from ._activation import Activation, softplus
+from ._network import Network
 from ._triangular import lower_triangular
 
 
@@ -43,13 +44,18 @@ class DeLaN(AbstractRigidBody):
         coordinates: Coordinates,
         *,
         hidden: tuple[int, ...] = (64, 64),
-        activation: Activation = jax.nn.softplus,
+        activation: Activation = softplus,
         initial_mass: float | tuple[float, ...] = 1.0,
         min_diagonal: float = 1e-3,
         key: PRNGKeyArray,
     ):
         n, embedding = coordinates.n, coordinates.embedding_size
-        mass = np.broadcast_to(np.asarray(initial_mass, np.float64), (n,))
+        mass = np.asarray(initial_mass, np.float64)
+        if mass.shape not in ((), (n,)):
+            raise ValueError(
+                f"`initial_mass` must be a number or {n} of them, got {initial_mass}"
+            )
+        mass = np.broadcast_to(mass, (n,))
         if min(hidden, default=1) < 1:
             raise ValueError(f"`hidden` widths must be positive, got {hidden}")
         if min_diagonal <= 0 or mass.min() <= min_diagonal**2:
@@ -71,7 +77,7 @@ class DeLaN(AbstractRigidBody):
         )
         self.coordinates = coordinates
         # softplus(shift) + min_diagonal = sqrt(initial_mass)
-        self.shift = tuple(math.log(math.expm1(math.sqrt(m) - min_diagonal)) for m in mass)
+        self.shift = tuple(_inverse_softplus(math.sqrt(m) - min_diagonal) for m in mass)
         self.min_diagonal = min_diagonal
 
     def mass_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
@@ -80,3 +86,8 @@ class DeLaN(AbstractRigidBody):
 
     def potential_energy(self, q: Float[Array, " n"]) -> Scalar:
         return self.potential_network(self.coordinates.embed(q))[0]
+
+
+def _inverse_softplus(x: float) -> float:
+    # In the form that does not overflow.
+    return x + math.log(-math.expm1(-x))

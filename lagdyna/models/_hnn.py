@@ -1,5 +1,4 @@
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
@@ -9,7 +8,8 @@ from ..mechanics import (
     Coordinates,
     VelocityMomentum,
 )
-from ._network import Activation, Network
+from ._activation import Activation, softplus
+from ._network import Network
 
 
 class HNN(AbstractHamiltonian):
@@ -45,7 +45,7 @@ class HNN(AbstractHamiltonian):
         *,
         momentum_map: AbstractMomentumMap = VelocityMomentum(),
         hidden: tuple[int, ...] = (128, 128),
-        activation: Activation = jax.nn.softplus,
+        activation: Activation = softplus,
         regulariser: float = 0.5,
         key: PRNGKeyArray,
     ):

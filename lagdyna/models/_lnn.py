@@ -14,8 +14,9 @@ from ..mechanics import (
     Forces,
     euler_lagrange,
 )
+from ._activation import Activation, softplus
 from ._initialise import cranmer_weights
-from ._network import Activation, Network
+from ._network import Network
 from ._second_order import second_order
 
 
@@ -62,7 +63,7 @@ class LNN(AbstractLagrangian):
         coordinates: Coordinates,
         *,
         hidden: tuple[int, ...] = (128, 128),
-        activation: Activation = jax.nn.softplus,
+        activation: Activation = softplus,
         regulariser: float = 0.5,
         solve: AbstractMassSolve = DampedSolve(),
         initialisation: Literal["small", "cranmer2020"] = "small",

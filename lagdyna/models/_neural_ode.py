@@ -1,10 +1,10 @@
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..mechanics import AbstractDynamics, Coordinates
-from ._network import Activation, Network
+from ._activation import Activation, softplus
+from ._network import Network
 
 
 class NeuralODE(AbstractDynamics):
@@ -40,7 +40,7 @@ class NeuralODE(AbstractDynamics):
         action_size: int,
         *,
         hidden: tuple[int, ...] = (128, 128),
-        activation: Activation = jax.nn.softplus,
+        activation: Activation = softplus,
         velocity_scale: tuple[float, ...] | None = None,
         acceleration_scale: tuple[float, ...] | None = None,
         key: PRNGKeyArray,

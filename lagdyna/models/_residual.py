@@ -1,10 +1,10 @@
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..mechanics import AbstractDynamics, MechanicalSystem, frozen
-from ._network import Activation, Network
+from ._activation import Activation, softplus
+from ._network import Network
 
 
 class ResidualAcceleration(AbstractDynamics):
@@ -55,7 +55,7 @@ class ResidualForce(AbstractDynamics):
         action_size: int,
         *,
         hidden: tuple[int, ...] = (64, 64),
-        activation: Activation = jax.nn.softplus,
+        activation: Activation = softplus,
         learn_known: bool = False,
         key: PRNGKeyArray,
     ):

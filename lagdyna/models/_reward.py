@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
 from ..mechanics import Coordinates, State
-from ._network import Activation, Network
+from ._activation import Activation, softplus
+from ._network import Network
 
 
 class AbstractReward(eqx.Module):
@@ -61,7 +62,7 @@ class RewardNetwork(AbstractReward):
         velocity_scale: tuple[float, ...],
         *,
         hidden: tuple[int, ...] = (64, 64),
-        activation: Activation = jax.nn.softplus,
+        activation: Activation = softplus,
         key: PRNGKeyArray,
     ):
         features = 2 * coordinates.embedding_size + 4 * coordinates.n + 2 * action_size

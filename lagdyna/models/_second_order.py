@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
 
-from ._network import Activation, Network
+from ._activation import Activation
+from ._network import Network
 
 
 class SecondOrder(NamedTuple):
@@ -64,8 +65,6 @@ def _derivatives(
     activation: Activation, z: Float[Array, " width"]
 ) -> tuple[Float[Array, " width"], Float[Array, " width"], Float[Array, " width"]]:
     """An activation, its slope and its second derivative."""
-    if activation is jax.nn.softplus:
-        return _softplus_derivatives(z)
     ones = jnp.ones_like(z)
 
     def with_slope(z: Array) -> tuple[Array, Array]:
@@ -73,19 +72,3 @@ def _derivatives(
 
     (value, slope), (_, bend) = jax.jvp(with_slope, (z,), (ones,))
     return value, slope, bend
-
-
-@jax.custom_jvp
-def _softplus_derivatives(z: Array) -> tuple[Array, Array, Array]:
-    # One exponential serves all three, and their derivatives too.
-    decay = jnp.exp(-jnp.abs(z))
-    slope = jnp.where(z >= 0, 1, decay) / (1 + decay)
-    return jnp.maximum(z, 0) + jnp.log1p(decay), slope, slope * (1 - slope)
-
-
-@_softplus_derivatives.defjvp
-def _softplus_derivatives_jvp(primals: tuple[Array], tangents: tuple[Array]):
-    out = _softplus_derivatives(*primals)
-    _, slope, bend = out
-    (t,) = tangents
-    return out, (slope * t, bend * t, bend * (1 - 2 * slope) * t)

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
 from ..mechanics import AbstractHamiltonian, Coordinates, linalg
-from ._network import Activation, Network
+from ._activation import Activation, softplus
+from ._network import Network
 from ._triangular import lower_triangular
 
 
@@ -44,7 +45,7 @@ class StructuredHNN(AbstractHamiltonian):
         coordinates: Coordinates,
         *,
         hidden: tuple[int, ...] = (64, 64),
-        activation: Activation = jax.nn.softplus,
+        activation: Activation = softplus,
         initial_mass: float | tuple[float, ...] = 1.0,
         min_diagonal: float = 1e-3,
         key: PRNGKeyArray,

@@ -1,10 +1,9 @@
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..mechanics import Coordinates, State, frozen
-from ..models import Activation, Network
+from ..models import Activation, Network, softplus
 from ._transition import AbstractTransition
 
 
@@ -48,7 +47,7 @@ class MLPTransition(AbstractTransition):
         velocity_scale: tuple[float, ...] | None = None,
         velocity_limits: tuple[float, ...] | None = None,
         hidden: tuple[int, ...] = (64, 64),
-        activation: Activation = jax.nn.softplus,
+        activation: Activation = softplus,
         key: PRNGKeyArray,
     ):
         n = coordinates.n

@@ -1,0 +1,77 @@
+"""What the benchmarks share: how they time, what they say of the machine, how they end."""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import jax
+
+
+def seconds(program: Callable[[], Any], repeats: int) -> tuple[float, list[float]]:
+    """Seconds of the first call, compilation included, and of `repeats` more."""
+    times = []
+    for _ in range(1 + repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(program())
+        times.append(time.perf_counter() - start)
+    return times[0], times[1:]
+
+
+def milliseconds(times: list[float], parts: int) -> dict[str, float]:
+    """Median and smallest time of one of `parts` equal parts, in milliseconds."""
+    return {
+        "median_ms": round(1e3 * median(times) / parts, 4),
+        "min_ms": round(1e3 * min(times) / parts, 4),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on, and with which commit and packages."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=10"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    device = jax.devices()[0]
+    return {
+        "commit": commit,
+        "device": f"{device.platform} ({device.device_kind})",
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load_before": os.getloadavg()[0],
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("jax", "equinox", "diffrax", "optax")},
+    }
+
+
+def arguments(description: str | None, default_out: str) -> argparse.ArgumentParser:
+    """A parser that knows `--out`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--out", type=Path, default=Path(default_out), help="the JSON file")
+    return parser
+
+
+def write(out: Path, results: dict[str, Any]) -> None:
+    """Writes the results as JSON."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    print(f"-> {out}")
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()

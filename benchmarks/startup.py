@@ -1,0 +1,66 @@
+"""Seconds from the start of the process to the first update of model and of agent.
+
+    python benchmarks/startup.py --out startup.json
+
+A child process imports lagdyna, takes 50 random steps in Pendulum-v1 and makes one update of
+each kind with the defaults of `lagdyna train`. Importing, tracing and compiling is all that
+it spends time on.
+"""
+
+import json
+import subprocess
+import sys
+from statistics import median
+
+from _common import arguments, machine, write
+
+CHILD = """
+import time
+start = time.perf_counter()
+import json
+import jax
+import jax.numpy as jnp
+import numpy as np
+from lagdyna.experiments import Config, Trainer
+from lagdyna.tasks import GymnasiumTask
+marks = {"imported": time.perf_counter() - start}
+trainer = Trainer(Config())
+training = trainer.init()
+env = GymnasiumTask(trainer.config.task)
+state = env.reset(0)
+for _ in range(50):
+    action = np.asarray(trainer.explore(training, state))
+    outcome = env.step(action)
+    training = trainer.record(training, state, action, outcome)
+    state = outcome.state
+marks["collected"] = time.perf_counter() - start
+training, _ = trainer.fit(trainer.begin_fit(training), jnp.asarray(0), 1)
+jax.block_until_ready(training)
+marks["first_model_update"] = time.perf_counter() - start
+training, _ = trainer.behave(training, jnp.asarray(0), 1)
+jax.block_until_ready(training)
+marks["first_behaviour_update"] = time.perf_counter() - start
+print(json.dumps(marks))
+"""
+
+
+def main() -> None:
+    """Measures, prints, writes JSON."""
+    parser = arguments(__doc__, "startup.json")
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    about = machine()
+    marks = []
+    for _ in range(args.repeats):
+        child = subprocess.run(
+            [sys.executable, "-c", CHILD], capture_output=True, text=True, check=True
+        )
+        marks.append(json.loads(child.stdout.splitlines()[-1]))
+    seconds = {name: round(median(mark[name] for mark in marks), 2) for name in marks[0]}
+    for name, value in seconds.items():
+        print(f"{name:24} {value:6.2f} s")
+    write(args.out, {"benchmark": "startup", "machine": about, "seconds": seconds})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Milliseconds per model update and per behaviour update, and what bounds them.
+
+    python benchmarks/updates.py --out updates.json
+
+One model update is one Adam step of the DeLaN on 64 steps through Heun's solver and one of
+the reward network; one behaviour update is one step of actor and critic on 64 imagined
+rollouts of 16 steps, backpropagated through. Sizes are those of Ramesh & Ravindran 2023:
+dynamics and reward 64x64, actor and critic 256x256. What is timed are the compiled programs
+of `lagdyna train` itself. The time that the matrix products alone would take comes from
+counting their operations and timing a plain product of the same run.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from _common import arguments, machine, milliseconds, seconds, write
+from _flops import matmul_flops
+
+from lagdyna import State
+from lagdyna.data import Experience, ReplayBuffer
+from lagdyna.experiments import (
+    AgentConfig,
+    CollectConfig,
+    Config,
+    LearnerConfig,
+    Trainer,
+    Training,
+)
+from lagdyna.tasks import CoordinateSpec, TaskSpec
+
+ROWS, MODEL_UPDATES, BEHAVIOUR_UPDATES = 4096, 500, 50
+
+
+def chain(n: int) -> Config:
+    """A task of `n` angles and one actuator, at the paper's sizes."""
+    coordinates = tuple(
+        CoordinateSpec(kind="angle", position=i, velocity=n + i, velocity_limit=20.0)
+        for i in range(n)
+    )
+    force = ((1.0,),) + ((0.0,),) * (n - 1)
+    return Config(
+        task=TaskSpec(env_id="none", coordinates=coordinates, dt=0.02, force=force),
+        steps=ROWS,
+        learner=LearnerConfig(rate=1e-3, batch=64),
+        agent=AgentConfig(hidden=(256, 256), horizon=16, batch=64),
+        collect=CollectConfig(capacity=ROWS),
+    )
+
+
+def filled(trainer: Trainer, n: int) -> Training:
+    """The start of a run whose buffer is full of made-up steps."""
+    training = trainer.init()
+    keys = jax.random.split(jax.random.key(0), 4)
+    q, qd = jax.random.normal(keys[0], (2, ROWS, n))
+    action = jax.random.uniform(keys[1], (ROWS, 1), minval=-1.0)
+    reward = jax.random.normal(keys[2], (ROWS,))
+    following = jax.vmap(training.transition.step)(State(q, qd), action)
+    experience = Experience(State(q, qd), action, reward, following, jnp.zeros(ROWS, bool))
+    buffer = ReplayBuffer(experience, jnp.zeros(ROWS, int), jnp.asarray(ROWS))
+    return trainer.begin_fit(eqx.tree_at(lambda t: t.buffer, training, buffer))
+
+
+def matmul_rate(dtype: jnp.dtype, repeats: int) -> float:
+    """Operations per second of a plain product, (1024, 256) by (256, 256)."""
+    a = jnp.ones((1024, 256), dtype)
+    b = jnp.full((256, 256), 1 / 256, dtype)
+    count = 100
+    chained = jax.jit(lambda a: jax.lax.fori_loop(0, count, lambda _, x: x @ b, a))
+    _, times = seconds(lambda: chained(a), repeats)
+    return count * 2 * 1024 * 256 * 256 / sorted(times)[len(times) // 2]
+
+
+def measure(n: int, repeats: int) -> dict[str, object]:
+    """All figures for `n` degrees of freedom in the current precision."""
+    trainer = Trainer(chain(n))
+    training = filled(trainer, n)
+    zero = jnp.asarray(0)
+    dtype = training.buffer.experience.reward.dtype
+    rate = matmul_rate(dtype, repeats)
+    row: dict[str, object] = {
+        "n": n,
+        "dtype": str(dtype),
+        "matmul_gflops": round(rate / 1e9, 1),
+    }
+    for name, program, updates in (
+        ("model", trainer.fit, MODEL_UPDATES),
+        ("behaviour", trainer.behave, BEHAVIOUR_UPDATES),
+    ):
+        first, times = seconds(lambda p=program, u=updates: p(training, zero, u)[1], repeats)
+        arrays, static = eqx.partition(training, eqx.is_array)
+        flops = matmul_flops(
+            lambda a, s=static, p=program, u=updates: p(eqx.combine(a, s), zero, u)[1], arrays
+        )
+        timed = milliseconds(times, updates)
+        bound = 1e3 * flops / updates / rate
+        row[name] = {
+            **timed,
+            "compile_s": round(first - min(times), 2),
+            "matmul_mflop": round(flops / updates / 1e6, 1),
+            "matmul_bound_ms": round(bound, 4),
+            "times_bound": round(timed["median_ms"] / bound, 2),
+        }
+    return row
+
+
+def main() -> None:
+    """Measures, prints a table, writes JSON."""
+    parser = arguments(__doc__, "updates.json")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--n", type=int, nargs="+", default=[1, 2, 3, 4])
+    args = parser.parse_args()
+    about = machine()
+    rows = []
+    print(f"{'n':>2} {'dtype':8} {'model ms':>9} {'behaviour ms':>13} {'matmul alone ms':>16}")
+    for precision in (32, 64):
+        jax.config.update("jax_enable_x64", precision == 64)
+        for n in args.n:
+            row = measure(n, args.repeats)
+            rows.append(row)
+            model, behaviour = row["model"], row["behaviour"]
+            print(
+                f"{n:2} {row['dtype']:8} {model['median_ms']:9.3f} "  # pyright: ignore
+                f"{behaviour['median_ms']:13.2f} "  # pyright: ignore
+                f"{model['matmul_bound_ms']:7.3f} {behaviour['matmul_bound_ms']:8.2f}",  # pyright: ignore
+                flush=True,
+            )
+    write(args.out, {"benchmark": "updates", "machine": about, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

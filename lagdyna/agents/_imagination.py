@@ -1,0 +1,211 @@
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
+
+from ..fit import apply_gradient
+from ..mechanics import State
+from ..models import AbstractReward, Activation
+from ..simulate import AbstractTransition
+from ._networks import Critic, Features, Policy
+from ._returns import lambda_returns
+
+
+class Imagined(NamedTuple):
+    """A batch of imagined rollouts.
+
+    **Attributes:** (time leads)
+
+    - `states`: `s_0 .. s_T`, a `State` of shapes `(T + 1, batch, n)`.
+    - `rewards`: `r_0 .. r_{T-1}`, shape `(T, batch)`.
+    - `log_probabilities`: of the actions, shape `(T, batch)`.
+    """
+
+    states: State
+    rewards: Float[Array, "time batch"]
+    log_probabilities: Float[Array, "time batch"]
+
+
+def imagine(
+    policy: Policy,
+    transition: AbstractTransition,
+    reward: AbstractReward,
+    starts: State,
+    noise: Float[Array, "time batch m"],
+) -> Imagined:
+    """Rollouts of a stochastic policy through a model, differentiable in all of it.
+
+    **Arguments:**
+
+    - `policy`, `transition`, `reward`: who acts, in what, and for what.
+    - `starts`: a `State` of shapes `(batch, n)`.
+    - `noise`: standard normal, one vector per action.
+    """
+
+    def body(state: State, eps: Array) -> tuple[State, tuple[State, Array, Array]]:
+        action, log_probability = jax.vmap(policy.sample)(state, eps)
+        following = jax.vmap(transition.step)(state, action)
+        return following, (following, action, log_probability)
+
+    _, (following, actions, log_probabilities) = jax.lax.scan(body, starts, noise)
+    states = jax.tree.map(
+        lambda first, rest: jnp.concatenate([first[None], rest]), starts, following
+    )
+    # Nothing in the loop waits for the rewards, so they are computed all at once.
+    visited = jax.tree.map(lambda x: x[:-1], states)
+    rewards = jax.vmap(jax.vmap(reward))(visited, actions, following)
+    return Imagined(states, rewards, log_probabilities)
+
+
+class Behaviour(eqx.Module):
+    """What an imagination agent has learned, and what it needs to go on learning.
+
+    **Attributes:**
+
+    - `policy`: the actor.
+    - `critics`: one or more; the smallest of their estimates is believed.
+    - `targets`: slowly following copies of the critics.
+    - `policy_state`, `critics_state`: of the optimisers.
+    """
+
+    policy: Policy
+    critics: tuple[Critic, ...]
+    targets: tuple[Critic, ...]
+    policy_state: PyTree
+    critics_state: PyTree
+
+
+class ImaginationActorCritic(eqx.Module):
+    """Learns to act inside a model, by backpropagation through imagined rollouts.
+
+    The actor climbs the gradient of the lambda-return through policy, transition, reward
+    and critic; the critic regresses on the same return (Ramesh & Ravindran 2023, after
+    Dreamer, Hafner et al. 2020). What differs from the paper, and why, is in the docs.
+
+    **Arguments:**
+
+    - `features`: what policy and critics see of a state.
+    - `action_size`: `m`.
+    - `hidden`, `activation`: of policy and critics.
+    - `horizon`: `T`, imagined steps.
+    - `discount`, `return_lambda`: of [`lagdyna.agents.lambda_returns`][].
+    - `entropy`: what a nat of the policy's entropy is worth, in units of scaled reward.
+    - `critics`: how many.
+    - `target_rate`: the fraction of the way that targets go to the critics in an update.
+    - `policy_optimiser`, `critic_optimiser`: Optax transformations.
+    """
+
+    features: Features
+    action_size: int = eqx.field(static=True)
+    hidden: tuple[int, ...] = eqx.field(static=True)
+    activation: Activation = eqx.field(static=True)
+    horizon: int = eqx.field(static=True)
+    discount: float = eqx.field(static=True)
+    return_lambda: float = eqx.field(static=True)
+    entropy: float = eqx.field(static=True)
+    critics: int = eqx.field(static=True)
+    target_rate: float = eqx.field(static=True)
+    policy_optimiser: optax.GradientTransformation = eqx.field(static=True)
+    critic_optimiser: optax.GradientTransformation = eqx.field(static=True)
+
+    def init(self, key: PRNGKeyArray) -> Behaviour:
+        """Untrained policy and critics."""
+        policy_key, *critic_keys = jax.random.split(key, 1 + self.critics)
+        policy = Policy(
+            self.features,
+            self.action_size,
+            hidden=self.hidden,
+            activation=self.activation,
+            key=policy_key,
+        )
+        critics = tuple(
+            Critic(self.features, hidden=self.hidden, activation=self.activation, key=k)
+            for k in critic_keys
+        )
+        return Behaviour(
+            policy,
+            critics,
+            critics,
+            self.policy_optimiser.init(eqx.filter(policy, eqx.is_inexact_array)),
+            self.critic_optimiser.init(eqx.filter(critics, eqx.is_inexact_array)),
+        )
+
+    def update(
+        self,
+        behaviour: Behaviour,
+        transition: AbstractTransition,
+        reward: AbstractReward,
+        starts: State,
+        reward_scale: Scalar,
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[Behaviour, dict[str, Scalar]]:
+        """One update of actor and critics on one batch of imagined rollouts.
+
+        **Arguments:**
+
+        - `behaviour`: from `init` or the last update.
+        - `transition`, `reward`: the model.
+        - `starts`: a `State` of shapes `(batch, n)`.
+        - `reward_scale`: rewards are divided by it, so that values are of order
+            `1 / (1 - discount)` whatever the task pays in.
+        - `key`: for the policy's noise.
+
+        **Returns:** the behaviour, and metrics: `actor_loss`, `critic_loss`,
+        `imagined_reward`, `entropy`, and `skipped`, how many of the two updates were not
+        finite and so were not applied.
+        """
+        shape = (self.horizon, starts.q.shape[0], self.action_size)
+        noise = jax.random.normal(key, shape, starts.q.dtype)
+
+        def actor_loss(policy: Policy) -> tuple[Scalar, tuple[Imagined, Array]]:
+            imagined = imagine(policy, transition, reward, starts, noise)
+            following = jax.tree.map(lambda x: x[1:], imagined.states)
+            values = _values(behaviour.targets, following).min(axis=0)
+            paid = imagined.rewards / reward_scale
+            returns = lambda_returns(
+                paid - self.entropy * imagined.log_probabilities,
+                values,
+                self.discount,
+                self.return_lambda,
+            )
+            return -jnp.mean(returns), (imagined, returns)
+
+        (loss, (imagined, returns)), gradient = eqx.filter_value_and_grad(
+            actor_loss, has_aux=True
+        )(behaviour.policy)
+        policy, policy_state, policy_skipped = apply_gradient(
+            self.policy_optimiser, behaviour.policy, behaviour.policy_state, gradient
+        )
+
+        visited = jax.tree.map(lambda x: x[:-1], imagined.states)
+
+        def critic_loss(critics: tuple[Critic, ...]) -> Scalar:
+            return 0.5 * jnp.mean(jnp.sum((_values(critics, visited) - returns) ** 2, axis=0))
+
+        critics_loss, gradient = eqx.filter_value_and_grad(critic_loss)(behaviour.critics)
+        critics, critics_state, critics_skipped = apply_gradient(
+            self.critic_optimiser, behaviour.critics, behaviour.critics_state, gradient
+        )
+        metrics = {
+            "actor_loss": loss,
+            "critic_loss": critics_loss,
+            "imagined_reward": jnp.mean(imagined.rewards),
+            "entropy": -jnp.mean(imagined.log_probabilities),
+            "skipped": policy_skipped + critics_skipped,
+        }
+        targets = _followed(behaviour.targets, critics, self.target_rate)
+        return Behaviour(policy, critics, targets, policy_state, critics_state), metrics
+
+
+def _values(critics: tuple[Critic, ...], states: State) -> Float[Array, "critics time batch"]:
+    return jnp.stack([jax.vmap(jax.vmap(critic))(states) for critic in critics])
+
+
+def _followed(targets: PyTree, critics: PyTree, rate: float) -> PyTree:
+    weights, rest = eqx.partition(targets, eqx.is_inexact_array)
+    towards = eqx.filter(critics, eqx.is_inexact_array)
+    return eqx.combine(optax.incremental_update(towards, weights, rate), rest)

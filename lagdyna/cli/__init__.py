@@ -1,0 +1,3 @@
+"""The `lagdyna` command."""
+
+from ._main import main as main

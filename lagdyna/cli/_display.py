@@ -1,0 +1,155 @@
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ..experiments import AbstractProgress, Config
+
+_PHASES = {
+    "collect": "acting in the environment",
+    "fit": "fitting dynamics and reward",
+    "imagine": "learning to act in imagination",
+    "evaluate": "evaluating",
+    "pictures": "drawing pictures",
+}
+
+
+class LiveDisplay(AbstractProgress):
+    """A display that redraws itself, for terminals: phase, losses, returns, time.
+
+    **Arguments:** `console`, where to draw.
+    """
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._evaluations: list[dict[str, Any]] = []
+        self._phase = ("collect", 0, 1)
+        self._metrics: dict[str, float] = {}
+        self._skipped = 0
+        self._steps = (0, 1)
+
+    def begin(self, config: Config, out: Path, env_steps: int) -> None:
+        self._start = time.perf_counter()
+        self._steps = (env_steps, config.steps)
+        self._console.print(_heading(config, out, env_steps))
+        self._live = Live(get_renderable=self._draw, console=self._console)
+        self._live.start()
+
+    def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
+        if name == "collect":
+            self._steps = (done, total)
+        self._phase = (name, done, total)
+        self._metrics = {**self._metrics, **metrics}
+        self._live.refresh()
+
+    def evaluation(self, evaluation: dict[str, Any]) -> None:
+        seconds = time.perf_counter() - self._start
+        self._evaluations.append({**evaluation, "seconds": seconds})
+        self._live.refresh()
+
+    def record(self, record: dict[str, Any]) -> None:
+        self._skipped += record["skipped_updates"]
+        self._live.refresh()
+
+    def end(self) -> None:
+        self._live.stop()
+
+    def _draw(self) -> Group:
+        name, done, total = self._phase
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row("phase", _PHASES[name], ProgressBar(total=total, completed=done, width=24))
+        steps, wanted = self._steps
+        grid.add_row(
+            "real steps",
+            f"{min(steps, wanted)} of {wanted}",
+            ProgressBar(total=wanted, completed=min(steps, wanted), width=24),
+        )
+        grid.add_row("losses", _losses(self._metrics), f"{self._skipped} updates skipped")
+        grid.add_row("elapsed", f"{time.perf_counter() - self._start:.0f} s", "")
+        if not self._evaluations:
+            return Group(grid)
+        return Group(_table(self._evaluations), grid)
+
+
+class LineDisplay(AbstractProgress):
+    """Plain lines, one per phase and round, for files and pipes.
+
+    **Arguments:** `console`, where to print.
+    """
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._last = ""
+
+    def begin(self, config: Config, out: Path, env_steps: int) -> None:
+        self._start = time.perf_counter()
+        self._say(_heading(config, out, env_steps).plain)
+
+    def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
+        if name != self._last:
+            self._say(f"[{time.perf_counter() - self._start:5.0f} s] {_PHASES[name]}")
+        self._last = name
+
+    def evaluation(self, evaluation: dict[str, Any]) -> None:
+        self._say(
+            f"[{time.perf_counter() - self._start:5.0f} s] {evaluation['env_steps']} steps: "
+            f"return {evaluation['return_mean']:.1f} ± {evaluation['return_std']:.1f}"
+        )
+
+    def record(self, record: dict[str, Any]) -> None:
+        self._say(
+            f"[{time.perf_counter() - self._start:5.0f} s] episode {record['episodes']}: "
+            f"return {record['train_return']:.1f} while learning; {_losses(record)}; "
+            f"{record['skipped_updates']} updates skipped"
+        )
+
+    def end(self) -> None:
+        self._last = ""
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def display(console: Console) -> AbstractProgress:
+    """The display that suits where the output goes."""
+    return LiveDisplay(console) if console.is_terminal else LineDisplay(console)
+
+
+def _heading(config: Config, out: Path, env_steps: int) -> Text:
+    goes_on = f", going on after {env_steps} steps" if env_steps else ""
+    return Text(
+        f"{config.task.env_id}: {config.agent.name} agent in a {config.model.name} model, "
+        f"{config.solver.name} solver, {config.learner.name} learner, "
+        f"seed {config.seed}{goes_on} -> {out}"
+    )
+
+
+def _losses(metrics: dict[str, Any]) -> str:
+    shown = [
+        f"{label} {metrics[key]:.2g}"
+        for key, label in (
+            ("model_loss", "dynamics"),
+            ("reward_loss", "reward"),
+            ("critic_loss", "critic"),
+        )
+        if key in metrics
+    ]
+    return ", ".join(shown) or "-"
+
+
+def _table(evaluations: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, padding=(0, 2), header_style="bold")
+    for name in ("real steps", "return", "seconds"):
+        table.add_column(name, justify="right")
+    for evaluation in evaluations[-16:]:
+        table.add_row(
+            str(evaluation["env_steps"]),
+            f"{evaluation['return_mean']:.1f} ± {evaluation['return_std']:.1f}",
+            f"{evaluation['seconds']:.0f}",
+        )
+    return table

@@ -1,0 +1,308 @@
+import re
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter, Token
+from rich.console import Console
+from rich.table import Table
+
+app = App(
+    name="lagdyna",
+    help="Learn the Lagrangian of a mechanical system, and to control the system inside it.",
+    version=lambda: version("lagdyna"),
+)
+console = Console()
+
+
+def _whole(kind: type, tokens: Sequence[Token]) -> int:
+    """A whole number. Cyclopts itself would take 1.5 for 1."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"expected a whole number, got {tokens[0].value!r}") from None
+
+
+Name = Annotated[str | None, Parameter(show_default=False)]
+Whole = Annotated[int | None, Parameter(show_default=False, converter=_whole)]
+Settings = Annotated[list[str] | None, Parameter(show_default=False, negative="")]
+
+
+@app.command
+def train(
+    task: Name = None,
+    /,
+    *,
+    config: Annotated[Path | None, Parameter(show_default=False)] = None,
+    seed: Whole = None,
+    steps: Whole = None,
+    solver: Name = None,
+    model: Name = None,
+    learner: Name = None,
+    agent: Name = None,
+    out: Annotated[Path | None, Parameter(show_default=False)] = None,
+    set: Settings = None,
+    show_config: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Learn to control a task in a simulator that is learned from little experience.
+
+    Parameters
+    ----------
+    task
+        One of `lagdyna tasks`; Pendulum-v1 by default.
+    config
+        A TOML file. What stands on the command line overrides it.
+    seed
+        Of everything random; 0 by default.
+    steps
+        Steps of real experience, random ones included; 600 by default.
+    solver
+        One of `lagdyna solvers`; heun by default.
+    model
+        The dynamics model; delan by default.
+    learner
+        The optimiser of the model's weights; adam by default.
+    agent
+        The agent; imagination by default.
+    out
+        A new or empty directory for the run; the first free one in runs/ by default.
+    set
+        Any option of the config, as agent.horizon=20; may be given several times. Short
+        for it: --agent.horizon 20.
+    show_config
+        Print the whole config as TOML, and do nothing else.
+    """
+    from .. import experiments
+
+    table = {} if config is None else experiments.read_table(config)
+    named = {
+        "task": task,
+        "seed": seed,
+        "steps": steps,
+        "solver": solver,
+        "model": model,
+        "learner": learner,
+        "agent": agent,
+    }
+    for key, value in named.items():
+        if value is not None:
+            experiments.override(table, key, value)
+    for setting in set or []:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise experiments.UserError(
+                f"`set` was {setting!r}; SECTION.OPTION=VALUE is accepted"
+            )
+        experiments.override(table, key, experiments.parse_value(text))
+    try:
+        whole = experiments.config_from_table(table)
+    except experiments.UserError as error:
+        raise error if config is None else experiments.UserError(f"{config}: {error}") from None
+    if show_config:
+        print(experiments.config_to_toml(whole), end="")
+        return
+    from ._display import display
+
+    directory = out or experiments.default_directory(whole)
+    summary = _interruptible(
+        lambda: experiments.train(whole, directory, progress=display(console)), directory
+    )
+    _print_summary(summary, directory)
+
+
+@app.command
+def resume(run: Path, /) -> None:
+    """Go on with an interrupted run, to the same end.
+
+    Parameters
+    ----------
+    run
+        The run's directory.
+    """
+    from .. import experiments
+    from ._display import display
+
+    summary = _interruptible(lambda: experiments.resume(run, progress=display(console)), run)
+    _print_summary(summary, run)
+
+
+@app.command
+def evaluate(
+    run: Path,
+    /,
+    *,
+    episodes: Whole = None,
+    seed: Annotated[int, Parameter(converter=_whole)] = 0,
+    out: Annotated[Path | None, Parameter(show_default=False)] = None,
+) -> None:
+    """Judge a run's policy on episodes that it has not seen.
+
+    Parameters
+    ----------
+    run
+        The run's directory.
+    episodes
+        How many; as many as in the run by default.
+    seed
+        Of their starts.
+    out
+        A new or empty directory for evaluation.json; evaluation-1, ... in the run's by
+        default.
+    """
+    from .. import experiments
+
+    result = experiments.evaluate(run, episodes=episodes, seed=seed, out=out)
+    _say(
+        f"{result['task']} after {result['env_steps']} steps: return "
+        f"{result['return_mean']:.1f} ± {result['return_std']:.1f} "
+        f"(from {result['return_min']:.1f} to {result['return_max']:.1f}) "
+        f"over {result['eval_episodes']} episodes -> {result['out']}"
+    )
+
+
+@app.command
+def tasks(*, out: Annotated[Path | None, Parameter(show_default=False)] = None) -> None:
+    """List the tasks that `lagdyna train` knows by name.
+
+    Parameters
+    ----------
+    out
+        A new or empty directory for tasks.json.
+    """
+    from ..tasks import TASKS
+
+    rows = [
+        {
+            "name": name,
+            "dt": task.dt,
+            "coordinates": [c.kind for c in task.coordinates],
+            "actions": task.action_size,
+            "target_return": task.target_return,
+            "description": task.description,
+        }
+        for name, task in TASKS.items()
+    ]
+    _write(out, "tasks.json", rows)
+    table = Table("task", "dt / s", "coordinates", "actions", "target", "", box=None)
+    for row in rows:
+        cells = (row["name"], row["dt"], ", ".join(row["coordinates"]), row["actions"])
+        table.add_row(*map(str, cells), str(row["target_return"]), row["description"])
+    console.print(table)
+    _say("Any other Gymnasium environment with continuous actions: see the docs, 'Tasks'.")
+
+
+@app.command
+def solvers(*, out: Annotated[Path | None, Parameter(show_default=False)] = None) -> None:
+    """List the solvers that `--solver` knows by name.
+
+    Parameters
+    ----------
+    out
+        A new or empty directory for solvers.json.
+    """
+    import diffrax
+
+    from ..simulate import SOLVERS, get_solver
+
+    rows = []
+    for name in SOLVERS:
+        solver = get_solver(name)
+        term = diffrax.ODETerm(lambda t, y, args: y)
+        rows.append(
+            {
+                "name": name,
+                "order": solver.order(term),
+                "adaptive": isinstance(solver, diffrax.AbstractAdaptiveSolver),
+                "default": name == "heun",
+            }
+        )
+    _write(out, "solvers.json", rows)
+    table = Table("solver", "order", "adaptive steps", "", box=None)
+    for row in rows:
+        table.add_row(
+            row["name"],
+            str(row["order"]),
+            "yes" if row["adaptive"] else "no",
+            "default" if row["default"] else "",
+        )
+    console.print(table)
+
+
+def main() -> None:
+    """The `lagdyna` command. Exit codes: 0 done, 2 a user's mistake, 130 interrupted."""
+    try:
+        app(
+            _settings(sys.argv[1:]),
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+    except CycloptsError as error:
+        _fail(" ".join(str(error).split()))
+    except ValueError as error:
+        from ..experiments import UserError
+
+        if not isinstance(error, UserError):
+            raise
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _settings(tokens: list[str]) -> list[str]:
+    """`--agent.horizon 20` and `--agent.horizon=20` written as `--set agent.horizon=20`."""
+    written, rest = [], iter(tokens)
+    for token in rest:
+        if re.fullmatch(r"--\w+(\.\w+)+", token):
+            written += ["--set", f"{token[2:]}={next(rest, '')}"]
+        elif re.fullmatch(r"--\w+(\.\w+)+=.*", token):
+            written += ["--set", token[2:]]
+        else:
+            written.append(token)
+    return written
+
+
+def _interruptible(program: Callable[[], dict[str, Any]], directory: Path) -> dict[str, Any]:
+    try:
+        return program()
+    except KeyboardInterrupt:
+        _say(f"interrupted; `lagdyna resume {directory}` goes on after the last whole round")
+        raise
+
+
+def _print_summary(summary: dict[str, Any], directory: Path) -> None:
+    reached = summary["steps_to_target"]
+    target = summary["target_return"]
+    if target is None:
+        verdict = ""
+    elif reached is None:
+        verdict = f"; target {target:g} not reached"
+    else:
+        verdict = f"; target {target:g} reached after {reached} steps"
+    _say(
+        f"return {summary['return_mean']:.1f} ± {summary['return_std']:.1f} over "
+        f"{summary['eval_episodes']} episodes after {summary['env_steps']} steps of "
+        f"experience, {summary['wall_seconds']:.0f} s{verdict}"
+    )
+    _say(f"the run is in {directory}: learning_curve.png, rollout.gif, energy.png, ...")
+
+
+def _write(out: Path | None, name: str, value: Any) -> None:
+    if out is not None:
+        from ..experiments import new_directory, write_json
+
+        write_json(new_directory(out) / name, value)
+
+
+def _say(line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _fail(message: str) -> None:
+    errors = Console(stderr=True)
+    errors.print(
+        f"lagdyna: {message}", style="red", markup=False, highlight=False, soft_wrap=True
+    )
+    sys.exit(2)

@@ -1,0 +1,29 @@
+"""Whole training runs: their configs, their directories, their results."""
+
+from ._config import AgentConfig as AgentConfig
+from ._config import CollectConfig as CollectConfig
+from ._config import Config as Config
+from ._config import EvaluationConfig as EvaluationConfig
+from ._config import LearnerConfig as LearnerConfig
+from ._config import ModelConfig as ModelConfig
+from ._config import RewardConfig as RewardConfig
+from ._config import SolverConfig as SolverConfig
+from ._errors import UserError as UserError
+from ._files import new_directory as new_directory
+from ._files import write_json as write_json
+from ._progress import AbstractProgress as AbstractProgress
+from ._progress import Silence as Silence
+from ._run import Run as Run
+from ._run import default_directory as default_directory
+from ._run import evaluate as evaluate
+from ._run import load as load
+from ._run import resume as resume
+from ._run import train as train
+from ._toml import config_from_table as config_from_table
+from ._toml import config_to_toml as config_to_toml
+from ._toml import load_config as load_config
+from ._toml import override as override
+from ._toml import parse_value as parse_value
+from ._toml import read_table as read_table
+from ._trainer import Trainer as Trainer
+from ._trainer import Training as Training

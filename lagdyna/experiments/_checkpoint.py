@@ -1,0 +1,92 @@
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from ._errors import UserError
+from ._files import replacing
+
+Tree = TypeVar("Tree")
+
+
+def save_checkpoint(path: Path, tree: PyTree, notes: dict[str, Any]) -> None:
+    """Writes every array of `tree` under its own name, and `notes`, into one `.npz` file.
+
+    Arrays are plain NumPy ones: nothing is pickled, and any tool can read them. The file
+    appears whole or not at all.
+    """
+    arrays: dict[str, Any] = {name: np.asarray(leaf) for name, leaf in _named(tree)}
+    arrays[_NOTES] = np.asarray(json.dumps(notes))
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def load_checkpoint(path: Path, like: Tree) -> tuple[Tree, dict[str, Any]]:
+    """The tree and the notes that `save_checkpoint` wrote.
+
+    **Arguments:**
+
+    - `path`: the `.npz` file.
+    - `like`: a tree of the same structure, shapes and types.
+
+    **Raises:** `UserError` if the file is missing, cut off, damaged, or holds another
+    model than `like`.
+    """
+    expected = _named(like)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            notes = json.loads(str(file[_NOTES]))
+            found = {name: file[name] for name in file.files if name != _NOTES}
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{str(path)!r} does not exist; the run stopped before its first checkpoint"
+        ) from error
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,  # what `zipfile` makes of a damaged header
+    ) as error:
+        raise UserError(
+            f"{str(path)!r} is not a whole checkpoint: it is cut off or damaged ({error})"
+        ) from error
+    for name, leaf in expected:
+        if name not in found:
+            raise UserError(f"{str(path)!r} is of another model: it holds no `{name}`")
+        if found[name].shape != leaf.shape or found[name].dtype != leaf.dtype:
+            raise UserError(
+                f"{str(path)!r} is of another model: its `{name}` is "
+                f"{found[name].dtype}{list(found[name].shape)}, and "
+                f"{leaf.dtype}{list(leaf.shape)} was expected"
+            )
+    extra = found.keys() - {name for name, _ in expected}
+    if extra:
+        raise UserError(
+            f"{str(path)!r} is of another model: it holds an unexpected `{min(extra)}`"
+        )
+    arrays, static = eqx.partition(like, eqx.is_array)
+    leaves = [jnp.asarray(found[name]) for name, _ in expected]
+    arrays = jax.tree.unflatten(jax.tree.structure(arrays), leaves)
+    return eqx.combine(arrays, static), notes
+
+
+_NOTES = "notes"
+
+
+def _named(tree: PyTree) -> list[tuple[str, Any]]:
+    """Every array of a tree with the path to it, such as `.transition.field...weight`."""
+    arrays = eqx.filter(tree, eqx.is_array)
+    return [
+        (jax.tree_util.keystr(path), leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(arrays)
+    ]

@@ -1,0 +1,200 @@
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from diffrax import AbstractAdaptiveSolver
+from msgspec import Meta
+
+from ..simulate import Tolerances, get_solver
+from ..tasks import TaskSpec, get_task
+
+Count = Annotated[int, Meta(ge=1)]
+Whole = Annotated[int, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
+NonNegative = Annotated[float, Meta(ge=0)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Widths = Annotated[tuple[Count, ...], Meta(min_length=1)]
+ActivationName = Literal["softplus", "tanh", "silu", "elu"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The dynamics model.
+
+    **Arguments:**
+
+    - `name`: `"delan"`, see [`lagdyna.models.DeLaN`][].
+    - `hidden`: widths of the hidden layers of each network.
+    - `activation`: of those networks.
+    - `initial_mass`: the diagonal of the mass matrix before training, kg or kg m^2.
+    - `dissipation`: `"none"`, or `"viscous"` to learn viscous friction.
+    """
+
+    name: Literal["delan"] = "delan"
+    hidden: Widths = (64, 64)
+    activation: ActivationName = "softplus"
+    initial_mass: Positive = 1.0
+    dissipation: Literal["none", "viscous"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolverConfig:
+    """How the model is solved from one action to the next.
+
+    **Arguments:**
+
+    - `name`: one of [`lagdyna.simulate.SOLVERS`][].
+    - `substeps`: equal steps within an action's time.
+    - `rtol`, `atol`: give both to adapt the steps to these tolerances instead.
+    """
+
+    name: str = "heun"
+    substeps: Count = 1
+    rtol: Positive | None = None
+    atol: Positive | None = None
+
+    def __post_init__(self):
+        solver = get_solver(self.name)
+        if (self.rtol is None) != (self.atol is None):
+            raise ValueError("`rtol` and `atol` must be given together, or neither")
+        if self.rtol is not None and not isinstance(solver, AbstractAdaptiveSolver):
+            raise ValueError(
+                f"`rtol` and `atol` were given with the solver {self.name!r}, which does not "
+                "estimate its error; one that `lagdyna solvers` calls adaptive is accepted"
+            )
+
+    @property
+    def tolerances(self) -> Tolerances | None:
+        """The tolerances of adaptive steps, `None` for fixed ones."""
+        if self.rtol is None or self.atol is None:
+            return None
+        return Tolerances(self.rtol, self.atol)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerConfig:
+    """How dynamics and reward are learned from the replay buffer.
+
+    **Arguments:**
+
+    - `name`: the Optax optimiser.
+    - `rate`: its learning rate, falling to a hundredth along a cosine within each training.
+    - `clip`: largest norm of a gradient.
+    - `updates`: per training.
+    - `batch`: steps, or windows, per update.
+    - `window`: 1 learns each step by itself; more learns windows of that many steps.
+    """
+
+    name: Literal["adam", "adamw", "lion", "rmsprop", "sgd"] = "adam"
+    rate: Positive = 3e-3
+    clip: Positive = 100.0
+    updates: Count = 2000
+    batch: Count = 64
+    window: Count = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardConfig:
+    """The reward model, learned with the dynamics.
+
+    **Arguments:**
+
+    - `hidden`: widths of the hidden layers.
+    - `activation`: of those layers.
+    """
+
+    hidden: Widths = (64, 64)
+    activation: ActivationName = "softplus"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentConfig:
+    """The agent that learns in imagination.
+
+    **Arguments:**
+
+    - `name`: `"imagination"`, see [`lagdyna.agents.ImaginationActorCritic`][].
+    - `hidden`, `activation`: of policy and critics.
+    - `horizon`: imagined steps per rollout.
+    - `discount`, `return_lambda`: of the lambda-return.
+    - `entropy`: what a nat of entropy is worth, in units of scaled reward.
+    - `critics`: how many; the smallest estimate is believed.
+    - `target_rate`: how fast the target critics follow.
+    - `rate`, `clip`: of Adam, for policy and critics.
+    - `updates`: per training.
+    - `batch`: imagined rollouts per update.
+    - `uniform_starts`: the fraction of them that start anywhere, not from the buffer.
+    """
+
+    name: Literal["imagination"] = "imagination"
+    hidden: Widths = (64, 64)
+    activation: ActivationName = "tanh"
+    horizon: Count = 16
+    discount: Annotated[float, Meta(gt=0, lt=1)] = 0.99
+    return_lambda: Fraction = 0.95
+    entropy: NonNegative = 1e-3
+    critics: Count = 1
+    target_rate: Annotated[float, Meta(gt=0, le=1)] = 0.02
+    rate: Positive = 3e-3
+    clip: Positive = 100.0
+    updates: Count = 400
+    batch: Count = 64
+    uniform_starts: Fraction = 0.75
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectConfig:
+    """How experience is collected.
+
+    **Arguments:**
+
+    - `random_steps`: environment steps with random actions, before the policy acts.
+    - `hold`: steps for which each random action is held.
+    - `train_every`: steps after which model and agent are trained, also within an episode.
+    - `steps_per_round`: once this many steps have been collected, and the episode has
+        ended, a line of metrics and a checkpoint are written.
+    - `capacity`: of the replay buffer; all of `steps` by default.
+    """
+
+    random_steps: Whole = 50
+    hold: Count = 1
+    train_every: Count = 50
+    steps_per_round: Count = 200
+    capacity: Count | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How a policy is judged: without noise, on episodes that teach it nothing.
+
+    **Arguments:**
+
+    - `episodes`: how many, after each training.
+    - `max_steps`: longest episode that is waited for, should the environment set no limit.
+    """
+
+    episodes: Count = 100
+    max_steps: Count = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything that determines a training run. Frozen, nested, and written beside it.
+
+    **Arguments:**
+
+    - `task`: a [`lagdyna.tasks.TaskSpec`][]; `Pendulum-v1` by default.
+    - `steps`: steps of real experience, random ones included.
+    - `seed`: of everything random.
+    - `model`, `solver`, `learner`, `reward`, `agent`, `collect`, `evaluation`: the parts.
+    """
+
+    task: TaskSpec = field(default_factory=lambda: get_task("Pendulum-v1"))
+    steps: Count = 600
+    seed: Whole = 0
+    model: ModelConfig = ModelConfig()
+    solver: SolverConfig = SolverConfig()
+    learner: LearnerConfig = LearnerConfig()
+    reward: RewardConfig = RewardConfig()
+    agent: AgentConfig = AgentConfig()
+    collect: CollectConfig = CollectConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()

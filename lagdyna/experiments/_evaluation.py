@@ -1,0 +1,89 @@
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from ..mechanics import State
+from ..tasks import GymnasiumBatch, GymnasiumTask, TaskSpec
+from ._errors import UserError
+
+Act = Callable[[State], Float[np.ndarray, "batch m"]]
+
+
+class Rollout(NamedTuple):
+    """One real episode.
+
+    **Attributes:** `states`, of shapes `(time + 1, n)`; `actions`, `(time, m)`;
+    `rewards`, `(time,)`; `frames`, pictures `(time + 1, height, width, 3)`, or `None` if
+    the environment draws none.
+    """
+
+    states: State
+    actions: Float[np.ndarray, "time m"]
+    rewards: Float[np.ndarray, " time"]
+    frames: np.ndarray | None
+
+
+def evaluate_policy(
+    task: TaskSpec, act: Act, seeds: Sequence[int], max_steps: int
+) -> Float[np.ndarray, " episodes"]:
+    """The returns of whole episodes, one for each seed.
+
+    **Arguments:**
+
+    - `task`: where to act.
+    - `act`: actions `(batch, m)` for a batch of states.
+    - `seeds`: of the episodes' starts.
+    - `max_steps`: the longest episode that is waited for.
+
+    **Raises:** `UserError` if an episode is longer than `max_steps`.
+    """
+    batch = GymnasiumBatch(task, len(seeds))
+    try:
+        states = batch.reset(seeds)
+        returns = np.zeros(len(seeds))
+        running = np.ones(len(seeds), bool)
+        for _ in range(max_steps):
+            states, rewards, ended = batch.step(act(states))
+            returns += np.where(running, rewards, 0)
+            running &= ~ended
+            if not running.any():
+                return returns
+    finally:
+        batch.close()
+    raise UserError(
+        f"`evaluation.max_steps` was {max_steps}, and {running.sum()} of {len(seeds)} "
+        f"episodes of {task.env_id!r} were still going on; a larger number is accepted"
+    )
+
+
+def record_rollout(task: TaskSpec, act: Act, seed: int, max_steps: int) -> Rollout:
+    """One real episode, step by step, with pictures where the environment draws them."""
+    modes = GymnasiumTask(task)
+    drawn = "rgb_array" in modes.render_modes
+    modes.close()
+    env = GymnasiumTask(task, render_mode="rgb_array" if drawn else None)
+    try:
+        states = [env.reset(seed)]
+        actions, rewards = [], []
+        frames = [env.render()] if drawn else []
+        for _ in range(max_steps):
+            now = State(states[-1].q[None], states[-1].qd[None])
+            actions.append(act(now)[0])
+            outcome = env.step(actions[-1])
+            states.append(outcome.state)
+            rewards.append(outcome.reward)
+            if drawn:
+                frames.append(env.render())
+            if outcome.terminated or outcome.truncated:
+                break
+    finally:
+        env.close()
+    stacked: Any = [np.stack(parts) for parts in zip(*states, strict=True)]
+    return Rollout(
+        State(*stacked),
+        np.stack(actions),
+        np.asarray(rewards),
+        np.stack(frames) if drawn else None,
+    )

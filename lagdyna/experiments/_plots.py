@@ -1,0 +1,98 @@
+"""Pictures of a run. Matplotlib is used without its global state, and only here."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from ._files import replacing
+
+_BLUE, _ORANGE, _GREEN, _GREY = "#1f5fa8", "#d9731a", "#2d8a57", "#6b6b6b"
+
+
+def plot_learning_curve(
+    path: Path, records: list[dict[str, Any]], title: str, target: float | None
+) -> None:
+    """Evaluation and training returns against real experience, to a PNG file."""
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    evaluations = [entry for record in records for entry in record["evaluations"]]
+    steps = np.asarray([entry["env_steps"] for entry in evaluations])
+    mean = np.asarray([entry["return_mean"] for entry in evaluations])
+    spread = np.asarray([entry["return_std"] for entry in evaluations])
+    axes.fill_between(steps, mean - spread, mean + spread, color=_BLUE, alpha=0.15, lw=0)
+    axes.plot(steps, mean, "o-", color=_BLUE, label="evaluation, mean ± std")
+    ends = [record["env_steps"] for record in records]
+    trained = [record["train_return"] for record in records]
+    axes.plot(ends, trained, "x", color=_ORANGE, label="episode learned from")
+    if target is not None:
+        axes.axhline(target, color=_GREY, ls="--", lw=1, label=f"target {target:g}")
+    axes.set(xlabel="steps of real experience", ylabel="return", title=title)
+    axes.set_xlim(0, None)
+    figure.legend(frameon=False, ncols=3, loc="outside lower center")
+    _finish(axes)
+    _save(figure, path)
+
+
+def plot_energy(
+    path: Path,
+    seconds: Float[np.ndarray, " time"],
+    total: Float[np.ndarray, " time"],
+    work: Float[np.ndarray, " time"],
+    kinetic: Float[np.ndarray, " time"] | None,
+    potential: Float[np.ndarray, " time"] | None,
+    title: str,
+) -> None:
+    """Learned energies along a rollout beside the work of the actuators, to a PNG file.
+
+    Without friction the total and the work differ by a constant, which is where both
+    lines start. Kinetic and potential energy are drawn where the model tells them apart.
+    """
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    zero = total.min() if potential is None else potential.min()
+    if kinetic is not None:
+        axes.plot(seconds, kinetic, color=_ORANGE, lw=1, label="kinetic")
+    if potential is not None:
+        axes.plot(seconds, potential - zero, color=_GREEN, lw=1, label="potential")
+    axes.plot(seconds, total - zero, color=_BLUE, label="total")
+    start = total[0] - zero
+    axes.plot(seconds, start + work, "--", color=_GREY, lw=1, label="start + work done")
+    axes.set(xlabel="time / s", ylabel="learned energy / J", title=title)
+    figure.legend(frameon=False, ncols=4, loc="outside lower center")
+    _finish(axes)
+    _save(figure, path)
+
+
+def write_gif(path: Path, frames: np.ndarray, dt: float, width: int = 240) -> None:
+    """Pictures `(time, height, width, 3)` as an animation in real time, to a GIF file."""
+    # Viewers show at most about 50 frames a second and take times in hundredths.
+    skip = max(1, round(0.04 / dt))
+    height = round(width * frames.shape[1] / frames.shape[2])
+    images = [
+        Image.fromarray(frame).resize((width, height)).quantize(64, dither=Image.Dither.NONE)
+        for frame in frames[::skip]
+    ]
+    with replacing(path) as temporary:
+        images[0].save(
+            temporary,
+            format="GIF",
+            save_all=True,
+            append_images=images[1:],
+            duration=round(1000 * dt * skip),
+            loop=0,
+        )
+
+
+def _finish(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25, lw=0.5)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=130)

@@ -1,0 +1,367 @@
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Scalar, UInt
+
+from ..agents import Behaviour, Features, ImaginationActorCritic, mixed_starts
+from ..data import Experience, ReplayBuffer
+from ..fit import (
+    GradientLearner,
+    MultiStepLoss,
+    OneStepLoss,
+    RewardLoss,
+    learn,
+    root_mean_square,
+    step_scale,
+)
+from ..mechanics import (
+    FixedActuation,
+    MechanicalSystem,
+    NoDissipation,
+    State,
+    ViscousDissipation,
+)
+from ..models import AbstractReward, Activation, DeLaN, GivenReward, RewardNetwork, softplus
+from ..simulate import LagrangianField, SolvedTransition
+from ..tasks import Outcome
+from ._config import Config
+
+Metrics = dict[str, Scalar]
+RewardFn = Callable[[State, Float[Array, " m"], State], Scalar]
+
+
+class Training(eqx.Module):
+    """Everything that a run has learned and seen: one PyTree, what a checkpoint holds.
+
+    **Attributes:**
+
+    - `transition`, `reward`: the model of the world.
+    - `transition_state`, `reward_state`: of their learners.
+    - `behaviour`: of the agent.
+    - `buffer`: the real experience.
+    - `seed`: of everything random.
+    - `rounds`, `episodes`, `env_steps`, `trainings`: how many there have been.
+    """
+
+    transition: SolvedTransition
+    reward: AbstractReward
+    transition_state: PyTree
+    reward_state: PyTree
+    behaviour: Behaviour
+    buffer: ReplayBuffer
+    seed: UInt[Array, ""]
+    rounds: Int[Array, ""]
+    episodes: Int[Array, ""]
+    env_steps: Int[Array, ""]
+    trainings: Int[Array, ""]
+
+
+class Trainer:
+    """The parts of a run, built from its config, and the compiled programs that use them.
+
+    Every program takes and gives a [`lagdyna.experiments.Training`][] of the same
+    shapes, so each is compiled once, whatever happens between; trainers that differ in
+    nothing but the seed share them. Randomness comes from the seed and from how much has
+    happened; nothing else needs to be remembered.
+
+    **Arguments:**
+
+    - `config`: the run's.
+    - `reward`: a differentiable function of `(state, action, next_state)`, if the reward
+        is known; it is learned otherwise.
+    """
+
+    def __init__(self, config: Config, reward: RewardFn | None = None):
+        self.config = config
+        self._given_reward = None if reward is None else GivenReward(reward)
+        task, agent = config.task, config.agent
+        self._reach = task.reach
+        # Half of the largest speed: what is usual is then of order one.
+        self._velocity_scale = tuple(0.5 * v for v in self._reach[1])
+        self._optimiser = _optimiser(
+            config.learner.name,
+            optax.cosine_decay_schedule(config.learner.rate, config.learner.updates, 0.01),
+            config.learner.clip,
+        )
+        agent_optimiser = _optimiser("adam", agent.rate, agent.clip)
+        self.agent = ImaginationActorCritic(
+            features=Features(task.joint_coordinates, self._velocity_scale),
+            action_size=task.action_size,
+            hidden=agent.hidden,
+            activation=_ACTIVATIONS[agent.activation],
+            horizon=agent.horizon,
+            discount=agent.discount,
+            return_lambda=agent.return_lambda,
+            entropy=agent.entropy,
+            critics=agent.critics,
+            target_rate=agent.target_rate,
+            policy_optimiser=agent_optimiser,
+            critic_optimiser=agent_optimiser,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Trainer) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[Config, GivenReward | None]:
+        # What the compiled programs depend on. The seed reaches them as an array.
+        return dataclasses.replace(self.config, seed=0), self._given_reward
+
+    def init(self) -> Training:
+        """Untrained models and agent, an empty buffer."""
+        return self._init(jnp.asarray(self.config.seed % 2**32, jnp.uint32))
+
+    @eqx.filter_jit
+    def _init(self, seed: UInt[Array, ""]) -> Training:
+        config, task = self.config, self.config.task
+        key = jax.random.fold_in(jax.random.key(seed), _INIT)
+        model_key, reward_key, agent_key = jax.random.split(key, 3)
+        transition = _transition(config, model_key)
+        reward = self._given_reward or RewardNetwork(
+            task.joint_coordinates,
+            task.action_size,
+            self._velocity_scale,
+            hidden=config.reward.hidden,
+            activation=_ACTIVATIONS[config.reward.activation],
+            key=reward_key,
+        )
+        buffer = ReplayBuffer.empty(
+            config.collect.capacity or config.steps, task.n, task.action_size
+        )
+        transition_learner, reward_learner = self._learners(buffer)
+        return Training(
+            transition,
+            reward,
+            transition_learner.init(transition),
+            reward_learner.init(reward),
+            self.agent.init(agent_key),
+            buffer,
+            seed,
+            *(jnp.zeros((), int) for _ in range(4)),
+        )
+
+    def record(
+        self,
+        training: Training,
+        state: State,
+        action: Float[np.ndarray, " m"],
+        outcome: Outcome,
+    ) -> Training:
+        """Stores one step of the current episode: `action` in `state` had that outcome."""
+        fields = (state, action, outcome.reward, outcome.state, outcome.terminated)
+        # Arrays, because a Python number would be compiled into the program.
+        experience: Any = jax.tree.map(np.asarray, fields)
+        return self._record(training, Experience(*experience))
+
+    @eqx.filter_jit
+    def _record(self, training: Training, experience: Experience) -> Training:
+        entry = jax.tree.map(
+            lambda new, stored: new[None].astype(stored.dtype),
+            experience,
+            training.buffer.experience,
+        )
+        return eqx.tree_at(
+            lambda t: (t.buffer, t.env_steps),
+            training,
+            (training.buffer.add(entry, training.episodes), training.env_steps + 1),
+        )
+
+    @eqx.filter_jit
+    def begin_fit(self, training: Training) -> Training:
+        """Fresh learners, and the reward's location and scale, for one more training."""
+        buffer, reward = training.buffer, training.reward
+        if isinstance(reward, RewardNetwork):
+            mean = _mean(buffer.experience.reward, buffer.filled)
+            scale = root_mean_square(buffer.experience.reward - mean, buffer.filled)
+            reward = eqx.tree_at(lambda r: (r.location, r.scale), reward, (mean, scale))
+        transition_learner, reward_learner = self._learners(buffer)
+        return eqx.tree_at(
+            lambda t: (t.reward, t.transition_state, t.reward_state, t.trainings),
+            training,
+            (
+                reward,
+                transition_learner.init(training.transition),
+                reward_learner.init(reward),
+                training.trainings + 1,
+            ),
+        )
+
+    @eqx.filter_jit
+    def fit(
+        self, training: Training, chunk: Int[Array, ""], updates: int
+    ) -> tuple[Training, Metrics]:
+        """`updates` updates of dynamics and reward; `chunk` numbers the calls of a training."""
+        config, buffer = self.config.learner, training.buffer
+        key, reward_key = jax.random.split(self._key(training, _FIT, chunk))
+        transition_learner, reward_learner = self._learners(buffer)
+
+        def sample(key: PRNGKeyArray) -> PyTree:
+            if config.window == 1:
+                return buffer.sample(key, config.batch)
+            return buffer.sample_windows(key, config.batch, config.window)
+
+        transition = learn(
+            transition_learner,
+            training.transition,
+            training.transition_state,
+            sample,
+            key=key,
+            steps=updates,
+        )
+        metrics = {
+            "model_loss": jnp.mean(transition.metrics["loss"]),
+            "model_skipped": jnp.sum(transition.metrics["skipped"]),
+        }
+        training = eqx.tree_at(
+            lambda t: (t.transition, t.transition_state),
+            training,
+            (transition.model, transition.state),
+        )
+        if self._given_reward is not None:
+            return training, metrics
+        reward = learn(
+            reward_learner,
+            training.reward,
+            training.reward_state,
+            lambda key: buffer.sample(key, config.batch),
+            key=reward_key,
+            steps=updates,
+        )
+        metrics["reward_loss"] = jnp.mean(reward.metrics["loss"])
+        metrics["reward_skipped"] = jnp.sum(reward.metrics["skipped"])
+        training = eqx.tree_at(
+            lambda t: (t.reward, t.reward_state), training, (reward.model, reward.state)
+        )
+        return training, metrics
+
+    @eqx.filter_jit
+    def behave(
+        self, training: Training, chunk: Int[Array, ""], updates: int
+    ) -> tuple[Training, Metrics]:
+        """`updates` updates of the agent in imagination; `chunk` as for `fit`."""
+        config, buffer = self.config.agent, training.buffer
+        uniform = round(config.uniform_starts * config.batch)
+        reward_scale = root_mean_square(buffer.experience.reward, buffer.filled)
+        arrays, static = eqx.partition(training.behaviour, eqx.is_array)
+
+        def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, Metrics]:
+            start_key, noise_key = jax.random.split(key)
+            behaviour, metrics = self.agent.update(
+                eqx.combine(arrays, static),
+                training.transition,
+                training.reward,
+                mixed_starts(start_key, buffer, config.batch, uniform, *self._reach),
+                reward_scale,
+                key=noise_key,
+            )
+            return eqx.filter(behaviour, eqx.is_array), metrics
+
+        keys = jax.random.split(self._key(training, _BEHAVE, chunk), updates)
+        arrays, metrics = jax.lax.scan(body, arrays, keys)
+        skipped = jnp.sum(metrics.pop("skipped"))
+        means = {name: jnp.mean(values) for name, values in metrics.items()}
+        training = eqx.tree_at(lambda t: t.behaviour, training, eqx.combine(arrays, static))
+        return training, {**means, "agent_skipped": skipped}
+
+    @eqx.filter_jit
+    def explore(self, training: Training, state: State) -> Float[Array, " m"]:
+        """An action to learn from: random at first, then the policy's, with its noise."""
+        config, step = self.config.collect, training.env_steps
+        shape = (self.config.task.action_size,)
+        held = self._key(training, _RANDOM, step // config.hold)
+        random = jax.random.uniform(held, shape, minval=-1.0, maxval=1.0)
+        eps = jax.random.normal(self._key(training, _NOISE, step), shape)
+        action, _ = training.behaviour.policy.sample(_cast(state, training), eps)
+        return jnp.where(step < config.random_steps, random, action)
+
+    @eqx.filter_jit
+    def act(self, training: Training, states: State) -> Float[Array, "batch m"]:
+        """The policy's actions without noise in a batch of states."""
+        return jax.vmap(training.behaviour.policy.mode)(_cast(states, training))
+
+    @eqx.filter_jit
+    def end_episode(self, training: Training) -> Training:
+        """One more episode done."""
+        return eqx.tree_at(lambda t: t.episodes, training, training.episodes + 1)
+
+    @eqx.filter_jit
+    def end_round(self, training: Training) -> Training:
+        """One more round done."""
+        return eqx.tree_at(lambda t: t.rounds, training, training.rounds + 1)
+
+    def _key(self, training: Training, purpose: int, index: Int[Array, ""]) -> PRNGKeyArray:
+        key = jax.random.fold_in(jax.random.key(training.seed), purpose)
+        return jax.random.fold_in(jax.random.fold_in(key, training.trainings), index)
+
+    def _learners(self, buffer: ReplayBuffer) -> tuple[GradientLearner, GradientLearner]:
+        """Learners of dynamics and reward, each loss scaled by the data in the buffer."""
+        experience, filled = buffer.experience, buffer.filled
+        scale = step_scale(experience, self.config.task.joint_coordinates, filled)
+        make_loss: Any = OneStepLoss if self.config.learner.window == 1 else MultiStepLoss
+        mean = _mean(experience.reward, filled)
+        reward_loss = RewardLoss(root_mean_square(experience.reward - mean, filled))
+        return (
+            GradientLearner(self._optimiser, make_loss(scale)),
+            GradientLearner(self._optimiser, reward_loss),
+        )
+
+
+# What randomness is for; part of the key, so that no two uses share one.
+_FIT, _BEHAVE, _RANDOM, _NOISE, _INIT = range(5)
+
+_ACTIVATIONS: dict[str, Activation] = {
+    "softplus": softplus,
+    "tanh": jnp.tanh,
+    "silu": jax.nn.silu,
+    "elu": jax.nn.elu,
+}
+
+
+def _transition(config: Config, key: PRNGKeyArray) -> SolvedTransition:
+    task, coordinates = config.task, config.task.joint_coordinates
+    delan = DeLaN(
+        coordinates,
+        hidden=config.model.hidden,
+        activation=_ACTIVATIONS[config.model.activation],
+        initial_mass=config.model.initial_mass,
+        key=key,
+    )
+    if config.model.dissipation == "viscous":
+        dissipation = ViscousDissipation(jnp.full(task.n, 0.01))
+    else:
+        dissipation = NoDissipation()
+    system = MechanicalSystem(delan, coordinates, FixedActuation(task.force), dissipation)
+    return SolvedTransition(
+        LagrangianField(system),
+        coordinates,
+        task.dt,
+        solver=config.solver.name,
+        substeps=config.solver.substeps,
+        tolerances=config.solver.tolerances,
+        velocity_limits=task.velocity_limits,
+    )
+
+
+def _optimiser(
+    name: str, rate: float | optax.Schedule, clip: float
+) -> optax.GradientTransformation:
+    make: Callable[..., optax.GradientTransformation] = getattr(optax, name)
+    return optax.chain(optax.clip_by_global_norm(clip), make(rate))
+
+
+def _mean(x: Float[Array, " rows"], where: Array) -> Scalar:
+    return jnp.sum(jnp.where(where, x, 0)) / jnp.maximum(jnp.sum(where), 1)
+
+
+def _cast(state: State, training: Training) -> State:
+    """A state read on the host, in the precision that the run computes in."""
+    dtype = training.buffer.experience.state.q.dtype
+    return State(jnp.asarray(state.q, dtype), jnp.asarray(state.qd, dtype))
