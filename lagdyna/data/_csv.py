@@ -140,7 +140,7 @@ def _number(path: Path, column: str, number: int, cell: str) -> float:
 
 def _cells(path: Path, number: int, line: str) -> list[str]:
     try:
-        return next(csv.reader([line]), [])
+        return next(csv.reader([line], skipinitialspace=True), [])
     except csv.Error as error:
         raise DataError(
             f"{path}: line {number} is not of cells between commas ({one_line(error)})"
