@@ -53,8 +53,7 @@ def _arrays(source: str, archive: zipfile.ZipFile, limit_bytes: int) -> dict[str
     check_names(source, members, ("lengths",))
     values = 0
     for name, info in members.items():
-        with archive.open(info) as file:
-            shape, dtype = _header(file)
+        shape, dtype = _header(archive, info)
         check_kind(source, name, dtype)
         # Larger of the two, since all are turned into float64.
         values += math.prod(shape) * max(1, math.ceil(dtype.itemsize / 8))
@@ -69,15 +68,19 @@ def _arrays(source: str, archive: zipfile.ZipFile, limit_bytes: int) -> dict[str
     return arrays
 
 
-def _header(file: zipfile.ZipExtFile) -> tuple[tuple[int, ...], np.dtype]:
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    else:
-        # Version 3 is for records with non-Latin names, which hold no trajectory.
-        raise ValueError(f"array format {version} is not one of plain numbers")
+def _header(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo
+) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of an array, without reading it."""
+    with archive.open(info) as file:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        elif version == (2, 0):
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+        else:
+            # Version 3 is for records with non-Latin names, which hold no trajectory.
+            raise ValueError(f"array format {version} is not one of plain numbers")
     if min(shape, default=0) < 0:
         raise ValueError(f"an array has the shape {shape}")
     return shape, dtype

@@ -155,51 +155,54 @@ T = np.arange(3.0)
 Q = np.zeros((3, 2))
 
 
-@pytest.mark.parametrize(
-    ("arrays", "sentence"),
-    [
-        ({"t": T}, r"no array `q`, found 't'; `t` and `q` are required"),
-        ({"t": T, "q": Q, "qdot": Q}, r"unknown array 'qdot'; .* qd, qdd, tau, action"),
-        ({"t": T, "q": Q, "qd": Q[:2]}, r"`qd` has 2 rows where `t` has 3"),
-        ({"t": T, "q": Q, "qd": Q[:, :1]}, r"`qd` has 1 columns where `q` has 2"),
-        ({"t": T[[0, 2, 1]], "q": Q}, r"column t, row 2: found 1.0 after 2.0; times increase"),
-        ({"t": T[[0, 1, 1]], "q": Q}, r"column t, row 2: found 1.0 after 1.0"),
-        ({"t": T, "q": Q * [1, np.nan]}, r"column q1 is nan in every row; leave out"),
-        ({"t": T * np.nan, "q": Q}, r"column t is nan in every row"),
-        (
-            {"t": T, "q": Q + np.array([0, np.inf])},
-            r"column q1, row 0: found inf; finite numbers",
-        ),
-        ({"t": T, "q": Q.astype(str)}, r"`q` holds strings; real numbers"),
-        ({"t": T, "q": Q.astype(object)}, r"`q` holds Python objects; real numbers"),
-        ({"t": T, "q": Q + 0j}, r"`q` holds complex numbers; real numbers"),
-        ({"t": T, "q": Q > 0}, r"`q` holds booleans; real numbers"),
-        ({"t": T[:1], "q": Q[:1]}, r"only one row; a trajectory has at least two"),
-        ({"t": T[:0], "q": Q[:0]}, r"`t` is empty"),
-        ({"t": T, "q": Q[:, :0]}, r"`q` is empty"),
-        ({"t": T, "q": Q[None]}, r"`q` has shape \(1, 3, 2\); \(rows, columns\)"),
-        ({"t": Q, "q": Q}, r"`t` has shape \(3, 2\); \(rows,\)"),
-        ({"t": T, "q": Q, "lengths": np.array([1, 2])}, r"`lengths`, row 0: found 1"),
-        ({"t": T, "q": Q, "lengths": np.array([2, 2])}, r"`t` has shape \(3,\) where .* 4"),
-        ({"t": T, "q": Q, "lengths": np.array([1.5])}, r"`lengths` has .* float64"),
-    ],
-)
-@pytest.mark.parametrize("suffix", [".npz", ".h5"])
-def test_bad_arrays_get_one_sentence(suffix, arrays, sentence, tmp_path):
-    path = tmp_path / f"bad{suffix}"
-    if suffix == ".npz":
-        npz(path, **arrays)
-    else:
-        h5py = pytest.importorskip("h5py")
-        if "lengths" in arrays or arrays.get("q", Q).dtype.kind == "U":
-            pytest.skip("HDF5 has no such thing")
-        with h5py.File(path, "w") as file:
-            for name, x in arrays.items():
-                x = x.astype("S") if x.dtype.kind == "O" else x
-                file[name] = x
-        sentence = sentence.replace("Python objects", "strings")
-        sentence = sentence.replace("booleans", "values of type bool|`q` holds booleans")
+BAD_ARRAYS = [
+    ({"t": T}, r"no array `q`, found 't'; `t` and `q` are required"),
+    ({"t": T, "q": Q, "qdot": Q}, r"unknown array 'qdot'; .* qd, qdd, tau, action"),
+    ({"t": T, "q": Q, "qd": Q[:2]}, r"`qd` has 2 rows where `t` has 3"),
+    ({"t": T, "q": Q, "qd": Q[:, :1]}, r"`qd` has 1 columns where `q` has 2"),
+    ({"t": T[[0, 2, 1]], "q": Q}, r"column t, row 2: found 1.0 after 2.0; times increase"),
+    ({"t": T[[0, 1, 1]], "q": Q}, r"column t, row 2: found 1.0 after 1.0"),
+    ({"t": T, "q": Q * [1, np.nan]}, r"column q1 is nan in every row; leave out"),
+    ({"t": T * np.nan, "q": Q}, r"column t is nan in every row"),
+    (
+        {"t": T, "q": Q + np.array([0, np.inf])},
+        r"column q1, row 0: found inf; finite numbers",
+    ),
+    ({"t": T, "q": Q.astype(str)}, r"`q` holds strings; real numbers"),
+    ({"t": T, "q": Q.astype(object)}, r"`q` holds Python objects; real numbers"),
+    ({"t": T, "q": Q + 0j}, r"`q` holds complex numbers; real numbers"),
+    ({"t": T, "q": Q > 0}, r"`q` holds booleans; real numbers"),
+    ({"t": T[:1], "q": Q[:1]}, r"only one row; a trajectory has at least two"),
+    ({"t": T[:0], "q": Q[:0]}, r"`t` is empty"),
+    ({"t": T, "q": Q[:, :0]}, r"`q` is empty"),
+    ({"t": T, "q": Q[None]}, r"`q` has shape \(1, 3, 2\); \(rows, columns\)"),
+    ({"t": Q, "q": Q}, r"`t` has shape \(3, 2\); \(rows,\)"),
+    ({"t": T, "q": Q, "lengths": np.array([1, 2])}, r"`lengths`, row 0: found 1"),
+    ({"t": T, "q": Q, "lengths": np.array([2, 2])}, r"`t` has shape \(3,\) where .* 4"),
+    ({"t": T, "q": Q, "lengths": np.array([1.5])}, r"`lengths` has .* float64"),
+]
+
+
+@pytest.mark.parametrize(("arrays", "sentence"), BAD_ARRAYS)
+def test_bad_arrays_get_one_sentence(arrays, sentence, tmp_path):
+    path = npz(tmp_path / "bad.npz", **arrays)
     with pytest.raises(DataError, match=sentence) as caught:
+        read(path)
+    assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"), [bad for bad in BAD_ARRAYS if "lengths" not in bad[0]]
+)
+def test_bad_data_sets_get_one_sentence(arrays, sentence, tmp_path):
+    path = tmp_path / "bad.h5"
+    with pytest.importorskip("h5py").File(path, "w") as file:
+        for name, x in arrays.items():
+            # HDF5 knows neither NumPy's text nor Python objects.
+            file[name] = x.astype("S") if x.dtype.kind in "OU" else x
+    with pytest.raises(
+        DataError, match=sentence.replace("Python objects", "strings")
+    ) as caught:
         read(path)
     assert str(caught.value).startswith(str(path))
 
