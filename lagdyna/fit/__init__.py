@@ -1,5 +1,6 @@
 """Losses, and the learners that reduce them."""
 
+from ._accelerations import accelerations as accelerations
 from ._fit import Fit as Fit
 from ._fit import fit as fit
 from ._fit import learn as learn

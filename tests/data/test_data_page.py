@@ -1,0 +1,19 @@
+import re
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "data.md"
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_page_on_data_is_true(tmp_path, monkeypatch):
+    page = PAGE.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for code in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+        exec(compile(code, str(PAGE), "exec"), names)
+    assert names["experience"].state.q.shape[1:] == (1,)
+    assert names["windows"].mask.shape[1:] == (5,)
+    for line in re.search(r"begins so:\n\n((?:    .*\n)+)", page)[1].splitlines()[:2]:
+        assert line.strip() in (tmp_path / "swings.csv").read_text().splitlines()[:2]

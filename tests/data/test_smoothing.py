@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
+
+from lagdyna.data import (
+    DataError,
+    Trajectory,
+    TrajectorySet,
+    estimate_noise,
+    estimate_velocities,
+)
+from lagdyna.mechanics import Coordinates
+
+ANGLE = Coordinates((True,))
+
+
+def pendulum(rows, dt, noise, uneven=False, seed=0):
+    """Noisy wrapped angles of a driven pendulum that swings over, and its velocities."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(rows) * dt
+    if uneven:
+        t = np.sort(t + 0.4 * dt * rng.uniform(-1, 1, rows))
+    solution = solve_ivp(
+        lambda t, y: [y[1], 15 * np.sin(y[0]) + 3 * np.sin(2.3 * t)],
+        (t[0], t[-1]),
+        [2.5, 0.5],
+        t_eval=np.clip(t, t[0], t[-1]),
+        rtol=1e-9,
+        atol=1e-9,
+    )
+    q = solution.y[0] + noise * rng.normal(size=rows)
+    wrapped = (q + np.pi) % (2 * np.pi) - np.pi
+    return TrajectorySet([Trajectory(t, wrapped)]), solution.y[1]
+
+
+def rms(x):
+    return np.sqrt(np.mean(x**2))
+
+
+def velocity(trajectories):
+    (trajectory,) = trajectories
+    assert trajectory.qd is not None
+    return trajectory.qd[:, 0]
+
+
+@pytest.mark.parametrize("uneven", [False, True])
+@pytest.mark.parametrize("noise", [1e-3, 1e-2, 1e-1])
+def test_noise_is_estimated(noise, uneven):
+    trajectories, _ = pendulum(500, 0.02, noise, uneven)
+    assert estimate_noise(trajectories, ANGLE)[0] == pytest.approx(noise, rel=0.15)
+
+
+@pytest.mark.parametrize("uneven", [False, True])
+@pytest.mark.parametrize(
+    ("noise", "better"), [(0.0, 20), (1e-4, 3), (1e-3, 4), (1e-2, 7), (1e-1, 7)]
+)
+def test_velocities_are_better_than_differences(noise, better, uneven):
+    trajectories, qd = pendulum(500, 0.02, noise, uneven)
+    estimated = velocity(estimate_velocities(trajectories, ANGLE))
+    q = np.unwrap(trajectories[0].q[:, 0])
+    differences = np.gradient(q, trajectories[0].t)
+    assert rms(estimated - qd) * better < rms(differences - qd)
+
+
+def test_known_noise_is_used():
+    trajectories, qd = pendulum(500, 0.02, 1e-2)
+    exact = velocity(estimate_velocities(trajectories, ANGLE, noise=0.0))
+    smooth = velocity(estimate_velocities(trajectories, ANGLE, noise=1e-2))
+    assert rms(smooth - qd) < 0.1 * rms(exact - qd)
+    for noise in (-1.0, np.nan):
+        with pytest.raises(DataError, match=r"`noise` was .*at least 0"):
+            estimate_velocities(trajectories, ANGLE, noise=noise)
+
+
+def test_units_do_not_matter():
+    trajectories, _ = pendulum(200, 0.02, 1e-2)
+    t, q = trajectories[0].t, np.unwrap(trajectories[0].q[:, 0])
+    line = Coordinates((False,))
+    metres = velocity(estimate_velocities(TrajectorySet([Trajectory(t, q)]), line))
+    other = TrajectorySet([Trajectory(1e6 + 1e3 * t, 1e-9 * q)])
+    scaled = velocity(estimate_velocities(other, line)) * 1e12
+    np.testing.assert_allclose(scaled, metres, rtol=1e-3, atol=1e-3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(2, 12), st.integers(0, 2**32 - 1), st.sampled_from([0, 1e-12, 1, 1e6]))
+def test_any_length_has_velocities(rows, seed, size):
+    rng = np.random.default_rng(seed)
+    t = np.cumsum(rng.uniform(0.01, 1, rows))
+    q = size * rng.normal(size=(rows, 2))
+    trajectories = TrajectorySet([Trajectory(t, q)])
+    (result,) = estimate_velocities(trajectories, Coordinates((False, True)))
+    assert result.qd is not None
+    assert np.isfinite(result.qd).all()
+    np.testing.assert_array_equal(result.q, q)
+
+
+def test_a_short_line_is_exact():
+    for rows in range(2, 9):
+        t = np.arange(rows) * 0.1
+        (result,) = estimate_velocities(
+            TrajectorySet([Trajectory(t, 3 * t)]), Coordinates((False,))
+        )
+        np.testing.assert_allclose(result.qd, 3, rtol=1e-6)
+
+
+def test_recorded_velocities_are_kept():
+    trajectories = TrajectorySet([Trajectory([0, 1], [0, 1], qd=[1, 1])])
+    with pytest.raises(DataError, match="has `qd` already"):
+        estimate_velocities(trajectories, ANGLE)

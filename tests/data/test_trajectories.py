@@ -1,0 +1,280 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lagdyna.data import (
+    DataError,
+    DegreesWarning,
+    SplitWarning,
+    Trajectory,
+    TrajectorySet,
+    recorded_experience,
+    recorded_steps,
+    recorded_windows,
+    resample,
+    split,
+    split_at_gaps,
+    warn_if_degrees,
+)
+from lagdyna.fit import InverseLoss, MultiStepLoss, accelerations, step_scale
+from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem, State
+from lagdyna.simulate import LagrangianField, SolvedTransition, rollout
+from lagdyna.systems import Pendulum
+
+ANGLE = Coordinates((True,))
+LINEAR = Coordinates((False,))
+DT = 0.05
+
+
+def sequence(rows, start=0.0, dt=DT, **arrays):
+    t = start + dt * np.arange(rows)
+    return Trajectory(t, t, qd=np.ones(rows), **arrays)
+
+
+def simulated(rows=40, dt=DT, seed=0):
+    """A pendulum under random held actions, with `qdd` and `tau`, wrapped angles."""
+    system = MechanicalSystem(Pendulum.rod(), ANGLE, FixedActuation(((2.0,),)))
+    transition = SolvedTransition(LagrangianField(system), ANGLE, dt, substeps=8)
+    key = jax.random.key(seed)
+    actions = jax.random.uniform(key, (rows - 1, 1), minval=-1, maxval=1)
+    start = State(jnp.array([3.0]), jnp.array([1.0]))
+    states = rollout(transition, start, actions)
+    actions = jnp.concatenate([actions, jnp.zeros((1, 1))])
+    qdd = jax.vmap(system.forward_dynamics)(states.q, states.qd, actions)
+    trajectory = Trajectory(
+        dt * np.arange(rows),
+        np.asarray(states.q),
+        qd=np.asarray(states.qd),
+        qdd=np.asarray(qdd),
+        tau=2 * np.asarray(actions),
+        action=np.asarray(actions),
+    )
+    return system, transition, TrajectorySet([trajectory])
+
+
+def test_one_coordinate_needs_no_second_axis():
+    trajectory = Trajectory([0, 1], [3, 4])
+    assert trajectory.q.tolist() == [[3], [4]]
+    assert (trajectory.n, trajectory.m, trajectory.rows) == (1, 0, 2)
+    assert list(trajectory.arrays) == ["t", "q"]
+
+
+def test_a_trajectory_has_no_gaps():
+    with pytest.raises(DataError, match=r"`q`, row 1: found nan; .*split_at_gaps"):
+        Trajectory([0, 1, 2], [0, np.nan, 1])
+    with pytest.raises(DataError, match="`action`, row 1: found nan"):
+        Trajectory([0, 1, 2], [0, 1, 2], action=[0, np.nan, 1])
+    assert np.isnan(Trajectory([0, 1, 2], [0, 1, 2], action=[0, 1, np.nan]).action[-1])
+
+
+def test_trajectories_of_a_set_have_the_same_arrays():
+    with pytest.raises(DataError, match="no trajectory; at least one"):
+        TrajectorySet([])
+    with pytest.raises(DataError, match=r"trajectory 1 has t \(1\), q \(1\), where"):
+        TrajectorySet([sequence(3), Trajectory([0, 1], [0, 1])])
+
+
+def test_gaps_split():
+    t = np.arange(9.0)
+    q = t.copy()
+    q[[0, 4]] = np.nan
+    t[6] = np.nan
+    # Rows 1 to 3, and 7 to 8; row 5 lies alone between two gaps.
+    assert [x.q[:, 0].tolist() for x in split_at_gaps({"t": t, "q": q})] == [
+        [1, 2, 3],
+        [7, 8],
+    ]
+
+
+def test_a_row_without_action_alone_ends_a_trajectory():
+    action = [0, 1, np.nan, 3, np.nan]
+    parts = split_at_gaps({"t": np.arange(5), "q": np.arange(5), "action": action})
+    assert [x.q[:, 0].tolist() for x in parts] == [[0, 1, 2], [3, 4]]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=12))
+def test_every_known_step_is_in_one_piece(known):
+    state, action = (np.array(x) for x in zip(*known, strict=True))
+    t = np.arange(len(known))
+    arrays = {
+        "t": t,
+        "q": np.where(state, t, np.nan),
+        "action": np.where(action, 1.0, np.nan),
+    }
+    steps = [k for k in range(len(t) - 1) if state[k] and action[k] and state[k + 1]]
+    if len(steps) == 0:
+        with pytest.raises(DataError):
+            split_at_gaps(arrays)
+    else:
+        parts = split_at_gaps(arrays)
+        assert [int(x) for part in parts for x in part.t[:-1]] == steps
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(2, 30), st.floats(0.01, 0.99), st.integers(0, 2**32 - 1))
+def test_a_split_divides_trajectories(count, fraction, seed):
+    trajectories = TrajectorySet([sequence(2, start=float(i)) for i in range(count)])
+    parts = split(trajectories, fraction, seed=seed)
+    again = split(trajectories, fraction, seed=seed)
+    starts = [[float(x.t[0]) for x in part] for part in parts]
+    assert starts == [[float(x.t[0]) for x in part] for part in again]
+    assert sorted(starts[0] + starts[1]) == list(range(count))
+    assert starts[0] == sorted(starts[0])
+    assert len(starts[1]) == min(max(round(fraction * count), 1), count - 1)
+
+
+def test_one_trajectory_is_cut_in_time():
+    with pytest.warns(SplitWarning, match="cut in time into 10 pieces"):
+        training, validation = split(TrajectorySet([sequence(100)]))
+    assert (len(training), len(validation)) == (8, 2)
+    assert training.rows + validation.rows == 100
+    with pytest.warns(SplitWarning, match="2 pieces"):
+        split(TrajectorySet([sequence(5)]))
+    with pytest.raises(DataError, match="one trajectory of 3 rows cannot be divided"):
+        split(TrajectorySet([sequence(3)]))
+    with pytest.raises(DataError, match="`validation` was 1"):
+        split(TrajectorySet([sequence(100)]), 1.0)
+
+
+def degrees_of(q, t=None):
+    t = np.arange(len(q)) * 0.01 if t is None else t
+    warn_if_degrees(TrajectorySet([Trajectory(t, q)]), ANGLE, "file")
+
+
+S = np.arange(1000) * 0.01
+
+
+@pytest.mark.parametrize(
+    ("q", "reason"),
+    [
+        (40 * np.sin(3 * S), "swings, spans -40 to 40"),
+        (np.round(60 * np.exp(-S)), "in whole numbers"),
+        (200 * S % 360, "with steps of up to 35"),
+        (400 * S, "with steps of up to 4"),
+        (90 + 80 * np.sin(S * 2) + 0.5 * np.cos(777 * S), "swings"),
+    ],
+)
+def test_degrees_are_suspected(q, reason):
+    with pytest.warns(DegreesWarning, match=f"file: column q0 is an angle and .*{reason}"):
+        degrees_of(q)
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        3 * np.sin(3 * S),
+        np.pi + 6 * np.sin(3 * S),
+        (20 * S + np.pi) % (2 * np.pi) - np.pi,
+        20 * S,
+        -100 * S + 0.3 * np.sin(9 * S),
+        np.where(S < 3, 20 * S, 60 - 20 * (S - 3)),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_radians_are_not_suspected(q):
+    degrees_of(q)
+
+
+@pytest.mark.filterwarnings("error")
+def test_linear_coordinates_are_never_in_degrees():
+    t = np.arange(1000) * 0.01
+    warn_if_degrees(TrajectorySet([Trajectory(t, 40 * np.sin(3 * t))]), LINEAR, "file")
+
+
+def test_steps_keep_their_own_duration():
+    trajectories = TrajectorySet(
+        [sequence(3, action=[0.1, 0.2, np.nan]), sequence(2, dt=0.2, action=[0.3, 0.4])]
+    )
+    experience, dt = recorded_steps(trajectories, LINEAR)
+    np.testing.assert_allclose(dt, [0.05, 0.05, 0.2], rtol=1e-6)
+    np.testing.assert_allclose(experience.action[:, 0], [0.1, 0.2, 0.3], rtol=1e-6)
+    np.testing.assert_allclose(
+        experience.next_state.q[:, 0], experience.state.q[:, 0] + dt, rtol=1e-6
+    )
+    with pytest.raises(DataError, match=r"trajectory 1, row 0: a step of 0.2 s .*resample"):
+        recorded_experience(trajectories, LINEAR, DT)
+
+
+def test_angles_are_wrapped_before_precision_is_lost():
+    t = DT * np.arange(3)
+    trajectories = TrajectorySet([Trajectory(t, t + 2e6 * np.pi, qd=np.ones(3))])
+    state = recorded_experience(trajectories, ANGLE, DT).state
+    np.testing.assert_allclose(state.q[:, 0], t[:2], atol=1e-7)
+
+
+def test_control_is_what_was_recorded():
+    free = TrajectorySet([sequence(3)])
+    assert recorded_steps(free, LINEAR).experience.action.shape == (2, 0)
+    forced = TrajectorySet([sequence(3, tau=[1, 2, 3])])
+    assert recorded_steps(forced, LINEAR).experience.action.tolist() == [[1], [2]]
+    with pytest.raises(DataError, match="no array `action`, found t, q, qd, tau"):
+        recorded_steps(forced, LINEAR, control="action")
+    with pytest.raises(DataError, match=r"no array `qd`; .*estimate_velocities"):
+        recorded_steps(TrajectorySet([Trajectory([0, 1], [0, 1])]), LINEAR)
+    with pytest.raises(DataError, match="`q` has 1 columns where the system has 2"):
+        recorded_steps(free, Coordinates((True, False)))
+
+
+def test_windows_do_not_cross_trajectories():
+    trajectories = TrajectorySet([sequence(6), sequence(3, start=9.0)])
+    windows, mask = recorded_windows(trajectories, LINEAR, DT, 3)
+    assert mask.tolist() == [[1, 1, 1], [1, 1, 0], [1, 1, 0]]
+    first = windows.state.q[:, 0, 0]
+    np.testing.assert_allclose(first, [0, 3 * DT, 9], rtol=1e-6)
+    _, every = recorded_windows(trajectories, LINEAR, DT, 3, stride=1)
+    assert every.shape == (7, 3)
+    with pytest.raises(ValueError, match="must be at least 1"):
+        recorded_windows(trajectories, LINEAR, DT, 0)
+
+
+def test_the_losses_of_the_system_that_made_the_data_are_zero():
+    system, transition, trajectories = simulated()
+    windows = recorded_windows(trajectories, ANGLE, DT, 5)
+    scale = step_scale(recorded_experience(trajectories, ANGLE, DT), ANGLE)
+    assert MultiStepLoss(scale)(transition, tuple(windows)) < 1e-6
+    for control, actuation in (("action", ((2.0,),)), ("tau", ((1.0,),))):
+        data = accelerations(trajectories, ANGLE, control=control)
+        model = MechanicalSystem(system.lagrangian, ANGLE, FixedActuation(actuation))
+        assert InverseLoss(jnp.ones(1))(model, data) < 1e-8
+    without = TrajectorySet(
+        [Trajectory(**{name: x for name, x in trajectories[0].arrays.items() if name != "qdd"})]
+    )
+    with pytest.raises(DataError, match=r"no array `qdd`; .*through the solver"):
+        accelerations(without, ANGLE)
+
+
+def test_resampling_follows_the_motion():
+    _, _, fine = simulated(rows=401, dt=0.005)
+    coarse = TrajectorySet([Trajectory(**{k: x[::10] for k, x in fine[0].arrays.items()})])
+    # Between the coarse samples the action changes too, which a cubic cannot know.
+    (again,) = resample(coarse, ANGLE, 0.005)
+    assert again.rows == 401
+    difference = ANGLE.difference(jnp.asarray(again.q), jnp.asarray(fine[0].q))
+    assert float(jnp.abs(difference).max()) < 2e-3
+    np.testing.assert_allclose(again.t, fine[0].t, atol=1e-9)
+
+
+def test_resampling_keeps_the_impulse_of_actions():
+    t = np.array([0, 0.1, 0.25, 0.4, 0.6])
+    action = np.array([1.0, -1.0, 0.5, 0.2, np.nan])
+    trajectories = TrajectorySet([Trajectory(t, t, qd=np.ones(5), action=action)])
+    (coarse,) = resample(trajectories, LINEAR, 0.3)
+    np.testing.assert_allclose(
+        coarse.action[:2, 0] * 0.3, [0.1 - 0.15 + 0.025, 0.05 + 0.04], atol=1e-12
+    )
+    assert np.isnan(coarse.action[-1, 0])
+    np.testing.assert_allclose(coarse.q, coarse.t[:, None])
+
+
+def test_resampling_says_what_is_wrong():
+    trajectories = TrajectorySet([sequence(3)])
+    with pytest.raises(DataError, match="`dt` was 0"):
+        resample(trajectories, LINEAR, 0.0)
+    with pytest.raises(DataError, match=r"longest trajectory lasts 0.1 s and `dt` was 1"):
+        resample(trajectories, LINEAR, 1.0)
+    with pytest.raises(DataError, match="the limit is 2 GiB"):
+        resample(trajectories, LINEAR, 1e-12)
