@@ -147,8 +147,10 @@ def _make(spec: TaskSpec, render_mode: str | None) -> gym.Env:
         # Pictures are drawn off screen; without this a machine that has none fails.
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    # An environment that draws nothing need not know of render modes.
+    mode: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
     try:
-        return gym.make(spec.env_id, render_mode=render_mode)
+        return gym.make(spec.env_id, **mode)
     except (gym.error.DependencyNotInstalled, ImportError) as error:
         raise ValueError(f"`env_id` {spec.env_id!r} needs more packages: {error}") from error
     except (gym.error.UnregisteredEnv, gym.error.Error) as error:

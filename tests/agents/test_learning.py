@@ -1,0 +1,105 @@
+"""The agent by itself: what it learns when model and reward are the true ones."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jaxtyping import Array, Float, Scalar
+
+from lagdyna.agents import Behaviour, Features, ImaginationActorCritic, uniform_states
+from lagdyna.mechanics import State
+from lagdyna.models import GivenReward
+from lagdyna.simulate import SolvedTransition
+
+from ..helpers import PENDULUM, pendulum_field
+
+
+def paid(state: State, action: Float[Array, " m"], next_state: State) -> Scalar:
+    """The reward of `Pendulum-v1`, whose torque is 2."""
+    angle = PENDULUM.wrap(state.q)[0]
+    return -(angle**2 + 0.1 * state.qd[0] ** 2 + 0.001 * (2 * action[0]) ** 2)
+
+
+def true_pendulum() -> SolvedTransition:
+    return SolvedTransition(
+        pendulum_field(),
+        PENDULUM,
+        0.05,
+        solver="semi_implicit_euler",
+        velocity_limits=(8.0,),
+    )
+
+
+@pytest.fixture(scope="module")
+def learned() -> tuple[Behaviour, dict[str, np.ndarray]]:
+    rate = optax.chain(optax.clip_by_global_norm(100.0), optax.adam(3e-3))
+    agent = ImaginationActorCritic(
+        features=Features(PENDULUM, (4.0,)),
+        action_size=1,
+        hidden=(64, 64),
+        activation=jnp.tanh,
+        horizon=16,
+        discount=0.99,
+        return_lambda=0.95,
+        entropy=1e-3,
+        critics=1,
+        target_rate=0.02,
+        policy_optimiser=rate,
+        critic_optimiser=rate,
+    )
+    transition, reward = true_pendulum(), GivenReward(paid)
+
+    @jax.jit
+    def learn(arrays: Any, keys: Array) -> tuple[Any, dict[str, Array]]:
+        def body(arrays: Any, key: Array) -> tuple[Any, dict[str, Array]]:
+            start_key, key = jax.random.split(key)
+            starts = uniform_states(start_key, 64, (math.pi,), (8.0,))
+            behaviour, metrics = agent.update(
+                eqx.combine(arrays, static),
+                transition,
+                reward,
+                starts,
+                jnp.asarray(8.0),
+                key=key,
+            )
+            return eqx.filter(behaviour, eqx.is_array), metrics
+
+        return jax.lax.scan(body, arrays, keys)
+
+    arrays, static = eqx.partition(agent.init(jax.random.key(0)), eqx.is_array)
+    arrays, metrics = learn(arrays, jax.random.split(jax.random.key(1), 800))
+    return eqx.combine(arrays, static), jax.tree.map(np.asarray, metrics)
+
+
+def returns_of(act: Any) -> np.ndarray:
+    """Of whole episodes of the true pendulum, from where Gymnasium starts them."""
+    transition = true_pendulum()
+
+    def episode(start: State) -> Scalar:
+        def body(state: State, _: None) -> tuple[State, Scalar]:
+            action = act(state)
+            following = transition.step(state, action)
+            return following, paid(state, action, following)
+
+        return jnp.sum(jax.lax.scan(body, start, None, length=200)[1])
+
+    starts = uniform_states(jax.random.key(2), 100, (math.pi,), (1.0,))
+    return np.asarray(jax.jit(jax.vmap(episode))(starts))
+
+
+def test_swings_the_true_pendulum_up(learned: tuple[Behaviour, Any]) -> None:
+    idle = returns_of(lambda state: jnp.zeros(1))
+    taught = returns_of(learned[0].policy.mode)
+    assert idle.mean() < -900
+    assert taught.mean() > -300
+
+
+def test_no_update_was_skipped(learned: tuple[Behaviour, dict[str, np.ndarray]]) -> None:
+    metrics = learned[1]
+    assert metrics["skipped"].sum() == 0
+    assert all(np.all(np.isfinite(values)) for values in metrics.values())

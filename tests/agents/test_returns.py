@@ -1,0 +1,59 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from lagdyna.agents import lambda_returns
+
+TIME, BATCH = 7, 3
+fractions = st.floats(0, 1)
+numbers = hnp.arrays(np.float64, (2, TIME, BATCH), elements=st.floats(-100, 100))
+
+
+def by_hand(
+    rewards: np.ndarray, values: np.ndarray, gamma: float, lambda_: float, t: int = 0
+) -> np.ndarray:
+    """The recursion of SPEC section 7, from step `t` on, read off the page."""
+    following = values[t] if t == TIME - 1 else by_hand(rewards, values, gamma, lambda_, t + 1)
+    return rewards[t] + gamma * ((1 - lambda_) * values[t] + lambda_ * following)
+
+
+@given(numbers, fractions, fractions)
+def test_follows_the_recursion(
+    x64: None, arrays: np.ndarray, gamma: float, lambda_: float
+) -> None:
+    rewards, values = arrays
+    returns = lambda_returns(jnp.asarray(rewards), jnp.asarray(values), gamma, lambda_)
+    for t in range(TIME):
+        desired = by_hand(rewards, values, gamma, lambda_, t)
+        np.testing.assert_allclose(returns[t], desired, rtol=1e-12, atol=1e-10)
+
+
+@given(numbers, fractions)
+def test_lambda_0_looks_one_step_ahead(x64: None, arrays: np.ndarray, gamma: float) -> None:
+    rewards, values = arrays
+    returns = lambda_returns(jnp.asarray(rewards), jnp.asarray(values), gamma, 0.0)
+    np.testing.assert_allclose(returns, rewards + gamma * values, rtol=1e-12, atol=1e-10)
+
+
+@given(numbers, fractions)
+def test_lambda_1_looks_to_the_end(x64: None, arrays: np.ndarray, gamma: float) -> None:
+    rewards, values = arrays
+    returns = lambda_returns(jnp.asarray(rewards), jnp.asarray(values), gamma, 1.0)
+    for t in range(TIME):
+        steps = np.arange(TIME - t)
+        discounted = (gamma ** steps[:, None] * rewards[t:]).sum(axis=0)
+        desired = discounted + gamma ** (TIME - t) * values[-1]
+        np.testing.assert_allclose(returns[t], desired, rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(1,), (4,), (4, 2), (4, 2, 3)])
+def test_any_batch_or_none(shape: tuple[int, ...]) -> None:
+    rewards, values = jax.random.normal(jax.random.key(0), (2, *shape))
+    returns = lambda_returns(rewards, values, 0.9, 0.5)
+    assert returns.shape == shape
+    flat = lambda_returns(rewards.reshape(shape[0], -1), values.reshape(shape[0], -1), 0.9, 0.5)
+    np.testing.assert_array_equal(returns.reshape(flat.shape), flat)

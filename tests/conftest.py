@@ -1,0 +1,45 @@
+from collections.abc import Callable, Iterator
+
+import jax
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "lagdyna",
+    max_examples=25,
+    deadline=None,  # the first example of each shape compiles
+    derandomize=True,  # the same examples on every machine and every run
+    # The fixtures below only set the precision; nothing of them changes between examples.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("lagdyna")
+
+_compilations: list[str] = []
+
+
+def _record(event: str, duration: float, **kwargs: object) -> None:
+    if event == "/jax/core/compile/backend_compile_duration":
+        _compilations.append(event)
+
+
+jax.monitoring.register_event_duration_secs_listener(_record)
+
+
+@pytest.fixture
+def compilations() -> Callable[[], int]:
+    """The number of programs compiled by JAX since the test began."""
+    before = len(_compilations)
+    return lambda: len(_compilations) - before
+
+
+@pytest.fixture
+def x64() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(params=["float32", "float64"])
+def tolerance(request: pytest.FixtureRequest) -> Iterator[float]:
+    """The test runs in both precisions; this is what it may be off by, relative."""
+    with jax.enable_x64(request.param == "float64"):
+        yield {"float32": 1e-3, "float64": 1e-10}[request.param]

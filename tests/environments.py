@@ -1,0 +1,74 @@
+"""Gymnasium environments that only the tests need.
+
+Outside of pytest they are reached as a user would reach their own: by the module's name
+in front, `tests.environments:lagdyna-tests/ShortPendulum-v0`.
+"""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+CLASSIC = "gymnasium.envs.classic_control"
+
+
+class Still(gym.Env):
+    """Spaces of any kind around an environment in which nothing happens."""
+
+    def __init__(self, observations: spaces.Space, actions: spaces.Space):
+        self.observation_space = observations
+        self.action_space = actions
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
+        super().reset(seed=seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+def _box(*shape: int, bound: float = 1.0) -> spaces.Box:
+    return spaces.Box(-bound, bound, shape, np.float32)
+
+
+def needs_packages() -> gym.Env:
+    raise gym.error.DependencyNotInstalled("`pip install wheels-and-springs`")
+
+
+class Countdown(gym.Env):
+    """Pays 1 a step, for one to nine steps."""
+
+    observation_space = spaces.Box(-1, 1, (3,), np.float32)
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+    rest = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
+        super().reset(seed=seed)
+        self.rest = int(self.np_random.integers(1, 10))
+        return np.asarray([1, 0, self.rest / 10], np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        self.rest -= 1
+        observation = np.asarray([1, 0, self.rest / 10], np.float32)
+        return observation, 1.0, self.rest == 0, False, {}
+
+
+def _register(name: str, entry_point: Any, **options: Any) -> None:
+    gym.register(f"lagdyna-tests/{name}-v0", entry_point, **options)
+
+
+# Twenty steps are an episode: much is soon over.
+_register("ShortPendulum", f"{CLASSIC}:PendulumEnv", max_episode_steps=20)
+_register(
+    "ShortCar", f"{CLASSIC}.continuous_mountain_car:Continuous_MountainCarEnv",
+    max_episode_steps=20,
+)  # fmt: skip
+_register("Endless", f"{CLASSIC}:PendulumEnv")
+_register("NeedsPackages", needs_packages)
+_register("Unbounded", lambda: Still(_box(3), _box(1, bound=np.inf)))
+_register("Picture", lambda: Still(_box(8, 8, 3), _box(1)))
+_register("Dictionary", lambda: Still(spaces.Dict({"a": _box(3)}), _box(1)))
+_register("MatrixAction", lambda: Still(_box(3), _box(1, 1)))
+_register("Multibinary", lambda: Still(_box(3), spaces.MultiBinary(2)))
+_register("Countdown", Countdown)

@@ -1,0 +1,121 @@
+"""Learning a pendulum from data: its physical parameters, and networks in its place."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from lagdyna.fit import (
+    ForwardLoss,
+    GradientLearner,
+    InverseLoss,
+    MultiStepLoss,
+    OneStepLoss,
+    RewardLoss,
+    fit,
+    root_mean_square,
+    step_scale,
+)
+from lagdyna.mechanics import LearnedActuation, ViscousDissipation
+from lagdyna.models import DeLaN, RewardNetwork
+from lagdyna.systems import Pendulum
+
+from ..helpers import PENDULUM, built, identical, pendulum_system
+from .recordings import accelerations, loss_of, recording, transition, windows, with_friction
+
+KEY = jax.random.key(0)
+ONE_STEP = OneStepLoss(step_scale(recording(0, 200), PENDULUM))
+decaying = optax.cosine_decay_schedule
+
+
+def only(choose, optimiser):
+    """`optimiser` for the chosen leaf of a pendulum's transition, nothing for the rest."""
+
+    def labels(model):
+        rest = jax.tree.map(lambda _: "keep", model)
+        return eqx.tree_at(lambda m: choose(m.field.system.lagrangian), rest, "learn")
+
+    return optax.multi_transform({"learn": optimiser, "keep": optax.set_to_zero()}, labels)
+
+
+@pytest.mark.parametrize(("name", "truth"), [("gravity", 10.0), ("length", 1.0)])
+def test_one_physical_parameter_is_recovered_and_the_others_left(name, truth):
+    choose = lambda pendulum: getattr(pendulum, name)  # noqa: E731
+    wrong = eqx.tree_at(choose, Pendulum.rod(), jnp.asarray(0.7 * truth))
+    model = transition(pendulum_system(lagrangian=wrong))
+    learner = GradientLearner(only(choose, optax.adam(decaying(0.1 * truth, 200))), ONE_STEP)
+    found = fit(model, learner, recording(0, 200), key=KEY, steps=200)
+    pendulum = found.model.field.system.lagrangian
+    np.testing.assert_allclose(choose(pendulum), truth, rtol=3e-3)
+    identical(eqx.tree_at(choose, pendulum, choose(wrong)), wrong)
+
+
+def test_everything_that_the_motion_tells_is_recovered_at_once():
+    # From motion alone `m`, `l` and `g` are not known, but `g/l`, the motor's and the
+    # friction's force over the inertia are: 10, 2 / (1/3) and 0.5 / (1/3).
+    system = eqx.tree_at(
+        lambda s: (s.actuation, s.dissipation),
+        pendulum_system(lagrangian=Pendulum.rod(1.3, 0.8, 7.0)),
+        (LearnedActuation(jnp.asarray([[1.0]])), ViscousDissipation(jnp.asarray([0.1]))),
+    )
+    data = with_friction(accelerations(0, 200))
+    learner = GradientLearner(
+        optax.adam(decaying(0.05, 600)), ForwardLoss(root_mean_square(data.qdd))
+    )
+    found = fit(system, learner, data, key=KEY, steps=600).model
+    pendulum = found.lagrangian
+    inertia = pendulum.mass * pendulum.length**2 / 3
+    np.testing.assert_allclose(pendulum.gravity / pendulum.length, 10.0, rtol=1e-3)
+    np.testing.assert_allclose(found.actuation.matrix[0, 0] / inertia, 6.0, rtol=1e-3)
+    np.testing.assert_allclose(found.dissipation.coefficients / inertia, [1.5], rtol=1e-3)
+
+
+def test_a_learned_reward_predicts_what_it_has_not_seen():
+    data, unseen = recording(0, 200), recording(1, 200)
+    loss = RewardLoss(jnp.std(data.reward))
+    model = built(RewardNetwork, PENDULUM, 1, (5.0,), hidden=(8,), key=KEY)
+    learner = GradientLearner(optax.adam(decaying(0.03, 400)), loss)
+    found = fit(model, learner, data, key=KEY, steps=400)
+    # 1 is what predicting the mean would give.
+    assert loss_of(loss, found.model, unseen) < 0.02
+
+
+def untrained() -> DeLaN:
+    return built(DeLaN, PENDULUM, hidden=(16,), initial_mass=0.5, key=KEY)
+
+
+LEARNING = {
+    "one_step": (ONE_STEP, transition, recording(0, 200), recording(1, 200)),
+    "multi_step": (
+        MultiStepLoss(ONE_STEP.scale),
+        transition,
+        windows(0, 100, 4),
+        windows(1, 100, 4),
+    ),
+    "forward": (
+        ForwardLoss(root_mean_square(accelerations(0, 200).qdd)),
+        lambda system: system,
+        accelerations(0, 200),
+        accelerations(1, 200),
+    ),
+    "inverse": (
+        InverseLoss(root_mean_square(2 * accelerations(0, 200).action)),
+        lambda system: system,
+        accelerations(0, 200),
+        accelerations(1, 200),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_a_learned_lagrangian_predicts_what_it_has_not_seen(name):
+    loss, wrap, data, unseen = LEARNING[name]
+    model = wrap(pendulum_system(lagrangian=untrained()))
+    learner = GradientLearner(optax.adam(decaying(1e-2, 500)), loss)
+    found = fit(model, learner, data, key=KEY, steps=500, batch_size=32)
+    held_out = loss_of(loss, found.model, unseen)
+    # 1 is what predicting no change, no acceleration or no force would give.
+    assert held_out < 0.02
+    assert held_out < 0.1 * loss_of(loss, model, unseen)

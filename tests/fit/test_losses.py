@@ -1,0 +1,167 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lagdyna.data import Experience
+from lagdyna.fit import (
+    ForwardLoss,
+    InverseLoss,
+    MultiStepLoss,
+    OneStepLoss,
+    RewardLoss,
+    step_scale,
+)
+from lagdyna.mechanics import Coordinates, State, ViscousDissipation
+from lagdyna.models import GivenReward
+from lagdyna.simulate import AbstractTransition
+
+from ..helpers import PENDULUM, close, pendulum_system
+from .recordings import (
+    accelerations,
+    loss_of,
+    pay,
+    recording,
+    transition,
+    windows,
+    with_friction,
+)
+
+UNIT = State(jnp.ones(1), jnp.ones(1))
+ROWS = 40
+
+
+class Drift(AbstractTransition):
+    """Predicts a constant change, whatever the action."""
+
+    change: State
+    coordinates: Coordinates = PENDULUM
+
+    def step(self, state, action):
+        return State(self.coordinates.wrap(state.q + self.change.q), state.qd + self.change.qd)
+
+
+def drift(q: float = 0.0, qd: float = 0.0) -> Drift:
+    return Drift(State(jnp.asarray([q]), jnp.asarray([qd])))
+
+
+def still(q: float, qd: float, rows: int = 4) -> Experience:
+    """A recording in which nothing happens."""
+    state = State(jnp.full((rows, 1), q), jnp.full((rows, 1), qd))
+    zeros = jnp.zeros(rows)
+    return Experience(state, jnp.zeros((rows, 1)), zeros, state, zeros.astype(bool))
+
+
+def test_one_step_loss_of_the_true_simulator_is_zero():
+    loss = OneStepLoss(step_scale(recording(0, ROWS), PENDULUM))
+    true = loss_of(loss, transition(solver="tsit5"), recording(0, ROWS))
+    np.testing.assert_allclose(true, 0, atol=1e-9)
+
+
+def test_one_step_loss_of_predicting_no_change_is_one():
+    loss = OneStepLoss(step_scale(recording(0, ROWS), PENDULUM))
+    np.testing.assert_allclose(loss_of(loss, drift(), recording(0, ROWS)), 1, rtol=1e-5)
+
+
+def test_one_step_loss_divides_each_error_by_its_own_scale():
+    loss = OneStepLoss(State(jnp.asarray([0.1]), jnp.asarray([2.0])))
+    got = loss_of(loss, drift(0.3, 8.0), still(0.5, 1.0))
+    np.testing.assert_allclose(got, 0.5 * ((0.3 / 0.1) ** 2 + (8.0 / 2.0) ** 2), rtol=1e-5)
+
+
+def test_one_step_loss_measures_angles_the_short_way_round():
+    # From 3.1 the drift wraps round to the other side, to -3.08.
+    got = loss_of(OneStepLoss(UNIT), drift(q=0.1), still(3.1, 0.0))
+    np.testing.assert_allclose(got, 0.5 * 0.1**2, rtol=1e-4)
+
+
+def test_multi_step_loss_of_the_true_simulator_is_zero():
+    loss, batch = MultiStepLoss(UNIT), windows(0, ROWS, 5)
+    np.testing.assert_allclose(loss_of(loss, transition(solver="tsit5"), batch), 0, atol=1e-9)
+
+
+def test_multi_step_loss_of_windows_of_one_step_is_the_one_step_loss():
+    rows = recording(0, ROWS)
+    batch = jax.tree.map(lambda x: x[:, None], rows), jnp.ones((ROWS, 1))
+    one = loss_of(OneStepLoss(UNIT), drift(0.1, 0.2), rows)
+    close(loss_of(MultiStepLoss(UNIT), drift(0.1, 0.2), batch), one, 1e-6)
+
+
+def test_multi_step_loss_sees_an_error_grow_along_the_window():
+    rows = still(0.5, 1.0)
+    batch = jax.tree.map(lambda x: jnp.stack([x] * 3, axis=1), rows), jnp.ones((4, 3))
+    got = loss_of(MultiStepLoss(UNIT), drift(qd=0.3), batch)
+    # 0.3, 0.6 and 0.9 off; the angles, half of the loss, are right.
+    np.testing.assert_allclose(got, np.mean([0.09, 0.36, 0.81]) / 2, rtol=1e-5)
+
+
+def test_multi_step_loss_is_the_mean_over_what_the_mask_leaves():
+    (experience, _), model = windows(0, 2, 3), drift(0.1, 0.2)
+    mask = jnp.asarray([[1.0, 1, 0], [1, 0, 0]])
+    got = loss_of(MultiStepLoss(UNIT), model, (experience, mask))
+    errors = []
+    for row, steps in enumerate([2, 1]):
+        state = jax.tree.map(lambda x, row=row: x[row, 0], experience.state)
+        for t in range(steps):
+            state = model.step(state, experience.action[row, t])
+            target = jax.tree.map(lambda x, row=row, t=t: x[row, t], experience.next_state)
+            off = PENDULUM.difference(state.q, target.q), state.qd - target.qd
+            errors.append(0.5 * float(off[0][0] ** 2 + off[1][0] ** 2))
+    np.testing.assert_allclose(got, np.mean(errors), rtol=1e-5)
+
+
+@pytest.mark.parametrize("where", ["value", "gradient"])
+def test_what_the_mask_leaves_out_has_no_influence(where):
+    experience, _ = windows(0, 2, 3)
+    mask = jnp.asarray([[1.0, 1, 0], [1, 0, 0]])
+    masked = experience._replace(
+        action=experience.action.at[1, 1:].set(0.9),
+        next_state=jax.tree.map(lambda x: x.at[0, 2].set(3.0), experience.next_state),
+    )
+    unmasked = experience._replace(
+        next_state=jax.tree.map(lambda x: x.at[0, 1].set(3.0), experience.next_state)
+    )
+    loss = MultiStepLoss(UNIT)
+    ask = {"value": loss_of, "gradient": eqx.filter_jit(_gradient)}[where]
+    before, hidden, seen = (
+        ask(loss, transition(), (data, mask)) for data in (experience, masked, unmasked)
+    )
+    assert before == hidden
+    assert before != seen
+
+
+def _gradient(loss, model, batch):
+    grads = eqx.filter_grad(lambda m: loss(m, batch))(model)
+    return grads.field.system.lagrangian.length
+
+
+@pytest.mark.parametrize("loss", [ForwardLoss, InverseLoss])
+def test_loss_of_the_true_system_is_zero_with_and_without_friction(loss):
+    free, data = pendulum_system(), accelerations(0, ROWS)
+    friction = ViscousDissipation(jnp.asarray([0.5]))
+    braked = eqx.tree_at(lambda s: s.dissipation, free, friction)
+    for system, motion in [(free, data), (braked, with_friction(data))]:
+        np.testing.assert_allclose(loss_of(loss(jnp.ones(1)), system, motion), 0, atol=1e-9)
+
+
+def test_forward_loss_is_the_squared_error_of_acceleration_over_its_scale():
+    data = accelerations(0, ROWS)
+    off = eqx.tree_at(lambda d: d.qdd, data, data.qdd + 0.6)
+    got = loss_of(ForwardLoss(jnp.asarray([3.0])), pendulum_system(), off)
+    np.testing.assert_allclose(got, (0.6 / 3.0) ** 2, rtol=1e-4)
+
+
+def test_inverse_loss_is_the_squared_error_of_force_over_its_scale():
+    # An acceleration off by 0.6 is a force off by 0.2: the inertia is 1/3.
+    data = accelerations(0, ROWS)
+    off = eqx.tree_at(lambda d: d.qdd, data, data.qdd + 0.6)
+    got = loss_of(InverseLoss(jnp.asarray([0.5])), pendulum_system(), off)
+    np.testing.assert_allclose(got, (0.2 / 0.5) ** 2, rtol=1e-4)
+
+
+def test_reward_loss_is_the_squared_error_of_reward_over_its_scale():
+    loss, data = RewardLoss(jnp.asarray(3.0)), recording(0, ROWS)
+    off = GivenReward(lambda *x: 0.6 + pay(*x))
+    np.testing.assert_allclose(loss_of(loss, GivenReward(pay), data), 0, atol=1e-9)
+    np.testing.assert_allclose(loss_of(loss, off, data), (0.6 / 3.0) ** 2, rtol=1e-4)

@@ -1,0 +1,130 @@
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lagdyna.mechanics import Coordinates
+
+from ..helpers import identical
+
+ANGLE = Coordinates((True,))
+MIXED = Coordinates((True, False, True))
+
+wrap = eqx.filter_jit(lambda q: ANGLE.wrap(q))
+difference = eqx.filter_jit(lambda a, b: ANGLE.difference(a, b))
+
+# Next to pi in float32. XLA flushes subnormal numbers to zero, so those are left out.
+LARGEST = float(np.nextafter(np.float32(math.pi), np.float32(0)))
+anything = st.floats(-1e4, 1e4)
+
+
+def angle(x: float) -> jax.Array:
+    return jnp.asarray([x])
+
+
+def on_circle(x: jax.Array) -> np.ndarray:
+    return np.asarray([math.cos(x[0]), math.sin(x[0])])
+
+
+def test_sizes_count_an_angle_twice():
+    assert (MIXED.n, MIXED.embedding_size) == (3, 5)
+
+
+def test_embedding_is_linear_coordinates_then_cosines_then_sines():
+    q = jnp.asarray([0.1, 7.0, -2.0])
+    expected = [7.0, math.cos(0.1), math.cos(-2.0), math.sin(0.1), math.sin(-2.0)]
+    np.testing.assert_allclose(MIXED.embed(q), expected, rtol=1e-6)
+
+
+def test_embedding_does_not_see_whole_turns_of_an_angle_but_does_see_linear_motion():
+    q = jnp.asarray([0.1, 7.0, -2.0])
+    turned = MIXED.embed(q + 2 * jnp.pi * jnp.asarray([1.0, 0.0, -3.0]))
+    np.testing.assert_allclose(turned, MIXED.embed(q), atol=1e-5)
+    moved = MIXED.embed(q + jnp.asarray([0.0, 2 * math.pi, 0.0]))
+    assert abs(moved[0] - MIXED.embed(q)[0]) > 6
+
+
+@given(x=anything)
+def test_wrapped_angle_lies_in_the_half_open_interval(x, tolerance):
+    q = wrap(angle(x))
+    pi = jnp.asarray(math.pi)
+    assert -pi < q[0] <= pi
+
+
+@given(x=anything)
+def test_wrapped_angle_is_the_same_point_of_the_circle(x, tolerance):
+    # An angle is known no better than to its own rounding.
+    atol = max(1.0, abs(x)) * {1e-3: 2e-6, 1e-10: 1e-14}[tolerance]
+    q = angle(x)
+    np.testing.assert_allclose(on_circle(wrap(q)), on_circle(q), atol=atol)
+
+
+@given(x=anything)
+def test_wrapping_twice_is_wrapping_once(x, tolerance):
+    identical(wrap(wrap(angle(x))), wrap(angle(x)))
+
+
+@given(x=st.floats(-math.pi, math.pi, exclude_min=True, allow_subnormal=False))
+def test_an_angle_inside_the_interval_is_left_alone_to_the_last_bit(x, x64):
+    identical(wrap(angle(x)), angle(x))
+
+
+@given(x=st.floats(-LARGEST, LARGEST, width=32, allow_subnormal=False))
+def test_a_float32_angle_inside_the_interval_is_left_alone_to_the_last_bit(x):
+    identical(wrap(angle(x)), angle(x))
+
+
+@pytest.mark.parametrize("turns", [-101, -7, -1, 0, 1, 6, 100])
+@pytest.mark.parametrize("side", [-1, 0, 1])
+def test_angles_next_to_a_half_turn_stay_inside_the_interval(turns, side, tolerance):
+    # Rounding is where the half-open interval is easily left.
+    half = np.asarray(jnp.asarray([(2 * turns + 1) * math.pi]))
+    q = wrap(jnp.asarray(half if side == 0 else np.nextafter(half, side * math.inf)))
+    pi = jnp.asarray(math.pi)
+    assert -pi < q[0] <= pi
+
+
+def test_minus_half_a_turn_becomes_plus_half_a_turn(tolerance):
+    identical(wrap(-angle(math.pi)), angle(math.pi))
+
+
+def test_wrapping_leaves_linear_coordinates_alone():
+    q = jnp.asarray([[7.0, 1e3, -9.0], [1.0, -50.0, 2.0]])
+    wrapped = MIXED.wrap(q)
+    identical(wrapped[:, 1], q[:, 1])
+    np.testing.assert_allclose(wrapped[0, ::2], [7 - 2 * math.pi, 2 * math.pi - 9], atol=1e-6)
+
+
+@given(x=anything)
+def test_wrapping_has_unit_gradient(x, tolerance):
+    np.testing.assert_array_equal(jax.grad(lambda q: wrap(q)[0])(angle(x)), [1.0])
+
+
+@given(a=anything, b=anything)
+def test_difference_is_antisymmetric_but_at_half_a_turn(a, b, x64):
+    there, back = difference(angle(a), angle(b)), difference(angle(b), angle(a))
+    if there[0] == jnp.pi:
+        assert back[0] == jnp.pi
+    else:
+        np.testing.assert_allclose(there, -back, atol=1e-11)
+
+
+@given(a=st.floats(-100, 100), step=st.floats(-3.1, 3.1), turns=st.integers(-5, 5))
+def test_difference_takes_the_short_way_round(a, step, turns, x64):
+    b = a + step + 2 * math.pi * turns
+    np.testing.assert_allclose(difference(angle(b), angle(a)), [step], atol=1e-12)
+
+
+def test_difference_of_linear_coordinates_is_plain():
+    a, b = jnp.asarray([3.0, 100.0, 0.0]), jnp.asarray([-3.0, -100.0, 0.0])
+    np.testing.assert_allclose(MIXED.difference(a, b), [6 - 2 * math.pi, 200.0, 0.0], atol=1e-6)
+
+
+def test_a_system_without_coordinates_is_refused():
+    with pytest.raises(ValueError, match="`angles`"):
+        Coordinates(())

@@ -1,0 +1,87 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lagdyna.mechanics import Coordinates, State
+from lagdyna.models import GivenReward, RewardNetwork
+
+from ..helpers import close, normals, randomised, shape_of
+
+MIXED = Coordinates((True, False))
+LIMITS = (8.0, 2.0)
+
+
+def learned(seed: int = 0) -> RewardNetwork:
+    model = randomised(shape_of(RewardNetwork, MIXED, 1, LIMITS, hidden=(6,)), seed, 0.3)
+    unit = jnp.zeros(()), jnp.ones(())
+    return eqx.tree_at(lambda m: (m.location, m.scale), model, unit)
+
+
+def transition(seed: int = 1) -> tuple[State, jax.Array, State]:
+    numbers = normals(seed, 9)
+    return State(numbers[:2], numbers[2:4]), numbers[4:5], State(numbers[5:7], numbers[7:])
+
+
+def _effort(state, action, next_state):
+    return -jnp.sum(action**2) - next_state.q[0] ** 2 + state.qd[1]
+
+
+def test_a_given_reward_is_its_function():
+    state, action, after = transition()
+    expected = -(float(action[0]) ** 2) - float(after.q[0]) ** 2 + float(state.qd[1])
+    np.testing.assert_allclose(GivenReward(_effort)(state, action, after), expected, rtol=1e-6)
+
+
+def test_a_given_reward_has_nothing_to_learn():
+    assert jax.tree.leaves(GivenReward(_effort)) == []
+
+
+pay = eqx.filter_jit(lambda model, *x: model(*x))
+gradient = eqx.filter_jit(eqx.filter_grad(lambda model, x: model(*x)))
+
+
+def test_a_learned_reward_is_a_number_in_the_precision_of_the_data(tolerance):
+    reward = pay(learned(), *transition())
+    assert reward.shape == ()
+    assert reward.dtype == normals(0).dtype
+
+
+def test_a_learned_reward_does_not_see_whole_turns_of_an_angle(x64):
+    state, action, after = transition()
+    turned = State(after.q + jnp.asarray([2 * jnp.pi, 0.0]), after.qd)
+    moved = State(after.q + jnp.asarray([0.0, 2 * jnp.pi]), after.qd)
+    reward = pay(learned(), state, action, after)
+    close(pay(learned(), state, action, turned), reward, 1e-12)
+    assert abs(pay(learned(), state, action, moved) - reward) > 1e-3
+
+
+def test_location_and_scale_shift_and_stretch_the_reward(tolerance):
+    model = learned()
+    stretched = eqx.tree_at(
+        lambda m: (m.location, m.scale), model, (jnp.asarray(-5.0), jnp.asarray(3.0))
+    )
+    x = transition()
+    close(pay(stretched, *x), -5 + 3 * pay(model, *x), tolerance)
+
+
+def test_location_and_scale_are_not_learned_and_the_network_is():
+    slopes = gradient(learned(), transition())
+    assert (slopes.location, slopes.scale) == (0, 0)
+    assert all((np.asarray(w) != 0).any() for w in jax.tree.leaves(slopes.network))
+
+
+def test_its_linear_part_alone_can_charge_for_velocity_and_effort(x64):
+    # The classic quadratic cost needs nothing of the hidden layers.
+    state, action, after = transition()
+    model = randomised(learned(), 0, 0.0)
+    embedding = MIXED.embedding_size
+    skip = np.zeros(model.network.skip.shape)
+    skip[0, 1] = -0.5  # the action, squared
+    speeds = 2 + 2 * (embedding + 4) - 2
+    skip[0, speeds:] = -1.0  # the next state's velocities over their scale, squared
+    model = eqx.tree_at(
+        lambda m: (m.network.skip, m.scale), model, (jnp.asarray(skip), jnp.ones(()))
+    )
+    expected = -0.5 * action[0] ** 2 - jnp.sum((after.qd / jnp.asarray(LIMITS)) ** 2)
+    close(pay(model, state, action, after), expected, 1e-12)

@@ -1,0 +1,39 @@
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from lagdyna.tasks import TASKS, GymnasiumTask, get_task
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_registered_task_can_be_made_and_stepped(name: str) -> None:
+    spec = get_task(name)
+    env = GymnasiumTask(spec)
+    state = env.reset(0)
+    outcome = env.step(np.zeros(spec.action_size))
+    env.close()
+    for q, qd in (state, outcome.state):
+        assert q.shape == qd.shape == (spec.n,)
+        assert np.all(np.isfinite([q, qd]))
+    assert np.isfinite(outcome.reward)
+    assert spec.description
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_velocity_limits_are_those_of_the_observations(name: str) -> None:
+    spec = get_task(name)
+    space = gym.spec(spec.env_id).make().observation_space
+    for c in spec.coordinates:
+        if c.velocity_limit is not None:
+            assert c.velocity_limit == space.high[c.velocity] == -space.low[c.velocity]
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"'Pendulm-v1'.*nearest: Pendulum-v1.*config file"):
+        get_task("Pendulm-v1")
+
+
+def test_a_name_like_none_is_answered_with_all() -> None:
+    with pytest.raises(ValueError, match=r"'zzz'.*all: Pendulum-v1") as error:
+        get_task("zzz")
+    assert "nearest" not in str(error.value)

@@ -1,0 +1,83 @@
+import math
+from typing import Any
+
+import pytest
+
+from lagdyna.tasks import CoordinateSpec, TaskSpec
+
+ANGLE: dict[str, Any] = {"kind": "angle", "velocity": 2, "velocity_limit": 8.0}
+LINEAR: dict[str, Any] = {
+    "kind": "linear",
+    "velocity": 1,
+    "position": 0,
+    "velocity_range": 2.0,
+    "position_range": 3.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (ANGLE, "either `position`, or both `cos` and `sin`"),
+        (ANGLE | {"cos": 0}, "either `position`, or both `cos` and `sin`"),
+        (ANGLE | {"sin": 0}, "either `position`, or both `cos` and `sin`"),
+        (ANGLE | {"position": 0, "cos": 0, "sin": 1}, "either `position`, or both"),
+        (ANGLE | {"position": 0, "cos": 1}, "either `position`, or both"),
+        (LINEAR | {"position": None}, "needs `position`"),
+        (LINEAR | {"cos": 0, "sin": 1}, "no `cos` or `sin`"),
+        (LINEAR | {"sin": 1}, "no `cos` or `sin`"),
+        (LINEAR | {"position_range": None}, "needs `position_range`"),
+        (LINEAR | {"velocity_range": None}, "needs `velocity_limit` or `velocity_range`"),
+        (
+            {"kind": "angle", "velocity": 2, "position": 0},
+            "needs `velocity_limit` or `velocity_range`",
+        ),
+    ],
+)
+def test_a_coordinate_must_say_where_it_is_and_how_far_it_reaches(
+    fields: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        CoordinateSpec(**fields)
+
+
+def test_reach_is_what_is_worth_imagining() -> None:
+    by_embedding = CoordinateSpec(**ANGLE, cos=0, sin=1)
+    assert by_embedding.reach == (math.pi, 8.0)
+    slower = CoordinateSpec(**ANGLE, position=0, velocity_range=5.0)
+    assert slower.reach == (math.pi, 5.0)
+    assert CoordinateSpec(**LINEAR).reach == (3.0, 2.0)
+    assert by_embedding.indices == (2, 0, 1)
+    assert slower.indices == (2, 0)
+
+
+def a_task(**fields: Any) -> TaskSpec:
+    both = (CoordinateSpec(**LINEAR), CoordinateSpec(**ANGLE, cos=3, sin=4))
+    known: dict[str, Any] = {"env_id": "x", "coordinates": both, "dt": 0.1}
+    return TaskSpec(**{**known, "force": ((1.0,), (0.0,)), **fields})
+
+
+def test_what_follows_from_the_coordinates() -> None:
+    task = a_task(force=((1.0, 0.0, 0.0), (0.0, 2.0, 3.0)))
+    assert task.n == 2
+    assert task.action_size == 3
+    assert task.joint_coordinates.angles == (False, True)
+    assert task.velocity_limits == (math.inf, 8.0)
+    assert task.reach == ((3.0, math.pi), (2.0, 8.0))
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"force": ((1.0,),)}, "`force` has 1 rows for 2 coordinates"),
+        ({"force": ((1.0,), (0.0,), (0.0,))}, "`force` has 3 rows for 2 coordinates"),
+        ({"force": ((1.0,), (0.0, 1.0))}, "`force` must have as many columns in each row"),
+        ({"force": ((), ())}, "one per action"),
+        ({"coordinates": (), "force": ()}, "there must be one at least"),
+    ],
+)
+def test_force_must_have_a_row_per_coordinate_and_a_column_per_action(
+    fields: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        a_task(**fields)
