@@ -18,8 +18,8 @@ from lagdyna.mechanics import (
 )
 from lagdyna.models import DeLaN, GivenReward, Network
 from lagdyna.simulate import (
+    AbstractSecondOrderField,
     AbstractTransition,
-    AbstractVectorField,
     LagrangianField,
     SolvedTransition,
     Tolerances,
@@ -63,7 +63,7 @@ learned = simulator(DeLaN(angle, key=jax.random.key(0)))
 
 
 # --8<-- [start:field]
-class NeuralField(AbstractVectorField):
+class NeuralField(AbstractSecondOrderField):
     """A second-order neural ODE: the acceleration is a network's output."""
 
     network: Network

@@ -80,6 +80,9 @@ class Trainer:
     def __init__(self, config: Config, reward: RewardFn | None = None):
         self.config = config
         self._given_reward = None if reward is None else GivenReward(reward)
+        # What the compiled programs depend on. The seed reaches them as an array.
+        self._identity = (dataclasses.replace(config, seed=0), self._given_reward)
+        self._hash = hash(self._identity)  # every call of a program asks for it
         task, agent = config.task, config.agent
         self._reach = task.reach
         # Half of the largest speed: what is usual is then of order one.
@@ -106,14 +109,10 @@ class Trainer:
         )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Trainer) and self._identity() == other._identity()
+        return isinstance(other, Trainer) and self._identity == other._identity
 
     def __hash__(self) -> int:
-        return hash(self._identity())
-
-    def _identity(self) -> tuple[Config, GivenReward | None]:
-        # What the compiled programs depend on. The seed reaches them as an array.
-        return dataclasses.replace(self.config, seed=0), self._given_reward
+        return self._hash
 
     def init(self) -> Training:
         """Untrained models and agent, an empty buffer."""

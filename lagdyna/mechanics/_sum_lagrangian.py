@@ -15,7 +15,7 @@ class SumLagrangian(AbstractLagrangian):
 
     **Arguments:**
 
-    - `known`: say, one of [`lagdyna.systems`][].
+    - `known`: say, one of `lagdyna.systems`.
     - `learned`: say, a [`lagdyna.models.DeLaN`][] or [`lagdyna.models.LNN`][] that starts
         small.
     - `learn_known`: whether the parameters of `known` are learned too.

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lagdyna.mechanics import Coordinates, State
-from lagdyna.simulate import AbstractVectorField, SolvedTransition, Tolerances, rollout
+from lagdyna.simulate import AbstractSecondOrderField, SolvedTransition, Tolerances, rollout
 
 from ..helpers import PENDULUM, close, identical, normals, pendulum_field, state
 
@@ -52,7 +52,7 @@ def test_semi_implicit_substeps_are_a_constant_step_solve_of_diffrax(x64):
     close(step(solved, start, jnp.asarray(ACTION)), State(PENDULUM.wrap(q), qd), 1e-13)
 
 
-class _Clock(AbstractVectorField):
+class _Clock(AbstractSecondOrderField):
     """Acceleration `exp(t)`, to see the time that a solver hands to the field."""
 
     def acceleration(self, t, q, qd, action):
