@@ -99,51 +99,60 @@ def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
 
 def test_cut_off_anywhere(path: Path) -> None:
     whole = path.read_bytes()
-    for length in range(0, len(whole), 7):
+    for length in range(0, len(whole), 11):
         path.write_bytes(whole[:length])
         refused(path, a_tree(), "cut off or damaged")
     path.write_bytes(whole[:-1])
     refused(path, a_tree(), "cut off or damaged")
 
 
-def unharmed_or_refused(path: Path) -> bool:
-    """Whether it still loads; if so it is what was saved, and anything else but that or a
-    `UserError` fails."""
+SMALL = {"weights": np.asarray([1.5, -0.0], np.float32), "count": np.asarray(7, np.int32)}
+JAX_SMALL = {name: jnp.asarray(array) for name, array in SMALL.items()}
+
+
+def unharmed(path: Path) -> bool:
+    """Whether it still loads, and then as it was saved; anything but a `UserError` fails."""
     try:
-        tree, notes = load_checkpoint(path, a_tree(0.0))
-    except UserError as error:
-        assert "damaged" in str(error) or "another model" in str(error)
+        tree, notes = load_checkpoint(path, JAX_SMALL)
+    except UserError:
         return False
-    identical(tree, a_tree())
+    for name, array in SMALL.items():
+        assert np.asarray(tree[name]).tobytes() == array.tobytes()
     assert notes == NOTES
     return True
 
 
 @pytest.mark.filterwarnings("ignore")  # what zipfile thinks of some of it
 def test_any_flipped_bit_is_noticed_or_does_not_matter(path: Path) -> None:
+    save_checkpoint(path, JAX_SMALL, NOTES)
     whole = path.read_bytes()
-    irrelevant = 0
-    for place in range(len(whole)):
+    harmless = set()
+    for bit in range(8 * len(whole)):
         damaged = bytearray(whole)
-        damaged[place] ^= 1 << (place % 8)
+        damaged[bit // 8] ^= 1 << (bit % 8)
         path.write_bytes(damaged)
-        irrelevant += unharmed_or_refused(path)
-    # Times, attributes and the like of the archive do not matter; everything else does.
-    assert irrelevant < 0.25 * len(whole)
+        if unharmed(path):
+            harmless.add(bit // 8)
+    # Times and the like of the archive do not matter; every number does.
+    assert len(harmless) < 0.3 * len(whole)
+    for content in (*(array.tobytes() for array in SMALL.values()), b'"records'):
+        start = whole.index(content)
+        assert harmless.isdisjoint(range(start, start + len(content)))
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=300)
+@settings(max_examples=500)
 @given(st.data())
 def test_any_overwritten_stretch_is_noticed_or_does_not_matter(
     path: Path, data: st.DataObject
 ) -> None:
-    save_checkpoint(path, a_tree(), NOTES)
+    save_checkpoint(path, JAX_SMALL, NOTES)
     whole = path.read_bytes()
     place = data.draw(st.integers(0, len(whole) - 1))
-    stretch = data.draw(st.binary(min_size=1, max_size=12))
+    likely = st.text("0123456789(),'{}[] <", min_size=1, max_size=8).map(str.encode)
+    stretch = data.draw(st.one_of(st.binary(min_size=1, max_size=12), likely))
     path.write_bytes(whole[:place] + stretch + whole[place + len(stretch) :])
-    unharmed_or_refused(path)
+    unharmed(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"\x93NUMPY\x01\x00", b"text", b"\x80\x04."])
@@ -199,10 +208,7 @@ def test_a_float64_checkpoint_is_not_read_as_float32(path: Path) -> None:
     refused(path, a_tree(), "another model", "float64", "float32")
 
 
-def test_an_archive_that_is_locked_or_packed_oddly(path: Path) -> None:
-    whole = path.read_bytes()
-    path.unlink()
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
-        archive.writestr("notes.npy", "{}" * 1000)
-    path.write_bytes(path.read_bytes()[:40] + whole[40:])
+def test_entries_that_are_no_arrays(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("x.npy", "text")
     refused(path, a_tree(), "cut off or damaged")
