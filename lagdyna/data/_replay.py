@@ -41,7 +41,7 @@ class ReplayBuffer(eqx.Module):
                 state,
                 jnp.zeros(capacity, bool),
             ),
-            jnp.full(capacity, -1),
+            jnp.full(capacity, -1, int),
             jnp.zeros((), int),
         )
 

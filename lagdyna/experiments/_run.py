@@ -114,8 +114,15 @@ def resume(
     """
     run = Path(run)
     config = _config_of(run)
-    if (run / "summary.json").exists():
-        return json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    summary = run / "summary.json"
+    if summary.exists():
+        try:
+            return json.loads(summary.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(
+                f"{str(summary)!r} is not whole: it is cut off or damaged ({error}); once it "
+                "is deleted, `lagdyna resume` writes it anew"
+            ) from error
     _probe(config)
     trainer = Trainer(config, reward)
     if not _checkpoint_of(run).exists():  # interrupted before the first round's end

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 from ..mechanics import AbstractRigidBody, Coordinates
 from ._activation import Activation, softplus
 from ._network import Network
-from ._triangular import lower_triangular
+from ._triangular import inverse_softplus, lower_triangular
 
 
 class DeLaN(AbstractRigidBody):
@@ -77,7 +77,7 @@ class DeLaN(AbstractRigidBody):
         )
         self.coordinates = coordinates
         # softplus(shift) + min_diagonal = sqrt(initial_mass)
-        self.shift = tuple(_inverse_softplus(math.sqrt(m) - min_diagonal) for m in mass)
+        self.shift = tuple(inverse_softplus(math.sqrt(m) - min_diagonal) for m in mass)
         self.min_diagonal = min_diagonal
 
     def mass_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
@@ -86,8 +86,3 @@ class DeLaN(AbstractRigidBody):
 
     def potential_energy(self, q: Float[Array, " n"]) -> Scalar:
         return self.potential_network(self.coordinates.embed(q))[0]
-
-
-def _inverse_softplus(x: float) -> float:
-    # In the form that does not overflow.
-    return x + math.log(-math.expm1(-x))

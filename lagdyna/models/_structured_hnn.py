@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 from ..mechanics import AbstractHamiltonian, Coordinates, linalg
 from ._activation import Activation, softplus
 from ._network import Network
-from ._triangular import lower_triangular
+from ._triangular import inverse_softplus, lower_triangular
 
 
 class StructuredHNN(AbstractHamiltonian):
@@ -68,7 +68,7 @@ class StructuredHNN(AbstractHamiltonian):
         )
         self.coordinates = coordinates
         # softplus(shift) + min_diagonal = 1 / sqrt(initial_mass)
-        self.shift = tuple(math.log(math.expm1(m**-0.5 - min_diagonal)) for m in mass)
+        self.shift = tuple(inverse_softplus(1 / math.sqrt(m) - min_diagonal) for m in mass)
         self.min_diagonal = min_diagonal
 
     def inverse_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:

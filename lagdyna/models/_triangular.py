@@ -1,3 +1,5 @@
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,3 +31,8 @@ def _placement(n: int) -> np.ndarray:
     rows, columns = np.tril_indices(n, -1)
     flat = np.concatenate([np.arange(n) * (n + 1), rows * n + columns])
     return np.eye(n * n)[flat]
+
+
+def inverse_softplus(x: float) -> float:
+    """What softplus makes `x > 0` of, in the form that does not overflow."""
+    return x + math.log(-math.expm1(-x))

@@ -120,8 +120,8 @@ def test_interrupted_anywhere_a_run_resumes_to_the_same_end(tmp_path):
         same_run(tmp_path / "whole", out)
         if (tmp_path / f"stopped-{calls}" / "summary.json").exists() and calls > 45:
             break
-        calls += 9
-    assert interrupted >= 4
+        calls += 13
+    assert interrupted >= 3
 
 
 def _short_task():

@@ -22,12 +22,13 @@ ORDERS = {
     "heun": 2,
     "midpoint": 2,
     "ralston": 2,
+    "variational_midpoint": 2,
     "bosh3": 3,
     "tsit5": 5,
     "dopri5": 5,
     "dopri8": 8,
 }
-RUNGE_KUTTA = sorted(set(ORDERS) - {"semi_implicit_euler"})
+RUNGE_KUTTA = sorted(set(ORDERS) - {"semi_implicit_euler", "variational_midpoint"})
 
 step = eqx.filter_jit(lambda transition, s, action: transition.step(s, action))
 
@@ -96,11 +97,12 @@ def test_a_diffrax_solver_without_a_name_can_be_given(x64):
     close(mine, expected, 1e-9)
 
 
-def test_an_implicit_step_that_does_not_converge_is_an_error(x64):
+def test_an_implicit_step_that_does_not_converge_is_not_a_number(x64):
     # With a frozen Jacobian and so long a step, the iteration gives up.
     solver = dfx.ImplicitEuler(root_finder=dfx.VeryChord(rtol=1e-9, atol=1e-9))
-    with pytest.raises(eqx.EquinoxRuntimeError, match="diverged"):
-        step(transition(solver), state(*START), jnp.asarray(ACTION))
+    after = step(transition(solver), state(*START), jnp.asarray(ACTION))
+    assert np.isnan(after.q).all()
+    assert np.isnan(after.qd).all()
 
 
 def test_semi_implicit_euler_moves_positions_with_the_new_velocities(x64):

@@ -1,0 +1,153 @@
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lagdyna.experiments import Trainer, Training
+from lagdyna.mechanics import State
+from lagdyna.tasks import Outcome
+
+from .small import small_config
+
+HERE = State(np.asarray([0.3], np.float32), np.asarray([-1.0], np.float32))
+
+
+def lived(trainer: Trainer, training: Training, steps: int, reward: float = -1.0) -> Training:
+    """After some steps in which hardly anything happened."""
+    for i in range(steps):
+        there = State(HERE.q + np.float32(0.01 * i), HERE.qd)
+        action = np.asarray(trainer.explore(training, there))
+        training = trainer.record(
+            training, there, action, Outcome(HERE, reward * (1 + i), False, False)
+        )
+    return training
+
+
+@pytest.fixture(scope="module")
+def trainer() -> Trainer:
+    return Trainer(small_config(collect={"random_steps": 6, "hold": 3}, steps=20))
+
+
+@pytest.fixture(scope="module")
+def untrained(trainer: Trainer) -> Training:
+    return trainer.init()
+
+
+def test_no_two_draws_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of everything that a run draws: weights, actions, noise, batches, starts."""
+    used: list[tuple[str, tuple[int, ...]]] = []
+
+    def spied(name: str) -> Callable[..., Any]:
+        draw = getattr(jax.random, name)
+
+        def noting(key: Any, *args: Any, **kwargs: Any) -> Any:
+            used.append((name, tuple(np.asarray(jax.random.key_data(key)).tolist())))
+            return draw(key, *args, **kwargs)
+
+        return noting
+
+    for name in ("normal", "uniform", "randint"):
+        monkeypatch.setattr(jax.random, name, spied(name))
+    config = small_config(
+        steps=4,
+        learner={"updates": 2, "batch": 2},
+        agent={"updates": 2, "batch": 4, "horizon": 1, "hidden": [2], "critics": 2},
+        model={"hidden": [2]},
+        reward={"hidden": [2]},
+        solver={"name": "euler"},
+        collect={"random_steps": 2, "train_every": 2},
+    )
+    trainer = Trainer(config)
+    with jax.disable_jit():  # so that every draw is seen, with its key
+        training = trainer.init()
+        weights = len(used)
+        for chunks in (2, 1):
+            training = lived(trainer, training, 2)
+            training = trainer.begin_fit(training)
+            for chunk in range(chunks):
+                training, _ = trainer.fit(training, jnp.asarray(chunk), 1)
+                training, _ = trainer.behave(training, jnp.asarray(chunk), 1)
+    # Three updates of each part and four actions: a batch for dynamics and one for reward;
+    # replayed and uniform starts and the policy's noise for the agent; and for an action
+    # both kinds of it, of which one is used.
+    assert len(used) - weights == 3 * 2 + 3 * 3 + 4 * 2
+    keys = [key for _, key in used]
+    shared = {what for what in used if keys.count(what[1]) > 1}
+    assert not shared
+
+
+def test_actions_are_random_at_first_and_held(trainer: Trainer, untrained: Training) -> None:
+    """`random_steps` is 6 and `hold` 3."""
+    training, actions = untrained, []
+    for _ in range(10):
+        actions.append(float(trainer.explore(training, HERE)[0]))
+        training = lived(trainer, training, 1)
+    assert actions[0] == actions[1] == actions[2] != actions[3]
+    assert actions[3] == actions[4] == actions[5] != actions[6]
+    assert len(set(actions[6:])) == 4, "the policy's noise is new at every step"
+
+
+def test_random_actions_fill_the_range() -> None:
+    config = small_config(steps=400, collect={"random_steps": 400, "hold": 1})
+    trainer = Trainer(config)
+    training = trainer.init()
+    many = jax.vmap(lambda step: trainer.explore(training_at(training, step), HERE))(
+        jnp.arange(400)
+    )
+    assert np.all(np.abs(many) <= 1)
+    assert abs(np.mean(many)) < 0.15
+    assert np.std(many) == pytest.approx(1 / np.sqrt(3), abs=0.06)
+
+
+def training_at(training: Training, step: Any) -> Training:
+    return eqx.tree_at(lambda t: t.env_steps, training, step)
+
+
+def test_acting_is_the_policy_s_mode_and_needs_no_luck(
+    trainer: Trainer, untrained: Training
+) -> None:
+    states = State(
+        np.linspace(-3, 3, 5, dtype=np.float32)[:, None], np.zeros((5, 1), np.float32)
+    )
+    actions = trainer.act(untrained, states)
+    assert actions.shape == (5, 1)
+    for i in range(5):
+        alone = State(jnp.asarray(states.q[i]), jnp.asarray(states.qd[i]))
+        mode = untrained.behaviour.policy.mode(alone)
+        np.testing.assert_allclose(actions[i], mode, rtol=1e-5)
+    np.testing.assert_array_equal(actions, trainer.act(lived(trainer, untrained, 3), states))
+
+
+def test_what_happened_is_recorded(trainer: Trainer, untrained: Training) -> None:
+    action = np.asarray([0.25], np.float32)
+    there = State(np.asarray([1.0], np.float32), np.asarray([2.0], np.float32))
+    training = trainer.record(untrained, HERE, action, Outcome(there, -3.5, True, False))
+    training = trainer.end_episode(training)
+    training = trainer.record(training, there, -action, Outcome(HERE, -1.5, False, True))
+    stored = jax.tree.map(lambda x: np.asarray(x[:2]), training.buffer.experience)
+    np.testing.assert_array_equal(stored.state.q, [HERE.q, there.q])
+    np.testing.assert_array_equal(stored.state.qd, [HERE.qd, there.qd])
+    np.testing.assert_array_equal(stored.action, [[0.25], [-0.25]])
+    np.testing.assert_array_equal(stored.reward, [-3.5, -1.5])
+    np.testing.assert_array_equal(stored.next_state.q, [there.q, HERE.q])
+    # Running out of time is no end: the value of what follows counts.
+    np.testing.assert_array_equal(stored.terminated, [True, False])
+    np.testing.assert_array_equal(training.buffer.episode[:3], [0, 1, -1])
+    assert (int(training.env_steps), int(training.episodes), int(training.rounds)) == (2, 1, 0)
+    assert int(trainer.end_round(training).rounds) == 1
+
+
+def test_a_fit_begins_with_the_data_s_reward_and_fresh_learners(
+    trainer: Trainer, untrained: Training
+) -> None:
+    training = lived(trainer, untrained, 4, reward=-2.0)  # -2, -4, -6, -8
+    begun = trainer.begin_fit(training)
+    assert float(begun.reward.location) == pytest.approx(-5)
+    assert float(begun.reward.scale) == pytest.approx(np.sqrt(5), rel=1e-3)
+    assert int(begun.trainings) == int(training.trainings) + 1
+    for state in (begun.transition_state, begun.reward_state):
+        assert not np.any(jax.tree.leaves(jax.tree.map(np.any, state)))
