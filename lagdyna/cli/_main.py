@@ -57,7 +57,7 @@ def train(
     seed
         Of everything random; 0 by default.
     steps
-        Steps of real experience, random ones included; 600 by default.
+        Steps of real experience, random ones included; 400 by default.
     solver
         One of `lagdyna solvers`; heun by default.
     model

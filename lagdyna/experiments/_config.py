@@ -189,7 +189,7 @@ class Config:
     """
 
     task: TaskSpec = field(default_factory=lambda: get_task("Pendulum-v1"))
-    steps: Count = 600
+    steps: Count = 400
     seed: Whole = 0
     model: ModelConfig = ModelConfig()
     solver: SolverConfig = SolverConfig()
