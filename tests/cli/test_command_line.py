@@ -219,7 +219,7 @@ def test_help_and_version(lagdyna):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_resumes_to_the_same_end(lagdyna, environment, tmp_path, how):
     # Two episodes; the process dies somewhere in the second.
-    options = [*flags(), "--steps=400", "--collect.steps_per_round=200", "--seed=3"]
+    options = [*flags()[2:], "--steps=400", "--collect.steps_per_round=200", "--seed=3"]
     assert lagdyna("train", *options, "--out", "whole").returncode == 0
     process = subprocess.Popen(
         [COMMAND, "train", *options, "--out", "killed"],

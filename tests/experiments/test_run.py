@@ -121,7 +121,7 @@ def test_interrupted_anywhere_a_run_resumes_to_the_same_end(tmp_path):
         if (tmp_path / f"stopped-{calls}" / "summary.json").exists() and calls > 45:
             break
         calls += 13
-    assert interrupted >= 3
+    assert interrupted >= 2
 
 
 def _short_task():
