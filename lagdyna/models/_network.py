@@ -19,9 +19,9 @@ def _affine(layer: eqx.nn.Linear, x: Float[Array, " in"]) -> Float[Array, " out"
 class Network(eqx.Module):
     """A multi-layer perceptron beside a linear map of the same input.
 
-    The linear part carries what is simple about the function and extrapolates; the
-    hidden layers start with small outputs and learn the rest. From little data that is
-    the difference between a model that can be trusted beyond it and one that cannot.
+    The linear part is there for what is simple about the function, the hidden layers,
+    which start with small outputs, for the rest. What it is worth has not been shown:
+    agents learned the pendulum as often without it.
 
     **Arguments:**
 
