@@ -131,7 +131,7 @@ class AgentConfig:
     horizon: Count = 16
     discount: Annotated[float, Meta(gt=0, lt=1)] = 0.99
     return_lambda: Fraction = 0.95
-    entropy: NonNegative = 1e-3
+    entropy: NonNegative = 1e-2
     critics: Count = 1
     target_rate: Annotated[float, Meta(gt=0, le=1)] = 0.02
     rate: Positive = 3e-3

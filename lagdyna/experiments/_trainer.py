@@ -180,6 +180,12 @@ class Trainer:
         if isinstance(reward, RewardNetwork):
             mean = _mean(buffer.experience.reward, buffer.filled)
             scale = root_mean_square(buffer.experience.reward - mean, buffer.filled)
+            # Kept once set, save that the scale may grow: where there are no data, both
+            # stand for what is usual, and a buffer that fills with the good states of a
+            # good policy would make all others look better and better.
+            first = training.trainings == 0
+            mean = jnp.where(first, mean, reward.location)
+            scale = jnp.where(first, scale, jnp.maximum(scale, reward.scale))
             reward = eqx.tree_at(lambda r: (r.location, r.scale), reward, (mean, scale))
         transition_learner, reward_learner = self._learners(buffer)
         return eqx.tree_at(

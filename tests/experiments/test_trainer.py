@@ -151,3 +151,18 @@ def test_a_fit_begins_with_the_data_s_reward_and_fresh_learners(
     assert int(begun.trainings) == int(training.trainings) + 1
     for state in (begun.transition_state, begun.reward_state):
         assert not np.any(jax.tree.leaves(jax.tree.map(np.any, state)))
+
+
+def test_good_rewards_later_on_do_not_make_states_without_data_look_better(
+    trainer: Trainer, untrained: Training
+) -> None:
+    begun = trainer.begin_fit(lived(trainer, untrained, 2, reward=-2.0))
+    assert float(begun.reward.location) == pytest.approx(-3)
+    assert float(begun.reward.scale) == pytest.approx(1)
+    better = trainer.begin_fit(lived(trainer, begun, 18, reward=-1e-4))
+    assert float(better.reward.location) == float(begun.reward.location)
+    assert float(better.reward.scale) == float(begun.reward.scale)
+    # Rewards that vary more than ever before are another matter.
+    larger = trainer.begin_fit(lived(trainer, begun, 2, reward=-100.0))
+    assert float(larger.reward.location) == float(begun.reward.location)
+    assert float(larger.reward.scale) == pytest.approx(np.std([2, 4, 100, 200]), rel=1e-3)
