@@ -5,7 +5,7 @@ import tempfile
 import jax
 import jax.numpy as jnp
 
-from lagdyna import Config, State, load, train
+from lagdyna import Config, State, load_run, train
 from lagdyna.experiments import AgentConfig, CollectConfig, EvaluationConfig, ModelConfig
 from lagdyna.simulate import LagrangianField
 from lagdyna.tasks import CoordinateSpec, TaskSpec
@@ -46,7 +46,7 @@ config = Config(
 )
 with tempfile.TemporaryDirectory() as directory:
     summary = train(config, directory, reward=reward)
-    run = load(directory, reward=reward)
+    run = load_run(directory, reward=reward)
 # --8<-- [end:run]
 for record in run.records:
     for evaluation in record["evaluations"]:

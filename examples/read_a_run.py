@@ -17,7 +17,7 @@ for line in (directory / "metrics.jsonl").read_text().splitlines():
     for evaluation in record["evaluations"]:
         print(f"  {evaluation['env_steps']} steps: return {evaluation['return_mean']:.1f}")
 
-run = lagdyna.load(directory)
+run = lagdyna.load_run(directory)
 field = run.transition.field
 assert isinstance(field, LagrangianField)
 upright = lagdyna.State(jnp.zeros(1), jnp.zeros(1))

@@ -10,8 +10,13 @@ from . import simulate as simulate
 from . import systems as systems
 from . import tasks as tasks
 from .experiments import Config as Config
+from .experiments import FitConfig as FitConfig
+from .experiments import compare as compare
 from .experiments import evaluate as evaluate
+from .experiments import fit_model as fit_model
 from .experiments import load as load
+from .experiments import load_fit as load_fit
+from .experiments import load_run as load_run
 from .experiments import resume as resume
 from .experiments import train as train
 from .mechanics import State as State

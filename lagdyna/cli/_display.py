@@ -1,9 +1,12 @@
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -153,3 +156,39 @@ def _table(evaluations: list[dict[str, Any]]) -> Table:
             f"{evaluation['seconds']:.0f}",
         )
     return table
+
+
+@contextmanager
+def fit_progress(
+    console: Console, updates: int | None
+) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Shows the losses of a fit: a bar in a terminal, else a line for each piece.
+
+    **Arguments:** `updates`, how many there will be, if that is known.
+    """
+    if not console.is_terminal:
+        yield lambda record: console.print(
+            f"[{record['seconds']:5.0f} s] {_fit_losses(record)}", markup=False, highlight=False
+        )
+        return
+    columns = (
+        TextColumn("fitting"),
+        BarColumn(),
+        TextColumn("{task.fields[losses]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("fit", total=updates, losses="compiling")
+        yield lambda record: bar.update(
+            task, completed=record["updates"], losses=_fit_losses(record)
+        )
+
+
+def _fit_losses(record: dict[str, Any]) -> str:
+    skipped = record["skipped_updates"]
+    losses = [
+        "not finite" if record[name] is None else f"{record[name]:.3g}"
+        for name in ("loss", "validation_loss")
+    ]
+    text = f"{record['updates']} updates: loss {losses[0]}, validation {losses[1]}"
+    return text + (f", {skipped} skipped" if skipped else "")

@@ -76,7 +76,6 @@ def train(
     """
     from .. import experiments
 
-    table = {} if config is None else experiments.read_table(config)
     named = {
         "task": task,
         "seed": seed,
@@ -86,20 +85,7 @@ def train(
         "learner": learner,
         "agent": agent,
     }
-    for key, value in named.items():
-        if value is not None:
-            experiments.override(table, key, value)
-    for setting in set or []:
-        key, equals, text = setting.partition("=")
-        if not equals:
-            raise experiments.UserError(
-                f"`set` was {setting!r}; SECTION.OPTION=VALUE is accepted"
-            )
-        experiments.override(table, key, experiments.parse_value(text))
-    try:
-        whole = experiments.config_from_table(table)
-    except experiments.UserError as error:
-        raise error if config is None else experiments.UserError(f"{config}: {error}") from None
+    whole = _configured(experiments.config_from_table, config, named, set)
     if show_config:
         print(experiments.config_to_toml(whole), end="")
         return
@@ -113,8 +99,122 @@ def train(
 
 
 @app.command
+def fit(
+    data: Name = None,
+    /,
+    *,
+    config: Annotated[Path | None, Parameter(show_default=False)] = None,
+    angles: Name = None,
+    model: Name = None,
+    loss: Name = None,
+    learner: Name = None,
+    solver: Name = None,
+    updates: Whole = None,
+    seed: Whole = None,
+    out: Annotated[Path | None, Parameter(show_default=False)] = None,
+    set: Settings = None,
+    show_config: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Fit a model of a mechanical system to recordings of it.
+
+    Parameters
+    ----------
+    data
+        A file of trajectories: .npz, .csv, .h5, .hdf5, or minari:NAME.
+    config
+        A TOML file. What stands on the command line overrides it.
+    angles
+        Which coordinates are angles, counted from 0: "all", or as 0,2; none by default.
+    model
+        delan (the default), lnn, hnn, structured-hnn, neural-ode, or mlp.
+    loss
+        one-step, multi-step, forward or inverse; chosen by the data by default.
+    learner
+        The optimiser of the model's weights; adam by default.
+    solver
+        One of `lagdyna solvers`; heun by default.
+    updates
+        How many updates of the weights; 10000 by default.
+    seed
+        Of everything random, the choice of validation data included; 0 by default.
+    out
+        A new or empty directory for the run; the first free one in runs/ by default.
+    set
+        Any option of the config, as model.dissipation=viscous; may be given several
+        times. Short for it: --model.dissipation viscous.
+    show_config
+        Print the whole config as TOML, and do nothing else.
+    """
+    from .. import experiments
+
+    named = {
+        "data.file": data,
+        "data.angles": None if angles is None else _indices(angles),
+        "model": model,
+        "loss": loss,
+        "learner": learner,
+        "solver": solver,
+        "learner.updates": updates,
+        "seed": seed,
+    }
+    whole = _configured(experiments.fit_config, config, named, set)
+    if show_config:
+        print(experiments.config_to_toml(whole), end="")
+        return
+    from ._display import fit_progress
+
+    directory = out or experiments.fit_directory(whole)
+    with fit_progress(console, whole.learner.updates) as progress:
+        report = _interruptible(
+            lambda: experiments.fit_model(whole, directory, progress=progress), directory
+        )
+    _print_report(report, directory)
+
+
+@app.command
+def compare(
+    runs: Annotated[list[Path], Parameter(negative="")],
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(show_default=False)] = None,
+) -> None:
+    """Lay fits side by side: errors on validation data in one table and one plot.
+
+    Parameters
+    ----------
+    runs
+        Directories of `lagdyna fit`.
+    out
+        A new or empty directory for compare.json and rollout_error.png.
+    """
+    from .. import experiments
+
+    rows = experiments.compare([*runs], out)
+    table = Table(box=None)
+    names = {
+        "run": "run",
+        "model": "model",
+        "loss": "loss",
+        "seconds": "seconds",
+        "one_step_qd": "one step, qd",
+        "acceleration": "qdd",
+        "torque": "force",
+        "rollout_q": "rollout, q",
+        "energy_drift": "energy drift",
+    }
+    for heading in names.values():
+        table.add_column(heading, no_wrap=heading == "model")
+    for row in rows:
+        table.add_row(*(_cell(row[name]) for name in names))
+    console.print(table)
+    _say(f"root mean square errors on validation data; rollouts of {_horizons(rows)}")
+    if out is not None:
+        _say(f"-> {out}")
+
+
+@app.command
 def resume(run: Path, /) -> None:
-    """Go on with an interrupted run, to the same end.
+    """Go on with an interrupted run of `train` or `fit`, to the same end.
 
     Parameters
     ----------
@@ -122,8 +222,13 @@ def resume(run: Path, /) -> None:
         The run's directory.
     """
     from .. import experiments
-    from ._display import display
+    from ._display import display, fit_progress
 
+    if experiments.is_fit(run):
+        with fit_progress(console, None) as progress:
+            report = _interruptible(lambda: experiments.resume_fit(run, progress=progress), run)
+        _print_report(report, run)
+        return
     summary = _interruptible(lambda: experiments.resume(run, progress=display(console)), run)
     _print_summary(summary, run)
 
@@ -251,6 +356,38 @@ def main() -> None:
         sys.exit(130)
 
 
+def _configured(
+    convert: Callable[[dict[str, Any]], Any],
+    config: Path | None,
+    named: dict[str, Any],
+    settings: list[str] | None,
+) -> Any:
+    """The config that a file and the command line describe together."""
+    from .. import experiments
+
+    table = {} if config is None else experiments.read_table(config)
+    for key, value in named.items():
+        if value is not None:
+            experiments.override(table, key, value)
+    for setting in settings or []:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise experiments.UserError(
+                f"`set` was {setting!r}; SECTION.OPTION=VALUE is accepted"
+            )
+        experiments.override(table, key, experiments.parse_value(text))
+    try:
+        return convert(table)
+    except experiments.UserError as error:
+        raise error if config is None else experiments.UserError(f"{config}: {error}") from None
+
+
+def _indices(text: str) -> Any:
+    """`0,2` as a list; what is not one is left for the config to refuse."""
+    words = text.split(",")
+    return [int(word) for word in words] if all(w.isdecimal() for w in words) else text
+
+
 def _settings(tokens: list[str]) -> list[str]:
     """`--agent.horizon 20` and `--agent.horizon=20` written as `--set agent.horizon=20`."""
     written, rest = [], iter(tokens)
@@ -287,6 +424,36 @@ def _print_summary(summary: dict[str, Any], directory: Path) -> None:
         f"experience, {summary['wall_seconds']:.0f} s{verdict}"
     )
     _say(f"the run is in {directory}: learning_curve.png, rollout.gif, energy.png, ...")
+
+
+def _print_report(report: dict[str, Any], directory: Path) -> None:
+    validation = report["validation"]
+    for note in report["notes"]:
+        _say(f"note: {note}")
+    parts = [f"one step q {_cell(validation['one_step']['q'])}"]
+    parts.append(f"qd {_cell(validation['one_step']['qd'])}")
+    if validation.get("acceleration") is not None:
+        parts.append(f"qdd {_cell(validation['acceleration'])}")
+    if validation["torque"] is not None:
+        parts.append(f"force {_cell(validation['torque'])}")
+    _say(
+        f"{report['model']} by its {report['loss']} loss, {report['updates']} updates, "
+        f"{report['seconds']:.0f} s; root mean square errors on "
+        f"{validation['trajectories']} validation trajectories: {', '.join(parts)}"
+    )
+    _say(f"the run is in {directory}: report.json, learning_curve.png, phase.png, ...")
+
+
+def _horizons(rows: list[dict[str, Any]]) -> str:
+    return ", ".join(sorted({f"{row['rollout_seconds']:.3g} s" for row in rows}))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(_cell(each) for each in value)
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _write(out: Path | None, name: str, value: Any) -> None:

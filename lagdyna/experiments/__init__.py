@@ -1,5 +1,6 @@
 """Whole training runs: their configs, their directories, their results."""
 
+from ._compare import compare as compare
 from ._config import AgentConfig as AgentConfig
 from ._config import CollectConfig as CollectConfig
 from ._config import Config as Config
@@ -11,12 +12,26 @@ from ._config import SolverConfig as SolverConfig
 from ._errors import UserError as UserError
 from ._files import new_directory as new_directory
 from ._files import write_json as write_json
+from ._fit_config import DataConfig as DataConfig
+from ._fit_config import FitConfig as FitConfig
+from ._fit_config import FitLearnerConfig as FitLearnerConfig
+from ._fit_config import FitLossConfig as FitLossConfig
+from ._fit_config import FitModelConfig as FitModelConfig
+from ._fitted_model import FittedModel as FittedModel
+from ._fitting import FittedRun as FittedRun
+from ._fitting import fit_config as fit_config
+from ._fitting import fit_directory as fit_directory
+from ._fitting import fit_model as fit_model
+from ._fitting import is_fit as is_fit
+from ._fitting import load_fit as load_fit
+from ._fitting import resume_fit as resume_fit
+from ._load import load as load
 from ._progress import AbstractProgress as AbstractProgress
 from ._progress import Silence as Silence
 from ._run import Run as Run
 from ._run import default_directory as default_directory
 from ._run import evaluate as evaluate
-from ._run import load as load
+from ._run import load_run as load_run
 from ._run import resume as resume
 from ._run import train as train
 from ._toml import config_from_table as config_from_table

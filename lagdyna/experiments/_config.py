@@ -14,6 +14,7 @@ NonNegative = Annotated[float, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Widths = Annotated[tuple[Count, ...], Meta(min_length=1)]
 ActivationName = Literal["softplus", "tanh", "silu", "elu"]
+OptimiserName = Literal["adam", "adamw", "lion", "rmsprop", "sgd"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ class LearnerConfig:
     - `window`: 1 learns each step by itself; more learns windows of that many steps.
     """
 
-    name: Literal["adam", "adamw", "lion", "rmsprop", "sgd"] = "adam"
+    name: OptimiserName = "adam"
     rate: Positive = 3e-3
     clip: Positive = 100.0
     updates: Count = 2000

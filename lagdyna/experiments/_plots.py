@@ -11,7 +11,7 @@ from PIL import Image
 
 from ._files import replacing
 
-_BLUE, _ORANGE, _GREEN, _GREY = "#1f5fa8", "#d9731a", "#2d8a57", "#6b6b6b"
+BLUE, ORANGE, GREEN, GREY = "#1f5fa8", "#d9731a", "#2d8a57", "#6b6b6b"
 
 
 def plot_learning_curve(
@@ -24,18 +24,18 @@ def plot_learning_curve(
     steps = np.asarray([entry["env_steps"] for entry in evaluations])
     mean = np.asarray([entry["return_mean"] for entry in evaluations])
     spread = np.asarray([entry["return_std"] for entry in evaluations])
-    axes.fill_between(steps, mean - spread, mean + spread, color=_BLUE, alpha=0.15, lw=0)
-    axes.plot(steps, mean, "o-", color=_BLUE, label="evaluation, mean ± std")
+    axes.fill_between(steps, mean - spread, mean + spread, color=BLUE, alpha=0.15, lw=0)
+    axes.plot(steps, mean, "o-", color=BLUE, label="evaluation, mean ± std")
     ends = [record["env_steps"] for record in records]
     trained = [record["train_return"] for record in records]
-    axes.plot(ends, trained, "x", color=_ORANGE, label="episode learned from")
+    axes.plot(ends, trained, "x", color=ORANGE, label="episode learned from")
     if target is not None:
-        axes.axhline(target, color=_GREY, ls="--", lw=1, label=f"target {target:g}")
+        axes.axhline(target, color=GREY, ls="--", lw=1, label=f"target {target:g}")
     axes.set(xlabel="steps of real experience", ylabel="return", title=title)
     axes.set_xlim(0, None)
     figure.legend(frameon=False, ncols=3, loc="outside lower center")
-    _finish(axes)
-    _save(figure, path)
+    finish(axes)
+    save(figure, path)
 
 
 def plot_energy(
@@ -56,16 +56,16 @@ def plot_energy(
     axes = figure.subplots()
     zero = total.min() if potential is None else potential.min()
     if kinetic is not None:
-        axes.plot(seconds, kinetic, color=_ORANGE, lw=1, label="kinetic")
+        axes.plot(seconds, kinetic, color=ORANGE, lw=1, label="kinetic")
     if potential is not None:
-        axes.plot(seconds, potential - zero, color=_GREEN, lw=1, label="potential")
-    axes.plot(seconds, total - zero, color=_BLUE, label="total")
+        axes.plot(seconds, potential - zero, color=GREEN, lw=1, label="potential")
+    axes.plot(seconds, total - zero, color=BLUE, label="total")
     start = total[0] - zero
-    axes.plot(seconds, start + work, "--", color=_GREY, lw=1, label="start + work done")
+    axes.plot(seconds, start + work, "--", color=GREY, lw=1, label="start + work done")
     axes.set(xlabel="time / s", ylabel="learned energy / J", title=title)
     figure.legend(frameon=False, ncols=4, loc="outside lower center")
-    _finish(axes)
-    _save(figure, path)
+    finish(axes)
+    save(figure, path)
 
 
 def write_gif(path: Path, frames: np.ndarray, dt: float, width: int = 240) -> None:
@@ -88,11 +88,13 @@ def write_gif(path: Path, frames: np.ndarray, dt: float, width: int = 240) -> No
         )
 
 
-def _finish(axes: Axes) -> None:
+def finish(axes: Axes) -> None:
+    """The house's style."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, lw=0.5)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Writes a PNG file, whole or not at all."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130)

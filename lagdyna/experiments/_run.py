@@ -139,8 +139,8 @@ def resume(
     return _continue(trainer, training, records, seconds, run, progress or Silence())
 
 
-def load(run: str | Path, *, reward: RewardFn | None = None) -> Run:
-    """Reads a run, finished or not, from its directory.
+def load_run(run: str | Path, *, reward: RewardFn | None = None) -> Run:
+    """Reads a run of [`lagdyna.experiments.train`][], finished or not, from its directory.
 
     **Arguments:** `run`, the directory; `reward`, the function that was passed to
     [`lagdyna.experiments.train`][], if one was.
@@ -183,7 +183,7 @@ def evaluate(
         raise UserError(f"`episodes` was {episodes}: expected `int` >= 1")
     if seed < 0:
         raise UserError(f"`seed` was {seed}: expected `int` >= 0")
-    loaded = load(run, reward=reward)
+    loaded = load_run(run, reward=reward)
     config = loaded.config
     count = episodes or config.evaluation.episodes
     out = numbered(lambda k: run / f"evaluation-{k}") if out is None else Path(out)

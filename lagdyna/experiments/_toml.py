@@ -8,7 +8,7 @@ import tomllib
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import tomli_w
@@ -18,6 +18,7 @@ from ._config import Config
 from ._errors import UserError
 
 Table = dict[str, Any]
+Kind = TypeVar("Kind")
 
 
 def read_table(path: Path) -> Table:
@@ -69,12 +70,20 @@ def config_from_table(table: Mapping[str, Any]) -> Config:
             table["task"] = dataclasses.asdict(get_task(table["task"]))
         except ValueError as error:
             raise UserError(str(error)) from error
-    _check_keys(table, Config, "")
+    return convert(table, Config)
+
+
+def convert(table: Mapping[str, Any], kind: type[Kind]) -> Kind:
+    """The config of some kind that a table describes.
+
+    **Raises:** `UserError` as [`lagdyna.experiments.config_from_table`][].
+    """
+    _check_keys(table, kind, "")
     _check_finite(table, "")
     try:
-        return msgspec.convert(table, Config)
+        return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        raise UserError(_explained(str(error), table)) from error
+        raise UserError(_explained(str(error), table, kind)) from error
 
 
 def check_config(config: Config) -> Config:
@@ -96,12 +105,16 @@ def load_config(path: str | Path) -> Config:
         raise UserError(f"{path}: {error}") from error
 
 
-def config_to_toml(config: Config) -> str:
-    """The whole config as TOML, defaults included; reading it gives the config back."""
+def config_to_toml(config: Any) -> str:
+    """The whole config as TOML, defaults included; reading it gives the config back.
+
+    **Arguments:** `config`, a [`lagdyna.experiments.Config`][] or a
+    [`lagdyna.experiments.FitConfig`][].
+    """
     return tomli_w.dumps(_without_none(dataclasses.asdict(config)))
 
 
-_PARTS = ("model", "solver", "learner", "agent")
+_PARTS = ("model", "solver", "learner", "agent", "loss")
 
 
 def _without_none(value: Any) -> Any:
@@ -144,7 +157,7 @@ def _check_finite(value: Any, where: str) -> None:
         raise UserError(f"`{where}` was {value}: expected a finite number")
 
 
-def _explained(message: str, table: Any) -> str:
+def _explained(message: str, table: Any, kind: type) -> str:
     """A validation message, with the value that was given and the key in our notation."""
     reason, _, path = message.partition(" - at `$")
     path = path.rstrip("`").lstrip(".")
@@ -158,7 +171,7 @@ def _explained(message: str, table: Any) -> str:
         return reason
     if isinstance(given, dict):
         return f"`{path}`: {reason}" if path else reason
-    accepted = _choices(re.findall(r"[^.\[\]]+", path))
+    accepted = _choices(re.findall(r"[^.\[\]]+", path), kind)
     if accepted:
         near = difflib.get_close_matches(str(given), accepted, n=1, cutoff=0.5)
         hint = f"nearest: {near[0]}; " if near else ""
@@ -166,9 +179,8 @@ def _explained(message: str, table: Any) -> str:
     return f"`{path}` was {given!r}: {reason[0].lower()}{reason[1:]}"
 
 
-def _choices(path: list[str]) -> list[str]:
+def _choices(path: list[str], kind: Any) -> list[str]:
     """The names that an option accepts, if it accepts only some."""
-    kind: Any = Config
     for part in path:
         if typing.get_origin(kind) is tuple:
             kind = typing.get_args(kind)[0]

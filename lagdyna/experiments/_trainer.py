@@ -87,17 +87,17 @@ class Trainer:
         self._reach = task.reach
         # Half of the largest speed: what is usual is then of order one.
         self._velocity_scale = tuple(0.5 * v for v in self._reach[1])
-        self._optimiser = _optimiser(
+        self._optimiser = make_optimiser(
             config.learner.name,
             optax.cosine_decay_schedule(config.learner.rate, config.learner.updates, 0.01),
             config.learner.clip,
         )
-        agent_optimiser = _optimiser("adam", agent.rate, agent.clip)
+        agent_optimiser = make_optimiser("adam", agent.rate, agent.clip)
         self.agent = ImaginationActorCritic(
             features=Features(task.joint_coordinates, self._velocity_scale),
             action_size=task.action_size,
             hidden=agent.hidden,
-            activation=_ACTIVATIONS[agent.activation],
+            activation=ACTIVATIONS[agent.activation],
             horizon=agent.horizon,
             discount=agent.discount,
             return_lambda=agent.return_lambda,
@@ -129,7 +129,7 @@ class Trainer:
             task.action_size,
             self._velocity_scale,
             hidden=config.reward.hidden,
-            activation=_ACTIVATIONS[config.reward.activation],
+            activation=ACTIVATIONS[config.reward.activation],
             key=reward_key,
         )
         buffer = ReplayBuffer.empty(
@@ -322,7 +322,7 @@ class Trainer:
 # What randomness is for; part of the key, so that no two uses share one.
 _FIT, _BEHAVE, _RANDOM, _NOISE, _INIT = range(5)
 
-_ACTIVATIONS: dict[str, Activation] = {
+ACTIVATIONS: dict[str, Activation] = {
     "softplus": softplus,
     "tanh": jnp.tanh,
     "silu": jax.nn.silu,
@@ -335,7 +335,7 @@ def _transition(config: Config, key: PRNGKeyArray) -> SolvedTransition:
     delan = DeLaN(
         coordinates,
         hidden=config.model.hidden,
-        activation=_ACTIVATIONS[config.model.activation],
+        activation=ACTIVATIONS[config.model.activation],
         initial_mass=config.model.initial_mass,
         key=key,
     )
@@ -355,9 +355,10 @@ def _transition(config: Config, key: PRNGKeyArray) -> SolvedTransition:
     )
 
 
-def _optimiser(
+def make_optimiser(
     name: str, rate: float | optax.Schedule, clip: float
 ) -> optax.GradientTransformation:
+    """The Optax optimiser of that name, of gradients that are clipped by their norm."""
     make: Callable[..., optax.GradientTransformation] = getattr(optax, name)
     return optax.chain(optax.clip_by_global_norm(clip), make(rate))
 

@@ -71,13 +71,21 @@ class MultiStepLoss(
         )
         start = jax.tree.map(lambda x: x[:, 0], windows.state)
 
-        def body(state: State, step: tuple[Array, State]) -> tuple[State, Array]:
-            action, target = step
-            state = jax.vmap(model.step)(state, action)
-            return state, _squared_error(model, state, target, self.scale)
+        def body(state: State, step: tuple[Array, State, Array]) -> tuple[State, Array]:
+            action, target, counts = step
+            following = jax.vmap(model.step)(state, action)
+            error = jnp.where(
+                counts > 0, _squared_error(model, following, target, self.scale), 0
+            )
+            # Beyond its end a window waits where it was: going on from there could
+            # overflow, and not even a weight of zero would keep that out of the gradient.
+            state = jax.tree.map(
+                lambda new, old: jnp.where(counts[:, None] > 0, new, old), following, state
+            )
+            return state, error
 
-        _, errors = jax.lax.scan(body, start, (actions, targets))
-        return jnp.sum(mask * errors) / jnp.sum(mask)
+        _, errors = jax.lax.scan(body, start, (actions, targets, mask))
+        return jnp.sum(errors) / jnp.sum(mask)
 
 
 class Accelerations(eqx.Module):

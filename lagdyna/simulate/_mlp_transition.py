@@ -4,7 +4,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..mechanics import Coordinates, State, frozen
 from ..models import Activation, Network, softplus
-from ._transition import AbstractTransition
+from ._transition import AbstractTransition, check_limits
 
 
 class MLPTransition(AbstractTransition):
@@ -29,7 +29,8 @@ class MLPTransition(AbstractTransition):
     - `activation`: elementwise.
     - `key`: for the initial weights.
 
-    **Raises:** `ValueError` if a scale or the limits are not of length `n`.
+    **Raises:** `ValueError` if a scale or the limits are not of length `n`, or a limit is not
+    positive.
     """
 
     network: Network
@@ -60,6 +61,7 @@ class MLPTransition(AbstractTransition):
                 f"`scale`, `velocity_scale` and `velocity_limits` must have {n} entries, one "
                 "for each coordinate"
             )
+        check_limits(velocity_limits)
         in_size = coordinates.embedding_size + n + action_size
         self.network = Network(in_size, 2 * n, hidden, activation, output_scale=0.1, key=key)
         self.coordinates = coordinates

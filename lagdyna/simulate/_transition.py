@@ -33,11 +33,20 @@ class Tolerances(eqx.Module):
 
     - `rtol`, `atol`: relative and absolute tolerance.
     - `max_steps`: most solver steps within one `dt`; needing more is an error.
+
+    **Raises:** `ValueError` if one of them is not positive.
     """
 
     rtol: float = eqx.field(static=True, default=1e-4)
     atol: float = eqx.field(static=True, default=1e-6)
     max_steps: int = eqx.field(static=True, default=256)
+
+    def __check_init__(self):
+        if not (self.rtol > 0 and self.atol > 0 and self.max_steps > 0):
+            raise ValueError(
+                "`rtol`, `atol` and `max_steps` must be positive, got "
+                f"{self.rtol}, {self.atol} and {self.max_steps}"
+            )
 
 
 class SolvedTransition(AbstractTransition):
@@ -57,8 +66,9 @@ class SolvedTransition(AbstractTransition):
     - `velocity_limits`: the largest magnitude of each velocity; infinite by default.
 
     **Raises:** `ValueError` for an unknown solver, a `dt` or `substeps` that is not
-    positive, limits of the wrong length, `tolerances` with a solver that does not
-    estimate its error, or the variational solver with a field that has no Lagrangian.
+    positive, limits that are not positive or of the wrong length, `tolerances` with a
+    solver that does not estimate its error, or the variational solver with a field that
+    has no Lagrangian.
     """
 
     field: AbstractVectorField
@@ -102,6 +112,7 @@ class SolvedTransition(AbstractTransition):
                 f"`velocity_limits` has {len(velocity_limits)} entries for "
                 f"{coordinates.n} coordinates"
             )
+        check_limits(velocity_limits)
         self.field = field
         self.coordinates = coordinates
         self.dt = float(dt)
@@ -130,3 +141,11 @@ class SolvedTransition(AbstractTransition):
             limits = jnp.asarray(self.velocity_limits, qd.dtype)
             qd = jnp.clip(qd, -limits, limits)
         return State(self.coordinates.wrap(q), qd)
+
+
+def check_limits(velocity_limits: tuple[float, ...] | None) -> None:
+    """Refuses limits that no velocity could keep."""
+    if velocity_limits is not None and not all(limit > 0 for limit in velocity_limits):
+        raise ValueError(
+            f"`velocity_limits` must be positive magnitudes, got {velocity_limits}"
+        )

@@ -32,14 +32,14 @@ class Pendulum(AbstractRigidBody):
     @classmethod
     def rod(cls, mass: float = 1.0, length: float = 1.0, gravity: float = 10.0) -> "Pendulum":
         """A uniform rod; the defaults are those of Gymnasium's `Pendulum-v1`."""
-        return cls(jnp.asarray(mass), jnp.asarray(length), jnp.asarray(gravity), 0.5, 1 / 3)
+        return cls(_scalar(mass), _scalar(length), _scalar(gravity), 0.5, 1 / 3)
 
     @classmethod
     def point_mass(
         cls, mass: float = 1.0, length: float = 1.0, gravity: float = 9.8
     ) -> "Pendulum":
         """A mass on a weightless link."""
-        return cls(jnp.asarray(mass), jnp.asarray(length), jnp.asarray(gravity), 1.0, 1.0)
+        return cls(_scalar(mass), _scalar(length), _scalar(gravity), 1.0, 1.0)
 
     def mass_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
         inertia = self.inertia_factor * self.mass * self.length**2
@@ -47,3 +47,9 @@ class Pendulum(AbstractRigidBody):
 
     def potential_energy(self, q: Float[Array, " n"]) -> Scalar:
         return self.mass * self.gravity * self.centre * self.length * jnp.cos(q[0])
+
+
+def _scalar(value: float) -> Float[Array, ""]:
+    # Of a definite type: a weakly typed leaf would be compiled for again after its first
+    # update.
+    return jnp.asarray(value, float)

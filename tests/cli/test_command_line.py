@@ -1,6 +1,7 @@
 """The `lagdyna` command from outside, as a process of its own."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -266,3 +267,51 @@ def test_killed_before_the_first_checkpoint_a_run_starts_again(lagdyna, finished
         summary = json.loads((directory / "summary.json").read_text())
         results.append({k: v for k, v in summary.items() if k != "wall_seconds"})
     assert results[0] == results[1]
+
+
+def test_a_fit_and_a_comparison_from_outside(lagdyna, tmp_path):
+    t = np.arange(30) * 0.05
+    for trajectory, phase in enumerate((0.0, 0.7, 1.9)):
+        rows = [f"{trajectory},{x},{math.cos(3 * x + phase)}" for x in t.tolist()]
+        head = ["trajectory,t,q0"] if trajectory == 0 else []
+        with (tmp_path / "swing.csv").open("a") as file:
+            file.write("\n".join([*head, *rows]) + "\n")
+    small = ("--updates", 40, "--model.hidden", "[4]")
+    for model in ("delan", "mlp"):
+        done = lagdyna("fit", "swing.csv", "--model", model, *small, "--out", model)
+        assert done.returncode == 0, done.stderr
+        assert "40 updates" in done.stdout
+        assert "velocities were estimated" in done.stdout
+        assert json.loads((tmp_path / model / "report.json").read_text())["model"] == model
+    compared = lagdyna("compare", "delan", "mlp", "--out", "both")
+    assert compared.returncode == 0, compared.stderr
+    assert "delan" in compared.stdout
+    assert len(json.loads((tmp_path / "both" / "compare.json").read_text())) == 2
+    resumed = lagdyna("resume", "delan")
+    assert resumed.returncode == 0, resumed.stderr
+    shown = lagdyna("fit", "swing.csv", "--angles", "0", "--show-config")
+    assert tomllib.loads(shown.stdout)["data"] == {
+        "file": "swing.csv",
+        "angles": [0],
+        "validation": 0.2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("fit",), "`data.file` is missing"),
+        (("fit", "nothing.csv"), "nothing.csv"),
+        (("fit", "notes.csv"), "notes.csv"),
+        (("fit", "notes.csv", "--model", "lagrange"), "`model.name` was 'lagrange'"),
+        (("fit", "notes.csv", "--angles", "a"), "`data.angles` was 'a'"),
+        (("compare", "nothing"), "holds no finished fit"),
+    ],
+)
+def test_a_mistake_with_data_gets_one_sentence(lagdyna, tmp_path, arguments, said):
+    (tmp_path / "notes.csv").write_text("t,q0\n0,1\n0,2\n")
+    done = lagdyna(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert said in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.csv"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lagdyna import load, resume, train
+from lagdyna import load_run, resume, train
 from lagdyna.experiments import Silence, Trainer, UserError, config_from_table, evaluate
 from lagdyna.experiments._evaluation import evaluate_policy
 from lagdyna.tasks import get_task
@@ -196,7 +196,7 @@ def test_a_given_reward_is_used_and_not_learned(tmp_path):
     assert -1.0 <= records_of(out)[0]["imagined_reward"] <= 1.0
     evaluate(out, reward=upright)
     with pytest.raises(UserError, match="of another model"):
-        load(out)
+        load_run(out)
 
 
 @pytest.mark.parametrize(
@@ -219,13 +219,13 @@ def test_every_part_can_be_swapped_in_the_config(tmp_path, changes):
 def test_a_run_in_double_precision(tmp_path):
     with jax.enable_x64(True):
         train(small_config(steps=20), tmp_path / "run")
-        loaded = load(tmp_path / "run")
+        loaded = load_run(tmp_path / "run")
     leaves = jax.tree.leaves(loaded.training.behaviour.policy.network.layers)
     assert {leaf.dtype for leaf in leaves} == {jnp.dtype("float64")}
 
 
 def test_what_is_loaded_is_a_lagrangian_and_a_policy(run):
-    loaded = load(run)
+    loaded = load_run(run)
     delan = loaded.transition.field.system.lagrangian
     q, qd = jnp.asarray([0.3]), jnp.asarray([0.7])
     acceleration = delan.forward_dynamics(q, qd, jnp.asarray([0.5]))

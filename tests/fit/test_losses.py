@@ -3,6 +3,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import Array
 
 from lagdyna.data import Experience
 from lagdyna.fit import (
@@ -129,6 +130,25 @@ def test_what_the_mask_leaves_out_has_no_influence(where):
     )
     assert before == hidden
     assert before != seen
+
+
+class Exploding(AbstractTransition):
+    """Squares the velocity, so that a long window overflows."""
+
+    factor: Array
+    coordinates: Coordinates = PENDULUM
+
+    def step(self, state, action):
+        return State(state.q, self.factor * state.qd**2)
+
+
+def test_an_overflow_beyond_the_mask_leaves_loss_and_gradient_finite():
+    data = jax.tree.map(lambda x: x[None], still(0.0, 1e6, rows=9))
+    mask = (jnp.arange(9) < 2).astype(float)[None]
+    model, loss = Exploding(jnp.asarray(1e-5)), MultiStepLoss(UNIT)
+    assert jnp.isfinite(loss_of(loss, model, (data, mask)))
+    assert jnp.isfinite(eqx.filter_grad(lambda m: loss(m, (data, mask)))(model).factor)
+    assert not jnp.isfinite(loss_of(loss, model, (data, jnp.ones((1, 9)))))
 
 
 def _gradient(loss, model, batch):

@@ -192,8 +192,16 @@ def test_repeated_steps_do_not_compile_again(compilations):
         ({"solver": "euler", "tolerances": Tolerances()}, "`tolerances`.*'euler'"),
         ({"velocity_limits": (1.0, 2.0)}, "`velocity_limits`.*2 entries for 1"),
         ({"velocity_limits": ()}, "`velocity_limits`.*0 entries for 1"),
+        ({"velocity_limits": (-8.0,)}, "`velocity_limits`.*positive.*-8.0"),
+        ({"velocity_limits": (math.nan,)}, "`velocity_limits`.*positive.*nan"),
     ],
 )
 def test_a_wrong_argument_is_refused_by_name(wrong, message):
     with pytest.raises(ValueError, match=message):
         transition(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"rtol": 0.0}, {"atol": -1e-6}, {"max_steps": 0}])
+def test_tolerances_that_cannot_be_kept_are_refused(wrong):
+    with pytest.raises(ValueError, match="`rtol`, `atol` and `max_steps` must be positive"):
+        Tolerances(**wrong)

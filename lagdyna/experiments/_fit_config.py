@@ -1,0 +1,125 @@
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from ._config import (
+    ActivationName,
+    Count,
+    NonNegative,
+    OptimiserName,
+    Positive,
+    SolverConfig,
+    Whole,
+    Widths,
+)
+
+ModelName = Literal["delan", "lnn", "hnn", "structured-hnn", "neural-ode", "mlp"]
+LossName = Literal["auto", "one-step", "multi-step", "forward", "inverse"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What to learn from.
+
+    **Arguments:**
+
+    - `file`: what [`lagdyna.data.read`][] takes.
+    - `angles`: which coordinates are angles, by their index from 0, or `"all"`.
+    - `control`: which recorded array drives the system: by default `tau` if it was
+        recorded, else `action`, else nothing does.
+    - `force`: the generalised force of each action when it is 1, `n` rows of `m`; learned
+        by default. For `control = "action"` alone.
+    - `dt`: seconds of a step of the transition; the median of the recorded ones by default.
+    - `noise`: standard deviation of the noise of `q`, where velocities were not recorded;
+        estimated by default.
+    - `validation`: the fraction of trajectories that is not learned from.
+    """
+
+    file: str
+    angles: tuple[Whole, ...] | Literal["all"] = ()
+    control: Literal["tau", "action", "none"] | None = None
+    force: tuple[tuple[float, ...], ...] | None = None
+    dt: Positive | None = None
+    noise: NonNegative | None = None
+    validation: Annotated[float, Meta(gt=0, lt=1)] = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitModelConfig:
+    """The model that is fitted.
+
+    **Arguments:**
+
+    - `name`: `delan`, `lnn`, `hnn` (takes velocities for momenta), `structured-hnn`,
+        `neural-ode`, or the discrete `mlp`.
+    - `hidden`: widths of the hidden layers of each network.
+    - `activation`: of those networks.
+    - `initial_mass`: the diagonal of the mass matrix before training, for `delan` and
+        `structured-hnn`.
+    - `dissipation`: friction to learn with a Lagrangian or Hamiltonian: `viscous`,
+        `coulomb` (smoothed), or `both`.
+    """
+
+    name: ModelName = "delan"
+    hidden: Widths = (64, 64)
+    activation: ActivationName = "softplus"
+    initial_mass: Positive = 1.0
+    dissipation: Literal["none", "viscous", "coulomb", "both"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitLossConfig:
+    """What is made small.
+
+    **Arguments:**
+
+    - `name`: `one-step` and `multi-step` go through the solver; `forward` compares
+        accelerations, `inverse` forces, and both need `qdd`. `auto` is `forward` with
+        `qdd` and a model that gives accelerations, else `one-step`. `inverse` is cheaper
+        than `forward`, but a motion that mostly runs free teaches it that nothing weighs
+        anything.
+    - `window`: steps in a window of `multi-step`.
+    """
+
+    name: LossName = "auto"
+    window: Count = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitLearnerConfig:
+    """How the model is learned.
+
+    **Arguments:**
+
+    - `name`: the Optax optimiser.
+    - `rate`: its learning rate, falling to a hundredth along a cosine.
+    - `clip`: largest norm of a gradient.
+    - `updates`: how many.
+    - `batch`: rows, steps or windows per update.
+    """
+
+    name: OptimiserName = "adam"
+    rate: Positive = 3e-3
+    clip: Positive = 100.0
+    updates: Count = 10_000
+    batch: Count = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """Everything that determines `lagdyna fit`, apart from the data themselves.
+
+    **Arguments:**
+
+    - `data`: a [`lagdyna.experiments.DataConfig`][].
+    - `seed`: of everything random, the choice of validation data included.
+    - `model`, `solver`, `loss`, `learner`: the parts.
+    """
+
+    data: DataConfig
+    seed: Whole = 0
+    model: FitModelConfig = field(default_factory=FitModelConfig)
+    solver: SolverConfig = field(default_factory=SolverConfig)
+    loss: FitLossConfig = field(default_factory=FitLossConfig)
+    learner: FitLearnerConfig = field(default_factory=FitLearnerConfig)

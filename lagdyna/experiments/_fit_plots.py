@@ -1,0 +1,159 @@
+"""Pictures of a fit, and of several beside each other."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..mechanics import Coordinates
+from ._plots import BLUE, GREEN, GREY, ORANGE, finish, save
+from ._report import Motion, Torques
+
+_MOST_MOTIONS = 4
+
+
+class Shown(NamedTuple):
+    """What the pictures of a fit are made of: validation data and the model beside them.
+
+    **Attributes:** `coordinates`; `motions`; `torques` at the times `t`, or `None`; and
+    `rollout`, the errors of rollouts as the report has them.
+    """
+
+    coordinates: Coordinates
+    motions: list[Motion]
+    torques: Torques | None
+    t: np.ndarray
+    rollout: dict[str, Any]
+
+
+def draw_fit(out: Path, shown: Shown, records: list[dict[str, Any]], title: str) -> None:
+    """All the pictures of a fit: what the data have no room for is left out.
+
+    **Arguments:** `records`, the lines of `metrics.jsonl`; `title`, the model's name.
+    """
+    _learning(out / "learning_curve.png", records, title)
+    _phase(out / "phase.png", shown.coordinates, shown.motions, title)
+    plot_rollout_errors(out / "rollout_error.png", {title: shown.rollout})
+    if shown.torques is not None:
+        _torque(out / "torque.png", shown.torques, shown.t, title)
+    if shown.motions[0].energy is not None:
+        _energy(out / "energy.png", shown.motions, title)
+
+
+def plot_rollout_errors(path: Path, runs: dict[str, dict[str, Any]]) -> None:
+    """Rollout error against horizon, one line for each run, one panel for `q` and `qd`."""
+    figure = Figure(figsize=(8.0, 3.6), layout="constrained")
+    for axes, name, unit in zip(
+        figure.subplots(1, 2), ("q", "qd"), ("rad or m", "rad/s or m/s"), strict=True
+    ):
+        for i, (label, rollout) in enumerate(runs.items()):
+            # A rollout that has blown up has no error, `None`, which becomes nan.
+            error = np.sqrt(np.mean(np.square(np.asarray(rollout[name], float)), axis=-1))
+            axes.loglog(rollout["seconds"], error, "o-", ms=3, color=f"C{i}", label=label)
+        axes.set(xlabel="horizon / s", ylabel=f"error of {name} / ({unit})")
+        finish(axes)
+        if len(runs) > 1:
+            axes.legend(frameon=False, fontsize="small")
+    figure.suptitle("rollouts on validation data, root mean square error")
+    save(figure, path)
+
+
+def _learning(path: Path, records: list[dict[str, Any]], title: str) -> None:
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    updates = [record["updates"] for record in records]
+    for name, label, colour in (
+        ("loss", "training", ORANGE),
+        ("validation_loss", "validation", BLUE),
+    ):
+        losses = np.asarray([record[name] for record in records], float)
+        axes.semilogy(updates, losses, "o-", ms=3, color=colour, label=label)
+    axes.set(xlabel="updates", ylabel="loss (1 predicts no variation)", title=title)
+    figure.legend(frameon=False, ncols=2, loc="outside lower center")
+    finish(axes)
+    save(figure, path)
+
+
+def _phase(path: Path, coordinates: Coordinates, motions: list[Motion], title: str) -> None:
+    n = coordinates.n
+    figure = Figure(figsize=(max(4.2, 3.6 * min(n, 4)), 3.8 * -(-n // 4)), layout="constrained")
+    panels = figure.subplots(-(-n // 4), min(n, 4), squeeze=False).ravel()
+    for i, axes in enumerate(panels[:n]):
+        for k, motion in enumerate(motions[:_MOST_MOTIONS]):
+            for states, style, colour, label in (
+                (motion.states, "-", GREY, "data"),
+                (motion.predicted, "--", BLUE, "rollout"),
+            ):
+                q = np.asarray(states.q)[:, i]
+                q = np.unwrap(q) if coordinates.angles[i] else q
+                q = q - 2 * np.pi * np.round(q[0] / (2 * np.pi)) if coordinates.angles[i] else q
+                axes.plot(
+                    q,
+                    np.asarray(states.qd)[:, i],
+                    style,
+                    color=colour,
+                    lw=1.2,
+                    label=label if k == 0 and i == 0 else None,
+                )
+        axes.set(xlabel=f"q{i}", ylabel=f"qd{i}")
+        finish(axes)
+    for axes in panels[n:]:
+        axes.set_visible(False)
+    figure.suptitle(f"{title}: validation data and rollouts from their starts")
+    figure.legend(frameon=False, ncols=2, loc="outside lower center")
+    save(figure, path)
+
+
+def _torque(path: Path, torques: Torques, t: np.ndarray, title: str) -> None:
+    n = torques.recorded.shape[1]
+    figure = Figure(figsize=(7.2, 2.2 + 1.8 * n), layout="constrained")
+    panels = figure.subplots(n, 1, sharex=True, squeeze=False).ravel()
+    lines = (
+        (torques.recorded, "recorded", GREY, "-", 2.2),
+        (torques.predicted, "model", BLUE, "--", 1.4),
+        (torques.parts.inertial, "inertial", ORANGE, "-", 0.9),
+        (torques.parts.coriolis, "Coriolis", GREEN, "-", 0.9),
+        (torques.parts.conservative, "conservative", "#8a4fa0", "-", 0.9),
+    )
+    for i, axes in enumerate(panels):
+        for values, label, colour, style, width in lines:
+            axes.plot(
+                t,
+                values[:, i],
+                style,
+                color=colour,
+                lw=width,
+                label=label if i == 0 else None,
+            )
+        axes.set(ylabel=f"force {i} / (N m or N)")
+        finish(axes)
+    panels[-1].set(xlabel="time / s")
+    figure.suptitle(f"{title}: forces along a validation trajectory")
+    figure.legend(frameon=False, ncols=5, loc="outside lower center")
+    save(figure, path)
+
+
+def _energy(path: Path, motions: list[Motion], title: str) -> None:
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    for k, motion in enumerate(motions[:_MOST_MOTIONS]):
+        assert motion.energy is not None
+        assert motion.predicted_energy is not None
+        zero = motion.energy[0]
+        for values, style, label in (
+            (motion.energy, "-", "along the data"),
+            (motion.predicted_energy, "--", "along the rollout"),
+        ):
+            axes.plot(
+                motion.t - motion.t[0],
+                values - zero,
+                style,
+                color=f"C{k}",
+                lw=1.2,
+                label=label if k == 0 else None,
+            )
+    axes.set(xlabel="time / s", ylabel="learned energy, from its start / J", title=title)
+    figure.legend(frameon=False, ncols=2, loc="outside lower center")
+    finish(axes)
+    save(figure, path)

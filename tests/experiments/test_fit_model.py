@@ -1,0 +1,307 @@
+"""`lagdyna fit` as a library: from a file of trajectories to a run directory and back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lagdyna import State, compare, fit_model, load, load_fit
+from lagdyna.data import Trajectory, TrajectorySet, write
+from lagdyna.experiments import FittedRun, UserError, fit_config, resume_fit
+from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem
+from lagdyna.simulate import LagrangianField, SolvedTransition, rollout
+from lagdyna.systems import Pendulum
+
+ANGLE = Coordinates((True,))
+MODELS = ("delan", "lnn", "hnn", "structured-hnn", "neural-ode", "mlp")
+
+
+@pytest.fixture(scope="module")
+def recordings() -> TrajectorySet:
+    """A pendulum under a torque, its forces and accelerations known."""
+    system = MechanicalSystem(Pendulum.rod(), ANGLE, FixedActuation(((1.0,),)))
+    transition = SolvedTransition(LagrangianField(system), ANGLE, 0.05, solver="tsit5")
+    t = 0.05 * np.arange(41)
+    rng = np.random.default_rng(0)
+
+    @jax.jit
+    def move(start: State, tau: jax.Array) -> tuple[State, jax.Array]:
+        states = rollout(transition, start, tau[:-1])
+        return states, jax.vmap(system.forward_dynamics)(*states, tau)
+
+    trajectories = []
+    for _ in range(6):
+        tau = 2 * np.sin(t * rng.uniform(1, 4) + rng.uniform(0, 6))[:, None]
+        start = State(jnp.asarray(rng.uniform(-3, 3, 1)), jnp.asarray(rng.uniform(-3, 3, 1)))
+        states, qdd = move(start, jnp.asarray(tau))
+        q = np.unwrap(np.asarray(states.q, np.float64), axis=0)
+        trajectories.append(Trajectory(t, q, np.asarray(states.qd), np.asarray(qdd), tau))
+    return TrajectorySet(trajectories)
+
+
+@pytest.fixture(scope="module")
+def file(recordings: TrajectorySet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "pendulum.npz"
+    write(path, recordings)
+    return path
+
+
+def table(file: Path, **changes: Any) -> dict[str, Any]:
+    whole: dict[str, Any] = {
+        "data": {"file": str(file), "angles": "all"},
+        "model": {"hidden": [16]},
+        "learner": {"updates": 60, "batch": 32},
+    }
+    for key, value in changes.items():
+        whole[key] = {**whole.get(key, {}), **value} if isinstance(value, dict) else value
+    return whole
+
+
+@pytest.fixture(scope="module")
+def learned(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DeLaN that was given time to learn."""
+    out = tmp_path_factory.mktemp("fit") / "run"
+    fit_model(
+        fit_config(table(file, learner={"updates": 3000}, model={"hidden": [32, 32]})), out
+    )
+    return out
+
+
+def test_a_fit_finds_the_pendulum(learned: Path, recordings: TrajectorySet) -> None:
+    report = json.loads((learned / "report.json").read_text())
+    assert report["loss"] == "forward"
+    assert report["control"] == "tau"
+    assert (report["training"]["trajectories"], report["validation"]["trajectories"]) == (5, 1)
+    qdd = np.concatenate([np.asarray(x.qdd) for x in recordings])
+    for part in ("training", "validation"):
+        assert report[part]["acceleration"][0] < 0.1 * np.std(qdd)
+        assert report[part]["torque"][0] < 0.2
+    run = load_fit(learned)
+    at = (jnp.asarray([0.5]), jnp.asarray([1.0]))
+    assert float(run.model.mass_matrix(*at)[0, 0]) == pytest.approx(1 / 3, rel=0.15)
+    lifted = run.model.energy(jnp.zeros(1), jnp.zeros(1)) - run.model.energy(
+        jnp.asarray([np.pi]), jnp.zeros(1)
+    )
+    assert float(lifted) == pytest.approx(10, rel=0.15)  # m g l, of a rod of 1 kg and 1 m
+
+
+def test_the_report_is_what_the_loaded_model_does(
+    learned: Path, recordings: TrajectorySet, file: Path
+) -> None:
+    """The validation errors, computed again by hand."""
+    run = load(learned)
+    assert isinstance(run, FittedRun)
+    assert run.report is not None
+    validation = run.report["validation"]
+    candidates = []
+    for x in recordings:
+        assert x.qd is not None
+        assert x.qdd is not None
+        assert x.tau is not None
+        q, qd, qdd, tau = (jnp.asarray(a) for a in (x.q, x.qd, x.qdd, x.tau))
+        torque = jax.vmap(run.model.inverse_dynamics)(q, qd, qdd) - tau
+        acceleration = jax.vmap(run.model.forward_dynamics)(q, qd, tau) - qdd
+        path = run.model.rollout(State(q[0], qd[0]), tau[:-1])
+        end = ANGLE.difference(path.q[-1], q[-1])
+        candidates.append(
+            [
+                float(jnp.sqrt(jnp.mean(torque**2))),
+                float(jnp.sqrt(jnp.mean(acceleration**2))),
+                float(jnp.abs(end[0])),
+            ]
+        )
+    reported = [
+        validation["torque"][0],
+        validation["acceleration"][0],
+        validation["rollout"]["q"][-1][0],
+    ]
+    off = [np.max(np.abs(np.asarray(c) - reported) / np.asarray(reported)) for c in candidates]
+    assert min(off) < 1e-2, "one trajectory is the validation data"
+    assert validation["rollout"]["horizon"][-1] == 40
+    assert validation["rollout"]["seconds"][-1] == pytest.approx(2.0)
+
+
+def test_forces_add_up_and_the_model_transforms(learned: Path) -> None:
+    model = load_fit(learned).model
+    q, qd, qdd = jnp.asarray([0.3]), jnp.asarray([2.0]), jnp.asarray([-1.0])
+    parts = model.forces(q, qd, qdd)
+    total = parts.inertial + parts.coriolis + parts.conservative
+    np.testing.assert_allclose(total, model.inverse_dynamics(q, qd, qdd), rtol=1e-4, atol=1e-4)
+    back = model.forward_dynamics(q, qd, model.inverse_dynamics(q, qd, qdd))
+    np.testing.assert_allclose(back, qdd, rtol=1e-3)
+    slope = jax.jit(jax.grad(lambda x: model.energy(x, qd)))(q)
+    np.testing.assert_allclose(slope, parts.conservative, rtol=1e-3, atol=1e-3)
+
+
+def test_exported_inverse_dynamics_is_the_model_s(learned: Path) -> None:
+    model = load_fit(learned).model
+    program = jax.jit(model.export_inverse_dynamics().call)
+    at = (jnp.asarray([0.3]), jnp.asarray([2.0]), jnp.asarray([-1.0]))
+    np.testing.assert_allclose(program(*at), model.inverse_dynamics(*at), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_is_fitted_reported_and_loaded(
+    name: str, file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    report = fit_model(fit_config(table(file, model={"name": name})), out)
+    assert report == json.loads((out / "report.json").read_text())
+    assert report["model"] == name
+    pictures = {path.stem for path in out.glob("*.png")}
+    lagrangian, energetic = name in ("delan", "lnn"), "nn" in name or name == "delan"
+    assert pictures == {"learning_curve", "phase", "rollout_error"} | (
+        {"torque"} if lagrangian else set()
+    ) | ({"energy"} if energetic else set())
+    assert (report["validation"]["energy_drift"] is not None) == energetic
+    assert (report["validation"]["torque"] is not None) == lagrangian
+    run = load_fit(out)
+    assert run.report == report
+    assert [record["updates"] for record in run.records] == list(range(3, 61, 3))
+    state = run.model.step(State(jnp.asarray([0.1]), jnp.asarray([0.2])), jnp.asarray([0.5]))
+    assert state.q.shape == state.qd.shape == (1,)
+    if not lagrangian:
+        with pytest.raises(ValueError, match="has no Lagrangian.*delan and lnn"):
+            run.model.mass_matrix(state.q, state.qd)
+
+
+@pytest.mark.parametrize("loss", ["one-step", "multi-step", "forward", "inverse"])
+def test_every_loss_falls(loss: str, file: Path, tmp_path: Path) -> None:
+    config = fit_config(table(file, loss={"name": loss}, learner={"updates": 200}))
+    fit_model(config, tmp_path / "run")
+    records = load_fit(tmp_path / "run").records
+    assert records[-1]["loss"] < records[0]["loss"]
+    assert all(record["skipped_updates"] == 0 for record in records)
+
+
+class Interruption(Exception):
+    pass
+
+
+def test_interrupted_a_fit_resumes_to_the_same_end(file: Path, tmp_path: Path) -> None:
+    config = fit_config(table(file, model={"dissipation": "both"}))
+    whole = fit_model(config, tmp_path / "whole")
+    seen: list[dict[str, Any]] = []
+
+    def interrupt(record: dict[str, Any]) -> None:
+        seen.append(record)
+        if len(seen) == 7:
+            raise Interruption
+
+    with pytest.raises(Interruption):
+        fit_model(config, tmp_path / "cut", progress=interrupt)
+    assert load_fit(tmp_path / "cut").report is None
+    assert len(load_fit(tmp_path / "cut").records) == 7
+    resumed = resume_fit(tmp_path / "cut")
+    assert {**resumed, "seconds": 0} == {**whole, "seconds": 0}
+    weights = [
+        jax.tree.leaves(eqx.filter(load_fit(tmp_path / name).model, eqx.is_array))
+        for name in ("whole", "cut")
+    ]
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_other_data_are_not_gone_on_with(recordings: TrajectorySet, tmp_path: Path) -> None:
+    path = tmp_path / "data.npz"
+    write(path, recordings)
+
+    def interrupt(record: dict[str, Any]) -> None:
+        raise Interruption
+
+    with pytest.raises(Interruption):
+        fit_model(fit_config(table(path)), tmp_path / "run", progress=interrupt)
+    path.unlink()
+    write(path, TrajectorySet(list(recordings)[:-1]))
+    with pytest.raises(UserError, match="has changed since"):
+        resume_fit(tmp_path / "run")
+
+
+def test_what_was_not_recorded_is_made_up_for(
+    recordings: TrajectorySet, tmp_path: Path
+) -> None:
+    """Positions alone, at unequal steps."""
+    uneven = np.delete(np.arange(41), [5, 17, 18])
+    path = tmp_path / "positions.csv"
+    write(path, TrajectorySet([Trajectory(x.t[uneven], x.q[uneven]) for x in recordings]))
+    report = fit_model(fit_config(table(path)), tmp_path / "run")
+    assert report["loss"] == "one-step"
+    assert report["control"] is None
+    assert report["dt"] == pytest.approx(0.05)
+    assert any("velocities were estimated" in note for note in report["notes"])
+    assert any("interpolated" in note for note in report["notes"])
+    assert report["validation"]["torque"] is None
+
+
+def test_actions_drive_through_a_known_or_a_learned_map(
+    recordings: TrajectorySet, tmp_path: Path
+) -> None:
+    path = tmp_path / "actions.npz"
+    actions = [
+        Trajectory(x.t, x.q, x.qd, x.qdd, action=np.asarray(x.tau) / 2) for x in recordings
+    ]
+    write(path, TrajectorySet(actions))
+    for force in (None, [[2.0]]):
+        out = tmp_path / str(force)
+        data = {} if force is None else {"force": force}
+        report = fit_model(fit_config(table(path, data=data)), out)
+        assert report["control"] == "action"
+        actuation = load_fit(out).model.system.actuation
+        push = actuation(jnp.zeros(1), jnp.ones(1))
+        assert (float(push[0]) == 2.0) == (force is not None)
+    with pytest.raises(UserError, match=r"`data.force`.*1 rows of 1 numbers"):
+        fit_model(fit_config(table(path, data={"force": [[1.0, 2.0]]})), tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data": {"file": "nowhere.npz"}}, "nowhere.npz"),
+        ({"data": {"angles": [1]}}, r"`data.angles` was \[1\]; the data have 1 coord"),
+        ({"data": {"control": "action"}}, "`data.control` was 'action'.*pendulum.npz has"),
+        ({"model": {"name": "delam"}}, "`model.name` was 'delam'; nearest: delan"),
+        ({"model": {"name": "mlp"}, "loss": {"name": "forward"}}, "`loss.name` was 'forward'"),
+        (
+            {"model": {"name": "neural-ode"}, "loss": {"name": "inverse"}},
+            "`loss.name` was 'inverse'.*'neural-ode'",
+        ),
+        (
+            {"model": {"name": "mlp"}, "solver": {"name": "hoin"}},
+            "unknown.*hoin|'hoin'",
+        ),
+        (
+            {"model": {"name": "hnn"}, "solver": {"name": "variational_midpoint"}},
+            "variational_midpoint needs the Lagrangian",
+        ),
+        ({"learner": {"updates": 0}}, "`learner.updates` was 0"),
+        ({"data": {"validation": 1.0}}, "`data.validation` was 1.0"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_writes_nothing(
+    file: Path, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UserError, match=said) as raised:
+        fit_model(fit_config(table(file, **changes)), tmp_path / "run")
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_fits_are_compared_by_their_reports(learned: Path, file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "mlp"
+    fit_model(fit_config(table(file, model={"name": "mlp"})), other)
+    rows = compare([learned, other], tmp_path / "table")
+    assert rows == json.loads((tmp_path / "table" / "compare.json").read_text())
+    assert [row["model"] for row in rows] == ["delan", "mlp"]
+    assert rows[0]["rollout_q"] < rows[1]["rollout_q"]
+    assert rows[1]["torque"] is rows[1]["energy_drift"] is None
+    assert (tmp_path / "table" / "rollout_error.png").stat().st_size > 1000
+    with pytest.raises(UserError, match="holds no finished fit"):
+        compare([learned, tmp_path])
+    with pytest.raises(UserError, match="`runs` was empty"):
+        compare([])
