@@ -43,7 +43,8 @@ def main() -> None:
     """Runs, prints the table, writes JSON."""
     parser = arguments(__doc__, "pendulum_seeds.json")
     parser.add_argument("--runs", type=Path, default=Path("runs/pendulum_seeds"))
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=10, help="how many")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--steps", type=int, nargs="+", default=[200, 400, 600])
     parser.add_argument("options", nargs="*", help="more options of `lagdyna train`, after --")
     args = parser.parse_args()
@@ -53,7 +54,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for steps in args.steps:
         results = []
-        for seed in range(args.seeds):
+        for seed in range(args.first, args.first + args.seeds):
             directory = args.runs / f"{steps}-{seed}"
             directory.parent.mkdir(parents=True, exist_ok=True)
             results.append(run(steps, seed, directory, args.options))
@@ -67,6 +68,7 @@ def main() -> None:
             "steps": steps,
             "solved": solved,
             "seeds": args.seeds,
+            "first_seed": args.first,
             "returns": returns,
             "steps_to_target": [result["steps_to_target"] for result in results],
             "median_seconds": statistics.median(seconds),

@@ -213,6 +213,55 @@ def compare(
 
 
 @app.command
+def reproduce(
+    name: Name = None,
+    /,
+    *,
+    seeds: Annotated[int, Parameter(converter=_whole)] = 3,
+    quick: Annotated[bool, Parameter(negative="")] = False,
+    out: Annotated[Path | None, Parameter(show_default=False)] = None,
+) -> None:
+    """Make an experiment of a paper again, its figures beside ours.
+
+    Parameters
+    ----------
+    name
+        Which one; without it, they are listed.
+    seeds
+        How many.
+    quick
+        A fraction of the work, which shows the tendency only.
+    out
+        A new or empty directory for results.json and the pictures; the first free one in
+        runs/ by default.
+    """
+    from .. import experiments
+
+    known = experiments.REPRODUCTIONS
+    if name is None:
+        table = Table("reproduction", "", box=None)
+        for each in known.values():
+            table.add_row(each.name, each.title)
+        console.print(table)
+        return
+    if name not in known:
+        raise experiments.UserError(f"`name` was {name!r}; accepted: {', '.join(known)}")
+    if seeds < 1:
+        raise experiments.UserError(f"`seeds` was {seeds}: expected `int` >= 1")
+    directory = out or experiments.reproduction_directory(name)
+    entries = experiments.reproduce(
+        known[name], directory, seeds=seeds, quick=quick, progress=_say
+    )
+    table = Table("", "paper", "ours", "from", "to", "unit", box=None)
+    for each in entries:
+        figures = (each.paper, each.ours, each.low, each.high)
+        table.add_row(each.name, *map(_cell, figures), each.unit)
+    console.print(table)
+    _say(f"means and ranges of {seeds} seeds; {entries[0].note}")
+    _say(f"-> {directory}: results.json and pictures")
+
+
+@app.command
 def resume(run: Path, /) -> None:
     """Go on with an interrupted run of `train` or `fit`, to the same end.
 

@@ -28,6 +28,11 @@ from ._fitting import resume_fit as resume_fit
 from ._load import load as load
 from ._progress import AbstractProgress as AbstractProgress
 from ._progress import Silence as Silence
+from ._reproduction import AbstractReproduction as AbstractReproduction
+from ._reproduction import Entry as Entry
+from ._reproduction import reproduce as reproduce
+from ._reproduction import reproduction_directory as reproduction_directory
+from ._reproductions import REPRODUCTIONS as REPRODUCTIONS
 from ._run import Run as Run
 from ._run import default_directory as default_directory
 from ._run import evaluate as evaluate

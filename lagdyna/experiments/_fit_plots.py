@@ -36,7 +36,7 @@ def draw_fit(out: Path, shown: Shown, records: list[dict[str, Any]], title: str)
     _phase(out / "phase.png", shown.coordinates, shown.motions, title)
     plot_rollout_errors(out / "rollout_error.png", {title: shown.rollout})
     if shown.torques is not None:
-        _torque(out / "torque.png", shown.torques, shown.t, title)
+        plot_torques(out / "torque.png", shown.torques, shown.t, title)
     if shown.motions[0].energy is not None:
         _energy(out / "energy.png", shown.motions, title)
 
@@ -105,7 +105,14 @@ def _phase(path: Path, coordinates: Coordinates, motions: list[Motion], title: s
     save(figure, path)
 
 
-def _torque(path: Path, torques: Torques, t: np.ndarray, title: str) -> None:
+def plot_torques(
+    path: Path,
+    torques: Torques,
+    t: np.ndarray,
+    title: str,
+    where: str = "along a validation trajectory",
+) -> None:
+    """Recorded forces, the model's, and the parts of the model's, a panel per coordinate."""
     n = torques.recorded.shape[1]
     figure = Figure(figsize=(7.2, 2.2 + 1.8 * n), layout="constrained")
     panels = figure.subplots(n, 1, sharex=True, squeeze=False).ravel()
@@ -129,7 +136,7 @@ def _torque(path: Path, torques: Torques, t: np.ndarray, title: str) -> None:
         axes.set(ylabel=f"force {i} / (N m or N)")
         finish(axes)
     panels[-1].set(xlabel="time / s")
-    figure.suptitle(f"{title}: forces along a validation trajectory")
+    figure.suptitle(f"{title}: forces {where}")
     figure.legend(frameon=False, ncols=5, loc="outside lower center")
     save(figure, path)
 

@@ -1,0 +1,268 @@
+"""The inverse dynamics of a two-link arm, learned from strokes (Lutter et al. 2019)."""
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray, Scalar
+from matplotlib.figure import Figure
+
+from ..fit import (
+    AbstractLoss,
+    Accelerations,
+    GradientLearner,
+    InverseLoss,
+    fit,
+    root_mean_square,
+)
+from ..mechanics import Coordinates, FixedActuation, Forces, MechanicalSystem, State
+from ..models import DeLaN, Network, softplus
+from ..systems import PlanarChain
+from ._fit_plots import plot_torques
+from ._plots import BLUE, GREY, ORANGE, finish, save
+from ._report import Torques
+from ._reproduction import AbstractReproduction, Entry, Progress, entry
+
+COORDINATES = Coordinates((True, True))
+_TRAINING, _UNSEEN, _ROWS = 20, 10, 200
+_SECONDS, _SPEEDS = 2.0, (1.0, 1.25, 1.5, 2.0, 3.0)
+
+
+class Strokes(NamedTuple):
+    """Motions with exact torques, each of shape `(strokes, time, 2)`.
+
+    **Attributes:** `q`, `qd`, `qdd`; `tau`; and its `parts`.
+    """
+
+    q: Float[Array, "strokes time 2"]
+    qd: Float[Array, "strokes time 2"]
+    qdd: Float[Array, "strokes time 2"]
+    tau: Float[Array, "strokes time 2"]
+    parts: Forces
+
+
+def strokes(arm: PlanarChain, key: PRNGKeyArray, count: int, speed: float = 1.0) -> Strokes:
+    """Character-like motions of the arm's tip, begun and ended at rest.
+
+    The tip follows a random curve of five harmonics, the higher the smaller, in a box
+    0.8 m wide before the arm, along a minimum-jerk profile that lasts two seconds. Joint
+    angles are the inverse kinematics, their derivatives and the torques are exact.
+
+    **Arguments:** `arm`, of two links of one metre; `key`, for the curves; `count`, how
+    many; `speed`, how many times as fast.
+    """
+    harmonics = jnp.arange(1, 6)
+    waves = jax.random.normal(key, (count, 2, 2, 5)) / harmonics
+    t = jnp.linspace(0, _SECONDS / speed, _ROWS)
+
+    def angles(wave: Array, t: Scalar) -> Array:
+        part = t * speed / _SECONDS
+        along = part**3 * (10 - 15 * part + 6 * part**2)  # minimum jerk
+        phase = jnp.pi * harmonics * along
+        curve = wave[0] @ jnp.sin(phase) + wave[1] @ jnp.cos(phase)
+        x, z = jnp.asarray([1.1, 0.3]) + 0.4 * jnp.tanh(0.6 * curve)
+        return _inverse_kinematics(x, z)
+
+    def motion(wave: Array, t: Scalar) -> tuple[Array, Array, Array]:
+        q = lambda time: angles(wave, time)  # noqa: E731
+        qd = jax.jacfwd(q)
+        return q(t), qd(t), jax.jacfwd(qd)(t)
+
+    q, qd, qdd = jax.vmap(lambda wave: jax.vmap(lambda s: motion(wave, s))(t))(waves)
+    parts = jax.vmap(jax.vmap(arm.forces))(q, qd, qdd)
+    return Strokes(q, qd, qdd, sum(parts, jnp.zeros_like(q)), parts)
+
+
+def _inverse_kinematics(x: Scalar, z: Scalar) -> Float[Array, " 2"]:
+    """Joint angles that bring the tip to `(x, z)`, angles counted from upright."""
+    square = x**2 + z**2
+    elbow = jnp.arccos(square / 2 - 1)
+    shoulder = jnp.arctan2(x, z) - elbow / 2
+    return jnp.stack([shoulder, elbow])
+
+
+class InverseNetwork(eqx.Module):
+    """The baseline: a network from `(q, qd, qdd)` to `tau`.
+
+    **Arguments:** `scale`, of velocities, accelerations and torques, shape `(3, 2)`, not
+    learned; `key`, for the initial weights.
+    """
+
+    network: Network
+    scale: tuple[tuple[float, float], ...] = eqx.field(static=True)
+
+    def __init__(self, scale: tuple[tuple[float, float], ...], *, key: PRNGKeyArray):
+        size = COORDINATES.embedding_size + 4
+        self.network = Network(size, 2, (64, 64), softplus, output_scale=0.1, key=key)
+        self.scale = scale
+
+    def inverse_dynamics(
+        self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
+        """The torques, shape `(2,)`."""
+        scale = jnp.asarray(self.scale, q.dtype)
+        seen = [COORDINATES.embed(q), qd / scale[0], qdd / scale[1]]
+        return scale[2] * self.network(jnp.concatenate(seen))
+
+
+class _NetworkLoss(AbstractLoss[InverseNetwork, Accelerations]):
+    """The baseline's counterpart of `InverseLoss`."""
+
+    scale: Float[Array, " n"]
+
+    def __call__(self, model: InverseNetwork, batch: Accelerations) -> Scalar:
+        tau = jax.vmap(model.inverse_dynamics)(batch.state.q, batch.state.qd, batch.qdd)
+        return jnp.mean(((tau - batch.action) / self.scale) ** 2)
+
+
+class Lutter2019Arm(AbstractReproduction):
+    """Torque decomposition on unseen strokes, and extrapolation to higher speeds.
+
+    Twenty strokes to learn from, ten unseen, 200 samples each. A structured DeLaN of two
+    layers of 64, 40,000 updates of 512 samples of the inverse loss; the MLP baseline has
+    as many. The arm is [`lagdyna.systems.PlanarChain.two_link_arm`][].
+    """
+
+    name = "lutter2019-arm"
+    title = "inverse dynamics of a two-link arm on unseen strokes (Lutter et al. 2019)"
+
+    def run(self, out: Path, seeds: int, quick: bool, progress: Progress) -> list[Entry]:
+        updates = 2_000 if quick else 40_000
+        results = []
+        for seed in range(seeds):
+            results.append(_one_seed(seed, updates))
+            progress(f"seed {seed}: torque MSE {results[-1].errors['torque_mse']:.3g}")
+        _draw(out, results)
+        paper = {
+            "torque_mse": 4.3e-4,
+            "inertial_mse": 7.3e-4,
+            "coriolis_mse": 2.2e-4,
+            "gravitational_mse": 7.3e-4,
+            "power_mse": 4.5e-5,
+        }
+        units = {"power_mse": "W^2", "seconds": "s"}
+        note = "another arm and other strokes than the paper's" + (", --quick" if quick else "")
+        entries = [
+            entry(
+                name,
+                [result.errors[name] for result in results],
+                units.get(name, "(N m)^2"),
+                paper=paper.get(name),
+                note=note,
+            )
+            for name in results[0].errors
+        ]
+        for i, speed in enumerate(_SPEEDS):
+            for model in ("delan", "mlp"):
+                values = [float(result.faster[model][i]) for result in results]
+                entries.append(
+                    entry(f"normalised_mse.{model}.speed_{speed:g}", values, "", note=note)
+                )
+        return entries
+
+
+class _Result(NamedTuple):
+    errors: dict[str, float]
+    faster: dict[str, Float[np.ndarray, " speeds"]]
+    shown: Torques
+
+
+def _one_seed(seed: int, updates: int) -> _Result:
+    arm = PlanarChain.two_link_arm()
+    keys = jax.random.split(jax.random.key(seed), 6)
+    make = jax.jit(strokes, static_argnums=(2, 3))
+    learned_from = make(arm, keys[0], _TRAINING, 1.0)
+    rows = jax.tree.map(lambda x: x.reshape(-1, 2), learned_from)
+    data = Accelerations(State(rows.q, rows.qd), rows.tau, rows.qdd)
+    scale = root_mean_square(rows.tau)
+    optimiser = optax.adam(optax.cosine_decay_schedule(1e-2, updates, 1e-4))
+    motors = FixedActuation(((1.0, 0.0), (0.0, 1.0)))
+    untrained = MechanicalSystem(DeLaN(COORDINATES, key=keys[1]), COORDINATES, motors)
+    start = time.perf_counter()
+    fitted = fit(
+        untrained,
+        GradientLearner(optimiser, InverseLoss(scale)),
+        data,
+        key=keys[2],
+        steps=updates,
+        batch_size=512,
+    )
+    system: MechanicalSystem = jax.block_until_ready(fitted.model)
+    seconds = time.perf_counter() - start
+    scales = tuple(
+        tuple(np.asarray(root_mean_square(x), np.float64).tolist())
+        for x in (rows.qd, rows.qdd, rows.tau)
+    )
+    baseline = fit(
+        InverseNetwork(scales, key=keys[3]),
+        GradientLearner(optimiser, _NetworkLoss(scale)),
+        data,
+        key=keys[4],
+        steps=updates,
+        batch_size=512,
+    ).model
+    unseen = make(arm, keys[5], _UNSEEN, 1.0)
+    predicted, parts = _predicted(system, unseen)
+    errors = {
+        "torque_mse": _mse(predicted, unseen.tau),
+        "inertial_mse": _mse(parts.inertial, unseen.parts.inertial),
+        "coriolis_mse": _mse(parts.coriolis, unseen.parts.coriolis),
+        "gravitational_mse": _mse(parts.conservative, unseen.parts.conservative),
+        "power_mse": _mse(
+            jnp.sum(unseen.qd * predicted, axis=-1), jnp.sum(unseen.qd * unseen.tau, axis=-1)
+        ),
+        "seconds": seconds,
+    }
+    faster: dict[str, list[float]] = {"delan": [], "mlp": []}
+    for speed in _SPEEDS:
+        test = make(arm, keys[5], _UNSEEN, speed)
+        variance = float(jnp.mean((test.tau - jnp.mean(test.tau, axis=(0, 1))) ** 2))
+        faster["delan"].append(_mse(_predicted(system, test)[0], test.tau) / variance)
+        tau = _baseline(baseline, test)
+        faster["mlp"].append(_mse(tau, test.tau) / variance)
+    first = jax.tree.map(lambda x: np.asarray(x[0]), (unseen.tau, predicted, parts))
+    return _Result(
+        errors,
+        {name: np.asarray(values) for name, values in faster.items()},
+        Torques(first[0], first[1], first[2]),
+    )
+
+
+@eqx.filter_jit
+def _predicted(system: MechanicalSystem, test: Strokes) -> tuple[Array, Forces]:
+    over = lambda f: jax.vmap(jax.vmap(f))(test.q, test.qd, test.qdd)  # noqa: E731
+    return over(system.inverse_dynamics), over(system.lagrangian.forces)
+
+
+@eqx.filter_jit
+def _baseline(model: InverseNetwork, test: Strokes) -> Array:
+    return jax.vmap(jax.vmap(model.inverse_dynamics))(test.q, test.qd, test.qdd)
+
+
+def _mse(a: Array, b: Array) -> float:
+    return float(jnp.mean((a - b) ** 2))
+
+
+def _draw(out: Path, results: list[_Result]) -> None:
+    t = np.linspace(0, _SECONDS, _ROWS)
+    plot_torques(out / "torque.png", results[0].shown, t, "delan", "along an unseen stroke")
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    for model, colour in (("delan", BLUE), ("mlp", ORANGE)):
+        values = np.stack([result.faster[model] for result in results])
+        axes.fill_between(_SPEEDS, values.min(0), values.max(0), color=colour, alpha=0.2, lw=0)
+        axes.semilogy(_SPEEDS, values.mean(0), "o-", color=colour, label=model)
+    axes.axvline(1.0, color=GREY, lw=1, ls="--", label="speed of the training data")
+    axes.set(
+        xlabel="speed of unseen strokes, times that of the training data",
+        ylabel="torque MSE / variance",
+        title=f"extrapolation, mean and range of {len(results)} seeds",
+    )
+    figure.legend(frameon=False, ncols=3, loc="outside lower center")
+    finish(axes)
+    save(figure, out / "extrapolation.png")
