@@ -451,10 +451,13 @@ def _settings(tokens: list[str]) -> list[str]:
 
 
 def _interruptible(program: Callable[[], dict[str, Any]], directory: Path) -> dict[str, Any]:
+    from ._interruption import insistent_interruption
+
     try:
-        return program()
+        with insistent_interruption():
+            return program()
     except KeyboardInterrupt:
-        _say(f"interrupted; `lagdyna resume {directory}` goes on after the last whole round")
+        _say(f"interrupted; `lagdyna resume {directory}` goes on after the last checkpoint")
         raise
 
 

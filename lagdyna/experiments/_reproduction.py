@@ -75,7 +75,7 @@ def reproduce(
 
     **Arguments:**
 
-    - `reproduction`: one of [`lagdyna.experiments.REPRODUCTIONS`][]' values.
+    - `reproduction`: one of the values of `lagdyna.experiments.REPRODUCTIONS`.
     - `out`: a new or empty directory for `results.json` and the pictures; by default the
         first free one in `runs/`.
     - `seeds`, `quick`, `progress`: as for `AbstractReproduction.run`.

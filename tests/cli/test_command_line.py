@@ -219,8 +219,8 @@ def test_help_and_version(lagdyna):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_resumes_to_the_same_end(lagdyna, environment, tmp_path, how):
-    # Three episodes; the process dies somewhere in the second, or soon after it.
-    options = [*flags()[2:], "--steps=600", "--collect.steps_per_round=200", "--seed=3"]
+    # Two episodes; the process dies somewhere in the second.
+    options = [*flags()[2:], "--steps=400", "--collect.steps_per_round=200", "--seed=3"]
     assert lagdyna("train", *options, "--out", "whole").returncode == 0
     process = subprocess.Popen(
         [COMMAND, "train", *options, "--out", "killed"],
@@ -233,19 +233,12 @@ def test_a_killed_run_resumes_to_the_same_end(lagdyna, environment, tmp_path, ho
     while not (tmp_path / "killed" / "checkpoint" / "training.npz").exists():
         assert process.poll() is None
         time.sleep(0.01)
-    # Python drops an interruption that reaches it while it destroys an object; a user then
-    # presses the keys again.
-    while process.poll() is None:
-        process.send_signal(how)
-        try:
-            process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            continue
+    process.send_signal(how)
     said, _ = process.communicate(timeout=60)
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert "lagdyna resume killed" in said
-    assert 1 <= len(metrics.read_text().splitlines()) < 3
+    assert len(metrics.read_text().splitlines()) == 1
     assert not (tmp_path / "killed" / "summary.json").exists()
     assert lagdyna("resume", "killed").returncode == 0
 
