@@ -239,6 +239,8 @@ def reproduce(
 
     known = experiments.REPRODUCTIONS
     if name is None:
+        rows = [{"name": each.name, "title": each.title} for each in known.values()]
+        _write(out, "reproductions.json", rows)
         table = Table("reproduction", "", box=None)
         for each in known.values():
             table.add_row(each.name, each.title)

@@ -46,6 +46,19 @@ def write_json_lines(path: Path, values: list[dict[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(value) + "\n" for value in values))
 
 
+def read_json(path: Path) -> Any:
+    """What is in a JSON file.
+
+    **Raises:** `UserError` if it is missing, cut off or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{str(path)!r} is not whole: it is missing, cut off or damaged ({error})"
+        ) from error
+
+
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """The objects in a file of one JSON object per line; a cut-off last line is left out."""
     if not path.exists():
@@ -57,6 +70,19 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             break
     return values
+
+
+def read_first_lines(path: Path, count: int) -> list[dict[str, Any]]:
+    """The first `count` objects of such a file, those that a checkpoint vouches for.
+
+    **Raises:** `UserError` if it has fewer.
+    """
+    values = read_json_lines(path)
+    if len(values) < count:
+        raise UserError(
+            f"{str(path)!r} has {len(values)} whole lines, and the checkpoint knows of {count}"
+        )
+    return values[:count]
 
 
 def new_directory(path: Path) -> Path:

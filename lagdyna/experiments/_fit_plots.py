@@ -1,30 +1,16 @@
 """Pictures of a fit, and of several beside each other."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ..mechanics import Coordinates
 from ._plots import BLUE, GREEN, GREY, ORANGE, finish, save
-from ._report import Motion, Torques
+from ._report import Motion, Shown, Torques
 
 _MOST_MOTIONS = 4
-
-
-class Shown(NamedTuple):
-    """What the pictures of a fit are made of: validation data and the model beside them.
-
-    **Attributes:** `coordinates`; `motions`; `torques` at the times `t`, or `None`; and
-    `rollout`, the errors of rollouts as the report has them.
-    """
-
-    coordinates: Coordinates
-    motions: list[Motion]
-    torques: Torques | None
-    t: np.ndarray
-    rollout: dict[str, Any]
 
 
 def draw_fit(out: Path, shown: Shown, records: list[dict[str, Any]], title: str) -> None:

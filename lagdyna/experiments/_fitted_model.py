@@ -73,7 +73,7 @@ class FittedModel(eqx.Module):
     def forces(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
     ) -> Forces:
-        """The inertial, Coriolis and conservative parts of that force."""
+        """The Lagrangian's share of that force in parts, friction apart, each `(n,)`."""
         return self.lagrangian.forces(q, qd, qdd)
 
     def mass_matrix(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, "n n"]:

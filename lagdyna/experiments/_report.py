@@ -9,31 +9,91 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..data import Experience, Trajectory, TrajectorySet
+from ..data import Experience, Split, Trajectory, TrajectorySet
+from ..fit import accelerations
 from ..mechanics import Coordinates, Forces, State
+from ._fit_data import Prepared, controls_of, experience_of
 from ._fitted_model import FittedModel
 
 Report = dict[str, Any]
 
 
 class Motion(NamedTuple):
-    """A trajectory at the model's step, on the device, and the model's rollout beside it.
+    """A trajectory at the model's step, and the model's rollout beside it, on the host.
 
-    **Attributes:** `t`, `(time,)`; `states` and `predicted`, of shapes `(time, n)`;
-    `control`, `(time - 1, m)`; `energy` and `kinetic`, the model's along the data, and
-    `predicted_energy` along the rollout, `(time,)`, or `None`.
+    **Attributes:**
+
+    - `t`: seconds, `(time,)`.
+    - `states`, `predicted`: of the data and of the rollout, of shapes `(time, n)`.
+    - `energy`, `kinetic`: the model's along the data, J, `(time,)`; `None` if it has none.
+    - `predicted_energy`: the model's along the rollout, J, `(time,)`, or `None`.
     """
 
     t: np.ndarray
     states: State
     predicted: State
-    control: np.ndarray
     energy: np.ndarray | None
     kinetic: np.ndarray | None
     predicted_energy: np.ndarray | None
 
 
-def errors(model: FittedModel, steps: Experience) -> Report:
+class Torques(NamedTuple):
+    """Recorded generalised forces, the model's, and the parts of the model's.
+
+    **Attributes:** `recorded`, `predicted`, and each of `parts`: `(rows, n)`, N or N m.
+    """
+
+    recorded: np.ndarray
+    predicted: np.ndarray
+    parts: Forces
+
+
+class Shown(NamedTuple):
+    """What the pictures of a fit are made of: validation data and the model beside them.
+
+    **Attributes:** `coordinates`; `motions`; `torques` at the times `t`, or `None`; and
+    `rollout`, the errors of rollouts as the report has them.
+    """
+
+    coordinates: Coordinates
+    motions: list[Motion]
+    torques: Torques | None
+    t: np.ndarray
+    rollout: Report
+
+
+def judge(model: FittedModel, data: Prepared) -> tuple[Report, Shown]:
+    """What the report says of training and validation data, and what is drawn of the latter.
+
+    Errors are root mean squares, one for each coordinate, in the units of the data.
+    """
+    report = {}
+    moved: list[Motion] = []
+    # Validation comes last, and so is what the pictures show.
+    for name, raw, steps in zip(Split._fields, data.raw, data.steps, strict=True):
+        part: Report = {
+            "trajectories": len(raw),
+            "rows": raw.rows,
+            "one_step": step_errors(model, experience_of(data, steps)),
+        }
+        if "qdd" in raw.fields and model.has_accelerations:
+            found = accelerations(raw, data.coordinates, control=data.control)
+            part["acceleration"] = acceleration_errors(
+                model, found.state, found.action, found.qdd
+            )
+        forces = torques(model, [*raw]) if data.control == "tau" else None
+        part["torque"] = None if forces is None else _torque_errors(forces)
+        moved = motions(model, steps, [controls_of(data, each) for each in steps])
+        part["rollout"] = rollout_errors(moved, data.coordinates, data.dt)
+        part["energy_drift"] = energy_drift(moved)
+        report[name] = part
+    first = data.raw.validation[0]
+    forces = torques(model, [first]) if data.control == "tau" else None
+    rollout = report["validation"]["rollout"]
+    return report, Shown(data.coordinates, moved, forces, first.t, rollout)
+
+
+def step_errors(model: FittedModel, steps: Experience) -> Report:
     """Root mean square error of a step, per coordinate."""
     return {
         name: _listed(rms)
@@ -60,42 +120,32 @@ def acceleration_errors(
     return _listed(_rms(predicted - qdd))
 
 
-class Torques(NamedTuple):
-    """Recorded forces beside the model's and their parts, each `(rows, n)`."""
+def torques(model: FittedModel, trajectories: list[Trajectory]) -> Torques | None:
+    """The forces in every row of some trajectories.
 
-    recorded: np.ndarray
-    predicted: np.ndarray
-    parts: Forces
-
-
-def torques(
-    model: FittedModel,
-    trajectory: Trajectory,
-) -> Torques | None:
-    """The forces along a trajectory, or `None` where the data or the model have none."""
-    if trajectory.tau is None or trajectory.qdd is None or not model.has_lagrangian:
+    **Returns:** `None` where the data or the model have none.
+    """
+    recorded = [each.arrays for each in trajectories]
+    if not {"qd", "qdd", "tau"} <= recorded[0].keys() or not model.has_lagrangian:
         return None
-    assert trajectory.qd is not None
-    arrays = [jnp.asarray(x) for x in (trajectory.q, trajectory.qd, trajectory.qdd)]
+    q, qd, qdd, tau = (
+        np.concatenate([arrays[name] for arrays in recorded])
+        for name in ("q", "qd", "qdd", "tau")
+    )
+    arrays = [jnp.asarray(x) for x in (q, qd, qdd)]
     predicted = _rows(FittedModel.inverse_dynamics, model, *arrays)
     parts = _rows(FittedModel.forces, model, *arrays)
-    return Torques(trajectory.tau, np.asarray(predicted), jax.tree.map(np.asarray, parts))
+    return Torques(tau, np.asarray(predicted), jax.tree.map(np.asarray, parts))
 
 
-def torque_errors(model: FittedModel, trajectories: TrajectorySet) -> list[float] | None:
-    """Root mean square error of the generalised force, per coordinate."""
-    found = [torques(model, trajectory) for trajectory in trajectories]
-    known = [each for each in found if each is not None]
-    if not known:
-        return None
-    difference = np.concatenate([each.predicted - each.recorded for each in known])
-    return np.sqrt(np.mean(difference**2, axis=0)).tolist()
+def _torque_errors(forces: Torques) -> list[float | None]:
+    return _listed(_rms(jnp.asarray(forces.predicted - forces.recorded)))
 
 
 def motions(
     model: FittedModel, trajectories: TrajectorySet, controls: list[np.ndarray]
 ) -> list[Motion]:
-    """The model's rollout from the start of each trajectory, under its recorded control."""
+    """The model's rollout from the start of each trajectory, under its control `(time, m)`."""
     return [
         _motion(model, trajectory, control)
         for trajectory, control in zip(trajectories, controls, strict=True)
@@ -104,18 +154,33 @@ def motions(
 
 def _motion(model: FittedModel, trajectory: Trajectory, control: np.ndarray) -> Motion:
     assert trajectory.qd is not None
-    states = State(jnp.asarray(trajectory.q), jnp.asarray(trajectory.qd))
-    start = jax.tree.map(lambda x: x[0], states)
-    predicted = eqx.filter_jit(FittedModel.rollout)(model, start, jnp.asarray(control[:-1]))
-    here, there = jax.tree.map(np.asarray, (states, predicted))
-    if not model.has_energy:
-        return Motion(trajectory.t, here, there, control[:-1], None, None, None)
-    at_rest = State(states.q, jnp.zeros_like(states.qd))
-    energy, potential, along = (
-        np.asarray(_rows(FittedModel.energy, model, *s), np.float64)
-        for s in (states, at_rest, predicted)
-    )
-    return Motion(trajectory.t, here, there, control[:-1], energy, energy - potential, along)
+    rows = trajectory.rows
+    q, qd, actions = (jnp.asarray(_padded(x)) for x in (trajectory.q, trajectory.qd, control))
+    states = State(q, qd)
+    predicted = _rollout(model, State(q[0], qd[0]), actions[:-1])
+    energy = kinetic = along = None
+    if model.has_energy:
+        at_rest = State(q, jnp.zeros_like(qd))
+        energy, potential, along = (
+            np.asarray(_rows(FittedModel.energy, model, *s)[:rows], np.float64)
+            for s in (states, at_rest, predicted)
+        )
+        kinetic = energy - potential
+    here, there = jax.tree.map(lambda x: np.asarray(x[:rows]), (states, predicted))
+    return Motion(trajectory.t, here, there, energy, kinetic, along)
+
+
+def _padded(x: np.ndarray) -> np.ndarray:
+    """The rows up to the next power of two, the last but one repeated (an action's last may
+    be nan). A program is compiled for each length, and trajectories have many.
+    """
+    wanted = 1 << (len(x) - 1).bit_length()
+    return np.concatenate([x, np.repeat(x[-2:-1], wanted - len(x), axis=0)])
+
+
+@eqx.filter_jit
+def _rollout(model: FittedModel, start: State, actions: Float[Array, "time m"]) -> State:
+    return model.rollout(start, actions)
 
 
 @eqx.filter_jit

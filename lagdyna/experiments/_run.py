@@ -19,7 +19,7 @@ from ._evaluation import evaluate_policy
 from ._files import (
     new_directory,
     numbered,
-    read_json_lines,
+    read_first_lines,
     write_json,
     write_json_lines,
     write_text,
@@ -129,12 +129,7 @@ def resume(
         (run / "checkpoint").mkdir(exist_ok=True)
         return _continue(trainer, trainer.init(), [], 0.0, run, progress or Silence())
     training, notes = load_checkpoint(_checkpoint_of(run), trainer.init())
-    records = read_json_lines(run / "metrics.jsonl")[: notes["records"]]
-    if len(records) < notes["records"]:
-        raise UserError(
-            f"{str(run / 'metrics.jsonl')!r} has {len(records)} whole lines, and the "
-            f"checkpoint knows of {notes['records']}"
-        )
+    records = read_first_lines(run / "metrics.jsonl", notes["records"])
     seconds = notes["wall_seconds"]
     return _continue(trainer, training, records, seconds, run, progress or Silence())
 
@@ -151,7 +146,7 @@ def load_run(run: str | Path, *, reward: RewardFn | None = None) -> Run:
     config = _config_of(run)
     trainer = Trainer(config, reward)
     training, notes = load_checkpoint(_checkpoint_of(run), trainer.init())
-    records = read_json_lines(run / "metrics.jsonl")[: notes["records"]]
+    records = read_first_lines(run / "metrics.jsonl", notes["records"])
     return Run(config, training.transition, training.reward, training, trainer, records)
 
 

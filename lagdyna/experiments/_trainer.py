@@ -6,7 +6,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Scalar, UInt
 
 from ..agents import Behaviour, Features, ImaginationActorCritic, mixed_starts
@@ -23,14 +22,13 @@ from ..fit import (
 from ..mechanics import (
     FixedActuation,
     MechanicalSystem,
-    NoDissipation,
     State,
-    ViscousDissipation,
 )
-from ..models import AbstractReward, Activation, DeLaN, GivenReward, RewardNetwork, softplus
+from ..models import AbstractReward, DeLaN, GivenReward, RewardNetwork
 from ..simulate import LagrangianField, SolvedTransition
 from ..tasks import Outcome
 from ._config import Config
+from ._parts import ACTIVATIONS, falling, make_dissipation, make_optimiser
 
 Metrics = dict[str, Scalar]
 RewardFn = Callable[[State, Float[Array, " m"], State], Scalar]
@@ -89,7 +87,7 @@ class Trainer:
         self._velocity_scale = tuple(0.5 * v for v in self._reach[1])
         self._optimiser = make_optimiser(
             config.learner.name,
-            optax.cosine_decay_schedule(config.learner.rate, config.learner.updates, 0.01),
+            falling(config.learner.rate, config.learner.updates),
             config.learner.clip,
         )
         agent_optimiser = make_optimiser("adam", agent.rate, agent.clip)
@@ -322,13 +320,6 @@ class Trainer:
 # What randomness is for; part of the key, so that no two uses share one.
 _FIT, _BEHAVE, _RANDOM, _NOISE, _INIT = range(5)
 
-ACTIVATIONS: dict[str, Activation] = {
-    "softplus": softplus,
-    "tanh": jnp.tanh,
-    "silu": jax.nn.silu,
-    "elu": jax.nn.elu,
-}
-
 
 def _transition(config: Config, key: PRNGKeyArray) -> SolvedTransition:
     task, coordinates = config.task, config.task.joint_coordinates
@@ -339,10 +330,7 @@ def _transition(config: Config, key: PRNGKeyArray) -> SolvedTransition:
         initial_mass=config.model.initial_mass,
         key=key,
     )
-    if config.model.dissipation == "viscous":
-        dissipation = ViscousDissipation(jnp.full(task.n, 0.01))
-    else:
-        dissipation = NoDissipation()
+    dissipation = make_dissipation(config.model.dissipation, task.n)
     system = MechanicalSystem(delan, coordinates, FixedActuation(task.force), dissipation)
     return SolvedTransition(
         LagrangianField(system),
@@ -353,14 +341,6 @@ def _transition(config: Config, key: PRNGKeyArray) -> SolvedTransition:
         tolerances=config.solver.tolerances,
         velocity_limits=task.velocity_limits,
     )
-
-
-def make_optimiser(
-    name: str, rate: float | optax.Schedule, clip: float
-) -> optax.GradientTransformation:
-    """The Optax optimiser of that name, of gradients that are clipped by their norm."""
-    make: Callable[..., optax.GradientTransformation] = getattr(optax, name)
-    return optax.chain(optax.clip_by_global_norm(clip), make(rate))
 
 
 def _mean(x: Float[Array, " rows"], where: Array) -> Scalar:

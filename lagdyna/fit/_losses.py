@@ -85,7 +85,7 @@ class MultiStepLoss(
             return state, error
 
         _, errors = jax.lax.scan(body, start, (actions, targets, mask))
-        return jnp.sum(errors) / jnp.sum(mask)
+        return jnp.sum(mask * errors) / jnp.sum(mask)
 
 
 class Accelerations(eqx.Module):

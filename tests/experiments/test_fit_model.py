@@ -1,6 +1,8 @@
 """`lagdyna fit` as a library: from a file of trajectories to a run directory and back."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 
 from lagdyna import State, compare, fit_model, load, load_fit
 from lagdyna.data import Trajectory, TrajectorySet, write
-from lagdyna.experiments import FittedRun, UserError, fit_config, resume_fit
+from lagdyna.experiments import FittedModel, FittedRun, UserError, fit_config, resume_fit
+from lagdyna.experiments._report import energy_drift, motions, rollout_errors
 from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem
 from lagdyna.simulate import LagrangianField, SolvedTransition, rollout
 from lagdyna.systems import Pendulum
@@ -306,3 +309,68 @@ def test_fits_are_compared_by_their_reports(learned: Path, file: Path, tmp_path:
         compare([learned, tmp_path])
     with pytest.raises(UserError, match="`runs` was empty"):
         compare([])
+
+
+def test_energy_and_rollout_errors_are_those_of_mechanics(x64: None) -> None:
+    """A free swing from 0.1 rad off upright, judged by the truth and with too much gravity."""
+    t = 0.05 * np.arange(60)
+
+    def model(gravity: float, solver: str = "dopri8") -> FittedModel:
+        system = MechanicalSystem(Pendulum.rod(gravity=gravity), ANGLE, FixedActuation(((),)))
+        return FittedModel(
+            SolvedTransition(LagrangianField(system), ANGLE, 0.05, solver=solver)
+        )
+
+    start, nothing = State(jnp.asarray([0.1]), jnp.zeros(1)), np.zeros((60, 0))
+    path = model(10.0).rollout(start, jnp.zeros((59, 0)))
+    q, qd = np.asarray(path.q), np.asarray(path.qd)
+    swing = TrajectorySet([Trajectory(t, q, qd)])
+    truth = motions(model(10.0), swing, [nothing])
+    drift = energy_drift(truth)
+    assert drift is not None
+    kinetic = qd[:, 0] ** 2 / 6  # of a rod of 1 kg and 1 m
+    assert drift["joules"] == pytest.approx(kinetic.max(), rel=1e-9)
+    assert max(drift["data"], drift["rollout"]) < 1e-6
+    wrong = motions(model(20.0), swing, [nothing])
+    drift = energy_drift(wrong)
+    assert drift is not None
+    # The data keep T + 5 cos(q); what this model sees of them changes by 5 cos(q) more.
+    more = 5 * (np.cos(q[:, 0]) - np.cos(0.1))
+    assert drift["data"] == pytest.approx(np.sqrt(np.mean(more**2)) / kinetic.max(), rel=1e-4)
+    assert drift["rollout"] < 1e-4
+    errors = rollout_errors(wrong, ANGLE, 0.05)
+    ahead = model(20.0).rollout(start, jnp.zeros((10, 0)))
+    at = errors["horizon"].index(10)
+    assert errors["seconds"][at] == pytest.approx(0.5)
+    assert errors["q"][at][0] == pytest.approx(abs(float(ahead.q[10, 0] - q[10, 0])), rel=1e-9)
+
+
+def test_lengths_that_differ_share_their_programs(
+    recordings: TrajectorySet, learned: Path, compilations: Callable[[], int]
+) -> None:
+    model = load_fit(learned).model
+    pieces = [recordings[0].between(0, rows) for rows in (33, 34, 37, 40)]
+    controls = [np.asarray(piece.tau) for piece in pieces]
+    alone = motions(model, TrajectorySet(pieces[:1]), controls[:1])
+    before = compilations()
+    several = motions(model, TrajectorySet(pieces[1:]), controls[1:])
+    # Slicing an array to its length is a tiny program of its own; the model's are not.
+    assert compilations() - before <= 4 * len(several)
+    assert [len(motion.t) for motion in (*alone, *several)] == [33, 34, 37, 40]
+    for motion in several:
+        np.testing.assert_allclose(motion.predicted.q[:33], alone[0].predicted.q, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("file_name", "read"),
+    [("report.json", load_fit), ("report.json", resume_fit), ("sizes.json", load_fit)],
+)
+def test_a_damaged_fit_is_refused_in_one_sentence(
+    learned: Path, tmp_path: Path, file_name: str, read: Callable[[Path], object]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(learned, run)
+    (run / file_name).write_text('{"cut')
+    with pytest.raises(UserError, match=f"{file_name}' is not whole") as raised:
+        read(run)
+    assert "\n" not in str(raised.value)
