@@ -192,3 +192,21 @@ def _fit_losses(record: dict[str, Any]) -> str:
     ]
     text = f"{record['updates']} updates: loss {losses[0]}, validation {losses[1]}"
     return text + (f", {skipped} skipped" if skipped else "")
+
+
+@contextmanager
+def parts_progress(console: Console) -> Iterator[Callable[[str, str], None]]:
+    """Shows how the parts of a reproduction go on: a line for each that is done, and in a
+    terminal the present one with a spinner.
+    """
+    began = time.perf_counter()
+    with console.status("") as status:
+
+        def progress(part: str, text: str) -> None:
+            line = Text(f"[{time.perf_counter() - began:5.0f} s] {part}: {text}")
+            if text == "done":
+                console.print(line)
+            else:
+                status.update(line)
+
+        yield progress

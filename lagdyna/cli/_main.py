@@ -3,11 +3,13 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from cyclopts import App, CycloptsError, Parameter, Token
 from rich.console import Console
 from rich.table import Table
+
+Outcome = TypeVar("Outcome")
 
 app = App(
     name="lagdyna",
@@ -130,11 +132,11 @@ def fit(
     loss
         one-step, multi-step, forward or inverse; chosen by the data by default.
     learner
-        The optimiser of the model's weights; adam by default.
+        The optimiser of the model's weights, adam by default, or levenberg-marquardt.
     solver
         One of `lagdyna solvers`; heun by default.
     updates
-        How many updates of the weights; 10000 by default.
+        How many updates of the weights; 10000 by default, 200 of levenberg-marquardt.
     seed
         Of everything random, the choice of validation data included; 0 by default.
     out
@@ -164,7 +166,7 @@ def fit(
     from ._display import fit_progress
 
     directory = out or experiments.fit_directory(whole)
-    with fit_progress(console, whole.learner.updates) as progress:
+    with fit_progress(console, whole.learner.updates_or_default) as progress:
         report = _interruptible(
             lambda: experiments.fit_model(whole, directory, progress=progress), directory
         )
@@ -232,8 +234,8 @@ def reproduce(
     quick
         A fraction of the work, which shows the tendency only.
     out
-        A new or empty directory for results.json and the pictures; the first free one in
-        runs/ by default.
+        A directory for results.json and the pictures, new, empty, or one where the same
+        was begun, to go on; the first free one in runs/ by default.
     """
     from .. import experiments
 
@@ -251,21 +253,17 @@ def reproduce(
     if seeds < 1:
         raise experiments.UserError(f"`seeds` was {seeds}: expected `int` >= 1")
     directory = out or experiments.reproduction_directory(name)
-    entries = experiments.reproduce(
-        known[name], directory, seeds=seeds, quick=quick, progress=_say
+    _reproduced(
+        lambda progress: experiments.reproduce(
+            known[name], directory, seeds=seeds, quick=quick, progress=progress
+        ),
+        directory,
     )
-    table = Table("", "paper", "ours", "from", "to", "unit", box=None)
-    for each in entries:
-        figures = (each.paper, each.ours, each.low, each.high)
-        table.add_row(each.name, *map(_cell, figures), each.unit)
-    console.print(table)
-    _say(f"means and ranges of {seeds} seeds; {entries[0].note}")
-    _say(f"-> {directory}: results.json and pictures")
 
 
 @app.command
 def resume(run: Path, /) -> None:
-    """Go on with an interrupted run of `train` or `fit`, to the same end.
+    """Go on with an interrupted `train`, `fit` or `reproduce`, to the same end.
 
     Parameters
     ----------
@@ -275,6 +273,14 @@ def resume(run: Path, /) -> None:
     from .. import experiments
     from ._display import display, fit_progress
 
+    if experiments.is_reproduction(run):
+        _reproduced(
+            lambda progress: experiments.resume_reproduction(
+                experiments.REPRODUCTIONS, run, progress
+            ),
+            run,
+        )
+        return
     if experiments.is_fit(run):
         with fit_progress(console, None) as progress:
             report = _interruptible(lambda: experiments.resume_fit(run, progress=progress), run)
@@ -452,14 +458,31 @@ def _settings(tokens: list[str]) -> list[str]:
     return written
 
 
-def _interruptible(program: Callable[[], dict[str, Any]], directory: Path) -> dict[str, Any]:
+def _reproduced(program: Callable[[Any], list[Any]], directory: Path) -> None:
+    """Makes a reproduction, and prints its figures."""
+    from ._display import parts_progress
+
+    with parts_progress(console) as progress:
+        entries = _interruptible(lambda: program(progress), directory)
+    table = Table("", "paper", "ours", "from", "to", "unit", box=None)
+    for each in entries:
+        figures = (each.paper, each.ours, each.low, each.high)
+        table.add_row(each.name, *map(_cell, figures), each.unit)
+    console.print(table)
+    seeds = entries[0].seeds
+    what = f"means and ranges of {seeds} seeds" if seeds > 1 else "one seed"
+    _say(f"{what}; {entries[0].note}")
+    _say(f"-> {directory}: results.json and pictures")
+
+
+def _interruptible(program: Callable[[], Outcome], directory: Path) -> Outcome:
     from ._interruption import insistent_interruption
 
     try:
         with insistent_interruption():
             return program()
     except KeyboardInterrupt:
-        _say(f"interrupted; `lagdyna resume {directory}` goes on after the last checkpoint")
+        _say(f"interrupted; `lagdyna resume {directory}` goes on from what was finished")
         raise
 
 

@@ -28,11 +28,6 @@ from ._fitting import resume_fit as resume_fit
 from ._load import load as load
 from ._progress import AbstractProgress as AbstractProgress
 from ._progress import Silence as Silence
-from ._reproduction import AbstractReproduction as AbstractReproduction
-from ._reproduction import Entry as Entry
-from ._reproduction import reproduce as reproduce
-from ._reproduction import reproduction_directory as reproduction_directory
-from ._reproductions import REPRODUCTIONS as REPRODUCTIONS
 from ._run import Run as Run
 from ._run import default_directory as default_directory
 from ._run import evaluate as evaluate
@@ -47,3 +42,10 @@ from ._toml import parse_value as parse_value
 from ._toml import read_table as read_table
 from ._trainer import Trainer as Trainer
 from ._trainer import Training as Training
+from .reproductions import REPRODUCTIONS as REPRODUCTIONS
+from .reproductions import AbstractReproduction as AbstractReproduction
+from .reproductions import Entry as Entry
+from .reproductions import is_reproduction as is_reproduction
+from .reproductions import reproduce as reproduce
+from .reproductions import reproduction_directory as reproduction_directory
+from .reproductions import resume_reproduction as resume_reproduction

@@ -1,6 +1,7 @@
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import equinox as eqx
 import jax
@@ -21,9 +22,7 @@ def save_checkpoint(path: Path, tree: PyTree, notes: dict[str, Any]) -> None:
     appears whole or not at all.
     """
     arrays: dict[str, Any] = {name: np.asarray(leaf) for name, leaf in _named(tree)}
-    arrays[_NOTES] = np.asarray(json.dumps(notes))
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+    save_arrays(path, {**arrays, _NOTES: np.asarray(json.dumps(notes))})
 
 
 def load_checkpoint(path: Path, like: Tree) -> tuple[Tree, dict[str, Any]]:
@@ -38,21 +37,11 @@ def load_checkpoint(path: Path, like: Tree) -> tuple[Tree, dict[str, Any]]:
     model than `like`.
     """
     expected = _named(like)
+    found = dict(load_arrays(path))
     try:
-        with np.load(path, allow_pickle=False) as file:
-            notes = json.loads(str(file[_NOTES]))
-            found = {name: file[name] for name in file.files if name != _NOTES}
-        if not all(isinstance(array, np.ndarray) for array in found.values()):
-            raise ValueError("an entry is not an array")
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{str(path)!r} does not exist; the run stopped before its first checkpoint"
-        ) from error
-    # NumPy and `zipfile` answer damaged bytes with exceptions of a dozen kinds.
-    except Exception as error:
-        raise UserError(
-            f"{str(path)!r} is not a whole checkpoint: it is cut off or damaged ({error})"
-        ) from error
+        notes = json.loads(str(found.pop(_NOTES)))
+    except (KeyError, ValueError) as error:
+        raise _damaged(path, error) from error
     for name, leaf in expected:
         if name not in found:
             raise UserError(f"{str(path)!r} is of another model: it holds no `{name}`")
@@ -71,6 +60,38 @@ def load_checkpoint(path: Path, like: Tree) -> tuple[Tree, dict[str, Any]]:
     leaves = [jnp.asarray(found[name]) for name, _ in expected]
     arrays = jax.tree.unflatten(jax.tree.structure(arrays), leaves)
     return eqx.combine(arrays, static), notes
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays into one `.npz` file, whole or not at all."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **cast(dict[str, Any], dict(arrays)))
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays in a `.npz` file.
+
+    **Raises:** `UserError` if the file is missing, cut off or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {name: file[name] for name in file.files}
+        if not all(isinstance(array, np.ndarray) for array in found.values()):
+            raise ValueError("an entry is not an array")
+        return found
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{str(path)!r} does not exist; the run stopped before its first checkpoint"
+        ) from error
+    # NumPy and `zipfile` answer damaged bytes with exceptions of a dozen kinds.
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{str(path)!r} is not a whole checkpoint: it is cut off or damaged ({error})"
+    )
 
 
 _NOTES = "notes"

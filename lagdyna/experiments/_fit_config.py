@@ -92,18 +92,36 @@ class FitLearnerConfig:
 
     **Arguments:**
 
-    - `name`: the Optax optimiser.
-    - `rate`: its learning rate, falling to a hundredth along a cosine.
-    - `clip`: largest norm of a gradient.
-    - `updates`: how many.
-    - `batch`: rows, steps or windows per update.
+    - `name`: the Optax optimiser, or `levenberg-marquardt`, for small networks and errors
+        much smaller than an optimiser's; see [`lagdyna.fit.LevenbergMarquardtLearner`][].
+    - `rate`: an optimiser's learning rate, falling to a hundredth along a cosine.
+    - `clip`: largest norm of an optimiser's gradient.
+    - `updates`: how many; by default 10,000, and 200 of `levenberg-marquardt`.
+    - `batch`: rows, steps or windows per update, 256 by default. `levenberg-marquardt` has
+        the same in every update, all of them unless there are more than `batch`, by
+        default 8192.
     """
 
-    name: OptimiserName = "adam"
+    name: OptimiserName | Literal["levenberg-marquardt"] = "adam"
     rate: Positive = 3e-3
     clip: Positive = 100.0
-    updates: Count = 10_000
-    batch: Count = 256
+    updates: Count | None = None
+    batch: Count | None = None
+
+    @property
+    def second_order(self) -> bool:
+        """Whether it is one that solves for its steps, and has the same batch each time."""
+        return self.name == "levenberg-marquardt"
+
+    @property
+    def updates_or_default(self) -> int:
+        """`updates`, or what that is by default."""
+        return self.updates or (200 if self.second_order else 10_000)
+
+    @property
+    def batch_or_default(self) -> int:
+        """`batch`, or what that is by default."""
+        return self.batch or (8192 if self.second_order else 256)
 
 
 @dataclass(frozen=True, kw_only=True)

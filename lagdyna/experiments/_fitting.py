@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
+import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from ..fit import (
     ForwardLoss,
     GradientLearner,
     InverseLoss,
+    LevenbergMarquardtLearner,
     MultiStepLoss,
     OneStepLoss,
     learn,
@@ -31,7 +32,14 @@ from ._files import (
     write_json_lines,
     write_text,
 )
-from ._fit_build import Sizes, build, learned_part, sizes_of, with_learned_part
+from ._fit_build import (
+    Sizes,
+    build,
+    learned_part,
+    number_of_weights,
+    sizes_of,
+    with_learned_part,
+)
 from ._fit_config import FitConfig
 from ._fit_data import Prepared, batches_of, digest_of, prepare, with_loss
 from ._fit_plots import draw_fit
@@ -159,6 +167,7 @@ def load_fit(run: str | Path) -> FittedRun:
 
 _CHECKPOINT = Path("checkpoint") / "training.npz"
 _PIECES = 20
+_LARGEST = 16_000  # weights of which a square matrix, about 1 GB, is solved
 
 
 class _Fitting(NamedTuple):
@@ -174,7 +183,7 @@ class _Problem(NamedTuple):
     config: FitConfig
     data: Prepared
     sizes: Sizes
-    learner: GradientLearner
+    learner: GradientLearner | LevenbergMarquardtLearner
     training: PyTree
     validation: PyTree
     digest: str
@@ -214,20 +223,42 @@ def _problem(config: FitConfig) -> _Problem:
     else:
         scale = State(jnp.asarray(sizes.steps_q), jnp.asarray(sizes.steps_qd))
         loss = OneStepLoss(scale) if name == "one-step" else MultiStepLoss(scale)
-    learner = GradientLearner(_optimiser(config), loss)
+    learner = _learner(config, loss)
+    if config.learner.second_order:
+        training = _some(training, config.learner.batch_or_default, config.seed)
     return _Problem(config, data, sizes, learner, training, validation, digest_of(data))
 
 
-def _optimiser(config: FitConfig) -> optax.GradientTransformation:
+def _learner(config: FitConfig, loss: Any) -> GradientLearner | LevenbergMarquardtLearner:
     learner = config.learner
-    return make_optimiser(learner.name, falling(learner.rate, learner.updates), learner.clip)
+    if learner.second_order:
+        return LevenbergMarquardtLearner(loss)
+    rate = falling(learner.rate, learner.updates_or_default)
+    return GradientLearner(make_optimiser(learner.name, rate, learner.clip), loss)
+
+
+def _some(training: PyTree, count: int, seed: int) -> PyTree:
+    """At most so many rows of the data, chosen at random, in their order."""
+    rows = jax.tree.leaves(training)[0].shape[0]
+    if rows <= count:
+        return training
+    chosen = np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
+    return jax.tree.map(lambda x: x[chosen], training)
 
 
 def _initial(config: FitConfig, sizes: Sizes) -> _Fitting:
     key = jax.random.fold_in(jax.random.key(config.seed), 0)
     transition = eqx.filter_jit(build)(config, sizes, key)
-    weights = eqx.filter(learned_part(config.loss.name, transition), eqx.is_inexact_array)
-    return _Fitting(transition, _optimiser(config).init(weights))
+    part = learned_part(config.loss.name, transition)
+    weights = number_of_weights(part)
+    if config.learner.second_order and weights > _LARGEST:
+        raise UserError(
+            f"`model.hidden` was {list(config.model.hidden)}, which makes {weights} weights; "
+            f"{config.learner.name} takes at most {_LARGEST}, a matrix of their square: "
+            "smaller layers are accepted, or another learner"
+        )
+    # How a learner begins does not depend on its loss.
+    return _Fitting(transition, _learner(config, None).init(part))
 
 
 def _continue(
@@ -238,7 +269,7 @@ def _continue(
     out: Path,
     progress: Progress | None,
 ) -> dict[str, Any]:
-    config, updates = problem.config, problem.config.learner.updates
+    config, updates = problem.config, problem.config.learner.updates_or_default
     start = time.perf_counter() - seconds
     piece = -(-updates // _PIECES)
     done = sum(record["piece"] for record in records)
@@ -253,7 +284,7 @@ def _continue(
             problem.validation,
             key,
             size,
-            config.learner.batch,
+            None if config.learner.second_order else config.learner.batch_or_default,
         )
         done += size
         seconds = time.perf_counter() - start
@@ -283,17 +314,19 @@ def _continue(
 @eqx.filter_jit
 def _piece(
     loss_name: str,
-    learner: GradientLearner,
+    learner: GradientLearner | LevenbergMarquardtLearner,
     state: _Fitting,
     training: PyTree,
     validation: PyTree,
     key: PRNGKeyArray,
     updates: int,
-    batch: int,
+    batch: int | None,
 ) -> tuple[_Fitting, dict[str, Array]]:
     rows = jax.tree.leaves(training)[0].shape[0]
 
     def sample(key: PRNGKeyArray) -> PyTree:
+        if batch is None:
+            return training
         drawn = jax.random.randint(key, (batch,), 0, rows)
         return jax.tree.map(lambda x: x[drawn], training)
 
@@ -319,11 +352,9 @@ def _summary(
         "learner": config.learner.name,
         "solver": config.solver.name,
         "seed": config.seed,
-        "updates": config.learner.updates,
+        "updates": config.learner.updates_or_default,
         "seconds": records[-1]["seconds"],
-        "weights": sum(
-            leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
-        ),
+        "weights": number_of_weights(model),
         "dt": data.dt,
         "control": data.control,
         "notes": data.notes,

@@ -8,7 +8,9 @@ from ._learner import AbstractLearner as AbstractLearner
 from ._learner import GradientLearner as GradientLearner
 from ._learner import all_finite as all_finite
 from ._learner import apply_gradient as apply_gradient
+from ._least_squares import LevenbergMarquardtLearner as LevenbergMarquardtLearner
 from ._losses import AbstractLoss as AbstractLoss
+from ._losses import AbstractSquaredLoss as AbstractSquaredLoss
 from ._losses import Accelerations as Accelerations
 from ._losses import ForwardLoss as ForwardLoss
 from ._losses import InverseLoss as InverseLoss

@@ -69,7 +69,7 @@ def fit(
     *,
     key: PRNGKeyArray,
     steps: int,
-    batch_size: int = 64,
+    batch_size: int | None = 64,
     state: LearnerState | None = None,
 ) -> Fit:
     """Fits a model to data: minibatches drawn with replacement, one compiled program.
@@ -82,7 +82,7 @@ def fit(
         loss takes a batch of.
     - `key`: for the batches.
     - `steps`: the number of updates.
-    - `batch_size`: rows per update.
+    - `batch_size`: rows per update; `None` for all of them, in their order.
     - `state`: the `state` of an earlier fit, to go on from; fresh by default.
 
     **Returns:** a [`lagdyna.fit.Fit`][].
@@ -90,7 +90,7 @@ def fit(
     **Raises:** `ValueError` if `steps` or `batch_size` is not positive, or if the arrays
     of `data` are not of one length, at least 1.
     """
-    if steps < 1 or batch_size < 1:
+    if steps < 1 or (batch_size is not None and batch_size < 1):
         raise ValueError(
             f"`steps` and `batch_size` must be at least 1, got {steps} and {batch_size}"
         )
@@ -103,6 +103,8 @@ def fit(
     (length,) = lengths
 
     def sample(key: PRNGKeyArray) -> PyTree:
+        if batch_size is None:
+            return data
         rows = jax.random.randint(key, (batch_size,), 0, length)
         return jax.tree.map(lambda x: x[rows], data)
 

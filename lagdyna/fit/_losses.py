@@ -27,7 +27,18 @@ class AbstractLoss(eqx.Module, Generic[Model, Batch]):
         """The loss, dimensionless."""
 
 
-class OneStepLoss(AbstractLoss[AbstractTransition, Experience]):
+class AbstractSquaredLoss(AbstractLoss[Model, Batch]):
+    """A loss that is the mean over a batch of the sum of each row's squared errors.
+
+    Which is what [`lagdyna.fit.LevenbergMarquardtLearner`][] needs to know.
+    """
+
+    @abc.abstractmethod
+    def errors(self, model: Model, row: Batch) -> Float[Array, " k"]:
+        """Scaled errors of one row of a batch, of length `k`, dimensionless."""
+
+
+class OneStepLoss(AbstractSquaredLoss[AbstractTransition, Experience]):
     """The next state, through the solver.
 
     **Arguments:**
@@ -42,9 +53,14 @@ class OneStepLoss(AbstractLoss[AbstractTransition, Experience]):
         predicted = jax.vmap(model.step)(batch.state, batch.action)
         return jnp.mean(_squared_error(model, predicted, batch.next_state, self.scale))
 
+    def errors(self, model: AbstractTransition, row: Experience) -> Float[Array, " k"]:
+        """Of the next state, `k = 2 n`."""
+        predicted = model.step(row.state, row.action)
+        return _errors(model, predicted, row.next_state, self.scale)
+
 
 class MultiStepLoss(
-    AbstractLoss[AbstractTransition, tuple[Experience, Float[Array, "batch time"]]]
+    AbstractSquaredLoss[AbstractTransition, tuple[Experience, Float[Array, "*batch time"]]]
 ):
     """A window of states from its first one, through the solver step by step.
 
@@ -62,7 +78,7 @@ class MultiStepLoss(
     def __call__(
         self,
         model: AbstractTransition,
-        batch: tuple[Experience, Float[Array, "batch time"]],
+        batch: tuple[Experience, Float[Array, "*batch time"]],
     ) -> Scalar:
         windows, mask = batch
         # Time leads, so that one scan steps the whole batch of windows.
@@ -87,6 +103,27 @@ class MultiStepLoss(
         _, errors = jax.lax.scan(body, start, (actions, targets, mask))
         return jnp.sum(mask * errors) / jnp.sum(mask)
 
+    def errors(
+        self, model: AbstractTransition, row: tuple[Experience, Float[Array, "*batch time"]]
+    ) -> Float[Array, " k"]:
+        """Of every state of a window, `k = 2 n time`, 0 beyond its end.
+
+        The loss is the mean of their squares over the steps that count, so that of whole
+        windows.
+        """
+        window, mask = row
+
+        def body(state: State, step: tuple[Array, State, Array]) -> tuple[State, Array]:
+            action, target, counts = step
+            following = model.step(state, action)
+            error = _errors(model, following, target, self.scale)
+            following = jax.tree.map(lambda x, y: jnp.where(counts > 0, x, y), following, state)
+            return following, jnp.where(counts > 0, jnp.sqrt(counts) * error, 0)
+
+        start = jax.tree.map(lambda x: x[0], window.state)
+        _, errors = jax.lax.scan(body, start, (window.action, window.next_state, mask))
+        return errors.reshape(-1) / jnp.sqrt(mask.size)
+
 
 class Accelerations(eqx.Module):
     """Data with accelerations, from a recording with known or measured forces.
@@ -100,7 +137,7 @@ class Accelerations(eqx.Module):
     qdd: Float[Array, "*batch n"]
 
 
-class ForwardLoss(AbstractLoss[AbstractDynamics, Accelerations]):
+class ForwardLoss(AbstractSquaredLoss[AbstractDynamics, Accelerations]):
     """The acceleration under a known action.
 
     **Arguments:**
@@ -114,8 +151,13 @@ class ForwardLoss(AbstractLoss[AbstractDynamics, Accelerations]):
         qdd = jax.vmap(model.forward_dynamics)(batch.state.q, batch.state.qd, batch.action)
         return jnp.mean(((qdd - batch.qdd) / self.scale) ** 2)
 
+    def errors(self, model: AbstractDynamics, row: Accelerations) -> Float[Array, " k"]:
+        """Of the acceleration, `k = n`."""
+        qdd = model.forward_dynamics(row.state.q, row.state.qd, row.action)
+        return (qdd - row.qdd) / (self.scale * jnp.sqrt(row.qdd.shape[0]))
 
-class InverseLoss(AbstractLoss[MechanicalSystem, Accelerations]):
+
+class InverseLoss(AbstractSquaredLoss[MechanicalSystem, Accelerations]):
     """The generalised force that an observed acceleration took.
 
     Cheaper than [`lagdyna.fit.ForwardLoss`][], nothing is solved; but where forces are
@@ -133,8 +175,14 @@ class InverseLoss(AbstractLoss[MechanicalSystem, Accelerations]):
         target = jax.vmap(model.actuation)(batch.state.q, batch.action)
         return jnp.mean(((tau - target) / self.scale) ** 2)
 
+    def errors(self, model: MechanicalSystem, row: Accelerations) -> Float[Array, " k"]:
+        """Of the generalised force, `k = n`."""
+        tau = model.inverse_dynamics(row.state.q, row.state.qd, row.qdd)
+        target = model.actuation(row.state.q, row.action)
+        return (tau - target) / (self.scale * jnp.sqrt(row.qdd.shape[0]))
 
-class RewardLoss(AbstractLoss[AbstractReward, Experience]):
+
+class RewardLoss(AbstractSquaredLoss[AbstractReward, Experience]):
     """The reward of each step.
 
     **Arguments:**
@@ -148,6 +196,11 @@ class RewardLoss(AbstractLoss[AbstractReward, Experience]):
         predicted = jax.vmap(model)(batch.state, batch.action, batch.next_state)
         return jnp.mean(((predicted - batch.reward) / self.scale) ** 2)
 
+    def errors(self, model: AbstractReward, row: Experience) -> Float[Array, " k"]:
+        """Of the reward, `k = 1`."""
+        predicted = model(row.state, row.action, row.next_state)
+        return ((predicted - row.reward) / self.scale)[None]
+
 
 def _squared_error(
     model: AbstractTransition, predicted: State, target: State, scale: State
@@ -156,3 +209,12 @@ def _squared_error(
     q = model.coordinates.difference(predicted.q, target.q) / scale.q
     qd = (predicted.qd - target.qd) / scale.qd
     return 0.5 * (jnp.mean(q**2, axis=-1) + jnp.mean(qd**2, axis=-1))
+
+
+def _errors(
+    model: AbstractTransition, predicted: State, target: State, scale: State
+) -> Float[Array, " k"]:
+    """Scaled errors of one state, the sum of whose squares is its squared error."""
+    q = model.coordinates.difference(predicted.q, target.q) / scale.q
+    qd = (predicted.qd - target.qd) / scale.qd
+    return jnp.concatenate([q, qd]) / jnp.sqrt(2 * q.shape[0])

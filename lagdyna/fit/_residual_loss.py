@@ -8,12 +8,12 @@ from jaxtyping import Array, Float, Scalar
 from ..data import Experience
 from ..mechanics import MechanicalSystem, State, frozen
 from ..simulate import AbstractTransition
-from ._losses import AbstractLoss
+from ._losses import AbstractSquaredLoss
 
 Residual = Callable[[State, Float[Array, " m"], State], Float[Array, " k"]]
 
 
-class ResidualLoss(AbstractLoss[AbstractTransition, Experience]):
+class ResidualLoss(AbstractSquaredLoss[AbstractTransition, Experience]):
     """A data loss plus how far predictions are from known governing equations.
 
         data loss + weight mean((residual(state, action, predicted next state) / scale)^2)
@@ -33,7 +33,7 @@ class ResidualLoss(AbstractLoss[AbstractTransition, Experience]):
     **Raises:** `ValueError` if `weight` is negative.
     """
 
-    data: AbstractLoss[AbstractTransition, Experience]
+    data: AbstractSquaredLoss[AbstractTransition, Experience]
     residual: Residual
     scale: Float[Array, " k"]
     weight: float = eqx.field(static=True, default=1.0)
@@ -43,11 +43,18 @@ class ResidualLoss(AbstractLoss[AbstractTransition, Experience]):
             raise ValueError(f"`weight` must not be negative, got {self.weight}")
 
     def __call__(self, model: AbstractTransition, batch: Experience) -> Scalar:
-        def violation(state: State, action: Array) -> Array:
-            return self.residual(state, action, model.step(state, action)) / self.scale
-
-        violations = jax.vmap(violation)(batch.state, batch.action)
+        violations = jax.vmap(self._violation, (None, 0))(model, batch)
         return self.data(model, batch) + self.weight * jnp.mean(violations**2)
+
+    def errors(self, model: AbstractTransition, row: Experience) -> Float[Array, " k"]:
+        """Those of the data, then those of the equations."""
+        violation = self._violation(model, row)
+        weighted = jnp.sqrt(self.weight / violation.shape[0]) * violation
+        return jnp.concatenate([self.data.errors(model, row), weighted])
+
+    def _violation(self, model: AbstractTransition, row: Experience) -> Float[Array, " k"]:
+        following = model.step(row.state, row.action)
+        return self.residual(row.state, row.action, following) / self.scale
 
 
 class MotionResidual(eqx.Module):

@@ -16,6 +16,7 @@ from ..mechanics import (
 )
 from ._activation import Activation, softplus
 from ._initialise import cranmer_weights
+from ._magnitudes import magnitudes
 from ._network import Network
 from ._second_order import second_order
 
@@ -23,7 +24,9 @@ from ._second_order import second_order
 class LNN(AbstractLagrangian):
     """Lagrangian neural network: one network for `L`, nothing assumed of its form.
 
-        L(q, qd) = network(embed(q), qd) + regulariser qd.qd
+        L(q, qd) = v^2 network(embed(q), qd / velocity_scale) + regulariser qd.qd
+
+    where `v^2` is the mean square of `velocity_scale`.
 
     It learns kinetic energies that are not quadratic in velocity, and pays for that: its
     mass matrix can be indefinite or singular. The `regulariser` moves the matrix of an
@@ -40,6 +43,8 @@ class LNN(AbstractLagrangian):
     - `hidden`: widths of the hidden layers. The paper has four layers of 500.
     - `activation`: three times differentiable, since training differentiates the mass
         matrix.
+    - `velocity_scale`: the magnitude that each velocity is divided by, length `n`; ones by
+        default. Networks learn badly from inputs much larger than 1.
     - `regulariser`: half the mass, kg or kg m^2, that is always there. 0 for the paper's.
     - `solve`: a [`lagdyna.mechanics.AbstractMassSolve`][]. The default is damped least
         squares: as good as exact while the mass is well above the damping, smooth where
@@ -50,13 +55,15 @@ class LNN(AbstractLagrangian):
     - `key`: for the initial weights.
 
     **Raises:** `ValueError` if a width is not positive, there is no hidden layer,
-    `regulariser` is negative or `initialisation` is unknown.
+    `regulariser` is negative, `initialisation` is unknown, or `velocity_scale` is not `n`
+    positive numbers.
     """
 
     network: Network
     coordinates: Coordinates
     solve: AbstractMassSolve
     regulariser: float = eqx.field(static=True)
+    velocity_scale: tuple[float, ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -64,6 +71,7 @@ class LNN(AbstractLagrangian):
         *,
         hidden: tuple[int, ...] = (128, 128),
         activation: Activation = softplus,
+        velocity_scale: tuple[float, ...] | None = None,
         regulariser: float = 0.5,
         solve: AbstractMassSolve = DampedSolve(),
         initialisation: Literal["small", "cranmer2020"] = "small",
@@ -85,10 +93,16 @@ class LNN(AbstractLagrangian):
         self.coordinates = coordinates
         self.solve = solve
         self.regulariser = float(regulariser)
+        self.velocity_scale = magnitudes("velocity_scale", velocity_scale, coordinates.n)
 
     def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
-        x = jnp.concatenate([self.coordinates.embed(q), qd])
-        return self.network(x)[0] + self.regulariser * (qd @ qd)
+        scale = jnp.asarray(self.velocity_scale, qd.dtype)
+        x = jnp.concatenate([self.coordinates.embed(q), qd / scale])
+        return self._unit * self.network(x)[0] + self.regulariser * (qd @ qd)
+
+    @property
+    def _unit(self) -> float:
+        return sum(v**2 for v in self.velocity_scale) / len(self.velocity_scale)
 
     def momentum(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
         return euler_lagrange.momentum(self, q, qd)
@@ -125,11 +139,13 @@ class LNN(AbstractLagrangian):
         n, embedding = self.coordinates.n, self.coordinates.embedding_size
         embedded, embedding_rate = jax.jvp(self.coordinates.embed, (q,), (qd,))
         _, pull_back = jax.vjp(self.coordinates.embed, q)
+        scale = np.asarray(self.velocity_scale)
         along_q = jnp.concatenate([embedding_rate, jnp.zeros_like(qd)])
-        along_qd = jnp.asarray(np.eye(n, embedding + n, embedding), q.dtype)
+        along_qd = jnp.asarray(np.eye(n, embedding + n, embedding) / scale[:, None], q.dtype)
         directions = jnp.concatenate([along_qd, along_q[None]])
-        x = jnp.concatenate([embedded, qd])
+        x = jnp.concatenate([embedded, qd / jnp.asarray(scale, qd.dtype)])
         _, gradient, curvature = second_order(self.network, x, directions)
-        (slope,) = pull_back(gradient[:embedding])
+        curvature = self._unit * curvature
+        (slope,) = pull_back(self._unit * gradient[:embedding])
         mass = curvature[:n, :n] + 2 * self.regulariser * jnp.eye(n, dtype=q.dtype)
         return mass, curvature[:n, n] - slope

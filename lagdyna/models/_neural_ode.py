@@ -4,6 +4,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..mechanics import AbstractDynamics, Coordinates
 from ._activation import Activation, softplus
+from ._magnitudes import magnitudes
 from ._network import Network
 
 
@@ -45,8 +46,8 @@ class NeuralODE(AbstractDynamics):
         acceleration_scale: tuple[float, ...] | None = None,
         key: PRNGKeyArray,
     ):
-        self.velocity_scale = _scale("velocity_scale", velocity_scale, coordinates.n)
-        self.acceleration_scale = _scale(
+        self.velocity_scale = magnitudes("velocity_scale", velocity_scale, coordinates.n)
+        self.acceleration_scale = magnitudes(
             "acceleration_scale", acceleration_scale, coordinates.n
         )
         in_size = coordinates.embedding_size + coordinates.n + action_size
@@ -61,11 +62,3 @@ class NeuralODE(AbstractDynamics):
         v = qd / jnp.asarray(self.velocity_scale, qd.dtype)
         qdd = self.network(jnp.concatenate([self.coordinates.embed(q), v, action]))
         return jnp.asarray(self.acceleration_scale, qd.dtype) * qdd
-
-
-def _scale(name: str, scale: tuple[float, ...] | None, n: int) -> tuple[float, ...]:
-    if scale is None:
-        return (1.0,) * n
-    if len(scale) != n or min(scale) <= 0:
-        raise ValueError(f"`{name}` must be {n} positive numbers, got {scale}")
-    return tuple(float(x) for x in scale)

@@ -1,6 +1,7 @@
 """Experiments of papers: their data are what they say, their results are written."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -8,10 +9,26 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lagdyna.experiments import REPRODUCTIONS, AbstractReproduction, Entry, UserError, reproduce
-from lagdyna.experiments._lutter2019_arm import strokes
-from lagdyna.experiments._reproduction import Progress, entry
-from lagdyna.systems import PlanarChain
+from lagdyna import State
+from lagdyna.experiments import (
+    REPRODUCTIONS,
+    AbstractReproduction,
+    Entry,
+    UserError,
+    reproduce,
+    resume_reproduction,
+)
+from lagdyna.experiments.reproductions._cranmer2020_double_pendulum import (
+    energy_discrepancy,
+    random_motion,
+)
+from lagdyna.experiments.reproductions._cranmer2020_relativistic_particle import (
+    CANONICAL,
+    random_steps,
+)
+from lagdyna.experiments.reproductions._lutter2019_arm import strokes
+from lagdyna.experiments.reproductions._reproduction import Result, Results, entry
+from lagdyna.systems import DoublePendulum, PlanarChain
 
 
 def test_strokes_are_exact_motions_of_the_arm(x64: None) -> None:
@@ -48,36 +65,151 @@ def test_strokes_at_another_speed_follow_the_same_way(x64: None) -> None:
 
 
 class Counting(AbstractReproduction):
-    """Three figures that take no time."""
+    """Figures that take no time; what was made is counted."""
 
     name = "counting"
     title = "counts"
+    kinds = ("up", "down")
 
-    def run(self, out: Path, seeds: int, quick: bool, progress: Progress) -> list[Entry]:
-        for seed in range(seeds):
-            progress(f"seed {seed}")
-        values = [float(seed) for seed in range(seeds)]
-        return [entry("count", values, "m", paper=1.5, note="quick" if quick else "")]
+    def __init__(self) -> None:
+        self.made: list[str] = []
+        self.until = 100
+
+    def make(self, kind: str, seed: int, quick: bool, tell: Callable[[str], None]) -> Result:
+        if len(self.made) == self.until:
+            raise KeyboardInterrupt
+        self.made.append(f"{kind}-{seed}")
+        tell("half way")
+        return {
+            "count": np.asarray(float(seed if kind == "up" else -seed)),
+            "all": np.arange(seed),
+        }
+
+    def report(self, out: Path, results: Results, quick: bool) -> list[Entry]:
+        note = "quick" if quick else ""
+        counts = results.stacked("up", "count"), results.stacked("down", "count")
+        return [
+            entry(f"count.{kind}", values, "m", paper=1.5, note=note)
+            for kind, values in zip(self.kinds, counts, strict=True)
+        ]
 
 
 def test_results_are_written_beside_the_paper_s(tmp_path: Path) -> None:
-    told: list[str] = []
-    reproduce(Counting(), tmp_path / "out", seeds=3, quick=True, progress=told.append)
-    assert told == ["seed 0", "seed 1", "seed 2"]
-    assert json.loads((tmp_path / "out" / "results.json").read_text()) == [
-        {
-            "name": "count",
-            "paper": 1.5,
-            "ours": 1.0,
-            "low": 0.0,
-            "high": 2.0,
-            "unit": "m",
-            "seeds": 3,
-            "note": "quick",
-        }
+    told: list[tuple[str, str]] = []
+    reproduce(
+        Counting(),
+        tmp_path / "out",
+        seeds=3,
+        quick=True,
+        progress=lambda *line: told.append(line),
+    )
+    assert told[:4] == [
+        ("up, seed 0", "compiling"),
+        ("up, seed 0", "half way"),
+        ("up, seed 0", "done"),
+        ("down, seed 0", "compiling"),
     ]
+    up, down = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert up == {
+        "name": "count.up",
+        "paper": 1.5,
+        "ours": 1.0,
+        "low": 0.0,
+        "high": 2.0,
+        "unit": "m",
+        "seeds": 3,
+        "note": "quick",
+    }
+    assert (down["low"], down["high"]) == (-2.0, 0.0)
+
+
+def test_an_interrupted_reproduction_goes_on_where_it_was(tmp_path: Path) -> None:
+    out, experiment = tmp_path / "out", Counting()
+    experiment.until = 3
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(experiment, out, seeds=2)
+    assert not (out / "results.json").exists()
+    experiment.until = 100
+    resume_reproduction({"counting": experiment}, out)
+    assert experiment.made == ["up-0", "down-0", "up-1", "down-1"]
+    assert len(json.loads((out / "results.json").read_text())) == 2
+    # More seeds in the same directory are the only ones that are made.
+    entries = reproduce(experiment, out, seeds=3)
+    assert experiment.made[4:] == ["up-2", "down-2"]
+    assert entries[0].seeds == 3
+
+
+def test_another_reproduction_s_directory_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    reproduce(Counting(), out, seeds=1)
+    with pytest.raises(UserError, match="counting was begun without --quick"):
+        reproduce(Counting(), out, seeds=1, quick=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").write_text("mine")
     with pytest.raises(UserError, match="is not empty"):
-        reproduce(Counting(), tmp_path / "out")
+        reproduce(Counting(), tmp_path / "other")
+    (out / "parts" / "up-0.npz").write_bytes(b"PK cut off")
+    with pytest.raises(UserError, match="cut off or damaged"):
+        reproduce(Counting(), out, seeds=1)
+    (out / "reproduction.json").write_text('{"name": "unheard of"}')
+    with pytest.raises(UserError, match="names no known reproduction"):
+        resume_reproduction({}, out)
+
+
+def test_energy_discrepancy_is_of_the_largest_potential_energy(x64: None) -> None:
+    pendulum = DoublePendulum.unit()
+    still, upright = jnp.zeros(2), jnp.full(2, jnp.pi)
+    q = jnp.stack([still, upright, still])[None]
+    # From hanging to upright the energy grows from -29.4 to 29.4 J.
+    found = energy_discrepancy(pendulum, State(q, jnp.zeros((1, 3, 2))))
+    np.testing.assert_allclose(found, [[0, 2, 0]], atol=1e-12)
+
+
+def test_accelerations_of_the_double_pendulum_are_the_textbook_s(x64: None) -> None:
+    data = random_motion(DoublePendulum.unit(), jax.random.key(0), 20)
+    (a, b), (w, v) = np.asarray(data.state.q).T, np.asarray(data.state.qd).T
+    assert np.abs(data.state.qd).max() > 5
+    assert np.abs(data.state.q).max() > 2
+    # Two point masses of 1 kg on rods of 1 m, solved by hand for both accelerations.
+    c, s, g = np.cos(a - b), np.sin(a - b), 9.8
+    x, y = -(v**2) * s - 2 * g * np.sin(a), w**2 * s - g * np.sin(b)
+    expected = np.stack([x - c * y, 2 * y - c * x], -1) / (2 - c**2)[:, None]
+    np.testing.assert_allclose(data.qdd, expected, rtol=1e-9)
+
+
+def test_steps_of_the_relativistic_particle_are_the_closed_form(x64: None) -> None:
+    data = random_steps(jax.random.key(0), 30)
+    v, g = np.asarray(data.state.qd), np.asarray(data.action)
+    momentum = v / np.sqrt(1 - v**2) + g * 0.02
+    expected = momentum / np.sqrt(1 + momentum**2)
+    np.testing.assert_allclose(data.next_state.qd, expected, atol=1e-9)
+    assert np.abs(v).max() < 0.99
+    assert np.abs(g).max() > 2
+    p = CANONICAL.momentum(jnp.zeros(1), jnp.asarray([0.6]))
+    np.testing.assert_allclose(p, 0.75)
+    np.testing.assert_allclose(CANONICAL.velocity(jnp.zeros(1), p), 0.6)
+
+
+@pytest.mark.slow
+def test_the_energy_of_a_learned_lagrangian_is_kept_where_a_network_s_is_not(
+    tmp_path: Path,
+) -> None:
+    double = REPRODUCTIONS["cranmer2020-double-pendulum"]
+    entries = reproduce(double, tmp_path / "out", seeds=1, quick=True)
+    found = {each.name: each.ours for each in entries}
+    assert found["energy_discrepancy.lnn"] < 1
+    assert found["energy_discrepancy.lnn"] < found["energy_discrepancy.mlp"] / 5
+    assert (tmp_path / "out" / "energy.png").exists()
+
+
+@pytest.mark.slow
+def test_only_velocities_for_momenta_fail_on_relativity(tmp_path: Path) -> None:
+    particle = REPRODUCTIONS["cranmer2020-relativistic-particle"]
+    entries = reproduce(particle, tmp_path / "out", seeds=1, quick=True)
+    found = {each.name.partition(".")[2]: each.ours for each in entries[:3]}
+    assert max(found["lnn"], found["hnn_canonical"]) < 0.02
+    assert found["hnn_noncanonical"] > 0.2
+    assert (tmp_path / "out" / "velocity.png").exists()
 
 
 @pytest.mark.slow

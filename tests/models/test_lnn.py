@@ -52,6 +52,7 @@ def test_motion_is_euler_lagrange_of_its_own_lagrangian(angles, hidden, activati
             Coordinates(angles),
             hidden=hidden,
             activation=activation,
+            velocity_scale=(3.0, 0.5, 2.0)[:n],
             solve=ExactSolve(),
             key=jax.random.key(1),
         )

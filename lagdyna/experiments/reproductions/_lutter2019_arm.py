@@ -1,6 +1,7 @@
 """The inverse dynamics of a two-link arm, learned from strokes (Lutter et al. 2019)."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray, Scalar
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
 from matplotlib.figure import Figure
 
-from ..fit import (
+from ...fit import (
     AbstractLoss,
     Accelerations,
     GradientLearner,
@@ -20,13 +21,13 @@ from ..fit import (
     fit,
     root_mean_square,
 )
-from ..mechanics import Coordinates, FixedActuation, Forces, MechanicalSystem, State
-from ..models import DeLaN, Network, softplus
-from ..systems import PlanarChain
-from ._fit_plots import plot_torques
-from ._plots import BLUE, GREY, ORANGE, finish, save
-from ._report import Torques
-from ._reproduction import AbstractReproduction, Entry, Progress, entry
+from ...mechanics import Coordinates, FixedActuation, Forces, MechanicalSystem, State
+from ...models import DeLaN, Network, softplus
+from ...systems import PlanarChain
+from .._fit_plots import plot_torques
+from .._plots import BLUE, GREY, ORANGE, finish, save
+from .._report import Torques
+from ._reproduction import AbstractReproduction, Entry, Result, Results, entry
 
 COORDINATES = Coordinates((True, True))
 _TRAINING, _UNSEEN, _ROWS = 20, 10, 200
@@ -131,12 +132,51 @@ class Lutter2019Arm(AbstractReproduction):
     name = "lutter2019-arm"
     title = "inverse dynamics of a two-link arm on unseen strokes (Lutter et al. 2019)"
 
-    def run(self, out: Path, seeds: int, quick: bool, progress: Progress) -> list[Entry]:
+    kinds = ("delan", "mlp")
+
+    def make(self, kind: str, seed: int, quick: bool, tell: Callable[[str], None]) -> Result:
         updates = 2_000 if quick else 40_000
-        results = []
-        for seed in range(seeds):
-            results.append(_one_seed(seed, updates))
-            progress(f"seed {seed}: torque MSE {results[-1].errors['torque_mse']:.3g}")
+        arm = PlanarChain.two_link_arm()
+        keys = jax.random.split(jax.random.key(seed), 6)
+        make = jax.jit(strokes, static_argnums=(2, 3))
+        rows = jax.tree.map(lambda x: x.reshape(-1, 2), make(arm, keys[0], _TRAINING, 1.0))
+        data = Accelerations(State(rows.q, rows.qd), rows.tau, rows.qdd)
+        tests = [make(arm, keys[5], _UNSEEN, speed) for speed in _SPEEDS]
+        start = time.perf_counter()
+        if kind == "mlp":
+            scales = tuple(
+                tuple(np.asarray(root_mean_square(x), np.float64).tolist())
+                for x in (rows.qd, rows.qdd, rows.tau)
+            )
+            untrained = InverseNetwork(scales, key=keys[3])
+            loss = _NetworkLoss(root_mean_square(rows.tau))
+            network = _learned(untrained, loss, data, updates, keys[4], tell)
+            return {"faster": np.asarray([_error(_baseline(network, t), t) for t in tests])}
+        motors = FixedActuation(((1.0, 0.0), (0.0, 1.0)))
+        untrained = MechanicalSystem(DeLaN(COORDINATES, key=keys[1]), COORDINATES, motors)
+        loss = InverseLoss(root_mean_square(rows.tau))
+        system = _learned(untrained, loss, data, updates, keys[2], tell)
+        seconds = time.perf_counter() - start
+        unseen = tests[0]
+        predicted, parts = _predicted(system, unseen)
+        power = [jnp.sum(unseen.qd * tau, axis=-1) for tau in (predicted, unseen.tau)]
+        errors = {
+            "torque_mse": _mse(predicted, unseen.tau),
+            "inertial_mse": _mse(parts.inertial, unseen.parts.inertial),
+            "coriolis_mse": _mse(parts.coriolis, unseen.parts.coriolis),
+            "gravitational_mse": _mse(parts.conservative, unseen.parts.conservative),
+            "power_mse": _mse(*power),
+            "seconds": seconds,
+        }
+        return {
+            **{name: np.asarray(value) for name, value in errors.items()},
+            "faster": np.asarray([_error(_predicted(system, t)[0], t) for t in tests]),
+            "shown_tau": np.asarray(unseen.tau[0]),
+            "shown_predicted": np.asarray(predicted[0]),
+            "shown_parts": np.stack([np.asarray(part[0]) for part in parts]),
+        }
+
+    def report(self, out: Path, results: Results, quick: bool) -> list[Entry]:
         _draw(out, results)
         paper = {
             "torque_mse": 4.3e-4,
@@ -144,93 +184,47 @@ class Lutter2019Arm(AbstractReproduction):
             "coriolis_mse": 2.2e-4,
             "gravitational_mse": 7.3e-4,
             "power_mse": 4.5e-5,
+            "seconds": None,
         }
         units = {"power_mse": "W^2", "seconds": "s"}
         note = "another arm and other strokes than the paper's" + (", --quick" if quick else "")
         entries = [
             entry(
                 name,
-                [result.errors[name] for result in results],
+                results.stacked("delan", name),
                 units.get(name, "(N m)^2"),
-                paper=paper.get(name),
+                paper=figure,
                 note=note,
             )
-            for name in results[0].errors
+            for name, figure in paper.items()
         ]
         for i, speed in enumerate(_SPEEDS):
-            for model in ("delan", "mlp"):
-                values = [float(result.faster[model][i]) for result in results]
-                entries.append(
-                    entry(f"normalised_mse.{model}.speed_{speed:g}", values, "", note=note)
-                )
+            for kind in self.kinds:
+                values = results.stacked(kind, "faster")[:, i]
+                name = f"normalised_mse.{kind}.speed_{speed:g}"
+                entries.append(entry(name, values, "", note=note))
         return entries
 
 
-class _Result(NamedTuple):
-    errors: dict[str, float]
-    faster: dict[str, Float[np.ndarray, " speeds"]]
-    shown: Torques
-
-
-def _one_seed(seed: int, updates: int) -> _Result:
-    arm = PlanarChain.two_link_arm()
-    keys = jax.random.split(jax.random.key(seed), 6)
-    make = jax.jit(strokes, static_argnums=(2, 3))
-    learned_from = make(arm, keys[0], _TRAINING, 1.0)
-    rows = jax.tree.map(lambda x: x.reshape(-1, 2), learned_from)
-    data = Accelerations(State(rows.q, rows.qd), rows.tau, rows.qdd)
-    scale = root_mean_square(rows.tau)
+def _learned(
+    model: PyTree,
+    loss: AbstractLoss,
+    data: Accelerations,
+    updates: int,
+    key: PRNGKeyArray,
+    tell: Callable[[str], None],
+) -> PyTree:
+    """The model after Adam, in twenty pieces."""
     optimiser = optax.adam(optax.cosine_decay_schedule(1e-2, updates, 1e-4))
-    motors = FixedActuation(((1.0, 0.0), (0.0, 1.0)))
-    untrained = MechanicalSystem(DeLaN(COORDINATES, key=keys[1]), COORDINATES, motors)
-    start = time.perf_counter()
-    fitted = fit(
-        untrained,
-        GradientLearner(optimiser, InverseLoss(scale)),
-        data,
-        key=keys[2],
-        steps=updates,
-        batch_size=512,
-    )
-    system: MechanicalSystem = jax.block_until_ready(fitted.model)
-    seconds = time.perf_counter() - start
-    scales = tuple(
-        tuple(np.asarray(root_mean_square(x), np.float64).tolist())
-        for x in (rows.qd, rows.qdd, rows.tau)
-    )
-    baseline = fit(
-        InverseNetwork(scales, key=keys[3]),
-        GradientLearner(optimiser, _NetworkLoss(scale)),
-        data,
-        key=keys[4],
-        steps=updates,
-        batch_size=512,
-    ).model
-    unseen = make(arm, keys[5], _UNSEEN, 1.0)
-    predicted, parts = _predicted(system, unseen)
-    errors = {
-        "torque_mse": _mse(predicted, unseen.tau),
-        "inertial_mse": _mse(parts.inertial, unseen.parts.inertial),
-        "coriolis_mse": _mse(parts.coriolis, unseen.parts.coriolis),
-        "gravitational_mse": _mse(parts.conservative, unseen.parts.conservative),
-        "power_mse": _mse(
-            jnp.sum(unseen.qd * predicted, axis=-1), jnp.sum(unseen.qd * unseen.tau, axis=-1)
-        ),
-        "seconds": seconds,
-    }
-    faster: dict[str, list[float]] = {"delan": [], "mlp": []}
-    for speed in _SPEEDS:
-        test = make(arm, keys[5], _UNSEEN, speed)
-        variance = float(jnp.mean((test.tau - jnp.mean(test.tau, axis=(0, 1))) ** 2))
-        faster["delan"].append(_mse(_predicted(system, test)[0], test.tau) / variance)
-        tau = _baseline(baseline, test)
-        faster["mlp"].append(_mse(tau, test.tau) / variance)
-    first = jax.tree.map(lambda x: np.asarray(x[0]), (unseen.tau, predicted, parts))
-    return _Result(
-        errors,
-        {name: np.asarray(values) for name, values in faster.items()},
-        Torques(first[0], first[1], first[2]),
-    )
+    learner, state, piece = GradientLearner(optimiser, loss), None, updates // 20
+    for i, piece_key in enumerate(jax.random.split(key, 20)):
+        fitted = fit(
+            model, learner, data, key=piece_key, steps=piece, batch_size=512, state=state
+        )
+        model, state = fitted.model, jax.block_until_ready(fitted.state)
+        last = float(jnp.mean(fitted.metrics["loss"]))
+        tell(f"{(i + 1) * piece} of {updates} updates, loss {last:.2g}")
+    return model
 
 
 @eqx.filter_jit
@@ -248,20 +242,28 @@ def _mse(a: Array, b: Array) -> float:
     return float(jnp.mean((a - b) ** 2))
 
 
-def _draw(out: Path, results: list[_Result]) -> None:
+def _error(tau: Array, test: Strokes) -> float:
+    """Of the torques, over their variance."""
+    variance = float(jnp.mean((test.tau - jnp.mean(test.tau, axis=(0, 1))) ** 2))
+    return _mse(tau, test.tau) / variance
+
+
+def _draw(out: Path, results: Results) -> None:
     t = np.linspace(0, _SECONDS, _ROWS)
-    plot_torques(out / "torque.png", results[0].shown, t, "delan", "along an unseen stroke")
+    first = results.parts["delan"][0]
+    shown = Torques(first["shown_tau"], first["shown_predicted"], Forces(*first["shown_parts"]))
+    plot_torques(out / "torque.png", shown, t, "delan", "along an unseen stroke")
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.subplots()
     for model, colour in (("delan", BLUE), ("mlp", ORANGE)):
-        values = np.stack([result.faster[model] for result in results])
+        values = results.stacked(model, "faster")
         axes.fill_between(_SPEEDS, values.min(0), values.max(0), color=colour, alpha=0.2, lw=0)
         axes.semilogy(_SPEEDS, values.mean(0), "o-", color=colour, label=model)
     axes.axvline(1.0, color=GREY, lw=1, ls="--", label="speed of the training data")
     axes.set(
         xlabel="speed of unseen strokes, times that of the training data",
         ylabel="torque MSE / variance",
-        title=f"extrapolation, mean and range of {len(results)} seeds",
+        title=f"extrapolation, mean and range of {len(values)} seeds",
     )
     figure.legend(frameon=False, ncols=3, loc="outside lower center")
     finish(axes)

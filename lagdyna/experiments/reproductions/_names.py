@@ -1,0 +1,18 @@
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ._cranmer2020_double_pendulum import Cranmer2020DoublePendulum
+from ._cranmer2020_relativistic_particle import Cranmer2020RelativisticParticle
+from ._lutter2019_arm import Lutter2019Arm
+from ._reproduction import AbstractReproduction
+
+REPRODUCTIONS: Mapping[str, AbstractReproduction] = MappingProxyType(
+    {
+        each.name: each
+        for each in (
+            Cranmer2020DoublePendulum(),
+            Cranmer2020RelativisticParticle(),
+            Lutter2019Arm(),
+        )
+    }
+)

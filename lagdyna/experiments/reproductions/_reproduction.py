@@ -1,0 +1,183 @@
+"""What a reproduction of a paper's figures is, how it goes on, and what it leaves."""
+
+import abc
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from .._checkpoint import load_arrays, save_arrays
+from .._errors import UserError
+from .._files import new_directory, numbered, read_json, write_json
+
+Progress = Callable[[str, str], None]
+Result = Mapping[str, np.ndarray]
+
+
+class Entry(NamedTuple):
+    """One figure of a paper beside ours: a line of `results.json`.
+
+    **Attributes:** `name`; `paper`, its figure or `None`; `ours`, the mean over seeds, with
+    `low` and `high`, the least and the largest of them; `unit`; `seeds`, how many; `note`.
+    """
+
+    name: str
+    paper: float | None
+    ours: float
+    low: float
+    high: float
+    unit: str
+    seeds: int
+    note: str
+
+
+def entry(
+    name: str,
+    values: Float[np.ndarray, " seeds"] | list[float],
+    unit: str,
+    *,
+    paper: float | None = None,
+    note: str = "",
+) -> Entry:
+    """The entry for one value for each seed."""
+    mean, low, high = float(np.mean(values)), float(np.min(values)), float(np.max(values))
+    return Entry(name, paper, mean, low, high, unit, len(values), note)
+
+
+class AbstractReproduction(abc.ABC):
+    """An experiment of a paper, made again in parts: every kind once for each seed.
+
+    **Attributes:** `name`, on the command line; `title`, in one line; `kinds`, what is
+    compared.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    kinds: ClassVar[tuple[str, ...]]
+
+    @abc.abstractmethod
+    def make(self, kind: str, seed: int, quick: bool, tell: Callable[[str], None]) -> Result:
+        """One part of the experiment.
+
+        **Arguments:** `kind`, one of `kinds`; `seed`, of everything random; `quick`, for a
+        fraction of the work, which shows the tendency only; `tell`, told in a few words
+        how it goes on.
+
+        **Returns:** arrays by name, all that the figures and pictures are made of.
+        """
+
+    @abc.abstractmethod
+    def report(self, out: Path, results: "Results", quick: bool) -> list[Entry]:
+        """Draws the pictures into `out`, and gives the figures."""
+
+
+class Results(NamedTuple):
+    """All parts of an experiment.
+
+    **Attributes:** `parts`: for each kind, one result for each seed.
+    """
+
+    parts: Mapping[str, list[Result]]
+
+    def stacked(self, kind: str, name: str) -> np.ndarray:
+        """An array of every seed, with a leading axis `seeds`."""
+        return np.stack([result[name] for result in self.parts[kind]])
+
+
+def reproduce(
+    reproduction: AbstractReproduction,
+    out: str | Path | None = None,
+    *,
+    seeds: int = 3,
+    quick: bool = False,
+    progress: Progress | None = None,
+) -> list[Entry]:
+    """Makes an experiment of a paper again, and writes its figures beside ours.
+
+    Each part is kept when it is done, and is not made again when the same directory is
+    given again, be it after an interruption or with more seeds.
+
+    **Arguments:**
+
+    - `reproduction`: one of the values of `lagdyna.experiments.REPRODUCTIONS`.
+    - `out`: a directory for `results.json` and the pictures, new, empty, or one where this
+        reproduction was begun; by default the first free one in `runs/`.
+    - `seeds`: how many.
+    - `quick`: for a fraction of the work, which shows the tendency only.
+    - `progress`: called with a part, as `lnn, seed 0`, and how it goes on, `done` at last.
+
+    **Returns:** what `results.json` has.
+
+    **Raises:** `UserError` if the directory cannot be used.
+    """
+    out = reproduction_directory(reproduction.name) if out is None else Path(out)
+    begun = {"name": reproduction.name, "quick": quick}
+    if is_reproduction(out):
+        found = {name: read_json(out / _BEGUN).get(name) for name in begun}
+        if found != begun:
+            raise UserError(
+                f"`out` was {str(out)!r}, where {found['name']} was begun "
+                f"{'with' if found['quick'] else 'without'} --quick; the same, or a new or "
+                "empty directory, is accepted"
+            )
+    else:
+        new_directory(out)
+    write_json(out / _BEGUN, {**begun, "seeds": seeds})
+    (out / _PARTS).mkdir(exist_ok=True)
+    told = progress or _ignore
+    parts: dict[str, list[Result]] = {kind: [] for kind in reproduction.kinds}
+    for seed in range(seeds):
+        for kind in reproduction.kinds:
+            path = out / _PARTS / f"{kind}-{seed}.npz"
+            label = f"{kind}, seed {seed}"
+            if not path.exists():
+
+                def tell(text: str, label: str = label) -> None:
+                    told(label, text)
+
+                tell("compiling")
+                save_arrays(path, reproduction.make(kind, seed, quick, tell))
+                tell("done")
+            parts[kind].append(load_arrays(path))
+    entries = reproduction.report(out, Results(parts), quick)
+    written: list[dict[str, Any]] = [each._asdict() for each in entries]
+    write_json(out / "results.json", written)
+    return entries
+
+
+def resume_reproduction(
+    known: Mapping[str, AbstractReproduction], out: Path, progress: Progress | None = None
+) -> list[Entry]:
+    """Goes on with a reproduction that was interrupted.
+
+    **Raises:** `UserError` if the directory holds no reproduction, or a damaged one.
+    """
+    begun = read_json(out / _BEGUN)
+    if not isinstance(begun, dict) or begun.get("name") not in known:
+        raise UserError(f"{str(out / _BEGUN)!r} names no known reproduction")
+    return reproduce(
+        known[begun["name"]],
+        out,
+        seeds=begun["seeds"],
+        quick=begun["quick"],
+        progress=progress,
+    )
+
+
+def is_reproduction(out: str | Path) -> bool:
+    """Whether a directory holds a reproduction, finished or not."""
+    return (Path(out) / _BEGUN).exists()
+
+
+def reproduction_directory(name: str) -> Path:
+    """The first of `runs/NAME-1`, `runs/NAME-2`, ... that does not exist."""
+    return numbered(lambda number: Path("runs") / f"{name}-{number}")
+
+
+_BEGUN, _PARTS = "reproduction.json", "parts"
+
+
+def _ignore(part: str, text: str) -> None:
+    del part, text

@@ -1,0 +1,174 @@
+"""Levenberg-Marquardt: its steps are those of least squares, its errors the losses'."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import Array
+
+from lagdyna.fit import (
+    AbstractSquaredLoss,
+    ForwardLoss,
+    InverseLoss,
+    LevenbergMarquardtLearner,
+    MotionResidual,
+    MultiStepLoss,
+    OneStepLoss,
+    ResidualLoss,
+    RewardLoss,
+    _least_squares,
+    fit,
+)
+from lagdyna.mechanics import State
+from lagdyna.models import GivenReward, Network
+
+from ..helpers import identical, normals, pendulum_system
+from .recordings import accelerations, pay, recording, transition, windows
+
+SCALE = State(jnp.asarray([0.7]), jnp.asarray([3.0]))
+
+
+class Misfit(AbstractSquaredLoss[Network, tuple[Array, Array]]):
+    def __call__(self, model: Network, batch: tuple[Array, Array]) -> Array:
+        return jnp.mean(jnp.sum(jax.vmap(self.errors, (None, 0))(model, batch) ** 2, axis=-1))
+
+    def errors(self, model: Network, row: tuple[Array, Array]) -> Array:
+        x, y = row
+        return model(x) - y
+
+
+def data(seed: int, rows: int = 50) -> tuple[Array, Array]:
+    x = normals(seed, rows, 3)
+    y = jnp.stack([jnp.sin(x[:, 0]) + x[:, 1] * x[:, 2], x[:, 2] ** 2], axis=-1)
+    return x, y
+
+
+def network(*hidden: int) -> Network:
+    return Network(3, 2, hidden, jnp.tanh, linear=False, key=jax.random.key(0))
+
+
+update = eqx.filter_jit(lambda learner, *x: learner.update(*x))
+
+
+def test_one_undamped_step_solves_a_linear_problem(x64: None) -> None:
+    x, y = data(0)
+    learner = LevenbergMarquardtLearner(Misfit(), damping=1e-14)
+    linear = network()
+    found, _, _ = update(learner, linear, learner.init(linear), (x, y))
+    design = np.concatenate([np.asarray(x), np.ones((len(x), 1))], axis=1)
+    expected = np.linalg.lstsq(design, np.asarray(y), rcond=None)[0]
+    np.testing.assert_allclose(found.layers[0].weight, expected[:-1].T, atol=1e-9)
+    np.testing.assert_allclose(found.layers[0].bias, expected[-1], atol=1e-9)
+
+
+def test_a_step_is_the_damped_gauss_newton_step(x64: None) -> None:
+    model, batch, damping = network(4), data(1), 30.0
+    learner = LevenbergMarquardtLearner(Misfit(), damping=damping)
+    weights, rest = eqx.partition(model, eqx.is_inexact_array)
+    flat, unravel = jax.flatten_util.ravel_pytree(weights)
+
+    def errors(flat: Array) -> Array:
+        each = jax.vmap(Misfit().errors, (None, 0))(eqx.combine(unravel(flat), rest), batch)
+        return each.reshape(-1)
+
+    jacobian, e = jax.jacfwd(errors)(flat), errors(flat)
+    normal = jacobian.T @ jacobian
+    damped = normal + damping * jnp.diag(jnp.diag(normal))
+    expected = flat - jnp.linalg.solve(damped, jacobian.T @ e)
+    found, _, metrics = update(learner, model, learner.init(model), batch)
+    got = jax.flatten_util.ravel_pytree(eqx.filter(found, eqx.is_inexact_array))[0]
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss"], e @ e / 50, rtol=1e-12)
+    assert float(Misfit()(found, batch)) < float(metrics["loss"])
+
+
+def test_the_pieces_of_a_jacobian_add_up(monkeypatch: pytest.MonkeyPatch, x64: None) -> None:
+    model, batch, learner = network(4), data(2), LevenbergMarquardtLearner(Misfit())
+    whole = learner.update(model, learner.init(model), batch)[0]
+    # Seven rows at a time, and one that is left over.
+    weights = sum(x.size for x in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
+    monkeypatch.setattr(_least_squares, "_JACOBIAN", 7 * 2 * weights)
+    cut = learner.update(model, learner.init(model), batch)[0]
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(cut), strict=True):
+        if eqx.is_array(a):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_the_loss_never_grows_and_falls_far_below_where_it_began(tolerance: float) -> None:
+    model, learner = network(10), LevenbergMarquardtLearner(Misfit())
+    fitted = fit(model, learner, data(3, 200), key=jax.random.key(0), steps=60, batch_size=None)
+    losses = np.asarray(fitted.metrics["loss"])
+    assert np.all(np.diff(losses) <= 1e-6 * losses[:-1])
+    assert losses[-1] < 1e-3 * losses[0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_batch_with_an_unusable_number_changes_nothing(bad: float) -> None:
+    x, y = data(4)
+    learner, model = LevenbergMarquardtLearner(Misfit()), network(4)
+    state = learner.init(model)
+    found, after, metrics = update(learner, model, state, (x.at[3, 1].set(bad), y))
+    assert float(metrics["skipped"]) == 1
+    identical(found, model)
+    identical(after, state)
+    found, _, metrics = update(learner, found, after, (x, y))
+    assert float(metrics["skipped"]) == 0
+    assert float(Misfit()(found, (x, y))) < float(metrics["loss"])
+
+
+def test_a_minimum_is_kept() -> None:
+    x, _ = data(5)
+    model = network(3)
+    batch = x, jax.vmap(model)(x)
+    learner = LevenbergMarquardtLearner(Misfit())
+    found, _, metrics = update(learner, model, learner.init(model), batch)
+    assert float(metrics["skipped"]) == 0
+    assert float(Misfit()(found, batch)) < 1e-10
+
+
+NAMES = ("one-step", "multi-step", "forward", "inverse", "reward", "residual")
+
+
+def losses() -> dict[str, Any]:
+    model, system = transition(), pendulum_system(1.5)
+    one = OneStepLoss(SCALE)
+    experience, mask = windows(0, 6, 4)
+    whole = experience, jnp.ones_like(mask)
+    known = ResidualLoss(one, MotionResidual(pendulum_system(1.5), 0.05), jnp.ones(2), 0.3)
+    return {
+        "one-step": (one, model, recording(1, 20)),
+        "multi-step": (MultiStepLoss(SCALE), model, whole),
+        "forward": (ForwardLoss(jnp.asarray([2.0])), system, accelerations(0, 20)),
+        "inverse": (InverseLoss(jnp.asarray([2.0])), system, accelerations(0, 20)),
+        "reward": (RewardLoss(jnp.asarray(3.0)), GivenReward(pay), recording(1, 20)),
+        "residual": (known, model, recording(1, 20)),
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_loss_is_the_mean_of_the_squares_of_its_errors(name: str, x64: None) -> None:
+    loss, model, batch = losses()[name]
+
+    @eqx.filter_jit
+    def both() -> tuple[Array, Array]:
+        errors = jax.vmap(loss.errors, (None, 0))(model, batch)
+        return loss(model, batch), jnp.mean(jnp.sum(errors**2, axis=-1))
+
+    found, expected = both()
+    assert float(found) > 0
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_errors_beyond_the_end_of_a_window_are_zero() -> None:
+    experience, _ = windows(0, 3, 4)
+    mask = jnp.asarray([[1.0, 1, 0, 0], [1, 1, 1, 1], [1, 0, 0, 0]])
+    loss, model = MultiStepLoss(SCALE), transition()
+    errors = jax.vmap(loss.errors, (None, 0))(model, (experience, mask))
+    errors = np.asarray(errors).reshape(3, 4, 2)
+    np.testing.assert_array_equal(np.any(errors != 0, axis=-1), np.asarray(mask) > 0)
+    # With a mask, the loss is the mean over what counts.
+    ratio = np.sum(errors**2) / 3 / float(mask.mean())
+    np.testing.assert_allclose(loss(model, (experience, mask)), ratio, rtol=1e-4)
