@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from cyclopts import App, CycloptsError, Parameter, Token
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 Outcome = TypeVar("Outcome")
 
@@ -108,6 +108,7 @@ def fit(
     config: Annotated[Path | None, Parameter(show_default=False)] = None,
     angles: Name = None,
     model: Name = None,
+    known: Name = None,
     loss: Name = None,
     learner: Name = None,
     solver: Name = None,
@@ -128,7 +129,11 @@ def fit(
     angles
         Which coordinates are angles, counted from 0: "all", or as 0,2; none by default.
     model
-        delan (the default), lnn, hnn, structured-hnn, neural-ode, or mlp.
+        delan (the default), lnn, hnn, structured-hnn, neural-ode, mlp, constrained-mlp,
+        known or residual.
+    known
+        What is known of the system, for the last three: FILE.py:NAME, a MechanicalSystem
+        or a Lagrangian in a file of your own.
     loss
         one-step, multi-step, forward or inverse; chosen by the data by default.
     learner
@@ -153,6 +158,7 @@ def fit(
         "data.file": data,
         "data.angles": None if angles is None else _indices(angles),
         "model": model,
+        "model.known": known,
         "loss": loss,
         "learner": learner,
         "solver": solver,
@@ -464,7 +470,7 @@ def _reproduced(program: Callable[[Any], list[Any]], directory: Path) -> None:
 
     with parts_progress(console) as progress:
         entries = _interruptible(lambda: program(progress), directory)
-    table = Table("", "paper", "ours", "from", "to", "unit", box=None)
+    table = Table(Column(no_wrap=True), "paper", "ours", "from", "to", "unit", box=None)
     for each in entries:
         figures = (each.paper, each.ours, each.low, each.high)
         table.add_row(each.name, *map(_cell, figures), each.unit)
@@ -513,6 +519,8 @@ def _print_report(report: dict[str, Any], directory: Path) -> None:
         parts.append(f"qdd {_cell(validation['acceleration'])}")
     if validation["torque"] is not None:
         parts.append(f"force {_cell(validation['torque'])}")
+    for each in report["parameters"] or []:
+        _say(f"{each['name']}: {_cell(each['start'])} -> {_cell(each['fitted'])}")
     _say(
         f"{report['model']} by its {report['loss']} loss, {report['updates']} updates, "
         f"{report['seconds']:.0f} s; root mean square errors on "

@@ -11,12 +11,13 @@ from jaxtyping import PRNGKeyArray, PyTree
 from ..fit import root_mean_square, step_scale
 from ..mechanics import (
     AbstractActuation,
+    AbstractLagrangian,
     FixedActuation,
     LearnedActuation,
     MechanicalSystem,
     State,
 )
-from ..models import HNN, LNN, DeLaN, NeuralODE, StructuredHNN
+from ..models import HNN, LNN, DeLaN, NeuralODE, ResidualForce, StructuredHNN
 from ..simulate import (
     AbstractTransition,
     AccelerationField,
@@ -30,6 +31,7 @@ from ._fit_config import FitConfig
 from ._fit_data import Control, Prepared, coordinates_of, experience_of
 from ._fitted_model import FittedModel
 from ._parts import ACTIVATIONS, make_dissipation
+from ._user_part import user_part
 
 
 class Sizes(NamedTuple):
@@ -72,8 +74,60 @@ def sizes_of(data: Prepared) -> Sizes:
     )
 
 
-def build(config: FitConfig, sizes: Sizes, key: PRNGKeyArray) -> AbstractTransition:
+Known = MechanicalSystem | AbstractLagrangian
+
+
+def known_system(
+    config: FitConfig, sizes: Sizes, given: Known | None
+) -> MechanicalSystem | None:
+    """The system that a config or a caller gives, `None` if neither does.
+
+    **Raises:** `UserError` if the model needs one and there is none, or it does not fit the
+    data.
+    """
+    name = config.model.name
+    if given is None and config.model.known is not None:
+        given = user_part("model.known", config.model.known)
+    if given is None:
+        if name in ("known", "residual"):
+            raise UserError(
+                f"`model.name` was {name!r}, which needs `model.known`, the system as "
+                "FILE.py:NAME"
+            )
+        return None
+    if isinstance(given, AbstractLagrangian):
+        given = MechanicalSystem(
+            given,
+            coordinates_of(config, sizes.n),
+            _actuation(config, sizes),
+            make_dissipation(config.model.dissipation, sizes.n),
+        )
+    if not isinstance(given, MechanicalSystem):
+        raise UserError(
+            f"`model.known` was {config.model.known!r}, a {type(given).__name__}; a "
+            "MechanicalSystem or a Lagrangian is accepted"
+        )
+    n, m = jnp.zeros(sizes.n), jnp.zeros(sizes.actions)
+    try:
+        shape = jax.eval_shape(given.forward_dynamics, n, n, m).shape
+    except Exception as error:  # of shapes that do not fit, whatever raises it
+        raise UserError(
+            f"`model.known` does not fit data of {sizes.n} coordinates and {sizes.actions} "
+            f"controls: {' '.join(str(error).split())[:200]}"
+        ) from error
+    if shape != (sizes.n,):
+        raise UserError(
+            f"`model.known` gives {shape} accelerations; the data have {sizes.n} coordinates"
+        )
+    return given
+
+
+def build(
+    config: FitConfig, sizes: Sizes, key: PRNGKeyArray, known: MechanicalSystem | None
+) -> AbstractTransition:
     """The untrained transition that a config names, for data of these sizes.
+
+    **Arguments:** `known`, what `known_system` gave.
 
     **Raises:** `UserError` if the solver cannot solve the model.
     """
@@ -83,7 +137,7 @@ def build(config: FitConfig, sizes: Sizes, key: PRNGKeyArray) -> AbstractTransit
         "activation": ACTIVATIONS[model.activation],
         "key": key,
     }
-    if model.name == "mlp":
+    if model.name in ("mlp", "constrained-mlp"):
         return MLPTransition(
             coordinates,
             sizes.actions,
@@ -100,6 +154,12 @@ def build(config: FitConfig, sizes: Sizes, key: PRNGKeyArray) -> AbstractTransit
             **options,
         )
         field = AccelerationField(dynamics)
+    elif model.name == "known":
+        assert known is not None
+        field = LagrangianField(known)
+    elif model.name == "residual":
+        assert known is not None
+        field = AccelerationField(ResidualForce(known, sizes.actions, **options))
     else:
         actuation = _actuation(config, sizes)
         dissipation = make_dissipation(model.dissipation, sizes.n)

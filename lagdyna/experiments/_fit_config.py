@@ -14,7 +14,17 @@ from ._config import (
     Widths,
 )
 
-ModelName = Literal["delan", "lnn", "hnn", "structured-hnn", "neural-ode", "mlp"]
+ModelName = Literal[
+    "delan",
+    "lnn",
+    "hnn",
+    "structured-hnn",
+    "neural-ode",
+    "mlp",
+    "constrained-mlp",
+    "known",
+    "residual",
+]
 LossName = Literal["auto", "one-step", "multi-step", "forward", "inverse"]
 
 
@@ -52,7 +62,14 @@ class FitModelConfig:
     **Arguments:**
 
     - `name`: `delan`, `lnn`, `hnn` (takes velocities for momenta), `structured-hnn`,
-        `neural-ode`, or the discrete `mlp`.
+        `neural-ode`, or the discrete `mlp`; `constrained-mlp`, the same with the residual
+        of known equations in its loss; `known`, a system whose parameters are to be found;
+        `residual`, a known system and a network for the force that it leaves out.
+    - `known`: the system of the last three, as `FILE.py:NAME`: a
+        [`lagdyna.mechanics.MechanicalSystem`][], or a Lagrangian, to which actuation and
+        friction are added as to a learned one.
+    - `fixed`: parameters of `known` that are not learned, by name, as `gravity` or
+        `lagrangian.gravity`.
     - `hidden`: widths of the hidden layers of each network.
     - `activation`: of those networks.
     - `initial_mass`: the diagonal of the mass matrix before training, for `delan` and
@@ -62,6 +79,8 @@ class FitModelConfig:
     """
 
     name: ModelName = "delan"
+    known: str | None = None
+    fixed: tuple[str, ...] = ()
     hidden: Widths = (64, 64)
     activation: ActivationName = "softplus"
     initial_mass: Positive = 1.0
@@ -80,10 +99,17 @@ class FitLossConfig:
         than `forward`, but a motion that mostly runs free teaches it that nothing weighs
         anything.
     - `window`: steps in a window of `multi-step`.
+    - `residual`: of `constrained-mlp`, the governing equations as `FILE.py:NAME`, a function
+        of `(state, action, next_state)` that is 0 where they hold; those of `model.known`
+        by default.
+    - `residual_weight`: of their squares against the data's, both scaled to 1 for a model
+        that predicts no change.
     """
 
     name: LossName = "auto"
     window: Count = 8
+    residual: str | None = None
+    residual_weight: NonNegative = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

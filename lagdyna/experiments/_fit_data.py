@@ -162,11 +162,15 @@ def with_loss(config: FitConfig, data: Prepared) -> FitConfig:
     **Raises:** `UserError` if the data or the model have not what the loss compares.
     """
     name, fields = config.loss.name, data.raw.training.fields
-    lagrangian = config.model.name in ("delan", "lnn")
-    second_order = lagrangian or config.model.name == "neural-ode"
+    lagrangian = config.model.name in ("delan", "lnn", "known")
+    second_order = lagrangian or config.model.name in ("neural-ode", "residual")
     if name == "auto":
         chosen = "forward" if "qdd" in fields and second_order else "one-step"
         return dataclasses.replace(config, loss=dataclasses.replace(config.loss, name=chosen))
+    if config.model.name == "constrained-mlp" and name != "one-step":
+        raise UserError(
+            f"`loss.name` was {name!r}; with the model 'constrained-mlp' one-step is accepted"
+        )
     if name in ("forward", "inverse"):
         if "qdd" not in fields:
             raise UserError(

@@ -1,7 +1,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -9,17 +9,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
+from ..data import Experience
 from ..fit import (
     ForwardLoss,
     GradientLearner,
     InverseLoss,
     LevenbergMarquardtLearner,
+    MotionResidual,
     MultiStepLoss,
     OneStepLoss,
+    Residual,
+    ResidualLoss,
     learn,
     root_mean_square,
 )
-from ..mechanics import State
+from ..mechanics import MechanicalSystem, State
 from ..simulate import AbstractTransition
 from ._checkpoint import load_checkpoint, save_checkpoint
 from ._errors import UserError
@@ -33,8 +37,10 @@ from ._files import (
     write_text,
 )
 from ._fit_build import (
+    Known,
     Sizes,
     build,
+    known_system,
     learned_part,
     number_of_weights,
     sizes_of,
@@ -44,9 +50,11 @@ from ._fit_config import FitConfig
 from ._fit_data import Prepared, batches_of, digest_of, prepare, with_loss
 from ._fit_plots import draw_fit
 from ._fitted_model import FittedModel
+from ._held import HoldingLoss, divided, parameter_name
 from ._parts import falling, make_optimiser
 from ._report import finite, judge
 from ._toml import config_to_toml, convert, read_table
+from ._user_part import user_part
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -85,7 +93,12 @@ def fit_config(table: dict[str, Any]) -> FitConfig:
 
 
 def fit_model(
-    config: FitConfig, out: str | Path | None = None, *, progress: Progress | None = None
+    config: FitConfig,
+    out: str | Path | None = None,
+    *,
+    known: Known | None = None,
+    residual: Residual | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Fits a model to recordings, and leaves everything about it in a run directory.
 
@@ -96,6 +109,10 @@ def fit_model(
 
     - `config`: what to do.
     - `out`: a new or empty directory; by default the first free one in `runs/`.
+    - `known`: the system that the models `known`, `residual` and `constrained-mlp` know,
+        in place of `model.known`: its arrays are where learning begins.
+    - `residual`: the governing equations of `constrained-mlp`, in place of `loss.residual`;
+        see [`lagdyna.fit.ResidualLoss`][].
     - `progress`: called with each line of `metrics.jsonl`, a dictionary.
 
     **Returns:** the contents of `report.json`.
@@ -103,19 +120,25 @@ def fit_model(
     **Raises:** `UserError` if the config, the data or the directory cannot be used;
     nothing has been written then.
     """
-    problem = _problem(config)
-    initial = _initial(problem.config, problem.sizes)
+    problem = _problem(config, known, residual)
+    initial = _initial(problem.config, problem.sizes, problem.known)
     out = new_directory(fit_directory(config) if out is None else Path(out))
     write_text(out / "config.toml", config_to_toml(problem.config))
     write_json(out / "sizes.json", problem.sizes._asdict())
     return _continue(problem, initial, [], 0.0, out, progress)
 
 
-def resume_fit(run: str | Path, *, progress: Progress | None = None) -> dict[str, Any]:
+def resume_fit(
+    run: str | Path,
+    *,
+    known: Known | None = None,
+    residual: Residual | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
     """Goes on with an interrupted fit, to the same end as if nothing had happened.
 
-    **Arguments:** `run`, its directory; `progress` as for
-    [`lagdyna.experiments.fit_model`][].
+    **Arguments:** `run`, its directory; `known`, `residual` and `progress` as for
+    [`lagdyna.experiments.fit_model`][], the first two again if they were given then.
 
     **Returns:** the contents of `report.json`; of a fit that is complete, those it has.
 
@@ -126,8 +149,8 @@ def resume_fit(run: str | Path, *, progress: Progress | None = None) -> dict[str
     config = _config_of(run)
     if (run / "report.json").exists():
         return read_json(run / "report.json")
-    problem = _problem(config)
-    initial = _initial(config, problem.sizes)
+    problem = _problem(config, known, residual)
+    initial = _initial(config, problem.sizes, problem.known)
     write_json(run / "sizes.json", problem.sizes._asdict())
     if not (run / _CHECKPOINT).exists():
         return _continue(problem, initial, [], 0.0, run, progress)
@@ -147,15 +170,19 @@ def is_fit(run: str | Path) -> bool:
     return path.exists() and "data" in read_table(path)
 
 
-def load_fit(run: str | Path) -> FittedRun:
+def load_fit(run: str | Path, *, known: Known | None = None) -> FittedRun:
     """Reads a fit, finished or not, from its directory. The data are not needed.
+
+    **Arguments:** `run`, the directory; `known`, the system that was passed to
+    [`lagdyna.experiments.fit_model`][], if one was: it says what the numbers mean.
 
     **Raises:** `UserError` if the directory holds no fit, or a damaged one.
     """
     run = Path(run)
     config = _config_of(run)
     sizes = _sizes_of(run)
-    state, notes = load_checkpoint(run / _CHECKPOINT, _initial(config, sizes))
+    system = known_system(config, sizes, known)
+    state, notes = load_checkpoint(run / _CHECKPOINT, _initial(config, sizes, system))
     report = run / "report.json"
     return FittedRun(
         config,
@@ -183,6 +210,7 @@ class _Problem(NamedTuple):
     config: FitConfig
     data: Prepared
     sizes: Sizes
+    known: MechanicalSystem | None
     learner: GradientLearner | LevenbergMarquardtLearner
     training: PyTree
     validation: PyTree
@@ -210,7 +238,7 @@ def _sizes_of(run: Path) -> Sizes:
         raise UserError(f"{str(path)!r} is not whole: it is damaged ({error})") from error
 
 
-def _problem(config: FitConfig) -> _Problem:
+def _problem(config: FitConfig, known: Known | None, residual: Residual | None) -> _Problem:
     data = prepare(config)
     config = with_loss(config, data)
     sizes, name = sizes_of(data), config.loss.name
@@ -223,10 +251,42 @@ def _problem(config: FitConfig) -> _Problem:
     else:
         scale = State(jnp.asarray(sizes.steps_q), jnp.asarray(sizes.steps_qd))
         loss = OneStepLoss(scale) if name == "one-step" else MultiStepLoss(scale)
+    system = known_system(config, sizes, known)
+    if config.model.name == "constrained-mlp":
+        loss = _constrained(config, loss, system, residual, training, data.dt)
     learner = _learner(config, loss)
     if config.learner.second_order:
         training = _some(training, config.learner.batch_or_default, config.seed)
-    return _Problem(config, data, sizes, learner, training, validation, digest_of(data))
+    return _Problem(config, data, sizes, system, learner, training, validation, digest_of(data))
+
+
+def _constrained(
+    config: FitConfig,
+    loss: OneStepLoss,
+    system: MechanicalSystem | None,
+    residual: Residual | None,
+    training: Experience,
+    dt: float,
+) -> ResidualLoss:
+    """The loss with governing equations, scaled by what they are where nothing changes."""
+    if residual is None and config.loss.residual is not None:
+        residual = user_part("loss.residual", config.loss.residual)
+    if residual is None and system is not None:
+        residual = MotionResidual(system, dt)
+    if residual is None:
+        raise UserError(
+            "`model.name` was 'constrained-mlp', which needs `loss.residual`, the equations "
+            "as FILE.py:NAME, or `model.known`, a system that has them"
+        )
+    try:
+        still = jax.vmap(residual)(training.state, training.action, training.state)
+        scale = root_mean_square(still)
+    except Exception as error:  # the user's own function may raise anything
+        raise UserError(
+            f"`loss.residual` failed on a step of the data: {type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from error
+    return ResidualLoss(loss, residual, scale, config.loss.residual_weight)
 
 
 def _learner(config: FitConfig, loss: Any) -> GradientLearner | LevenbergMarquardtLearner:
@@ -246,11 +306,11 @@ def _some(training: PyTree, count: int, seed: int) -> PyTree:
     return jax.tree.map(lambda x: x[chosen], training)
 
 
-def _initial(config: FitConfig, sizes: Sizes) -> _Fitting:
+def _initial(config: FitConfig, sizes: Sizes, known: MechanicalSystem | None) -> _Fitting:
     key = jax.random.fold_in(jax.random.key(config.seed), 0)
-    transition = eqx.filter_jit(build)(config, sizes, key)
-    part = learned_part(config.loss.name, transition)
-    weights = number_of_weights(part)
+    transition = eqx.filter_jit(build)(config, sizes, key, known)
+    free, _ = divided(learned_part(config.loss.name, transition), config.model.fixed)
+    weights = number_of_weights(free)
     if config.learner.second_order and weights > _LARGEST:
         raise UserError(
             f"`model.hidden` was {list(config.model.hidden)}, which makes {weights} weights; "
@@ -258,7 +318,7 @@ def _initial(config: FitConfig, sizes: Sizes) -> _Fitting:
             "smaller layers are accepted, or another learner"
         )
     # How a learner begins does not depend on its loss.
-    return _Fitting(transition, _learner(config, None).init(part))
+    return _Fitting(transition, _learner(config, None).init(free))
 
 
 def _continue(
@@ -278,6 +338,7 @@ def _continue(
         key = jax.random.fold_in(jax.random.key(config.seed), 1 + len(records))
         state, metrics = _piece(
             config.loss.name,
+            config.model.fixed,
             problem.learner,
             state,
             problem.training,
@@ -314,6 +375,7 @@ def _continue(
 @eqx.filter_jit
 def _piece(
     loss_name: str,
+    fixed: tuple[str, ...],
     learner: GradientLearner | LevenbergMarquardtLearner,
     state: _Fitting,
     training: PyTree,
@@ -330,9 +392,13 @@ def _piece(
         drawn = jax.random.randint(key, (batch,), 0, rows)
         return jax.tree.map(lambda x: x[drawn], training)
 
-    part = learned_part(loss_name, state.transition)
-    fitted = learn(learner, part, state.learner_state, sample, key=key, steps=updates)
-    transition = with_learned_part(loss_name, state.transition, fitted.model)
+    free, held = divided(learned_part(loss_name, state.transition), fixed)
+    learner = eqx.tree_at(
+        lambda each: each.loss, learner, HoldingLoss(cast(Any, learner.loss), held)
+    )
+    fitted = learn(learner, free, state.learner_state, sample, key=key, steps=updates)
+    whole = eqx.combine(fitted.model, held)
+    transition = with_learned_part(loss_name, state.transition, whole)
     metrics = {
         "loss": jnp.mean(fitted.metrics["loss"]),
         "skipped": jnp.sum(fitted.metrics["skipped"]),
@@ -357,7 +423,25 @@ def _summary(
         "weights": number_of_weights(model),
         "dt": data.dt,
         "control": data.control,
+        "parameters": _parameters(problem.known, model)
+        if config.model.name == "known"
+        else None,
         "notes": data.notes,
         "loss_training": records[-1]["loss"],
         "loss_validation": records[-1]["validation_loss"],
     }
+
+
+def _parameters(known: MechanicalSystem | None, model: FittedModel) -> list[dict[str, Any]]:
+    """What the parameters of a known system were, and have become."""
+
+    def leaves(tree: PyTree) -> dict[str, Array]:
+        arrays = eqx.filter(tree, eqx.is_inexact_array)
+        found = jax.tree_util.tree_leaves_with_path(arrays)
+        return {parameter_name(path): leaf for path, leaf in found}
+
+    before, after = leaves(known), leaves(model.system)
+    return [
+        {"name": name, "start": before[name].tolist(), "fitted": after[name].tolist()}
+        for name in after
+    ]

@@ -18,6 +18,7 @@ from ._losses import MultiStepLoss as MultiStepLoss
 from ._losses import OneStepLoss as OneStepLoss
 from ._losses import RewardLoss as RewardLoss
 from ._residual_loss import MotionResidual as MotionResidual
+from ._residual_loss import Residual as Residual
 from ._residual_loss import ResidualLoss as ResidualLoss
 from ._scales import root_mean_square as root_mean_square
 from ._scales import step_scale as step_scale

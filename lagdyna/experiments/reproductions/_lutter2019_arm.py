@@ -9,16 +9,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
+from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 from matplotlib.figure import Figure
 
 from ...fit import (
     AbstractLoss,
     Accelerations,
-    GradientLearner,
     InverseLoss,
-    fit,
     root_mean_square,
 )
 from ...mechanics import Coordinates, FixedActuation, Forces, MechanicalSystem, State
@@ -27,6 +24,7 @@ from ...systems import PlanarChain
 from .._fit_plots import plot_torques
 from .._plots import BLUE, GREY, ORANGE, finish, save
 from .._report import Torques
+from ._learning import adam
 from ._reproduction import AbstractReproduction, Entry, Result, Results, entry
 
 COORDINATES = Coordinates((True, True))
@@ -150,12 +148,12 @@ class Lutter2019Arm(AbstractReproduction):
             )
             untrained = InverseNetwork(scales, key=keys[3])
             loss = _NetworkLoss(root_mean_square(rows.tau))
-            network = _learned(untrained, loss, data, updates, keys[4], tell)
+            network = adam(untrained, loss, data, updates, 1e-2, tell, key=keys[4])
             return {"faster": np.asarray([_error(_baseline(network, t), t) for t in tests])}
         motors = FixedActuation(((1.0, 0.0), (0.0, 1.0)))
         untrained = MechanicalSystem(DeLaN(COORDINATES, key=keys[1]), COORDINATES, motors)
         loss = InverseLoss(root_mean_square(rows.tau))
-        system = _learned(untrained, loss, data, updates, keys[2], tell)
+        system = adam(untrained, loss, data, updates, 1e-2, tell, key=keys[2])
         seconds = time.perf_counter() - start
         unseen = tests[0]
         predicted, parts = _predicted(system, unseen)
@@ -204,27 +202,6 @@ class Lutter2019Arm(AbstractReproduction):
                 name = f"normalised_mse.{kind}.speed_{speed:g}"
                 entries.append(entry(name, values, "", note=note))
         return entries
-
-
-def _learned(
-    model: PyTree,
-    loss: AbstractLoss,
-    data: Accelerations,
-    updates: int,
-    key: PRNGKeyArray,
-    tell: Callable[[str], None],
-) -> PyTree:
-    """The model after Adam, in twenty pieces."""
-    optimiser = optax.adam(optax.cosine_decay_schedule(1e-2, updates, 1e-4))
-    learner, state, piece = GradientLearner(optimiser, loss), None, updates // 20
-    for i, piece_key in enumerate(jax.random.split(key, 20)):
-        fitted = fit(
-            model, learner, data, key=piece_key, steps=piece, batch_size=512, state=state
-        )
-        model, state = fitted.model, jax.block_until_ready(fitted.state)
-        last = float(jnp.mean(fitted.metrics["loss"]))
-        tell(f"{(i + 1) * piece} of {updates} updates, loss {last:.2g}")
-    return model
 
 
 @eqx.filter_jit
