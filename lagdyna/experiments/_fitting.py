@@ -317,8 +317,9 @@ def _initial(config: FitConfig, sizes: Sizes, known: MechanicalSystem | None) ->
             f"{config.learner.name} takes at most {_LARGEST}, a matrix of their square: "
             "smaller layers are accepted, or another learner"
         )
-    # How a learner begins does not depend on its loss.
-    return _Fitting(transition, _learner(config, None).init(free))
+    # How a learner begins does not depend on its loss, any will do.
+    loss = OneStepLoss(State(jnp.ones(sizes.n), jnp.ones(sizes.n)))
+    return _Fitting(transition, _learner(config, loss).init(free))
 
 
 def _continue(

@@ -374,3 +374,154 @@ def test_a_damaged_fit_is_refused_in_one_sentence(
     with pytest.raises(UserError, match=f"{file_name}' is not whole") as raised:
         read(run)
     assert "\n" not in str(raised.value)
+
+
+SYSTEM = """
+import jax.numpy as jnp
+from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem
+from lagdyna.systems import Pendulum
+
+lagrangian = Pendulum.rod(mass=1.6)
+system = MechanicalSystem(lagrangian, Coordinates((True,)), FixedActuation(((1.0,),)))
+two_motors = MechanicalSystem(lagrangian, Coordinates((True,)), FixedActuation(((1.0, 2.0),)))
+
+def follows(state, action, next_state):
+    step = system.coordinates.difference(next_state.q, state.q)
+    return step / 0.05 - 0.5 * (state.qd + next_state.qd)
+
+def fails(state, action, next_state):
+    raise RuntimeError("not today")
+"""
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("user") / "mine.py"
+    path.write_text(SYSTEM)
+    return str(path)
+
+
+SECOND_ORDER = {"name": "levenberg-marquardt", "updates": 15, "batch": None}
+
+
+@pytest.mark.parametrize("what", ["system", "lagrangian"])
+def test_the_parameters_of_a_known_system_are_found(
+    file: Path, system: str, tmp_path: Path, what: str
+) -> None:
+    out = tmp_path / "run"
+    model = {"name": "known", "known": f"{system}:{what}", "fixed": ["gravity", "length"]}
+    report = fit_model(fit_config(table(file, model=model, learner=SECOND_ORDER)), out)
+    found = {each["name"].rpartition(".")[2]: each for each in report["parameters"]}
+    # A rod of 1 kg and 1 m turned about its end weighs m l^2 / 3, at l / 2 from it.
+    fitted = {name: np.asarray(each["fitted"]) for name, each in found.items()}
+    loaded = load_fit(out).model
+    inertia = loaded.mass_matrix(jnp.zeros(1), jnp.zeros(1))
+    np.testing.assert_allclose(inertia, [[1 / 3]], rtol=1e-4)
+    for name in ("gravity", "length"):
+        np.testing.assert_array_equal(fitted[name], found[name]["start"])
+    assert np.any(fitted["mass"] != np.asarray(found["mass"]["start"]))
+    assert report["validation"]["torque"][0] < 1e-3
+
+
+def test_a_known_system_can_be_passed_as_an_object(file: Path, tmp_path: Path) -> None:
+    known = MechanicalSystem(Pendulum.rod(mass=1.6), ANGLE, FixedActuation(((1.0,),)))
+    config = fit_config(table(file, model={"name": "known"}, learner=SECOND_ORDER))
+    fit_model(config, tmp_path / "run", known=known)
+    with pytest.raises(UserError, match="needs `model.known`"):
+        load_fit(tmp_path / "run")
+    model = load_fit(tmp_path / "run", known=known).model
+    inertia = model.mass_matrix(jnp.zeros(1), jnp.zeros(1))
+    np.testing.assert_allclose(inertia, [[1 / 3]], rtol=1e-4)
+
+
+def test_a_residual_learns_what_the_known_system_leaves_out(
+    file: Path, system: str, tmp_path: Path
+) -> None:
+    model = {"name": "residual", "known": f"{system}:system"}
+    config = fit_config(table(file, model=model, learner={"updates": 1500}))
+    report = fit_model(config, tmp_path / "run")
+    guess = Pendulum.rod(mass=1.6)
+    run = load_fit(tmp_path / "run").model
+    q, qd, tau = jnp.asarray([0.7]), jnp.asarray([0.5]), jnp.asarray([1.0])
+    wrong = guess.forward_dynamics(q, qd, tau)
+    truth = Pendulum.rod().forward_dynamics(q, qd, tau)
+    found = run.forward_dynamics(q, qd, tau)
+    assert abs(float((found - truth)[0])) < 0.3 * abs(float((wrong - truth)[0]))
+    assert not (tmp_path / "run" / "torque.png").exists()
+    assert report["validation"]["torque"] is None
+
+
+def test_known_equations_bring_a_discrete_network_nearer_to_them(
+    file: Path, system: str, tmp_path: Path
+) -> None:
+    """Of positions that follow from velocities."""
+
+    def violation(name: str, weight: float) -> float:
+        model = {"name": "constrained-mlp"}
+        loss = {"residual": f"{system}:follows", "residual_weight": weight}
+        config = fit_config(table(file, model=model, loss=loss, learner={"updates": 400}))
+        fit_model(config, tmp_path / name)
+        learned = load_fit(tmp_path / name).model
+        rng = np.random.default_rng(0)
+        q, qd = (jnp.asarray(x) for x in rng.uniform(-3, 3, (2, 64, 1)))
+        after = jax.vmap(learned.step)(State(q, qd), jnp.zeros((64, 1)))
+        step = ANGLE.difference(after.q, q) / 0.05
+        return float(jnp.sqrt(jnp.mean((step - 0.5 * (qd + after.qd)) ** 2)))
+
+    assert violation("with", 30.0) < 0.8 * violation("without", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "message"),
+    [
+        ({"name": "known"}, {}, "'known', which needs `model.known`"),
+        ({"name": "known", "known": "mine:system"}, {}, "a Python file and a name in it"),
+        ({"name": "known", "known": "{}:nothing"}, {}, "has no 'nothing'"),
+        ({"name": "known", "known": "no/file.py:system"}, {}, "there is no file 'no/file.py'"),
+        ({"name": "known", "known": "{}:follows"}, {}, "a function; a MechanicalSystem"),
+        ({"name": "residual", "known": "{}:two_motors"}, {}, "does not fit data of 1 coord"),
+        (
+            {"name": "known", "known": "{}:system", "fixed": ["g"]},
+            {},
+            "`model.fixed` was .'g'.; accepted: lagrangian.mass",
+        ),
+        ({"name": "constrained-mlp"}, {}, "needs `loss.residual`"),
+        (
+            {"name": "constrained-mlp"},
+            {"residual": "{}:fails"},
+            "failed on a step of the data: RuntimeError: not today",
+        ),
+        (
+            {"name": "constrained-mlp"},
+            {"residual": "{}:follows", "name": "multi-step"},
+            "with the model 'constrained-mlp' one-step is accepted",
+        ),
+    ],
+)
+def test_what_a_user_s_own_file_lacks_is_said_in_one_sentence(
+    file: Path,
+    system: str,
+    tmp_path: Path,
+    model: dict[str, Any],
+    loss: dict[str, Any],
+    message: str,
+) -> None:
+    fill = lambda part: {  # noqa: E731
+        name: x.format(system) if isinstance(x, str) else x for name, x in part.items()
+    }
+    config = fit_config(table(file, model=fill(model), loss=fill(loss)))
+    with pytest.raises(UserError, match=message) as raised:
+        fit_model(config, tmp_path / "run")
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_least_squares_is_for_small_networks(file: Path, tmp_path: Path) -> None:
+    config = fit_config(table(file, model={"hidden": [128, 128]}, learner=SECOND_ORDER))
+    with pytest.raises(UserError, match="weights; levenberg-marquardt takes at most"):
+        fit_model(config, tmp_path / "run")
+    small = fit_config(table(file, model={"hidden": [12]}, learner=SECOND_ORDER))
+    report = fit_model(small, tmp_path / "run")
+    assert report["loss_training"] < 0.1
+    config = load_fit(tmp_path / "run").config
+    assert (config.learner.updates_or_default, config.learner.batch_or_default) == (15, 8192)
