@@ -1,17 +1,17 @@
 """Times one Adam update of a Lagrangian network, against other ways to differentiate it.
 
-    python benchmarks/lnn_update.py
+    python benchmarks/lnn_update.py --out lnn_update.json
 
-Pin it (`taskset`) to the cores that a figure is meant for.
+Four ways to the same acceleration, for two coordinates, each within one compiled update.
 """
 
-import time
 from collections.abc import Callable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
+from _common import arguments, machine, milliseconds, seconds, write
 from jaxtyping import Array
 
 from lagdyna.mechanics import Coordinates, euler_lagrange
@@ -50,8 +50,10 @@ def as_printed(model: LNN, q: Array, qd: Array, tau: Array) -> Array:
     return jnp.linalg.pinv(mass) @ (tau + jax.grad(model, 0)(q, qd) - mixed @ qd)
 
 
-def milliseconds(acceleration: Acceleration, hidden: tuple[int, ...], batch: int) -> float:
-    """The fastest of several timings of one update."""
+def update_times(
+    acceleration: Acceleration, hidden: tuple[int, ...], batch: int
+) -> dict[str, float]:
+    """Milliseconds of one update."""
     model = LNN(Coordinates((True, True)), hidden=hidden, key=jax.random.key(0))
     data = tuple(
         jax.random.normal(k, (batch, 2)) for k in jax.random.split(jax.random.key(1), 4)
@@ -70,19 +72,26 @@ def milliseconds(acceleration: Acceleration, hidden: tuple[int, ...], batch: int
         updates, state = optimiser.update(gradient, state)
         return eqx.apply_updates(model, updates), state
 
-    for _ in range(3):
-        model, state = jax.block_until_ready(update(data, model, state))
-    times = []
-    for _ in range(8):
-        start = time.perf_counter()
-        for _ in range(10):
-            model, state = update(data, model, state)
-        jax.block_until_ready(state)
-        times.append((time.perf_counter() - start) / 10)
-    return 1e3 * min(times)
+    carry = (model, state)
 
+    def ten() -> object:
+        nonlocal carry
+        for _ in range(10):
+            carry = update(data, *carry)
+        return carry[1]
+
+    return milliseconds(seconds(ten, 8)[1], 10)
+
+
+WAYS = (ours, forward_over_reverse, general, as_printed)
+SIZES = (((128,) * 2, 32), ((128,) * 2, 512), ((500,) * 4, 32))
 
 if __name__ == "__main__":
-    for hidden, batch in (((128,) * 2, 32), ((128,) * 2, 512), ((500,) * 4, 32)):
-        for way in (ours, forward_over_reverse, general, as_printed):
-            print(hidden, batch, way.__name__, f"{milliseconds(way, hidden, batch):.2f} ms")
+    options = arguments(__doc__, "lnn_update.json").parse_args()
+    result = {"machine": machine(), "updates": []}
+    for hidden, batch in SIZES:
+        times = {way.__name__: update_times(way, hidden, batch) for way in WAYS}
+        shown = ", ".join(f"{name} {each['min_ms']:.2f} ms" for name, each in times.items())
+        print(f"{hidden}, {batch} rows: {shown}")
+        result["updates"].append({"hidden": list(hidden), "rows": batch, **times})
+    write(options.out, result)

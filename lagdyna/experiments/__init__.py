@@ -45,6 +45,7 @@ from ._trainer import Training as Training
 from .reproductions import REPRODUCTIONS as REPRODUCTIONS
 from .reproductions import AbstractReproduction as AbstractReproduction
 from .reproductions import Entry as Entry
+from .reproductions import Results as Results
 from .reproductions import is_reproduction as is_reproduction
 from .reproductions import reproduce as reproduce
 from .reproductions import reproduction_directory as reproduction_directory
