@@ -137,11 +137,13 @@ def fit(
     loss
         one-step, multi-step, forward or inverse; chosen by the data by default.
     learner
-        The optimiser of the model's weights, adam by default, or levenberg-marquardt.
+        The optimiser of the model's weights, adam by default; levenberg-marquardt; or a
+        Kalman filter, ekf, ekf-block or ekf-diagonal.
     solver
         One of `lagdyna solvers`; heun by default.
     updates
-        How many updates of the weights; 10000 by default, 200 of levenberg-marquardt.
+        How many updates of the weights; 10000 by default, 200 of levenberg-marquardt,
+        1000 of a filter.
     seed
         Of everything random, the choice of validation data included; 0 by default.
     out
@@ -198,11 +200,14 @@ def compare(
     from .. import experiments
 
     rows = experiments.compare([*runs], out)
-    table = Table(box=None)
+    table = Table(
+        Column("run", no_wrap=True), *(Path(row["run"]).name for row in rows), box=None
+    )
     names = {
-        "run": "run",
         "model": "model",
+        "learner": "learner",
         "loss": "loss",
+        "weights": "weights",
         "seconds": "seconds",
         "one_step_qd": "one step, qd",
         "acceleration": "qdd",
@@ -210,10 +215,8 @@ def compare(
         "rollout_q": "rollout, q",
         "energy_drift": "energy drift",
     }
-    for heading in names.values():
-        table.add_column(heading, no_wrap=heading == "model")
-    for row in rows:
-        table.add_row(*(_cell(row[name]) for name in names))
+    for key, heading in names.items():
+        table.add_row(heading, *(_cell(row[key]) for row in rows))
     console.print(table)
     _say(f"root mean square errors on validation data; rollouts of {_horizons(rows)}")
     if out is not None:
@@ -470,10 +473,12 @@ def _reproduced(program: Callable[[Any], list[Any]], directory: Path) -> None:
 
     with parts_progress(console) as progress:
         entries = _interruptible(lambda: program(progress), directory)
-    table = Table(Column(no_wrap=True), "paper", "ours", "from", "to", "unit", box=None)
+    names = ("paper", "ours", "from", "to", "unit")
+    figures = [Column(name, no_wrap=True) for name in names]
+    table = Table(Column(overflow="fold"), *figures, box=None)
     for each in entries:
-        figures = (each.paper, each.ours, each.low, each.high)
-        table.add_row(each.name, *map(_cell, figures), each.unit)
+        found = (each.paper, each.ours, each.low, each.high)
+        table.add_row(each.name, *map(_cell, found), each.unit)
     console.print(table)
     seeds = entries[0].seeds
     what = f"means and ranges of {seeds} seeds" if seeds > 1 else "one seed"

@@ -25,6 +25,10 @@ ModelName = Literal[
     "known",
     "residual",
 ]
+FitLearnerName = (
+    OptimiserName | Literal["levenberg-marquardt", "ekf", "ekf-block", "ekf-diagonal"]
+)
+UpToOne = Annotated[float, Meta(gt=0, le=1)]
 LossName = Literal["auto", "one-step", "multi-step", "forward", "inverse"]
 
 
@@ -118,36 +122,53 @@ class FitLearnerConfig:
 
     **Arguments:**
 
-    - `name`: the Optax optimiser, or `levenberg-marquardt`, for small networks and errors
-        much smaller than an optimiser's; see [`lagdyna.fit.LevenbergMarquardtLearner`][].
+    - `name`: the Optax optimiser; or `levenberg-marquardt`, for small networks and errors
+        much smaller than an optimiser's, see [`lagdyna.fit.LevenbergMarquardtLearner`][];
+        or an extended Kalman filter, `ekf`, `ekf-block` or `ekf-diagonal`, see
+        [`lagdyna.fit.KalmanLearner`][].
     - `rate`: an optimiser's learning rate, falling to a hundredth along a cosine.
     - `clip`: largest norm of an optimiser's gradient.
-    - `updates`: how many; by default 10,000, and 200 of `levenberg-marquardt`.
-    - `batch`: rows, steps or windows per update, 256 by default. `levenberg-marquardt` has
-        the same in every update, all of them unless there are more than `batch`, by
-        default 8192.
+    - `updates`: how many; by default 10,000, of a filter 1000, of `levenberg-marquardt` 200.
+    - `batch`: rows, steps or windows per update, 256 by default, of a filter 32.
+        `levenberg-marquardt` has the same in every update, all of them unless there are
+        more than `batch`, by default 8192.
+    - `prior`, `noise`, `process`, `process_decay`, `fading`, `iterations`: a filter's. Its
+        `repeats` is how often the fit passes over the data.
+    - `blocks`: those of `ekf-block`.
     """
 
-    name: OptimiserName | Literal["levenberg-marquardt"] = "adam"
+    name: FitLearnerName = "adam"
     rate: Positive = 3e-3
     clip: Positive = 100.0
     updates: Count | None = None
     batch: Count | None = None
+    prior: Positive = 1.0
+    noise: Positive | None = None
+    process: NonNegative = 0.0
+    process_decay: UpToOne = 1.0
+    fading: UpToOne = 1.0
+    iterations: Count = 1
+    blocks: Literal["layer", "node"] = "layer"
 
     @property
-    def second_order(self) -> bool:
-        """Whether it is one that solves for its steps, and has the same batch each time."""
+    def least_squares(self) -> bool:
+        """Whether it is the one that has the same batch each time."""
         return self.name == "levenberg-marquardt"
+
+    @property
+    def filters(self) -> bool:
+        """Whether it is a Kalman filter."""
+        return self.name.startswith("ekf")
 
     @property
     def updates_or_default(self) -> int:
         """`updates`, or what that is by default."""
-        return self.updates or (200 if self.second_order else 10_000)
+        return self.updates or (200 if self.least_squares else 1000 if self.filters else 10_000)
 
     @property
     def batch_or_default(self) -> int:
         """`batch`, or what that is by default."""
-        return self.batch or (8192 if self.second_order else 256)
+        return self.batch or (8192 if self.least_squares else 32 if self.filters else 256)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,8 +39,9 @@ def plot_rollout_errors(path: Path, runs: dict[str, dict[str, Any]]) -> None:
             axes.loglog(rollout["seconds"], error, "o-", ms=3, color=f"C{i}", label=label)
         axes.set(xlabel="horizon / s", ylabel=f"error of {name} / ({unit})")
         finish(axes)
-        if len(runs) > 1:
-            axes.legend(frameon=False, fontsize="small")
+    if len(runs) > 1:
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, frameon=False, ncols=3, loc="outside lower center")
     figure.suptitle("rollouts on validation data, root mean square error")
     save(figure, path)
 

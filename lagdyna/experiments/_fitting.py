@@ -14,6 +14,7 @@ from ..fit import (
     ForwardLoss,
     GradientLearner,
     InverseLoss,
+    KalmanLearner,
     LevenbergMarquardtLearner,
     MotionResidual,
     MultiStepLoss,
@@ -57,6 +58,7 @@ from ._toml import config_to_toml, convert, read_table
 from ._user_part import user_part
 
 Progress = Callable[[dict[str, Any]], None]
+FitLearner = GradientLearner | LevenbergMarquardtLearner | KalmanLearner
 
 
 class FittedRun(NamedTuple):
@@ -211,7 +213,7 @@ class _Problem(NamedTuple):
     data: Prepared
     sizes: Sizes
     known: MechanicalSystem | None
-    learner: GradientLearner | LevenbergMarquardtLearner
+    learner: FitLearner
     training: PyTree
     validation: PyTree
     digest: str
@@ -254,8 +256,8 @@ def _problem(config: FitConfig, known: Known | None, residual: Residual | None) 
     system = known_system(config, sizes, known)
     if config.model.name == "constrained-mlp":
         loss = _constrained(config, loss, system, residual, training, data.dt)
-    learner = _learner(config, loss)
-    if config.learner.second_order:
+    learner = _learner(config, loss, jax.tree.leaves(training)[0].shape[0])
+    if config.learner.least_squares:
         training = _some(training, config.learner.batch_or_default, config.seed)
     return _Problem(config, data, sizes, system, learner, training, validation, digest_of(data))
 
@@ -289,9 +291,23 @@ def _constrained(
     return ResidualLoss(loss, residual, scale, config.loss.residual_weight)
 
 
-def _learner(config: FitConfig, loss: Any) -> GradientLearner | LevenbergMarquardtLearner:
+def _learner(config: FitConfig, loss: Any, rows: int) -> FitLearner:
     learner = config.learner
-    if learner.second_order:
+    if learner.filters:
+        seen = learner.updates_or_default * learner.batch_or_default
+        blocks = {"ekf": "full", "ekf-diagonal": "weight"}.get(learner.name, learner.blocks)
+        return KalmanLearner(
+            loss,
+            blocks=cast(Any, blocks),
+            prior=learner.prior,
+            noise=learner.noise,
+            process=learner.process,
+            process_decay=learner.process_decay,
+            fading=learner.fading,
+            repeats=max(1.0, seen / rows),
+            iterations=learner.iterations,
+        )
+    if learner.least_squares:
         return LevenbergMarquardtLearner(loss)
     rate = falling(learner.rate, learner.updates_or_default)
     return GradientLearner(make_optimiser(learner.name, rate, learner.clip), loss)
@@ -311,15 +327,16 @@ def _initial(config: FitConfig, sizes: Sizes, known: MechanicalSystem | None) ->
     transition = eqx.filter_jit(build)(config, sizes, key, known)
     free, _ = divided(learned_part(config.loss.name, transition), config.model.fixed)
     weights = number_of_weights(free)
-    if config.learner.second_order and weights > _LARGEST:
+    if config.learner.name in ("levenberg-marquardt", "ekf") and weights > _LARGEST:
         raise UserError(
             f"`model.hidden` was {list(config.model.hidden)}, which makes {weights} weights; "
-            f"{config.learner.name} takes at most {_LARGEST}, a matrix of their square: "
-            "smaller layers are accepted, or another learner"
+            f"{config.learner.name} holds a matrix of their square, "
+            f"{4e-9 * weights**2:.1f} GB, and takes at most {_LARGEST} weights: smaller "
+            "layers are accepted, and ekf-block, ekf-diagonal or adam as `learner.name`"
         )
     # How a learner begins does not depend on its loss, any will do.
     loss = OneStepLoss(State(jnp.ones(sizes.n), jnp.ones(sizes.n)))
-    return _Fitting(transition, _learner(config, loss).init(free))
+    return _Fitting(transition, _learner(config, loss, 1).init(free))
 
 
 def _continue(
@@ -346,7 +363,7 @@ def _continue(
             problem.validation,
             key,
             size,
-            None if config.learner.second_order else config.learner.batch_or_default,
+            None if config.learner.least_squares else config.learner.batch_or_default,
         )
         done += size
         seconds = time.perf_counter() - start
@@ -377,7 +394,7 @@ def _continue(
 def _piece(
     loss_name: str,
     fixed: tuple[str, ...],
-    learner: GradientLearner | LevenbergMarquardtLearner,
+    learner: FitLearner,
     state: _Fitting,
     training: PyTree,
     validation: PyTree,

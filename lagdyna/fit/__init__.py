@@ -4,6 +4,8 @@ from ._accelerations import accelerations as accelerations
 from ._fit import Fit as Fit
 from ._fit import fit as fit
 from ._fit import learn as learn
+from ._kalman import KalmanLearner as KalmanLearner
+from ._kalman import KalmanState as KalmanState
 from ._learner import AbstractLearner as AbstractLearner
 from ._learner import GradientLearner as GradientLearner
 from ._learner import all_finite as all_finite

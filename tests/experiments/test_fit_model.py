@@ -525,3 +525,11 @@ def test_least_squares_is_for_small_networks(file: Path, tmp_path: Path) -> None
     assert report["loss_training"] < 0.1
     config = load_fit(tmp_path / "run").config
     assert (config.learner.updates_or_default, config.learner.batch_or_default) == (15, 8192)
+
+
+@pytest.mark.parametrize("name", ["ekf", "ekf-block", "ekf-diagonal"])
+def test_a_filter_stands_where_an_optimiser_does(file: Path, tmp_path: Path, name: str) -> None:
+    learner = {"name": name, "updates": 200, "batch": 16}
+    report = fit_model(fit_config(table(file, learner=learner)), tmp_path / "run")
+    assert report["loss_training"] < 0.05
+    assert load_fit(tmp_path / "run").report == report

@@ -1,0 +1,256 @@
+"""The Kalman filters: on linear models they are Bayesian regression, on any they are safe."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jaxtyping import Array
+
+from lagdyna.fit import AbstractSquaredLoss, KalmanLearner, fit
+from lagdyna.models import Network
+
+from ..helpers import identical, normals
+
+BLOCKS = ("full", "layer", "node", "weight")
+update = eqx.filter_jit(lambda learner, *x: learner.update(*x))
+
+
+class Linear(eqx.Module):
+    """`y = matrix x + offset`."""
+
+    matrix: Array
+    offset: Array
+
+    def __call__(self, x: Array) -> Array:
+        return self.matrix @ x + self.offset
+
+
+class Misfit(AbstractSquaredLoss[eqx.Module, tuple[Array, Array]]):
+    """Errors of outputs that are in their own units already."""
+
+    def __call__(self, model: eqx.Module, batch: tuple[Array, Array]) -> Array:
+        return jnp.mean(jnp.sum(jax.vmap(self.errors, (None, 0))(model, batch) ** 2, -1))
+
+    def errors(self, model: eqx.Module, row: tuple[Array, Array]) -> Array:
+        x, y = row
+        return (model(x) - y) / jnp.sqrt(y.shape[0])  # type: ignore[operator]
+
+
+def linear(inputs: int = 3, outputs: int = 2) -> Linear:
+    return Linear(0.1 * normals(7, outputs, inputs), jnp.zeros(outputs))
+
+
+def data(seed: int, rows: int = 12, outputs: int = 2) -> tuple[Array, Array]:
+    x = normals(seed, rows, 3)
+    return x, x @ normals(5, 3, outputs) + 0.5 + 0.1 * normals(seed + 100, rows, outputs)
+
+
+def learned(learner: KalmanLearner, model, batches):
+    state = learner.init(model)
+    for batch in batches:
+        model, state, metrics = update(learner, model, state, batch)
+    return model, state, metrics
+
+
+def split(batch: tuple[Array, Array], *at: int) -> list[tuple[Array, Array]]:
+    return list(zip(*(jnp.split(x, at) for x in batch), strict=True))
+
+
+def regression(
+    batch: tuple[Array, Array], prior: float, noise: float, forget: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bayesian linear regression of each output on `(x, 1)` by its normal equations; with
+    forgetting, a row counts less the longer ago it was, and so does the prior.
+    """
+    x, y = (np.asarray(each) for each in batch)
+    design = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+    start = np.concatenate([np.asarray(linear().matrix), np.zeros((2, 1))], axis=1)
+    age = forget ** np.arange(len(x))[::-1]
+    before = forget ** len(x) / prior**2
+    precision = (design.T * age) @ design / noise**2 + before * np.eye(design.shape[1])
+    right = (design.T * age) @ y / noise**2 + before * start.T
+    return np.linalg.solve(precision, right), np.linalg.inv(precision)
+
+
+def one_output(covariance: Array) -> np.ndarray:
+    """The covariance of the first output's weights out of that of all."""
+    chosen = [0, 1, 2, 6]
+    return np.asarray(covariance)[0][np.ix_(chosen, chosen)]
+
+
+@pytest.mark.parametrize("cuts", [(), (5,), tuple(range(1, 12))])
+def test_the_full_filter_is_bayesian_regression_however_data_are_split(
+    cuts: tuple[int, ...], x64: None
+) -> None:
+    learner = KalmanLearner(Misfit(), prior=2.0, noise=0.3)
+    model, state, _ = learned(learner, linear(), split(data(0), *cuts))
+    mean, covariance = regression(data(0), 2.0, 0.3)
+    np.testing.assert_allclose(model.matrix.T, mean[:-1], atol=1e-9)
+    np.testing.assert_allclose(model.offset, mean[-1], atol=1e-9)
+    np.testing.assert_allclose(one_output(state.covariance[0]), covariance, atol=1e-9)
+
+
+def test_with_fading_memory_it_is_least_squares_with_forgetting(x64: None) -> None:
+    learner = KalmanLearner(Misfit(), prior=2.0, noise=0.3, fading=0.9)
+    model, state, _ = learned(learner, linear(), split(data(1), *range(1, 12)))
+    mean, covariance = regression(data(1), 2.0, 0.3, 0.9)
+    np.testing.assert_allclose(model.matrix.T, mean[:-1], atol=1e-9)
+    np.testing.assert_allclose(one_output(state.covariance[0]), covariance, atol=1e-9)
+
+
+def test_passing_over_data_again_with_repeats_counts_them_once(x64: None) -> None:
+    learner = KalmanLearner(Misfit(), prior=2.0, noise=0.3, repeats=5.0)
+    model, state, _ = learned(learner, linear(), [data(2)] * 5)
+    mean, covariance = regression(data(2), 2.0, 0.3)
+    np.testing.assert_allclose(model.matrix.T, mean[:-1], atol=1e-9)
+    np.testing.assert_allclose(one_output(state.covariance[0]), covariance, atol=1e-9)
+
+
+def test_iterating_a_linear_update_changes_nothing(x64: None) -> None:
+    once, again = (
+        learned(KalmanLearner(Misfit(), noise=0.3, iterations=i), linear(), [data(3)])[0]
+        for i in (1, 4)
+    )
+    np.testing.assert_allclose(once.matrix, again.matrix, atol=1e-10)
+
+
+def test_log_evidence_is_that_of_the_marginal_gaussian(x64: None) -> None:
+    learner = KalmanLearner(Misfit(), prior=2.0, noise=0.3)
+    batch = data(4)
+    _, _, metrics = learned(learner, linear(), [batch])
+    x, y = (np.asarray(each) for each in batch)
+    design = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+    marginal = 4 * design @ design.T + 0.09 * np.eye(12)
+    error = y - x @ np.asarray(linear().matrix).T
+    sign, determinant = np.linalg.slogdet(2 * np.pi * marginal)
+    assert sign > 0
+    quadratic = np.sum(error * np.linalg.solve(marginal, error))
+    expected = -0.5 * (2 * determinant + quadratic) / 24
+    np.testing.assert_allclose(metrics["log_evidence"], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("blocks", ["layer", "node", "weight"])
+def test_blocks_are_the_full_filter_where_weights_are_independent(
+    blocks: str, x64: None
+) -> None:
+    if blocks == "weight":
+        # Each input is seen alone: nothing correlates two weights.
+        x = jnp.concatenate([jnp.diag(normals(0, 3))] * 3)
+    else:
+        x = normals(0, 9, 3)
+    y = x @ normals(5, 3, 2) + 0.1 * normals(9, 9, 2)
+
+    class Matrix(eqx.Module):
+        matrix: Array
+
+        def __call__(self, x: Array) -> Array:
+            return self.matrix @ x
+
+    model = Matrix(jnp.zeros((2, 3)))
+    full, found = (
+        learned(KalmanLearner(Misfit(), blocks=b, noise=0.3), model, split((x, y), 4))[0]
+        for b in ("full", blocks)
+    )
+    np.testing.assert_allclose(found.matrix, full.matrix, atol=1e-9)
+
+
+def network() -> Network:
+    return Network(3, 2, (8,), jnp.tanh, key=jax.random.key(0))
+
+
+def nonlinear(seed: int, rows: int = 32) -> tuple[Array, Array]:
+    x = normals(seed, rows, 3)
+    return x, jnp.stack([jnp.sin(x[:, 0]), x[:, 1] * x[:, 2]], axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "iterations"),
+    [("full", 1), ("full", 3), ("layer", 1), ("node", 1), ("weight", 1)],
+)
+def test_every_form_learns_a_network(blocks: str, iterations: int) -> None:
+    learner = KalmanLearner(Misfit(), blocks=blocks, iterations=iterations)
+    batches = [nonlinear(seed) for seed in range(40)]
+    first = float(Misfit()(network(), nonlinear(99)))
+    model, _, metrics = learned(learner, network(), batches)
+    assert float(Misfit()(model, nonlinear(99))) < 0.3 * first
+    assert float(metrics["skipped"]) == 0
+
+
+@pytest.mark.parametrize("blocks", ["full", "node"])
+def test_the_covariance_stays_symmetric_and_positive_in_float32(blocks: str) -> None:
+    """Over 3000 updates of data that say the same again and again."""
+    learner = KalmanLearner(Misfit(), blocks=blocks, prior=10.0, noise=1e-3)
+    fitted = fit(
+        network(),
+        learner,
+        nonlinear(0, 64),
+        key=jax.random.key(0),
+        steps=3000,
+        batch_size=4,
+    )
+    assert float(jnp.sum(fitted.metrics["skipped"])) == 0
+    for covariance in fitted.state.covariance:
+        matrices = np.asarray(covariance, np.float64)
+        np.testing.assert_array_equal(matrices, np.swapaxes(matrices, -1, -2))
+        assert np.linalg.eigvalsh(matrices).min() > 0
+
+
+def test_missing_entries_are_as_if_they_had_not_been_observed(x64: None) -> None:
+    x, y = data(6)
+    learner = KalmanLearner(Misfit(), noise=0.3)
+    without, _, _ = learned(learner, linear(), split((x, y), 8)[:1])
+    with_gaps, _, metrics = learned(learner, linear(), [(x, y.at[8:].set(jnp.nan))])
+    np.testing.assert_allclose(with_gaps.matrix, without.matrix, atol=1e-12)
+    assert float(metrics["skipped"]) == 0
+    # One output of a row missing leaves the other.
+    half, _, _ = learned(learner, linear(), [(x, y.at[:, 1].set(jnp.nan))])
+    whole, _, _ = learned(learner, linear(), [(x, y)])
+    np.testing.assert_allclose(half.matrix[0], whole.matrix[0], atol=1e-12)
+    np.testing.assert_array_equal(half.matrix[1], linear().matrix[1])
+
+
+def test_a_batch_of_nothing_but_gaps_changes_nothing_and_is_counted() -> None:
+    x, y = data(7)
+    learner, model = KalmanLearner(Misfit()), linear()
+    state = learner.init(model)
+    found, after, metrics = update(learner, model, state, (x, jnp.full_like(y, jnp.nan)))
+    identical((found, after), (model, state))
+    assert float(metrics["skipped"]) == 1
+
+
+@given(
+    kind=st.sampled_from(["duplicates", "constant", "outlier", "infinite", "zero"]),
+    blocks=st.sampled_from(BLOCKS),
+    seed=st.integers(0, 5),
+)
+def test_no_data_make_the_weights_unusable(kind: str, blocks: str, seed: int) -> None:
+    x, y = nonlinear(seed)
+    damaged = {
+        "duplicates": (jnp.tile(x[:1], (32, 1)), jnp.tile(y[:1], (32, 1))),
+        "constant": (jnp.ones_like(x), jnp.ones_like(y)),
+        "outlier": (x, y.at[3, 0].set(1e12)),
+        "infinite": (x, y.at[3, 0].set(jnp.inf)),
+        "zero": (jnp.zeros_like(x), jnp.zeros_like(y)),
+    }[kind]
+    learner = KalmanLearner(Misfit(), blocks=blocks)
+    model, state, metrics = learned(learner, network(), [damaged, (x, y), damaged, (x, y)])
+    for leaf in jax.tree.leaves((eqx.filter(model, eqx.is_inexact_array), state, metrics)):
+        assert np.all(np.isfinite(leaf))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"prior": 0.0}, "`prior` must be positive, got 0.0"),
+        ({"noise": -1.0}, "`noise` must be positive"),
+        ({"process": -1.0}, "`process` must not be negative"),
+        ({"fading": 1.5}, "`fading` must be above 0 and at most 1, got 1.5"),
+        ({"iterations": 0}, "`iterations` must be positive, got 0"),
+    ],
+)
+def test_what_a_filter_cannot_do_is_refused_by_name(wrong: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        KalmanLearner(Misfit(), **wrong)
