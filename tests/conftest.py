@@ -32,6 +32,15 @@ def compilations() -> Callable[[], int]:
     return lambda: len(_compilations) - before
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _forget_programs() -> Iterator[None]:
+    """Every compiled program maps memory, and a process may have 65,530 maps on Linux: a
+    worker that keeps those of all the tests is killed.
+    """
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def x64() -> Iterator[None]:
     with jax.enable_x64(True):

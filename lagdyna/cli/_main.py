@@ -65,7 +65,8 @@ def train(
     model
         The dynamics model; delan by default.
     learner
-        The optimiser of the model's weights; adam by default.
+        The optimiser of the model's weights, adam by default, or a Kalman filter, ekf,
+        ekf-block or ekf-diagonal.
     agent
         The agent; imagination by default.
     out

@@ -5,6 +5,7 @@ from ._config import AgentConfig as AgentConfig
 from ._config import CollectConfig as CollectConfig
 from ._config import Config as Config
 from ._config import EvaluationConfig as EvaluationConfig
+from ._config import FilterConfig as FilterConfig
 from ._config import LearnerConfig as LearnerConfig
 from ._config import ModelConfig as ModelConfig
 from ._config import RewardConfig as RewardConfig

@@ -15,6 +15,8 @@ Fraction = Annotated[float, Meta(ge=0, le=1)]
 Widths = Annotated[tuple[Count, ...], Meta(min_length=1)]
 ActivationName = Literal["softplus", "tanh", "silu", "elu"]
 OptimiserName = Literal["adam", "adamw", "lion", "rmsprop", "sgd"]
+FilterName = Literal["ekf", "ekf-block", "ekf-diagonal"]
+UpToOne = Annotated[float, Meta(gt=0, le=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,25 +74,52 @@ class SolverConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FilterConfig:
+    """A Kalman filter's settings; see [`lagdyna.fit.KalmanLearner`][].
+
+    **Arguments:**
+
+    - `prior`: standard deviation of each weight about its initial value.
+    - `noise`: standard deviation of an observation; by default it is estimated.
+    - `process`, `process_decay`: what weights wander in an update, and how that falls.
+    - `fading`: the forgetting factor.
+    - `iterations`: of each update.
+    - `blocks`: those of `ekf-block`, `layer` or `node`.
+    """
+
+    prior: Positive = 1.0
+    noise: Positive | None = None
+    process: NonNegative = 0.0
+    process_decay: UpToOne = 1.0
+    fading: UpToOne = 1.0
+    iterations: Count = 1
+    blocks: Literal["layer", "node"] = "layer"
+
+
+@dataclass(frozen=True, kw_only=True)
 class LearnerConfig:
     """How dynamics and reward are learned from the replay buffer.
 
     **Arguments:**
 
-    - `name`: the Optax optimiser.
-    - `rate`: its learning rate, falling to a hundredth along a cosine within each training.
-    - `clip`: largest norm of a gradient.
+    - `name`: the Optax optimiser, or a Kalman filter, `ekf`, `ekf-block` or `ekf-diagonal`,
+        which begins anew with each training and counts each step of the buffer once.
+    - `rate`: an optimiser's learning rate, falling to a hundredth along a cosine within
+        each training.
+    - `clip`: largest norm of an optimiser's gradient.
+    - `filter`: a filter's settings, a [`lagdyna.experiments.FilterConfig`][].
     - `updates`: per training.
     - `batch`: steps, or windows, per update.
     - `window`: 1 learns each step by itself; more learns windows of that many steps.
     """
 
-    name: OptimiserName = "adam"
+    name: OptimiserName | FilterName = "adam"
     rate: Positive = 3e-3
     clip: Positive = 100.0
     updates: Count = 2000
     batch: Count = 64
     window: Count = 1
+    filter: FilterConfig = field(default_factory=FilterConfig)
 
 
 @dataclass(frozen=True, kw_only=True)

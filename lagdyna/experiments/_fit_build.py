@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray, PyTree
+from jaxtyping import PRNGKeyArray
 
 from ..fit import root_mean_square, step_scale
 from ..mechanics import (
@@ -207,11 +207,6 @@ def with_learned_part(loss_name: str, transition: AbstractTransition, part: Any)
     if isinstance(part, MechanicalSystem):
         return eqx.tree_at(lambda t: t.field.system, transition, part)
     return eqx.tree_at(lambda t: t.field.dynamics, transition, part)
-
-
-def number_of_weights(model: PyTree) -> int:
-    """How many numbers are learned."""
-    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
 
 
 def _actuation(config: FitConfig, sizes: Sizes) -> AbstractActuation:

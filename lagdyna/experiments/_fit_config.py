@@ -6,6 +6,8 @@ from msgspec import Meta
 from ._config import (
     ActivationName,
     Count,
+    FilterConfig,
+    FilterName,
     NonNegative,
     OptimiserName,
     Positive,
@@ -25,10 +27,7 @@ ModelName = Literal[
     "known",
     "residual",
 ]
-FitLearnerName = (
-    OptimiserName | Literal["levenberg-marquardt", "ekf", "ekf-block", "ekf-diagonal"]
-)
-UpToOne = Annotated[float, Meta(gt=0, le=1)]
+FitLearnerName = OptimiserName | FilterName | Literal["levenberg-marquardt"]
 LossName = Literal["auto", "one-step", "multi-step", "forward", "inverse"]
 
 
@@ -132,9 +131,8 @@ class FitLearnerConfig:
     - `batch`: rows, steps or windows per update, 256 by default, of a filter 32.
         `levenberg-marquardt` has the same in every update, all of them unless there are
         more than `batch`, by default 8192.
-    - `prior`, `noise`, `process`, `process_decay`, `fading`, `iterations`: a filter's. Its
-        `repeats` is how often the fit passes over the data.
-    - `blocks`: those of `ekf-block`.
+    - `filter`: a filter's settings, a [`lagdyna.experiments.FilterConfig`][]. However often
+        the fit passes over the data, they count once.
     """
 
     name: FitLearnerName = "adam"
@@ -142,13 +140,7 @@ class FitLearnerConfig:
     clip: Positive = 100.0
     updates: Count | None = None
     batch: Count | None = None
-    prior: Positive = 1.0
-    noise: Positive | None = None
-    process: NonNegative = 0.0
-    process_decay: UpToOne = 1.0
-    fading: UpToOne = 1.0
-    iterations: Count = 1
-    blocks: Literal["layer", "node"] = "layer"
+    filter: FilterConfig = field(default_factory=FilterConfig)
 
     @property
     def least_squares(self) -> bool:

@@ -43,7 +43,6 @@ from ._fit_build import (
     build,
     known_system,
     learned_part,
-    number_of_weights,
     sizes_of,
     with_learned_part,
 )
@@ -52,7 +51,7 @@ from ._fit_data import Prepared, batches_of, digest_of, prepare, with_loss
 from ._fit_plots import draw_fit
 from ._fitted_model import FittedModel
 from ._held import HoldingLoss, divided, parameter_name
-from ._parts import falling, make_optimiser
+from ._parts import check_size, falling, make_filter, make_optimiser, number_of_weights
 from ._report import finite, judge
 from ._toml import config_to_toml, convert, read_table
 from ._user_part import user_part
@@ -196,7 +195,6 @@ def load_fit(run: str | Path, *, known: Known | None = None) -> FittedRun:
 
 _CHECKPOINT = Path("checkpoint") / "training.npz"
 _PIECES = 20
-_LARGEST = 16_000  # weights of which a square matrix, about 1 GB, is solved
 
 
 class _Fitting(NamedTuple):
@@ -295,18 +293,7 @@ def _learner(config: FitConfig, loss: Any, rows: int) -> FitLearner:
     learner = config.learner
     if learner.filters:
         seen = learner.updates_or_default * learner.batch_or_default
-        blocks = {"ekf": "full", "ekf-diagonal": "weight"}.get(learner.name, learner.blocks)
-        return KalmanLearner(
-            loss,
-            blocks=cast(Any, blocks),
-            prior=learner.prior,
-            noise=learner.noise,
-            process=learner.process,
-            process_decay=learner.process_decay,
-            fading=learner.fading,
-            repeats=max(1.0, seen / rows),
-            iterations=learner.iterations,
-        )
+        return make_filter(learner.name, loss, learner.filter, seen / rows)
     if learner.least_squares:
         return LevenbergMarquardtLearner(loss)
     rate = falling(learner.rate, learner.updates_or_default)
@@ -326,14 +313,8 @@ def _initial(config: FitConfig, sizes: Sizes, known: MechanicalSystem | None) ->
     key = jax.random.fold_in(jax.random.key(config.seed), 0)
     transition = eqx.filter_jit(build)(config, sizes, key, known)
     free, _ = divided(learned_part(config.loss.name, transition), config.model.fixed)
-    weights = number_of_weights(free)
-    if config.learner.name in ("levenberg-marquardt", "ekf") and weights > _LARGEST:
-        raise UserError(
-            f"`model.hidden` was {list(config.model.hidden)}, which makes {weights} weights; "
-            f"{config.learner.name} holds a matrix of their square, "
-            f"{4e-9 * weights**2:.1f} GB, and takes at most {_LARGEST} weights: smaller "
-            "layers are accepted, and ekf-block, ekf-diagonal or adam as `learner.name`"
-        )
+    model = config.model
+    check_size("model.hidden", config.learner.name, model.hidden, number_of_weights(free))
     # How a learner begins does not depend on its loss, any will do.
     loss = OneStepLoss(State(jnp.ones(sizes.n), jnp.ones(sizes.n)))
     return _Fitting(transition, _learner(config, loss, 1).init(free))

@@ -11,7 +11,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Scalar, UInt
 from ..agents import Behaviour, Features, ImaginationActorCritic, mixed_starts
 from ..data import Experience, ReplayBuffer
 from ..fit import (
+    AbstractSquaredLoss,
     GradientLearner,
+    KalmanLearner,
     MultiStepLoss,
     OneStepLoss,
     RewardLoss,
@@ -28,7 +30,16 @@ from ..models import AbstractReward, DeLaN, GivenReward, RewardNetwork
 from ..simulate import LagrangianField, SolvedTransition
 from ..tasks import Outcome
 from ._config import Config
-from ._parts import ACTIVATIONS, falling, make_dissipation, make_optimiser
+from ._parts import (
+    ACTIVATIONS,
+    check_size,
+    falling,
+    is_filter,
+    make_dissipation,
+    make_filter,
+    make_optimiser,
+    number_of_weights,
+)
 
 Metrics = dict[str, Scalar]
 RewardFn = Callable[[State, Float[Array, " m"], State], Scalar]
@@ -60,6 +71,9 @@ class Training(eqx.Module):
     trainings: Int[Array, ""]
 
 
+Learner = GradientLearner | KalmanLearner
+
+
 class Trainer:
     """The parts of a run, built from its config, and the compiled programs that use them.
 
@@ -85,10 +99,13 @@ class Trainer:
         self._reach = task.reach
         # Half of the largest speed: what is usual is then of order one.
         self._velocity_scale = tuple(0.5 * v for v in self._reach[1])
-        self._optimiser = make_optimiser(
-            config.learner.name,
-            falling(config.learner.rate, config.learner.updates),
-            config.learner.clip,
+        learner = config.learner
+        self._optimiser = (
+            None
+            if is_filter(learner.name)
+            else make_optimiser(
+                learner.name, falling(learner.rate, learner.updates), learner.clip
+            )
         )
         agent_optimiser = make_optimiser("adam", agent.rate, agent.clip)
         self.agent = ImaginationActorCritic(
@@ -113,8 +130,36 @@ class Trainer:
         return self._hash
 
     def init(self) -> Training:
-        """Untrained models and agent, an empty buffer."""
+        """Untrained models and agent, an empty buffer.
+
+        **Raises:** `UserError` if the learner would hold too large a matrix.
+        """
+        self._check_sizes()
         return self._init(jnp.asarray(self.config.seed % 2**32, jnp.uint32))
+
+    def _check_sizes(self) -> None:
+        config = self.config
+        if not is_filter(config.learner.name):
+            return
+        keys = jax.random.split(jax.random.key(0))
+        models: dict[str, Callable[[], Any]] = {"model": lambda: _transition(config, keys[0])}
+        if self._given_reward is None:
+            models["reward"] = lambda: self._reward(keys[1])
+        for section, make in models.items():
+            weights = number_of_weights(eqx.filter_eval_shape(make))
+            hidden = getattr(config, section).hidden
+            check_size(f"{section}.hidden", config.learner.name, hidden, weights)
+
+    def _reward(self, key: PRNGKeyArray) -> RewardNetwork:
+        config, task = self.config.reward, self.config.task
+        return RewardNetwork(
+            task.joint_coordinates,
+            task.action_size,
+            self._velocity_scale,
+            hidden=config.hidden,
+            activation=ACTIVATIONS[config.activation],
+            key=key,
+        )
 
     @eqx.filter_jit
     def _init(self, seed: UInt[Array, ""]) -> Training:
@@ -122,14 +167,7 @@ class Trainer:
         key = jax.random.fold_in(jax.random.key(seed), _INIT)
         model_key, reward_key, agent_key = jax.random.split(key, 3)
         transition = _transition(config, model_key)
-        reward = self._given_reward or RewardNetwork(
-            task.joint_coordinates,
-            task.action_size,
-            self._velocity_scale,
-            hidden=config.reward.hidden,
-            activation=ACTIVATIONS[config.reward.activation],
-            key=reward_key,
-        )
+        reward = self._given_reward or self._reward(reward_key)
         buffer = ReplayBuffer.empty(
             config.collect.capacity or config.steps, task.n, task.action_size
         )
@@ -304,17 +342,22 @@ class Trainer:
         key = jax.random.fold_in(jax.random.key(training.seed), purpose)
         return jax.random.fold_in(jax.random.fold_in(key, training.trainings), index)
 
-    def _learners(self, buffer: ReplayBuffer) -> tuple[GradientLearner, GradientLearner]:
+    def _learners(self, buffer: ReplayBuffer) -> tuple[Learner, Learner]:
         """Learners of dynamics and reward, each loss scaled by the data in the buffer."""
         experience, filled = buffer.experience, buffer.filled
         scale = step_scale(experience, self.config.task.joint_coordinates, filled)
         make_loss: Any = OneStepLoss if self.config.learner.window == 1 else MultiStepLoss
         mean = _mean(experience.reward, filled)
         reward_loss = RewardLoss(root_mean_square(experience.reward - mean, filled))
-        return (
-            GradientLearner(self._optimiser, make_loss(scale)),
-            GradientLearner(self._optimiser, reward_loss),
-        )
+        return self._learner(make_loss(scale), buffer), self._learner(reward_loss, buffer)
+
+    def _learner(self, loss: AbstractSquaredLoss, buffer: ReplayBuffer) -> Learner:
+        config = self.config.learner
+        if self._optimiser is not None:
+            return GradientLearner(self._optimiser, loss)
+        seen = config.updates * config.batch * config.window
+        rows = jnp.maximum(jnp.sum(buffer.filled), 1)
+        return make_filter(config.name, loss, config.filter, seen / rows)
 
 
 # What randomness is for; part of the key, so that no two uses share one.

@@ -74,7 +74,7 @@ class KalmanLearner(AbstractLearner[Model, Batch]):
     process: float = eqx.field(static=True, default=0.0)
     process_decay: float = eqx.field(static=True, default=1.0)
     fading: float = eqx.field(static=True, default=1.0)
-    repeats: float = eqx.field(static=True, default=1.0)
+    repeats: float | Scalar = 1.0
     iterations: int = eqx.field(static=True, default=1)
 
     def __check_init__(self):
@@ -82,7 +82,7 @@ class KalmanLearner(AbstractLearner[Model, Batch]):
             "prior": self.prior,
             "noise": 1.0 if self.noise is None else self.noise,
             "noise_floor": self.noise_floor,
-            "repeats": self.repeats,
+            "repeats": self.repeats if isinstance(self.repeats, float) else 1.0,
             "iterations": self.iterations,
         }
         for name, value in positive.items():
@@ -119,36 +119,51 @@ class KalmanLearner(AbstractLearner[Model, Batch]):
             errors = self.loss.errors(eqx.combine(weights, rest), row)
             return errors * jnp.sqrt(errors.shape[0])
 
-        prior = tuple(
-            p / self.fading + state.process * jnp.eye(p.shape[-1], dtype=p.dtype)
-            for p in state.covariance
-        )
+        prior = self._predicted(state)
         at = _linearised(observe, weights, batch, self.blocks)
         seen = jnp.maximum(jnp.sum(at.seen), 1)
         noise = self._noise(state, jnp.sum(at.error**2) / seen)
         found = _conditioned(at, prior, self.repeats * noise, at.error)
-        first = found
+        log_evidence = found.log_evidence / seen
         for _ in range(self.iterations - 1):
             here = _moved(weights, found.step, self.blocks)
             again = _linearised(observe, here, batch, self.blocks)
             pairs = zip(again.jacobian, found.step, strict=True)
             back = again.error - sum(jnp.einsum("ebi,bi->e", j, s) for j, s in pairs)
             found = _conditioned(again, prior, self.repeats * noise, back)
-        new = _moved(weights, found.step, self.blocks)
-        after = KalmanState(
-            found.covariance, state.process * self.process_decay, noise, state.updates + 1
+        usable = all_finite((found, noise)) & jnp.any(at.seen > 0)
+        kept = lambda new, old: jax.tree.map(  # noqa: E731
+            lambda x, y: jnp.where(usable, x, y), new, old
         )
-        usable = all_finite((new, after)) & jnp.any(at.seen > 0)
-        weights, state = jax.tree.map(
-            lambda new, old: jnp.where(usable, new, old), (new, after), (weights, state)
+        moved = _moved(
+            weights, kept(found.step, jax.tree.map(jnp.zeros_like, found.step)), self.blocks
+        )
+        # What is not usable has no gain: nothing as large as a covariance is chosen from.
+        gain = kept(found.gain, jax.tree.map(jnp.zeros_like, found.gain))
+        if prior is not state.covariance:
+            prior = kept(prior, state.covariance)
+        covariance = tuple(map(_downdated, prior, gain))
+        process = state.process * self.process_decay
+        rest_of_state = (state.process, state.noise, state.updates)
+        after = KalmanState(
+            covariance, *kept((process, noise, state.updates + 1), rest_of_state)
         )
         metrics = {
             "loss": jnp.sum(at.error**2) / seen,
             "skipped": 1.0 - usable,
-            "noise": jnp.sqrt(state.noise),
-            "log_evidence": first.log_evidence / seen,
+            "noise": jnp.sqrt(after.noise),
+            "log_evidence": log_evidence,
         }
-        return eqx.combine(weights, rest), state, metrics
+        return eqx.combine(moved, rest), after, metrics
+
+    def _predicted(self, state: KalmanState) -> tuple[Float[Array, "_ _ _"], ...]:
+        """The covariance before the observation."""
+        if self.fading == 1 and self.process == 0:
+            return state.covariance
+        return tuple(
+            p / self.fading + state.process * jnp.eye(p.shape[-1], dtype=p.dtype)
+            for p in state.covariance
+        )
 
     def _noise(self, state: KalmanState, found: Scalar) -> Scalar:
         """The variance of an observation, by what the innovations have been until now."""
@@ -172,10 +187,13 @@ class _Linear(NamedTuple):
 
 
 class _Conditioned(NamedTuple):
-    """What an observation makes of a prior: the step of the mean, and the covariance."""
+    """What an observation makes of a prior.
+
+    **Attributes:** `step`, of the mean; `gain`, whose square is what the covariance loses.
+    """
 
     step: tuple[Float[Array, "_ _"], ...]
-    covariance: tuple[Float[Array, "_ _ _"], ...]
+    gain: tuple[Float[Array, "_ _ _"], ...]
     log_evidence: Scalar
 
 
@@ -220,18 +238,28 @@ def _conditioned(
     noise = jnp.maximum(noise, 8 * error.size * jnp.finfo(error.dtype).eps * largest)
     factor = jnp.linalg.cholesky(explained + noise * jnp.eye(error.size, dtype=error.dtype))
     whitened = jax.scipy.linalg.solve_triangular(factor, error, lower=True)
-    step, covariance = [], []
-    for s, p in zip(spread, prior, strict=True):
-        gain = jax.scipy.linalg.solve_triangular(factor, s.reshape(error.size, -1), lower=True)
-        gain = gain.reshape(s.shape)
-        step.append(-jnp.einsum("ebi,e->bi", gain, whitened))
-        left = p - jnp.einsum("ebi,ebj->bij", gain, gain)
-        # What rounding could take from the smallest variances is given back.
-        largest = jnp.max(jnp.diagonal(p, axis1=-2, axis2=-1))
-        spare = 4 * jnp.finfo(p.dtype).eps * largest * jnp.eye(p.shape[-1], dtype=p.dtype)
-        covariance.append(0.5 * (left + jnp.swapaxes(left, -1, -2)) + spare)
+    gains = [
+        jax.scipy.linalg.solve_triangular(
+            factor, s.reshape(error.size, -1), lower=True
+        ).reshape(s.shape)
+        for s in spread
+    ]
+    step = tuple(-jnp.einsum("ebi,e->bi", gain, whitened) for gain in gains)
     logs = jnp.log(jnp.diagonal(factor)) + 0.5 * whitened**2 + 0.5 * jnp.log(2 * jnp.pi)
-    return _Conditioned(tuple(step), tuple(covariance), -jnp.sum(at.seen * logs))
+    return _Conditioned(step, tuple(gains), -jnp.sum(at.seen * logs))
+
+
+def _downdated(
+    prior: Float[Array, "_ _ _"], gain: Float[Array, "_ _ _"]
+) -> Float[Array, "_ _ _"]:
+    """The covariance that is left, symmetric, and definite in spite of rounding."""
+    left = prior - jnp.einsum("ebi,ebj->bij", gain, gain)
+    # What rounding could take from the smallest variances is given back.
+    largest = jnp.max(jnp.diagonal(prior, axis1=-2, axis2=-1))
+    spare = 4 * jnp.finfo(prior.dtype).eps * largest
+    spare = jnp.where(jnp.any(gain != 0), spare, 0)
+    left = 0.5 * (left + jnp.swapaxes(left, -1, -2))
+    return left + spare * jnp.eye(prior.shape[-1], dtype=prior.dtype)
 
 
 def _grouped(weights: PyTree, blocks: Blocks) -> tuple[Float[Array, "_ _"], ...]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lagdyna.experiments import Trainer, Training
+from lagdyna.experiments import Trainer, Training, UserError
 from lagdyna.mechanics import State
 from lagdyna.tasks import Outcome
 
@@ -166,3 +166,31 @@ def test_good_rewards_later_on_do_not_make_states_without_data_look_better(
     larger = trainer.begin_fit(lived(trainer, begun, 2, reward=-100.0))
     assert float(larger.reward.location) == float(begun.reward.location)
     assert float(larger.reward.scale) == pytest.approx(np.std([2, 4, 100, 200]), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["ekf", "ekf-diagonal"])
+def test_a_filter_learns_dynamics_and_reward(name: str) -> None:
+    learner = {"name": name, "updates": 40, "batch": 8}
+    trainer = Trainer(small_config(collect={"random_steps": 12, "hold": 3}, learner=learner))
+    training = lived(trainer, trainer.init(), 12)
+    training = trainer.begin_fit(training)
+    chunk = jnp.asarray(0)
+    before, first = trainer.fit(training, chunk, 4)
+    after, last = trainer.fit(before, chunk + 1, 36)
+    for loss in ("model_loss", "reward_loss"):
+        assert float(last[loss]) < float(first[loss])
+    assert float(last["model_skipped"]) == 0
+    # The next training begins with the prior again, on what has been learned.
+    again = trainer.begin_fit(after)
+    fresh, used = again.transition_state, after.transition_state
+    assert float(fresh.updates) == 0
+    assert float(used.updates) == 40
+    assert float(jnp.max(fresh.covariance[0])) == 1
+
+
+def test_a_covariance_that_would_not_fit_is_refused_before_it_is_made() -> None:
+    config = small_config(learner={"name": "ekf"}, reward={"hidden": [300, 300]})
+    with pytest.raises(UserError, match="`reward.hidden` was .300, 300., which makes 9"):
+        Trainer(config).init()
+    blocks = small_config(learner={"name": "ekf-block"}, reward={"hidden": [16, 16]})
+    Trainer(blocks).init()
