@@ -113,7 +113,7 @@ class LearnerConfig:
     - `window`: 1 learns each step by itself; more learns windows of that many steps.
     """
 
-    name: OptimiserName | FilterName = "adam"
+    name: Literal[OptimiserName, FilterName] = "adam"
     rate: Positive = 3e-3
     clip: Positive = 100.0
     updates: Count = 2000

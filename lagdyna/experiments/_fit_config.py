@@ -27,7 +27,7 @@ ModelName = Literal[
     "known",
     "residual",
 ]
-FitLearnerName = OptimiserName | FilterName | Literal["levenberg-marquardt"]
+FitLearnerName = Literal[OptimiserName, "levenberg-marquardt", FilterName]
 LossName = Literal["auto", "one-step", "multi-step", "forward", "inverse"]
 
 

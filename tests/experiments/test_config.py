@@ -122,28 +122,33 @@ def test_a_bad_value_is_named_in_one_line(where: str, key: str, value: Any, said
     assert "\n" not in str(error.value)
 
 
-def literals(kind: Any = Config, where: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """For every option that takes only some names: its section, its name, and those."""
+def literals(
+    kind: Any = Config, where: tuple[str, ...] = ()
+) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """For every option that takes only some names: the way to it, and those names."""
     found = []
     for name, inner in typing.get_type_hints(kind).items():
         if typing.get_origin(inner) is Literal:
-            found.append((*where, name, *typing.get_args(inner)))
+            found.append(((*where, name), typing.get_args(inner)))
         elif dataclasses.is_dataclass(inner):
             found += literals(inner, (*where, name))
     return found
 
 
-@pytest.mark.parametrize("option", literals(), ids=lambda option: ".".join(option[:2]))
-def test_every_choice_is_listed_and_every_listed_one_accepted(option: tuple[str, ...]) -> None:
-    section, name, *choices = option
+@pytest.mark.parametrize(
+    ("path", "choices"), literals(), ids=[".".join(path) for path, _ in literals()]
+)
+def test_every_choice_is_listed_and_every_listed_one_accepted(
+    path: tuple[str, ...], choices: tuple[str, ...]
+) -> None:
     for choice in choices:
-        config = config_from_table({section: {name: choice}})
-        assert getattr(getattr(config, section), name) == choice
+        found: Any = config_from_table(nested(f"{'.'.join(path[:-1])}.", path[-1], choice))
+        for name in path:
+            found = getattr(found, name)
+        assert found == choice
     with pytest.raises(UserError) as error:
-        config_from_table({section: {name: "xyzzy"}})
-    assert str(error.value) == (
-        f"`{section}.{name}` was 'xyzzy'; accepted: {', '.join(choices)}"
-    )
+        config_from_table(nested(f"{'.'.join(path[:-1])}.", path[-1], "xyzzy"))
+    assert str(error.value) == f"`{'.'.join(path)}` was 'xyzzy'; accepted: {', '.join(choices)}"
 
 
 def test_a_config_built_in_python_is_checked_before_it_is_used(tmp_path: Path) -> None:

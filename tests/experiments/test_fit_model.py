@@ -518,7 +518,7 @@ def test_what_a_user_s_own_file_lacks_is_said_in_one_sentence(
 
 def test_least_squares_is_for_small_networks(file: Path, tmp_path: Path) -> None:
     config = fit_config(table(file, model={"hidden": [128, 128]}, learner=SECOND_ORDER))
-    with pytest.raises(UserError, match="weights; levenberg-marquardt takes at most"):
+    with pytest.raises(UserError, match="levenberg-marquardt holds a matrix of their square"):
         fit_model(config, tmp_path / "run")
     small = fit_config(table(file, model={"hidden": [12]}, learner=SECOND_ORDER))
     report = fit_model(small, tmp_path / "run")

@@ -203,11 +203,15 @@ def test_a_given_reward_is_used_and_not_learned(tmp_path):
     "changes",
     [
         {"solver": {"name": "bosh3", "rtol": 1e-3, "atol": 1e-3}},
-        {"solver": {"name": "semi_implicit_euler", "substeps": 2}},
-        {"learner": {"window": 4, "name": "rmsprop"}},
+        {
+            "learner": {"window": 4, "name": "rmsprop"},
+            "solver": {"name": "semi_implicit_euler", "substeps": 2},
+        },
         {"model": {"dissipation": "viscous", "activation": "tanh"}},
-        {"agent": {"critics": 2, "uniform_starts": 1.0}},
-        {"collect": {"capacity": 10, "hold": 3}},
+        {
+            "agent": {"critics": 2, "uniform_starts": 1.0},
+            "collect": {"capacity": 10, "hold": 3},
+        },
     ],
 )
 def test_every_part_can_be_swapped_in_the_config(tmp_path, changes):
