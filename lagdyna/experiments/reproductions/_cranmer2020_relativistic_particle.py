@@ -112,7 +112,7 @@ class Cranmer2020RelativisticParticle(AbstractReproduction):
             for each in (model, true_transition())
         )
         return {
-            "rollout_error": np.sqrt(np.mean((velocities - truth) ** 2)),
+            "rollout_error": np.asarray(np.sqrt(np.mean((velocities - truth) ** 2))),
             "seconds": np.asarray(seconds),
             "velocity": velocities[:_SHOWN],
             "true_velocity": truth[:_SHOWN],
