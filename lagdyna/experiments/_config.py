@@ -1,5 +1,5 @@
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from diffrax import AbstractAdaptiveSolver
 from msgspec import Meta
@@ -17,6 +17,11 @@ ActivationName = Literal["softplus", "tanh", "silu", "elu"]
 OptimiserName = Literal["adam", "adamw", "lion", "rmsprop", "sgd"]
 FilterName = Literal["ekf", "ekf-block", "ekf-diagonal"]
 UpToOne = Annotated[float, Meta(gt=0, le=1)]
+
+
+def is_filter(name: str) -> bool:
+    """Whether a learner of that name is a Kalman filter."""
+    return name in get_args(FilterName)
 
 
 @dataclass(frozen=True, kw_only=True)

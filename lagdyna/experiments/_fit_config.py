@@ -14,6 +14,7 @@ from ._config import (
     SolverConfig,
     Whole,
     Widths,
+    is_filter,
 )
 
 ModelName = Literal[
@@ -148,19 +149,18 @@ class FitLearnerConfig:
         return self.name == "levenberg-marquardt"
 
     @property
-    def filters(self) -> bool:
-        """Whether it is a Kalman filter."""
-        return self.name.startswith("ekf")
-
-    @property
     def updates_or_default(self) -> int:
         """`updates`, or what that is by default."""
-        return self.updates or (200 if self.least_squares else 1000 if self.filters else 10_000)
+        return self.updates or (
+            200 if self.least_squares else 1000 if is_filter(self.name) else 10_000
+        )
 
     @property
     def batch_or_default(self) -> int:
         """`batch`, or what that is by default."""
-        return self.batch or (8192 if self.least_squares else 32 if self.filters else 256)
+        return self.batch or (
+            8192 if self.least_squares else 32 if is_filter(self.name) else 256
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -156,11 +156,17 @@ def digest_of(data: Prepared) -> str:
     return digest.hexdigest()
 
 
-def with_loss(config: FitConfig, data: Prepared) -> FitConfig:
-    """The config, its loss `auto` replaced by what that stands for.
+def completed(config: FitConfig, data: Prepared) -> FitConfig:
+    """The config with what it left open filled in: the loss `auto`, updates and batch.
 
     **Raises:** `UserError` if the data or the model have not what the loss compares.
     """
+    learner = dataclasses.replace(
+        config.learner,
+        updates=config.learner.updates_or_default,
+        batch=config.learner.batch_or_default,
+    )
+    config = dataclasses.replace(config, learner=learner)
     name, fields = config.loss.name, data.raw.training.fields
     lagrangian = config.model.name in ("delan", "lnn", "known")
     second_order = lagrangian or config.model.name in ("neural-ode", "residual")

@@ -27,6 +27,7 @@ from ..fit import (
 from ..mechanics import MechanicalSystem, State
 from ..simulate import AbstractTransition
 from ._checkpoint import load_checkpoint, save_checkpoint
+from ._config import is_filter
 from ._errors import UserError
 from ._files import (
     new_directory,
@@ -47,7 +48,7 @@ from ._fit_build import (
     with_learned_part,
 )
 from ._fit_config import FitConfig
-from ._fit_data import Prepared, batches_of, digest_of, prepare, with_loss
+from ._fit_data import Prepared, batches_of, completed, digest_of, prepare
 from ._fit_plots import draw_fit
 from ._fitted_model import FittedModel
 from ._held import HoldingLoss, divided, parameter_name
@@ -240,7 +241,7 @@ def _sizes_of(run: Path) -> Sizes:
 
 def _problem(config: FitConfig, known: Known | None, residual: Residual | None) -> _Problem:
     data = prepare(config)
-    config = with_loss(config, data)
+    config = completed(config, data)
     sizes, name = sizes_of(data), config.loss.name
     training, validation = (batches_of(config, data, part) for part in (0, 1))
     loss: Any
@@ -254,7 +255,7 @@ def _problem(config: FitConfig, known: Known | None, residual: Residual | None) 
     system = known_system(config, sizes, known)
     if config.model.name == "constrained-mlp":
         loss = _constrained(config, loss, system, residual, training, data.dt)
-    learner = _learner(config, loss, jax.tree.leaves(training)[0].shape[0])
+    learner = _learner(config, loss, _distinct(training))
     if config.learner.least_squares:
         training = _some(training, config.learner.batch_or_default, config.seed)
     return _Problem(config, data, sizes, system, learner, training, validation, digest_of(data))
@@ -289,9 +290,19 @@ def _constrained(
     return ResidualLoss(loss, residual, scale, config.loss.residual_weight)
 
 
-def _learner(config: FitConfig, loss: Any, rows: int) -> FitLearner:
+def _distinct(training: PyTree) -> float:
+    """How many rows the data are worth: windows overlap, and see a step more than once."""
+    rows = jax.tree.leaves(training)[0].shape[0]
+    if isinstance(training, tuple) and not isinstance(training, Experience):
+        windows, mask = training
+        starts = np.asarray(windows.state.q)[np.asarray(mask) > 0]
+        return rows * len(np.unique(starts, axis=0)) / len(starts)
+    return float(rows)
+
+
+def _learner(config: FitConfig, loss: Any, rows: float) -> FitLearner:
     learner = config.learner
-    if learner.filters:
+    if is_filter(learner.name):
         seen = learner.updates_or_default * learner.batch_or_default
         return make_filter(learner.name, loss, learner.filter, seen / rows)
     if learner.least_squares:
@@ -317,7 +328,7 @@ def _initial(config: FitConfig, sizes: Sizes, known: MechanicalSystem | None) ->
     check_size("model.hidden", config.learner.name, model.hidden, number_of_weights(free))
     # How a learner begins does not depend on its loss, any will do.
     loss = OneStepLoss(State(jnp.ones(sizes.n), jnp.ones(sizes.n)))
-    return _Fitting(transition, _learner(config, loss, 1).init(free))
+    return _Fitting(transition, _learner(config, loss, 1.0).init(free))
 
 
 def _continue(

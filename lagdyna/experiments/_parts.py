@@ -1,7 +1,7 @@
 """Parts that a config names, for training runs and fits alike."""
 
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from ..mechanics import (
     ViscousDissipation,
 )
 from ..models import Activation, softplus
-from ._config import FilterConfig, FilterName
+from ._config import FilterConfig
 from ._errors import UserError
 
 LARGEST = 16_000  # weights of which a square matrix, about 1 GB, is held
@@ -57,11 +57,6 @@ def make_filter(
         iterations=options.iterations,
         repeats=jnp.maximum(repeats, 1.0),
     )
-
-
-def is_filter(name: str) -> bool:
-    """Whether a learner of that name is a Kalman filter."""
-    return name in get_args(FilterName)
 
 
 def check_size(option: str, name: str, hidden: tuple[int, ...], weights: int) -> None:

@@ -29,12 +29,11 @@ from ..mechanics import (
 from ..models import AbstractReward, DeLaN, GivenReward, RewardNetwork
 from ..simulate import LagrangianField, SolvedTransition
 from ..tasks import Outcome
-from ._config import Config
+from ._config import Config, is_filter
 from ._parts import (
     ACTIVATIONS,
     check_size,
     falling,
-    is_filter,
     make_dissipation,
     make_filter,
     make_optimiser,
@@ -349,13 +348,18 @@ class Trainer:
         make_loss: Any = OneStepLoss if self.config.learner.window == 1 else MultiStepLoss
         mean = _mean(experience.reward, filled)
         reward_loss = RewardLoss(root_mean_square(experience.reward - mean, filled))
-        return self._learner(make_loss(scale), buffer), self._learner(reward_loss, buffer)
+        window = self.config.learner.window
+        return (
+            self._learner(make_loss(scale), buffer, window),
+            self._learner(reward_loss, buffer, 1),
+        )
 
-    def _learner(self, loss: AbstractSquaredLoss, buffer: ReplayBuffer) -> Learner:
+    def _learner(self, loss: AbstractSquaredLoss, buffer: ReplayBuffer, steps: int) -> Learner:
+        """The learner of a loss that sees so many steps of the buffer in each row."""
         config = self.config.learner
         if self._optimiser is not None:
             return GradientLearner(self._optimiser, loss)
-        seen = config.updates * config.batch * config.window
+        seen = config.updates * config.batch * steps
         rows = jnp.maximum(jnp.sum(buffer.filled), 1)
         return make_filter(config.name, loss, config.filter, seen / rows)
 

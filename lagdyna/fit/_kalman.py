@@ -52,8 +52,9 @@ class KalmanLearner(AbstractLearner[Model, Batch]):
     - `loss`: a [`lagdyna.fit.AbstractSquaredLoss`][].
     - `blocks`: as above.
     - `prior`: standard deviation of each weight about its initial value.
-    - `noise`: standard deviation of an observation, in the units of the loss's scales;
-        `None` estimates it from innovations, before the update that uses it.
+    - `noise`: standard deviation of an observation, in the units of the loss's scales (of
+        a [`lagdyna.fit.ResidualLoss`][], whose rows are errors and residuals, in units of
+        their mean); `None` estimates it from innovations, before the update that uses it.
     - `noise_floor`: below which no estimate goes.
     - `process`: standard deviation of what each weight wanders in the first update.
     - `process_decay`: what the process variance is multiplied by after each update.

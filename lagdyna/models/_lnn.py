@@ -43,8 +43,8 @@ class LNN(AbstractLagrangian):
     - `hidden`: widths of the hidden layers. The paper has four layers of 500.
     - `activation`: three times differentiable, since training differentiates the mass
         matrix.
-    - `velocity_scale`: the magnitude that each velocity is divided by, length `n`; ones by
-        default. Networks learn badly from inputs much larger than 1.
+    - `velocity_scale`: the magnitude that each velocity is divided by, length `n`, m/s or
+        rad/s; ones by default. Networks learn badly from inputs much larger than 1.
     - `regulariser`: half the mass, kg or kg m^2, that is always there. 0 for the paper's.
     - `solve`: a [`lagdyna.mechanics.AbstractMassSolve`][]. The default is damped least
         squares: as good as exact while the mass is well above the damping, smooth where

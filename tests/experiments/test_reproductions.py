@@ -151,9 +151,14 @@ def test_another_reproduction_s_directory_is_refused(tmp_path: Path) -> None:
     (out / "parts" / "up-0.npz").write_bytes(b"PK cut off")
     with pytest.raises(UserError, match="cut off or damaged"):
         reproduce(Counting(), out, seeds=1)
-    (out / "reproduction.json").write_text('{"name": "unheard of"}')
-    with pytest.raises(UserError, match="names no known reproduction"):
-        resume_reproduction({}, out)
+    with pytest.raises(UserError, match="names 'counting'; others are known"):
+        resume_reproduction({"others": Counting()}, out)
+    for damaged in ("[]", '{"name": "counting", "quick": false}', "{"):
+        (out / "reproduction.json").write_text(damaged)
+        with pytest.raises(UserError, match="damaged"):
+            resume_reproduction({"counting": Counting()}, out)
+        with pytest.raises(UserError, match="damaged"):
+            reproduce(Counting(), out, seeds=1)
 
 
 def test_energy_discrepancy_is_of_the_largest_potential_energy(x64: None) -> None:

@@ -132,29 +132,39 @@ def test_log_evidence_is_that_of_the_marginal_gaussian(x64: None) -> None:
     np.testing.assert_allclose(metrics["log_evidence"], expected, rtol=1e-9)
 
 
+class Pair(eqx.Module):
+    """Two linear maps side by side, each of its own outputs."""
+
+    first: Linear
+    second: Linear
+
+    def __call__(self, x: Array) -> Array:
+        return jnp.concatenate([self.first(x), self.second(x)])
+
+
 @pytest.mark.parametrize("blocks", ["layer", "node", "weight"])
 def test_blocks_are_the_full_filter_where_weights_are_independent(
     blocks: str, x64: None
 ) -> None:
+    """Outputs have their own weights; of `"node"` no offset that is learned apart from
+    them, and of `"weight"` no two inputs at a time.
+    """
+    x = normals(0, 9, 3)
     if blocks == "weight":
-        # Each input is seen alone: nothing correlates two weights.
         x = jnp.concatenate([jnp.diag(normals(0, 3))] * 3)
-    else:
-        x = normals(0, 9, 3)
-    y = x @ normals(5, 3, 2) + 0.1 * normals(9, 9, 2)
-
-    class Matrix(eqx.Module):
-        matrix: Array
-
-        def __call__(self, x: Array) -> Array:
-            return self.matrix @ x
-
-    model = Matrix(jnp.zeros((2, 3)))
+    y = jnp.concatenate([x @ normals(5, 3, 4) + 0.1 * normals(9, 9, 4)], axis=-1)
+    model = Pair(linear(), linear())
+    if blocks != "layer":
+        # An offset of no array is none that is learned.
+        model = eqx.tree_at(lambda m: (m.first.offset, m.second.offset), model, (0.0, 0.0))
     full, found = (
-        learned(KalmanLearner(Misfit(), blocks=b, noise=0.3), model, split((x, y), 4))[0]
+        learned(KalmanLearner(Misfit(), blocks=b, noise=0.3), model, split((x, y), 4))
         for b in ("full", blocks)
     )
-    np.testing.assert_allclose(found.matrix, full.matrix, atol=1e-9)
+    np.testing.assert_allclose(found[0].first.matrix, full[0].first.matrix, atol=1e-9)
+    np.testing.assert_allclose(found[0].second.matrix, full[0].second.matrix, atol=1e-9)
+    sizes = {"layer": (1, 8, 8), "node": (2, 3, 3), "weight": (6, 1, 1)}[blocks]
+    assert [p.shape for p in found[1].covariance] == [sizes, sizes]
 
 
 def network() -> Network:

@@ -115,8 +115,8 @@ def reproduce(
     out = reproduction_directory(reproduction.name) if out is None else Path(out)
     begun = {"name": reproduction.name, "quick": quick}
     if is_reproduction(out):
-        found = {name: read_json(out / _BEGUN).get(name) for name in begun}
-        if found != begun:
+        found = _begun(out)
+        if any(found[name] != begun[name] for name in begun):
             raise UserError(
                 f"`out` was {str(out)!r}, where {found['name']} was begun "
                 f"{'with' if found['quick'] else 'without'} --quick; the same, or a new or "
@@ -148,17 +148,22 @@ def reproduce(
 
 
 def resume_reproduction(
-    known: Mapping[str, AbstractReproduction], out: Path, progress: Progress | None = None
+    reproductions: Mapping[str, AbstractReproduction],
+    out: Path,
+    progress: Progress | None = None,
 ) -> list[Entry]:
     """Goes on with a reproduction that was interrupted.
 
     **Raises:** `UserError` if the directory holds no reproduction, or a damaged one.
     """
-    begun = read_json(out / _BEGUN)
-    if not isinstance(begun, dict) or begun.get("name") not in known:
-        raise UserError(f"{str(out / _BEGUN)!r} names no known reproduction")
+    begun = _begun(out)
+    if begun["name"] not in reproductions:
+        raise UserError(
+            f"{str(out / _BEGUN)!r} names {begun['name']!r}; "
+            f"{', '.join(reproductions)} are known"
+        )
     return reproduce(
-        known[begun["name"]],
+        reproductions[begun["name"]],
         out,
         seeds=begun["seeds"],
         quick=begun["quick"],
@@ -177,6 +182,17 @@ def reproduction_directory(name: str) -> Path:
 
 
 _BEGUN, _PARTS = "reproduction.json", "parts"
+_SAID = {"name": str, "quick": bool, "seeds": int}
+
+
+def _begun(out: Path) -> dict[str, Any]:
+    """What was said when a reproduction was begun in that directory."""
+    path = out / _BEGUN
+    found = read_json(path)
+    for name, kind in _SAID.items():
+        if not isinstance(found, dict) or type(found.get(name)) is not kind:
+            raise UserError(f"{str(path)!r} is damaged: it has no {kind.__name__} {name!r}")
+    return found
 
 
 def _ignore(part: str, text: str) -> None:
