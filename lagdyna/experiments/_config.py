@@ -15,13 +15,20 @@ Fraction = Annotated[float, Meta(ge=0, le=1)]
 Widths = Annotated[tuple[Count, ...], Meta(min_length=1)]
 ActivationName = Literal["softplus", "tanh", "silu", "elu"]
 OptimiserName = Literal["adam", "adamw", "lion", "rmsprop", "sgd"]
-FilterName = Literal["ekf", "ekf-block", "ekf-diagonal"]
+FilterName = Literal[
+    "ekf", "ekf-block", "ekf-diagonal", "ekf-lowrank", "ckf", "ukf", "enkf", "pf"
+]
 UpToOne = Annotated[float, Meta(gt=0, le=1)]
 
 
 def is_filter(name: str) -> bool:
-    """Whether a learner of that name is a Kalman filter."""
-    return name in get_args(FilterName)
+    """Whether a learner of that name is a filter; `auto` stands for one."""
+    return name == "auto" or name in get_args(FilterName)
+
+
+def uses_sigma_points(name: str) -> bool:
+    """Whether it is a filter that looks at a model of every two weights."""
+    return name in ("ckf", "ukf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +87,7 @@ class SolverConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FilterConfig:
-    """A Kalman filter's settings; see [`lagdyna.fit.KalmanLearner`][].
+    """A filter's settings; see [`lagdyna.fit.AbstractFilter`][].
 
     **Arguments:**
 
@@ -88,8 +95,12 @@ class FilterConfig:
     - `noise`: standard deviation of an observation; by default it is estimated.
     - `process`, `process_decay`: what weights wander in an update, and how that falls.
     - `fading`: the forgetting factor.
-    - `iterations`: of each update.
+    - `iterations`: of each update of an `ekf`.
     - `blocks`: those of `ekf-block`, `layer` or `node`.
+    - `rank`: of the directions of `ekf-lowrank`.
+    - `alpha`, `beta`, `kappa`: of `ukf`, see [`lagdyna.fit.SigmaPointLearner`][].
+    - `members`: of the ensemble of `enkf`.
+    - `particles`: of `pf`.
     """
 
     prior: Positive = 1.0
@@ -99,6 +110,12 @@ class FilterConfig:
     fading: UpToOne = 1.0
     iterations: Count = 1
     blocks: Literal["layer", "node"] = "layer"
+    rank: Count = 64
+    alpha: UpToOne = 0.1
+    beta: NonNegative = 2.0
+    kappa: NonNegative = 0.0
+    members: Annotated[int, Meta(ge=2)] = 128
+    particles: Annotated[int, Meta(ge=2)] = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,24 +124,36 @@ class LearnerConfig:
 
     **Arguments:**
 
-    - `name`: the Optax optimiser, or a Kalman filter, `ekf`, `ekf-block` or `ekf-diagonal`,
-        which begins anew with each training and counts each step of the buffer once.
+    - `name`: the Optax optimiser, or a filter, which begins anew with each training and
+        counts each step of the buffer once: `ekf`, `ekf-block`, `ekf-diagonal`,
+        `ekf-lowrank`, `ckf`, `ukf`, `enkf`, `pf`; `auto` is `ekf`, or `ekf-block` for more
+        weights than that can hold.
     - `rate`: an optimiser's learning rate, falling to a hundredth along a cosine within
         each training.
     - `clip`: largest norm of an optimiser's gradient.
     - `filter`: a filter's settings, a [`lagdyna.experiments.FilterConfig`][].
-    - `updates`: per training.
-    - `batch`: steps, or windows, per update.
+    - `updates`: per training; by default 2000, of a filter 200.
+    - `batch`: steps, or windows, per update; by default 64, of a filter 32.
     - `window`: 1 learns each step by itself; more learns windows of that many steps.
     """
 
-    name: Literal[OptimiserName, FilterName] = "adam"
+    name: Literal[OptimiserName, FilterName, "auto"] = "adam"
     rate: Positive = 3e-3
     clip: Positive = 100.0
-    updates: Count = 2000
-    batch: Count = 64
+    updates: Count | None = None
+    batch: Count | None = None
     window: Count = 1
     filter: FilterConfig = field(default_factory=FilterConfig)
+
+    @property
+    def updates_or_default(self) -> int:
+        """`updates`, or what that is by default."""
+        return self.updates or (200 if is_filter(self.name) else 2000)
+
+    @property
+    def batch_or_default(self) -> int:
+        """`batch`, or what that is by default."""
+        return self.batch or (32 if is_filter(self.name) else 64)
 
 
 @dataclass(frozen=True, kw_only=True)

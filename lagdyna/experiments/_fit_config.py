@@ -15,6 +15,7 @@ from ._config import (
     Whole,
     Widths,
     is_filter,
+    uses_sigma_points,
 )
 
 ModelName = Literal[
@@ -28,7 +29,7 @@ ModelName = Literal[
     "known",
     "residual",
 ]
-FitLearnerName = Literal[OptimiserName, "levenberg-marquardt", FilterName]
+FitLearnerName = Literal[OptimiserName, "levenberg-marquardt", FilterName, "auto"]
 LossName = Literal["auto", "one-step", "multi-step", "forward", "inverse"]
 
 
@@ -124,11 +125,13 @@ class FitLearnerConfig:
 
     - `name`: the Optax optimiser; or `levenberg-marquardt`, for small networks and errors
         much smaller than an optimiser's, see [`lagdyna.fit.LevenbergMarquardtLearner`][];
-        or an extended Kalman filter, `ekf`, `ekf-block` or `ekf-diagonal`, see
-        [`lagdyna.fit.KalmanLearner`][].
+        or a filter: `ekf`, `ekf-block`, `ekf-diagonal`, `ekf-lowrank`, see
+        [`lagdyna.fit.KalmanLearner`][], `ckf`, `ukf`, `enkf` or `pf`; `auto` is `ekf`, or
+        `ekf-block` for more weights than that can hold.
     - `rate`: an optimiser's learning rate, falling to a hundredth along a cosine.
     - `clip`: largest norm of an optimiser's gradient.
-    - `updates`: how many; by default 10,000, of a filter 1000, of `levenberg-marquardt` 200.
+    - `updates`: how many; by default 10,000, of a filter 1000, of `ckf`, `ukf` and
+        `levenberg-marquardt` 200.
     - `batch`: rows, steps or windows per update, 256 by default, of a filter 32.
         `levenberg-marquardt` has the same in every update, all of them unless there are
         more than `batch`, by default 8192.
@@ -151,9 +154,8 @@ class FitLearnerConfig:
     @property
     def updates_or_default(self) -> int:
         """`updates`, or what that is by default."""
-        return self.updates or (
-            200 if self.least_squares else 1000 if is_filter(self.name) else 10_000
-        )
+        few = self.least_squares or uses_sigma_points(self.name)
+        return self.updates or (200 if few else 1000 if is_filter(self.name) else 10_000)
 
     @property
     def batch_or_default(self) -> int:

@@ -1,3 +1,4 @@
+import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,11 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from ..data import Experience
 from ..fit import (
+    AbstractFilter,
+    AbstractPosterior,
     ForwardLoss,
     GradientLearner,
     InverseLoss,
-    KalmanLearner,
     LevenbergMarquardtLearner,
     MotionResidual,
     MultiStepLoss,
@@ -38,6 +40,7 @@ from ._files import (
     write_json_lines,
     write_text,
 )
+from ._filters import check_memory, chosen_filter, make_filter
 from ._fit_build import (
     Known,
     Sizes,
@@ -52,13 +55,13 @@ from ._fit_data import Prepared, batches_of, completed, digest_of, prepare
 from ._fit_plots import draw_fit
 from ._fitted_model import FittedModel
 from ._held import HoldingLoss, divided, parameter_name
-from ._parts import check_size, falling, make_filter, make_optimiser, number_of_weights
-from ._report import finite, judge
+from ._parts import falling, make_optimiser, number_of_weights
+from ._report import calibration_of, finite, judge
 from ._toml import config_to_toml, convert, read_table
 from ._user_part import user_part
 
 Progress = Callable[[dict[str, Any]], None]
-FitLearner = GradientLearner | LevenbergMarquardtLearner | KalmanLearner
+FitLearner = GradientLearner | LevenbergMarquardtLearner | AbstractFilter
 
 
 class FittedRun(NamedTuple):
@@ -70,12 +73,15 @@ class FittedRun(NamedTuple):
     - `model`: a [`lagdyna.experiments.FittedModel`][].
     - `report`: the contents of `report.json`, `None` if the fit was interrupted.
     - `records`: the lines of `metrics.jsonl`.
+    - `posterior`: of the model, a [`lagdyna.fit.AbstractPosterior`][], with the temperature
+        that the report tells; `None` if no filter learned it.
     """
 
     config: FitConfig
     model: FittedModel
     report: dict[str, Any] | None
     records: list[dict[str, Any]]
+    posterior: AbstractPosterior[FittedModel] | None
 
 
 def fit_directory(config: FitConfig) -> Path:
@@ -185,17 +191,23 @@ def load_fit(run: str | Path, *, known: Known | None = None) -> FittedRun:
     sizes = _sizes_of(run)
     system = known_system(config, sizes, known)
     state, notes = load_checkpoint(run / _CHECKPOINT, _initial(config, sizes, system))
-    report = run / "report.json"
+    path = run / "report.json"
+    report = read_json(path) if path.exists() else None
+    posterior = _posterior(config, state)
+    if posterior is not None and report is not None and report.get("calibration"):
+        posterior = posterior.tempered(report["calibration"]["temperature"])
     return FittedRun(
         config,
         FittedModel(state.transition),
-        read_json(report) if report.exists() else None,
+        report,
         read_first_lines(run / "metrics.jsonl", notes["records"]),
+        None if posterior is None else posterior.transformed(_whole(config, state)),
     )
 
 
 _CHECKPOINT = Path("checkpoint") / "training.npz"
 _PIECES = 20
+_JUDGED = 1000  # rows on which intervals are judged
 
 
 class _Fitting(NamedTuple):
@@ -253,6 +265,7 @@ def _problem(config: FitConfig, known: Known | None, residual: Residual | None) 
         scale = State(jnp.asarray(sizes.steps_q), jnp.asarray(sizes.steps_qd))
         loss = OneStepLoss(scale) if name == "one-step" else MultiStepLoss(scale)
     system = known_system(config, sizes, known)
+    config = _chosen(config, sizes, system)
     if config.model.name == "constrained-mlp":
         loss = _constrained(config, loss, system, residual, training, data.dt)
     learner = _learner(config, loss, _distinct(training))
@@ -304,7 +317,7 @@ def _learner(config: FitConfig, loss: Any, rows: float) -> FitLearner:
     learner = config.learner
     if is_filter(learner.name):
         seen = learner.updates_or_default * learner.batch_or_default
-        return make_filter(learner.name, loss, learner.filter, seen / rows)
+        return make_filter(learner.name, loss, learner.filter, seen / rows, config.seed)
     if learner.least_squares:
         return LevenbergMarquardtLearner(loss)
     rate = falling(learner.rate, learner.updates_or_default)
@@ -322,13 +335,31 @@ def _some(training: PyTree, count: int, seed: int) -> PyTree:
 
 def _initial(config: FitConfig, sizes: Sizes, known: MechanicalSystem | None) -> _Fitting:
     key = jax.random.fold_in(jax.random.key(config.seed), 0)
+    learner, hidden = config.learner, config.model.hidden
+    weights = [eqx.filter_eval_shape(lambda: _free(config, build(config, sizes, key, known)))]
+    check_memory("model.hidden", learner.name, hidden, weights, learner.filter.blocks)
     transition = eqx.filter_jit(build)(config, sizes, key, known)
-    free, _ = divided(learned_part(config.loss.name, transition), config.model.fixed)
-    model = config.model
-    check_size("model.hidden", config.learner.name, model.hidden, number_of_weights(free))
     # How a learner begins does not depend on its loss, any will do.
     loss = OneStepLoss(State(jnp.ones(sizes.n), jnp.ones(sizes.n)))
-    return _Fitting(transition, _learner(config, loss, 1.0).init(free))
+    return _Fitting(transition, _learner(config, loss, 1.0).init(_free(config, transition)))
+
+
+def _free(config: FitConfig, transition: AbstractTransition) -> PyTree:
+    """What is learned of the model."""
+    free, _ = divided(learned_part(config.loss.name, transition), config.model.fixed)
+    return eqx.filter(free, eqx.is_inexact_array)
+
+
+def _chosen(config: FitConfig, sizes: Sizes, known: MechanicalSystem | None) -> FitConfig:
+    """The config, its learner `auto` replaced by the filter that this stands for."""
+    if config.learner.name != "auto":
+        return config
+    key = jax.random.key(0)
+    weights = eqx.filter_eval_shape(lambda: _free(config, build(config, sizes, key, known)))
+    name, blocks = chosen_filter([weights])
+    options = dataclasses.replace(config.learner.filter, blocks=blocks)
+    learner = dataclasses.replace(config.learner, name=name, filter=options)
+    return dataclasses.replace(config, learner=learner)
 
 
 def _continue(
@@ -376,10 +407,52 @@ def _continue(
             progress(record)
     model = FittedModel(state.transition)
     judged, shown = judge(model, problem.data)
-    report = {**_summary(problem, model, records), **judged}
+    calibration = _calibration(problem, state)
+    report = {**_summary(problem, model, records), "calibration": calibration, **judged}
     draw_fit(out, shown, records, config.model.name)
     write_json(out / "report.json", report)
     return report
+
+
+def _posterior(config: FitConfig, state: _Fitting) -> AbstractPosterior[Any] | None:
+    """The posterior of what was learned, `None` if no filter did."""
+    # What a filter knows does not depend on its loss, any will do.
+    n = state.transition.coordinates.n
+    learner = _learner(config, OneStepLoss(State(jnp.ones(n), jnp.ones(n))), 1.0)
+    if not isinstance(learner, AbstractFilter):
+        return None
+    free, _ = divided(learned_part(config.loss.name, state.transition), config.model.fixed)
+    return learner.posterior(free, state.learner_state)
+
+
+def _whole(config: FitConfig, state: _Fitting) -> Callable[[PyTree], FittedModel]:
+    """Of what is learned, the model it is a part of."""
+    name = config.loss.name
+    _, held = divided(learned_part(name, state.transition), config.model.fixed)
+
+    def whole(free: PyTree) -> FittedModel:
+        learned = eqx.combine(free, held)
+        return FittedModel(with_learned_part(name, state.transition, learned))
+
+    return whole
+
+
+def _calibration(problem: _Problem, state: _Fitting) -> dict[str, Any] | None:
+    """How the posterior's intervals cover the validation data, `None` without a posterior.
+
+    The temperature is that of every other row, the coverage that of the rest.
+    """
+    config = problem.config
+    posterior = _posterior(config, state)
+    if posterior is None:
+        return None
+    _, held = divided(learned_part(config.loss.name, state.transition), config.model.fixed)
+    loss = HoldingLoss(cast(Any, problem.learner.loss), held)
+    some = _some(problem.validation, _JUDGED, config.seed)
+    even, odd = (jax.tree.map(lambda x, i=i: x[i::2], some) for i in (0, 1))
+    if len(jax.tree.leaves(odd)[0]) == 0:
+        return None
+    return calibration_of(posterior, loss, even, odd)
 
 
 @eqx.filter_jit

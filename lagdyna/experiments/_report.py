@@ -10,7 +10,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..data import Experience, Split, Trajectory, TrajectorySet
-from ..fit import accelerations
+from ..fit import (
+    LEVELS,
+    AbstractPosterior,
+    AbstractSquaredLoss,
+    accelerations,
+    calibrated,
+    coverage,
+)
 from ..mechanics import Coordinates, Forces, State
 from ._fit_data import Prepared, controls_of, experience_of
 from ._fitted_model import FittedModel
@@ -91,6 +98,31 @@ def judge(model: FittedModel, data: Prepared) -> tuple[Report, Shown]:
     forces = torques(model, [first]) if data.control == "tau" else None
     rollout = report["validation"]["rollout"]
     return report, Shown(data.coordinates, moved, forces, first.t, rollout)
+
+
+def calibration_of(
+    posterior: AbstractPosterior, loss: AbstractSquaredLoss, fitted: Any, judged: Any
+) -> Report | None:
+    """Which fraction of errors lies within the intervals that a posterior gives.
+
+    **Arguments:** `fitted`, data that the temperature is found with; `judged`, others, of
+    which the coverage is told, with that temperature and without.
+
+    **Returns:** `None` if nothing of this is finite.
+    """
+    warm = eqx.filter_jit(calibrated)(posterior, loss, fitted)
+    errors = {
+        name: eqx.filter_jit(each.standardised_errors)(loss, judged)
+        for name, each in (("coverage", warm), ("coverage_untempered", posterior))
+    }
+    temperature = finite(float(warm.temperature))
+    if temperature is None:
+        return None
+    return {
+        "temperature": temperature,
+        "levels": list(LEVELS),
+        **{name: np.asarray(coverage(z)).tolist() for name, z in errors.items()},
+    }
 
 
 def step_errors(model: FittedModel, steps: Experience) -> Report:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..fit import AbstractPosterior
 from ..models import AbstractReward
 from ..simulate import SolvedTransition
 from ..tasks import GymnasiumTask
@@ -45,6 +46,8 @@ class Run(NamedTuple):
     - `training`: everything else that was learned and seen.
     - `trainer`: the compiled programs, such as `trainer.act(training, states)`.
     - `records`: the lines of `metrics.jsonl`.
+    - `posterior`: of the simulator, a [`lagdyna.fit.AbstractPosterior`][] as the latest
+        training left it; `None` if no filter learned.
     """
 
     config: Config
@@ -53,6 +56,7 @@ class Run(NamedTuple):
     training: Training
     trainer: Trainer
     records: list[Record]
+    posterior: AbstractPosterior[SolvedTransition] | None
 
 
 def default_directory(config: Config) -> Path:
@@ -91,7 +95,7 @@ def train(
     _probe(config)
     out = new_directory(default_directory(config) if out is None else Path(out))
     trainer = Trainer(config, reward)
-    write_text(out / "config.toml", config_to_toml(config))
+    write_text(out / "config.toml", config_to_toml(trainer.config))
     (out / "checkpoint").mkdir()
     return _continue(trainer, trainer.init(), [], 0.0, out, progress or Silence())
 
@@ -147,7 +151,15 @@ def load_run(run: str | Path, *, reward: RewardFn | None = None) -> Run:
     trainer = Trainer(config, reward)
     training, notes = load_checkpoint(_checkpoint_of(run), trainer.init())
     records = read_first_lines(run / "metrics.jsonl", notes["records"])
-    return Run(config, training.transition, training.reward, training, trainer, records)
+    return Run(
+        config,
+        training.transition,
+        training.reward,
+        training,
+        trainer,
+        records,
+        trainer.posterior(training),
+    )
 
 
 def evaluate(
@@ -335,7 +347,7 @@ def _train(
     config = trainer.config
     training = trainer.begin_fit(training)
     for name, program, updates in (
-        ("fit", trainer.fit, config.learner.updates),
+        ("fit", trainer.fit, config.learner.updates_or_default),
         ("imagine", trainer.behave, config.agent.updates),
     ):
         # Pieces short enough to watch and to interrupt, of at most two sizes to compile.

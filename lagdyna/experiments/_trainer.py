@@ -11,9 +11,10 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Scalar, UInt
 from ..agents import Behaviour, Features, ImaginationActorCritic, mixed_starts
 from ..data import Experience, ReplayBuffer
 from ..fit import (
+    AbstractFilter,
+    AbstractPosterior,
     AbstractSquaredLoss,
     GradientLearner,
-    KalmanLearner,
     MultiStepLoss,
     OneStepLoss,
     RewardLoss,
@@ -30,15 +31,8 @@ from ..models import AbstractReward, DeLaN, GivenReward, RewardNetwork
 from ..simulate import LagrangianField, SolvedTransition
 from ..tasks import Outcome
 from ._config import Config, is_filter
-from ._parts import (
-    ACTIVATIONS,
-    check_size,
-    falling,
-    make_dissipation,
-    make_filter,
-    make_optimiser,
-    number_of_weights,
-)
+from ._filters import check_memory, chosen_filter, make_filter
+from ._parts import ACTIVATIONS, falling, make_dissipation, make_optimiser
 
 Metrics = dict[str, Scalar]
 RewardFn = Callable[[State, Float[Array, " m"], State], Scalar]
@@ -70,7 +64,7 @@ class Training(eqx.Module):
     trainings: Int[Array, ""]
 
 
-Learner = GradientLearner | KalmanLearner
+Learner = GradientLearner | AbstractFilter
 
 
 class Trainer:
@@ -89,26 +83,26 @@ class Trainer:
     """
 
     def __init__(self, config: Config, reward: RewardFn | None = None):
-        self.config = config
         self._given_reward = None if reward is None else GivenReward(reward)
+        self.config = config = self._completed(config)
         # What the compiled programs depend on. The seed reaches them as an array.
         self._identity = (dataclasses.replace(config, seed=0), self._given_reward)
         self._hash = hash(self._identity)  # every call of a program asks for it
         task, agent = config.task, config.agent
         self._reach = task.reach
-        # Half of the largest speed: what is usual is then of order one.
-        self._velocity_scale = tuple(0.5 * v for v in self._reach[1])
         learner = config.learner
         self._optimiser = (
             None
             if is_filter(learner.name)
             else make_optimiser(
-                learner.name, falling(learner.rate, learner.updates), learner.clip
+                learner.name,
+                falling(learner.rate, learner.updates_or_default),
+                learner.clip,
             )
         )
         agent_optimiser = make_optimiser("adam", agent.rate, agent.clip)
         self.agent = ImaginationActorCritic(
-            features=Features(task.joint_coordinates, self._velocity_scale),
+            features=Features(task.joint_coordinates, _velocity_scale(config)),
             action_size=task.action_size,
             hidden=agent.hidden,
             activation=ACTIVATIONS[agent.activation],
@@ -136,29 +130,40 @@ class Trainer:
         self._check_sizes()
         return self._init(jnp.asarray(self.config.seed % 2**32, jnp.uint32))
 
-    def _check_sizes(self) -> None:
-        config = self.config
-        if not is_filter(config.learner.name):
-            return
-        keys = jax.random.split(jax.random.key(0))
-        models: dict[str, Callable[[], Any]] = {"model": lambda: _transition(config, keys[0])}
-        if self._given_reward is None:
-            models["reward"] = lambda: self._reward(keys[1])
-        for section, make in models.items():
-            weights = number_of_weights(eqx.filter_eval_shape(make))
-            hidden = getattr(config, section).hidden
-            check_size(f"{section}.hidden", config.learner.name, hidden, weights)
-
-    def _reward(self, key: PRNGKeyArray) -> RewardNetwork:
-        config, task = self.config.reward, self.config.task
-        return RewardNetwork(
-            task.joint_coordinates,
-            task.action_size,
-            self._velocity_scale,
-            hidden=config.hidden,
-            activation=ACTIVATIONS[config.activation],
-            key=key,
+    def _completed(self, config: Config) -> Config:
+        """The config with what it left open of its learner filled in."""
+        learner = dataclasses.replace(
+            config.learner,
+            updates=config.learner.updates_or_default,
+            batch=config.learner.batch_or_default,
         )
+        if learner.name == "auto":
+            name, blocks = chosen_filter([*self._weights(config).values()])
+            options = dataclasses.replace(learner.filter, blocks=blocks)
+            learner = dataclasses.replace(learner, name=name, filter=options)
+        return dataclasses.replace(config, learner=learner)
+
+    def _weights(self, config: Config) -> dict[str, PyTree]:
+        """What is learned, by the section of the config that sizes it; shapes alone."""
+        key = jax.random.key(0)
+        models: dict[str, Callable[[], Any]] = {"model": lambda: _transition(config, key)}
+        if self._given_reward is None:
+            models["reward"] = lambda: _reward(config, key)
+        return {
+            section: eqx.filter(eqx.filter_eval_shape(make), _is_weight)
+            for section, make in models.items()
+        }
+
+    def _check_sizes(self) -> None:
+        learner = self.config.learner
+        if not is_filter(learner.name):
+            return
+        weights, blocks = self._weights(self.config), learner.filter.blocks
+        for section, each in weights.items():
+            hidden = getattr(self.config, section).hidden
+            check_memory(f"{section}.hidden", learner.name, hidden, [each], blocks)
+        hidden = self.config.model.hidden
+        check_memory("model.hidden", learner.name, hidden, [*weights.values()], blocks)
 
     @eqx.filter_jit
     def _init(self, seed: UInt[Array, ""]) -> Training:
@@ -166,7 +171,7 @@ class Trainer:
         key = jax.random.fold_in(jax.random.key(seed), _INIT)
         model_key, reward_key, agent_key = jax.random.split(key, 3)
         transition = _transition(config, model_key)
-        reward = self._given_reward or self._reward(reward_key)
+        reward = self._given_reward or _reward(config, reward_key)
         buffer = ReplayBuffer.empty(
             config.collect.capacity or config.steps, task.n, task.action_size
         )
@@ -241,12 +246,13 @@ class Trainer:
         """`updates` updates of dynamics and reward; `chunk` numbers the calls of a training."""
         config, buffer = self.config.learner, training.buffer
         key, reward_key = jax.random.split(self._key(training, _FIT, chunk))
+        batch = config.batch_or_default
         transition_learner, reward_learner = self._learners(buffer)
 
         def sample(key: PRNGKeyArray) -> PyTree:
             if config.window == 1:
-                return buffer.sample(key, config.batch)
-            return buffer.sample_windows(key, config.batch, config.window)
+                return buffer.sample(key, batch)
+            return buffer.sample_windows(key, batch, config.window)
 
         transition = learn(
             transition_learner,
@@ -271,7 +277,7 @@ class Trainer:
             reward_learner,
             training.reward,
             training.reward_state,
-            lambda key: buffer.sample(key, config.batch),
+            lambda key: buffer.sample(key, batch),
             key=reward_key,
             steps=updates,
         )
@@ -341,6 +347,13 @@ class Trainer:
         key = jax.random.fold_in(jax.random.key(training.seed), purpose)
         return jax.random.fold_in(jax.random.fold_in(key, training.trainings), index)
 
+    def posterior(self, training: Training) -> AbstractPosterior[SolvedTransition] | None:
+        """What the latest training left open of the dynamics, `None` if no filter learned."""
+        learner, _ = self._learners(training.buffer)
+        if not isinstance(learner, AbstractFilter):
+            return None
+        return learner.posterior(training.transition, training.transition_state)
+
     def _learners(self, buffer: ReplayBuffer) -> tuple[Learner, Learner]:
         """Learners of dynamics and reward, each loss scaled by the data in the buffer."""
         experience, filled = buffer.experience, buffer.filled
@@ -359,7 +372,7 @@ class Trainer:
         config = self.config.learner
         if self._optimiser is not None:
             return GradientLearner(self._optimiser, loss)
-        seen = config.updates * config.batch * steps
+        seen = config.updates_or_default * config.batch_or_default * steps
         rows = jnp.maximum(jnp.sum(buffer.filled), 1)
         return make_filter(config.name, loss, config.filter, seen / rows)
 
@@ -388,6 +401,28 @@ def _transition(config: Config, key: PRNGKeyArray) -> SolvedTransition:
         tolerances=config.solver.tolerances,
         velocity_limits=task.velocity_limits,
     )
+
+
+def _reward(config: Config, key: PRNGKeyArray) -> RewardNetwork:
+    task = config.task
+    return RewardNetwork(
+        task.joint_coordinates,
+        task.action_size,
+        _velocity_scale(config),
+        hidden=config.reward.hidden,
+        activation=ACTIVATIONS[config.reward.activation],
+        key=key,
+    )
+
+
+def _velocity_scale(config: Config) -> tuple[float, ...]:
+    """Half of the largest speed: what is usual is then of order one."""
+    return tuple(0.5 * v for v in config.task.reach[1])
+
+
+def _is_weight(leaf: Any) -> bool:
+    """Whether it is the shape of something that is learned."""
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)
 
 
 def _mean(x: Float[Array, " rows"], where: Array) -> Scalar:

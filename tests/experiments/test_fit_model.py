@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import Array
 
 from lagdyna import State, compare, fit_model, load, load_fit
 from lagdyna.data import Trajectory, TrajectorySet, write
@@ -517,8 +518,8 @@ def test_what_a_user_s_own_file_lacks_is_said_in_one_sentence(
 
 
 def test_least_squares_is_for_small_networks(file: Path, tmp_path: Path) -> None:
-    config = fit_config(table(file, model={"hidden": [128, 128]}, learner=SECOND_ORDER))
-    with pytest.raises(UserError, match="levenberg-marquardt holds a matrix of their square"):
+    config = fit_config(table(file, model={"hidden": [999, 999]}, learner=SECOND_ORDER))
+    with pytest.raises(UserError, match="levenberg-marquardt holds matrices of their square"):
         fit_model(config, tmp_path / "run")
     small = fit_config(table(file, model={"hidden": [12]}, learner=SECOND_ORDER))
     report = fit_model(small, tmp_path / "run")
@@ -527,9 +528,60 @@ def test_least_squares_is_for_small_networks(file: Path, tmp_path: Path) -> None
     assert (config.learner.updates_or_default, config.learner.batch_or_default) == (15, 8192)
 
 
-@pytest.mark.parametrize("name", ["ekf", "ekf-block", "ekf-diagonal"])
+@pytest.mark.parametrize("name", ["ekf", "ekf-lowrank", "ukf", "pf"])
 def test_a_filter_stands_where_an_optimiser_does(file: Path, tmp_path: Path, name: str) -> None:
-    learner = {"name": name, "updates": 200, "batch": 16}
-    report = fit_model(fit_config(table(file, learner=learner)), tmp_path / "run")
-    assert report["loss_training"] < 0.05
-    assert load_fit(tmp_path / "run").report == report
+    few = {"members": 8, "particles": 8}
+    learner = {"name": name, "updates": 20, "batch": 4, "filter": few}
+    report = fit_model(
+        fit_config(table(file, model={"hidden": [4]}, learner=learner)), tmp_path / "run"
+    )
+    assert np.isfinite(report["loss_training"])
+    found = load_fit(tmp_path / "run")
+    assert found.report == report
+    # The posterior is that of the model, with the temperature that was reported.
+    assert found.posterior is not None
+    q = qd = tau = jnp.asarray([0.3])
+
+    def acceleration(model: FittedModel) -> Array:
+        return model.forward_dynamics(q, qd, tau)
+
+    prediction = found.posterior.predict(acceleration)
+    calibration = report["calibration"]
+    assert float(found.posterior.temperature) == pytest.approx(calibration["temperature"])
+    assert float(prediction.covariance[0, 0]) > 0
+    if name.startswith("ekf"):
+        np.testing.assert_array_equal(prediction.mean, acceleration(found.model))
+
+
+def test_the_posterior_s_intervals_cover_what_they_say(
+    recordings: TrajectorySet, tmp_path: Path
+) -> None:
+    """Of noisy accelerations, on trajectories that were not learned from."""
+    path = tmp_path / "noisy.npz"
+    rng = np.random.default_rng(0)
+    noisy = [
+        Trajectory(
+            **{**each.arrays, "qdd": each.arrays["qdd"] + 0.5 * rng.normal(size=(each.rows, 1))}
+        )
+        for each in recordings
+    ]
+    write(path, TrajectorySet(noisy))
+    learner = {"name": "ekf", "updates": 300, "batch": 16}
+    report = fit_model(fit_config(table(path, learner=learner)), tmp_path / "run")
+    found = report["calibration"]
+    assert found["levels"] == [0.5, 0.9, 0.99]
+    np.testing.assert_allclose(found["coverage"], found["levels"], atol=0.05)
+    assert 0.8 < found["temperature"] < 1.25
+
+
+def test_auto_is_the_full_filter_of_few_weights_and_blocks_of_many(
+    file: Path, tmp_path: Path
+) -> None:
+    chosen = {}
+    for hidden in (4, 70):
+        learner = {"name": "auto", "updates": 1, "batch": 4}
+        config = fit_config(table(file, model={"hidden": [hidden] * 2}, learner=learner))
+        fit_model(config, tmp_path / str(hidden))
+        chosen[hidden] = load_fit(tmp_path / str(hidden)).config.learner
+    assert chosen[4].name == "ekf"
+    assert (chosen[70].name, chosen[70].filter.blocks) == ("ekf-block", "layer")

@@ -184,12 +184,12 @@ def test_a_filter_learns_dynamics_and_reward() -> None:
     fresh, used = again.transition_state, after.transition_state
     assert float(fresh.updates) == 0
     assert float(used.updates) == 40
-    assert float(jnp.max(fresh.covariance[0])) == 1
+    assert float(jnp.max(fresh.belief.blocks[0])) == 1
 
 
 def test_a_covariance_that_would_not_fit_is_refused_before_it_is_made() -> None:
-    config = small_config(learner={"name": "ekf"}, reward={"hidden": [300, 300]})
-    with pytest.raises(UserError, match="`reward.hidden` was .300, 300., which makes 9"):
+    config = small_config(learner={"name": "ekf"}, reward={"hidden": [900, 900]})
+    with pytest.raises(UserError, match="`reward.hidden` was .900, 900., which makes 8"):
         Trainer(config).init()
     blocks = small_config(learner={"name": "ekf-block"}, reward={"hidden": [16, 16]})
     Trainer(blocks).init()

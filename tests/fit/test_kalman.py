@@ -9,70 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Array
 
-from lagdyna.fit import AbstractSquaredLoss, KalmanLearner, fit
-from lagdyna.models import Network
+from lagdyna.fit import KalmanLearner, fit
 
 from ..helpers import identical, normals
+from .regressions import (
+    Linear,
+    Misfit,
+    data,
+    learned,
+    linear,
+    network,
+    nonlinear,
+    regression,
+    split,
+    update,
+)
 
 BLOCKS = ("full", "layer", "node", "weight")
-update = eqx.filter_jit(lambda learner, *x: learner.update(*x))
-
-
-class Linear(eqx.Module):
-    """`y = matrix x + offset`."""
-
-    matrix: Array
-    offset: Array
-
-    def __call__(self, x: Array) -> Array:
-        return self.matrix @ x + self.offset
-
-
-class Misfit(AbstractSquaredLoss[eqx.Module, tuple[Array, Array]]):
-    """Errors of outputs that are in their own units already."""
-
-    def __call__(self, model: eqx.Module, batch: tuple[Array, Array]) -> Array:
-        return jnp.mean(jnp.sum(jax.vmap(self.errors, (None, 0))(model, batch) ** 2, -1))
-
-    def errors(self, model: eqx.Module, row: tuple[Array, Array]) -> Array:
-        x, y = row
-        return (model(x) - y) / jnp.sqrt(y.shape[0])  # type: ignore[operator]
-
-
-def linear(inputs: int = 3, outputs: int = 2) -> Linear:
-    return Linear(0.1 * normals(7, outputs, inputs), jnp.zeros(outputs))
-
-
-def data(seed: int, rows: int = 12, outputs: int = 2) -> tuple[Array, Array]:
-    x = normals(seed, rows, 3)
-    return x, x @ normals(5, 3, outputs) + 0.5 + 0.1 * normals(seed + 100, rows, outputs)
-
-
-def learned(learner: KalmanLearner, model, batches):
-    state = learner.init(model)
-    for batch in batches:
-        model, state, metrics = update(learner, model, state, batch)
-    return model, state, metrics
-
-
-def split(batch: tuple[Array, Array], *at: int) -> list[tuple[Array, Array]]:
-    return list(zip(*(jnp.split(x, at) for x in batch), strict=True))
-
-
-def regression(
-    batch: tuple[Array, Array], prior: float, noise: float, forget: float = 1.0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bayesian linear regression of each output on `(x, 1)` by its normal equations; with
-    forgetting, a row counts less the longer ago it was, and so does the prior.
-    """
-    x, y = (np.asarray(each) for each in batch)
-    design = np.concatenate([x, np.ones((len(x), 1))], axis=1)
-    start = np.concatenate([np.asarray(linear().matrix), np.zeros((2, 1))], axis=1)
-    age = forget ** np.arange(len(x))[::-1]
-    before = forget ** len(x) / prior**2
-    precision = (design.T * age) @ design / noise**2 + before * np.eye(design.shape[1])
-    right = (design.T * age) @ y / noise**2 + before * start.T
-    return np.linalg.solve(precision, right), np.linalg.inv(precision)
 
 
 def one_output(covariance: Array) -> np.ndarray:
@@ -90,7 +43,7 @@ def test_the_full_filter_is_bayesian_regression_however_data_are_split(
     mean, covariance = regression(data(0), 2.0, 0.3)
     np.testing.assert_allclose(model.matrix.T, mean[:-1], atol=1e-9)
     np.testing.assert_allclose(model.offset, mean[-1], atol=1e-9)
-    np.testing.assert_allclose(one_output(state.covariance[0]), covariance, atol=1e-9)
+    np.testing.assert_allclose(one_output(state.belief.blocks[0]), covariance, atol=1e-9)
 
 
 def test_with_fading_memory_it_is_least_squares_with_forgetting(x64: None) -> None:
@@ -98,7 +51,7 @@ def test_with_fading_memory_it_is_least_squares_with_forgetting(x64: None) -> No
     model, state, _ = learned(learner, linear(), split(data(1), *range(1, 12)))
     mean, covariance = regression(data(1), 2.0, 0.3, 0.9)
     np.testing.assert_allclose(model.matrix.T, mean[:-1], atol=1e-9)
-    np.testing.assert_allclose(one_output(state.covariance[0]), covariance, atol=1e-9)
+    np.testing.assert_allclose(one_output(state.belief.blocks[0]), covariance, atol=1e-9)
 
 
 def test_passing_over_data_again_with_repeats_counts_them_once(x64: None) -> None:
@@ -106,7 +59,7 @@ def test_passing_over_data_again_with_repeats_counts_them_once(x64: None) -> Non
     model, state, _ = learned(learner, linear(), [data(2)] * 5)
     mean, covariance = regression(data(2), 2.0, 0.3)
     np.testing.assert_allclose(model.matrix.T, mean[:-1], atol=1e-9)
-    np.testing.assert_allclose(one_output(state.covariance[0]), covariance, atol=1e-9)
+    np.testing.assert_allclose(one_output(state.belief.blocks[0]), covariance, atol=1e-9)
 
 
 def test_iterating_a_linear_update_changes_nothing(x64: None) -> None:
@@ -164,16 +117,26 @@ def test_blocks_are_the_full_filter_where_weights_are_independent(
     np.testing.assert_allclose(found[0].first.matrix, full[0].first.matrix, atol=1e-9)
     np.testing.assert_allclose(found[0].second.matrix, full[0].second.matrix, atol=1e-9)
     sizes = {"layer": (1, 8, 8), "node": (2, 3, 3), "weight": (6, 1, 1)}[blocks]
-    assert [p.shape for p in found[1].covariance] == [sizes, sizes]
+    assert [p.shape for p in found[1].belief.blocks] == [sizes, sizes]
 
 
-def network() -> Network:
-    return Network(3, 2, (8,), jnp.tanh, key=jax.random.key(0))
-
-
-def nonlinear(seed: int, rows: int = 32) -> tuple[Array, Array]:
-    x = normals(seed, rows, 3)
-    return x, jnp.stack([jnp.sin(x[:, 0]), x[:, 1] * x[:, 2]], axis=-1)
+@pytest.mark.parametrize("changes", [{}, {"fading": 0.9}, {"process": 0.05}])
+def test_low_rank_is_the_full_filter_where_observations_say_little(
+    changes: dict[str, float], x64: None
+) -> None:
+    """Two inputs, again and again, and two outputs: four directions of eight."""
+    x = jnp.tile(normals(0, 2, 3), (6, 1))
+    y = x @ normals(5, 3, 2) + 0.1 * normals(9, 12, 2)
+    full, low = (
+        learned(
+            KalmanLearner(Misfit(), noise=0.3, rank=rank, **changes), linear(), split((x, y), 5)
+        )
+        for rank in (None, 4)
+    )
+    np.testing.assert_allclose(low[0].matrix, full[0].matrix, atol=1e-9)
+    np.testing.assert_allclose(low[2]["log_evidence"], full[2]["log_evidence"], atol=1e-9)
+    covariance = low[1].belief.times((jnp.eye(8)[:, None],))[0][:, 0]
+    np.testing.assert_allclose(covariance, full[1].belief.blocks[0][0], atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -191,18 +154,18 @@ def test_every_form_learns_a_network(blocks: str, iterations: int) -> None:
 
 @pytest.mark.parametrize("blocks", ["full", "node"])
 def test_the_covariance_stays_symmetric_and_positive_in_float32(blocks: str) -> None:
-    """Over 3000 updates of data that say the same again and again."""
+    """Over 100,000 updates of data that say the same again and again."""
     learner = KalmanLearner(Misfit(), blocks=blocks, prior=10.0, noise=1e-3)
     fitted = fit(
         network(),
         learner,
         nonlinear(0, 64),
         key=jax.random.key(0),
-        steps=3000,
+        steps=100_000,
         batch_size=4,
     )
     assert float(jnp.sum(fitted.metrics["skipped"])) == 0
-    for covariance in fitted.state.covariance:
+    for covariance in fitted.state.belief.blocks:
         matrices = np.asarray(covariance, np.float64)
         np.testing.assert_array_equal(matrices, np.swapaxes(matrices, -1, -2))
         assert np.linalg.eigvalsh(matrices).min() > 0

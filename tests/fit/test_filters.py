@@ -1,0 +1,225 @@
+"""Filters without derivatives, and what every filter must survive."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jaxtyping import Array
+
+from lagdyna.fit import (
+    AbstractFilter,
+    EnsembleLearner,
+    KalmanLearner,
+    ParticleLearner,
+    SigmaPointLearner,
+    fit,
+)
+
+from ..helpers import identical
+from .regressions import (
+    Linear,
+    Misfit,
+    data,
+    learned,
+    linear,
+    network,
+    nonlinear,
+    split,
+    update,
+)
+
+FILTERS = {
+    "low rank": KalmanLearner(Misfit(), rank=16),
+    "cubature": SigmaPointLearner(Misfit()),
+    "unscented": SigmaPointLearner(Misfit(), alpha=0.1, beta=2.0),
+    "ensemble": EnsembleLearner(Misfit(), members=32),
+    "particles": ParticleLearner(Misfit(), particles=32),
+}
+
+
+@pytest.mark.parametrize("cuts", [(5,), tuple(range(1, 12))])
+@pytest.mark.parametrize(
+    "points", [{}, {"alpha": 0.3, "beta": 2.0}, {"alpha": 0.5, "beta": 0.0, "kappa": 1.0}]
+)
+def test_sigma_points_are_bayesian_regression_on_a_linear_model(
+    points: dict[str, float], cuts: tuple[int, ...], x64: None
+) -> None:
+    learner = SigmaPointLearner(Misfit(), prior=2.0, noise=0.3, fading=0.95, **points)
+    model, state, metrics = learned(learner, linear(), split(data(0), *cuts))
+    kalman = KalmanLearner(Misfit(), prior=2.0, noise=0.3, fading=0.95)
+    exact, exact_state, exact_metrics = learned(kalman, linear(), split(data(0), *cuts))
+    np.testing.assert_allclose(model.matrix, exact.matrix, atol=1e-9)
+    np.testing.assert_allclose(
+        state.belief.root @ state.belief.root.T, exact_state.belief.blocks[0][0], atol=1e-9
+    )
+    np.testing.assert_allclose(metrics["log_evidence"], exact_metrics["log_evidence"])
+
+
+def test_sigma_points_know_the_mean_and_variance_of_a_square(x64: None) -> None:
+    """`y = w^2` with `w` from N(1, 0.25): mean 1.25 and variance 1.125, by hand."""
+
+    class Square(eqx.Module):
+        w: Array
+
+        def __call__(self, x: Array) -> Array:
+            return x * self.w**2
+
+    learner = SigmaPointLearner(Misfit(), prior=0.5, noise=0.1, alpha=1.0, beta=2.0)
+    model = Square(jnp.ones(()))
+    batch = (jnp.ones((1, 1)), jnp.full((1, 1), 2.0))
+    after, _, metrics = update(learner, model, learner.init(model), batch)
+    variance = 1.125 + 0.01
+    evidence = -0.5 * (np.log(2 * np.pi * variance) + (2.0 - 1.25) ** 2 / variance)
+    np.testing.assert_allclose(metrics["log_evidence"], evidence, rtol=1e-12)
+    # The covariance of w and w^2 is twice w's variance.
+    np.testing.assert_allclose(after.w, 1 + 0.5 / variance * (2.0 - 1.25), rtol=1e-12)
+
+
+def test_an_ensemble_is_the_kalman_filter_of_its_own_covariance(x64: None) -> None:
+    learner = EnsembleLearner(Misfit(), prior=2.0, noise=0.3, members=20)
+    start = np.asarray(learner.init(linear()).belief)
+    np.testing.assert_allclose(start.mean(axis=0), 0, atol=1e-12)
+    prior = np.cov(start, rowvar=False)
+    model, state, _ = learned(learner, linear(), split(data(0), 5))
+    x, y = (np.asarray(each) for each in data(0))
+    design = np.zeros((24, 8))  # both outputs of each row, in the order of the weights
+    design[0::2, 0:3], design[0::2, 6] = x, 1
+    design[1::2, 3:6], design[1::2, 7] = x, 1
+    weights = np.concatenate([np.asarray(linear().matrix).ravel(), np.zeros(2)])
+    covariance = design @ prior @ design.T + 0.09 * np.eye(24)
+    gain = prior @ design.T @ np.linalg.inv(covariance)
+    mean = weights + gain @ (y.ravel() - design @ weights)
+    np.testing.assert_allclose(model.matrix.ravel(), mean[:6], atol=1e-9)
+    np.testing.assert_allclose(
+        np.cov(np.asarray(state.belief), rowvar=False), prior - gain @ design @ prior, atol=1e-9
+    )
+
+
+def test_particles_find_the_posterior_of_a_line(x64: None) -> None:
+    learner = ParticleLearner(Misfit(), prior=1.0, noise=0.5, particles=20_000)
+    x = jnp.linspace(-1, 1, 12)[:, None]
+    batch = (x, 0.7 * x + 0.3)
+    model = Linear(jnp.zeros((1, 1)), jnp.zeros(1))
+    model, state, _ = learned(learner, model, split(batch, 3, 6, 9))
+    design = np.concatenate([np.asarray(x), np.ones((12, 1))], axis=1)
+    covariance = np.linalg.inv(design.T @ design / 0.25 + np.eye(2))
+    mean = covariance @ design.T @ np.asarray(batch[1])[:, 0] / 0.25
+    found = [float(model.matrix[0, 0]), float(model.offset[0])]
+    np.testing.assert_allclose(found, mean, atol=0.03)
+    particles = state.belief.deviations
+    spread = particles.T @ (jnp.exp(state.belief.log_probability)[:, None] * particles)
+    np.testing.assert_allclose(spread, covariance, atol=0.015)
+
+
+def test_particles_keep_both_answers(x64: None) -> None:
+    """`y = w^2 = 1` leaves the sign open, which no Gaussian could."""
+
+    class Square(eqx.Module):
+        w: Array
+
+        def __call__(self, x: Array) -> Array:
+            return x * self.w**2
+
+    learner = ParticleLearner(Misfit(), prior=1.0, noise=0.1, particles=4000)
+    model = Square(jnp.zeros(()))
+    batch = (jnp.ones((1, 1)), jnp.ones((1, 1)))
+    model, state, _ = learned(learner, model, [batch] * 3)
+    drawn = learner.posterior(model, state).sample(jax.random.key(0), 500)
+    near = np.minimum(np.abs(drawn.w - 1), np.abs(drawn.w + 1))
+    assert np.mean(near < 0.2) > 0.9
+    assert 0.3 < np.mean(drawn.w > 0) < 0.7
+
+
+@pytest.mark.parametrize("name", ["low rank", "cubature", "unscented", "ensemble"])
+def test_every_filter_learns_a_network(name: str) -> None:
+    learner = FILTERS[name]
+    first = float(Misfit()(network(), nonlinear(99)))
+    batches = [nonlinear(seed) for seed in range(40)]
+    model, _, metrics = learned(learner, network(), batches)
+    assert float(Misfit()(model, nonlinear(99))) < 0.6 * first
+    assert float(metrics["skipped"]) == 0
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_batch_of_nothing_but_gaps_changes_nothing_and_is_counted(name: str) -> None:
+    learner, model = FILTERS[name], linear()
+    x, y = data(7)
+    state = learner.init(model)
+    found, after, metrics = update(learner, model, state, (x, jnp.full_like(y, jnp.nan)))
+    identical((found, after), (model, state))
+    assert float(metrics["skipped"]) == 1
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_gaps_are_as_if_nobody_had_looked(name: str, x64: None) -> None:
+    learner = eqx.tree_at(lambda f: f.repeats, FILTERS[name], 1.0)
+    x, y = data(6)
+    with_gaps, _, _ = learned(learner, linear(), [(x, y.at[8:].set(jnp.nan))])
+    without, _, _ = learned(learner, linear(), [(x[:8], y[:8])])
+    np.testing.assert_allclose(with_gaps.matrix, without.matrix, atol=1e-9)
+
+
+@given(
+    kind=st.sampled_from(["duplicates", "constant", "outlier", "infinite", "zero"]),
+    name=st.sampled_from(list(FILTERS)),
+    seed=st.integers(0, 3),
+)
+def test_no_data_make_the_weights_unusable(kind: str, name: str, seed: int) -> None:
+    x, y = nonlinear(seed)
+    damaged = {
+        "duplicates": (jnp.tile(x[:1], (32, 1)), jnp.tile(y[:1], (32, 1))),
+        "constant": (jnp.ones_like(x), jnp.ones_like(y)),
+        "outlier": (x, y.at[3, 0].set(1e12)),
+        "infinite": (x, y.at[3, 0].set(jnp.inf)),
+        "zero": (jnp.zeros_like(x), jnp.zeros_like(y)),
+    }[kind]
+    batches = [damaged, (x, y), damaged, (x, y)]
+    model, _, metrics = learned(FILTERS[name], network(), batches)
+    for leaf in jax.tree.leaves((eqx.filter(model, eqx.is_inexact_array), metrics)):
+        assert np.all(np.isfinite(leaf))
+
+
+@pytest.mark.parametrize(
+    "learner",
+    [
+        SigmaPointLearner(Misfit(), noise=0.3),
+        KalmanLearner(Misfit(), noise=0.3, rank=8),
+        KalmanLearner(Misfit(), noise=0.3),
+    ],
+)
+def test_many_updates_in_float32_leave_the_covariance_of_as_many_data(
+    learner: AbstractFilter,
+) -> None:
+    x, _ = batch = data(0)
+    times, rows = 4000, 4
+    fitted = fit(linear(), learner, batch, key=jax.random.key(0), steps=times, batch_size=rows)
+    assert float(jnp.sum(fitted.metrics["skipped"])) == 0
+    design = np.concatenate([np.asarray(x), np.ones((len(x), 1))], axis=1)
+    counted = times * rows / len(x) * design.T @ design / 0.09 + np.eye(4)
+    posterior = learner.posterior(fitted.model, fitted.state)
+    for i in range(3):
+        found = posterior.predict(lambda m, i=i: m.matrix[0, i : i + 1]).covariance
+        np.testing.assert_allclose(found, [[np.linalg.inv(counted)[i, i]]], rtol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SigmaPointLearner(Misfit(), alpha=2.0), "`alpha` must be above 0 and at most"),
+        (lambda: SigmaPointLearner(Misfit(), kappa=-1.0), "`kappa` must not be negative"),
+        (lambda: EnsembleLearner(Misfit(), members=1), "`members` must be at least 2, got 1"),
+        (lambda: ParticleLearner(Misfit(), particles=1), "`particles` must be at least 2"),
+        (
+            lambda: ParticleLearner(Misfit(), kernel=1.0),
+            "`kernel` must be at least 0",
+        ),
+        (lambda: KalmanLearner(Misfit(), rank=0), "`rank` must be positive, got 0"),
+        (lambda: EnsembleLearner(Misfit(), prior=0.0), "`prior` must be positive, got 0.0"),
+    ],
+)
+def test_what_a_filter_cannot_do_is_refused_by_name(make, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()

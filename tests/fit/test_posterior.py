@@ -1,0 +1,128 @@
+"""What a filter knows at last: predictions, samples, intervals."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import Array
+
+from lagdyna.fit import (
+    EnsembleLearner,
+    KalmanLearner,
+    OneStepLoss,
+    SigmaPointLearner,
+    calibrated,
+    coverage,
+    step_scale,
+)
+from lagdyna.simulate import AbstractTransition, LagrangianField, SolvedTransition
+
+from ..helpers import PENDULUM, normals, pendulum_system, random_delan
+from .recordings import recording, transition
+from .regressions import Linear, Misfit, data, learned, linear, regression, split, update
+
+ALL = {
+    "full": KalmanLearner(Misfit(), prior=2.0, noise=0.3),
+    "layer": KalmanLearner(Misfit(), prior=2.0, noise=0.3, blocks="layer"),
+    "low rank": KalmanLearner(Misfit(), prior=2.0, noise=0.3, rank=8),
+    "cubature": SigmaPointLearner(Misfit(), prior=2.0, noise=0.3),
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_predictions_of_a_linear_model_are_those_of_bayesian_regression(
+    name: str, x64: None
+) -> None:
+    learner = ALL[name]
+    model, state, _ = learned(learner, linear(), [data(0)])
+    mean, covariance = regression(data(0), 2.0, 0.3)
+    x = normals(3, 3)
+    found = learner.posterior(model, state).predict(lambda m: m(x))
+    at = np.append(x, 1.0)
+    np.testing.assert_allclose(found.mean, at @ mean, atol=1e-9)
+    # The two outputs have their own weights, of equal uncertainty.
+    variance = at @ covariance @ at
+    np.testing.assert_allclose(found.covariance, variance * np.eye(2), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [*ALL, "ensemble"])
+def test_samples_vary_as_the_posterior_says(name: str, x64: None) -> None:
+    ensemble = EnsembleLearner(Misfit(), prior=2.0, noise=0.3, members=400)
+    learner = ALL.get(name, ensemble)
+    model, state, _ = learned(learner, linear(), [data(0)])
+    posterior = learner.posterior(model, state)
+    x = normals(3, 3)
+    prediction = posterior.predict(lambda m: m(x))
+    models = eqx.filter_jit(posterior.sample)(jax.random.key(0), 20_000)
+    outputs = np.asarray(eqx.filter_vmap(lambda m: m(x))(models))
+    deviation = np.sqrt(np.diagonal(prediction.covariance))
+    np.testing.assert_allclose(outputs.mean(0), prediction.mean, atol=0.05 * deviation.max())
+    np.testing.assert_allclose(
+        np.cov(outputs.T), prediction.covariance, atol=0.03 * deviation.max() ** 2
+    )
+
+
+def test_intervals_cover_what_they_say_and_the_temperature_mends_them(x64: None) -> None:
+    x = normals(0, 2000, 3)
+    y = x @ normals(5, 3, 2) + 0.5 + 0.2 * normals(1, 2000, 2)
+    few, fitted, judged = split((x, y), 200, 1000)
+    levels = np.asarray([0.5, 0.9, 0.99])
+    for noise, temperature in ((0.2, 1.0), (0.05, None)):
+        learner = KalmanLearner(Misfit(), prior=2.0, noise=noise)
+        model, state, _ = learned(learner, linear(), [few])
+        posterior = learner.posterior(model, state)
+        errors = posterior.standardised_errors(Misfit(), judged)
+        found = np.asarray(coverage(errors))
+        mended = calibrated(posterior, Misfit(), fitted)
+        after = np.asarray(coverage(mended.standardised_errors(Misfit(), judged)))
+        np.testing.assert_allclose(after, levels, atol=0.05)
+        if temperature is None:  # who takes the noise for too small is too sure
+            assert found[0] < 0.35
+            assert float(mended.temperature) > 2
+        else:
+            np.testing.assert_allclose(found, levels, atol=0.05)
+            np.testing.assert_allclose(mended.temperature, temperature, atol=0.15)
+
+
+def test_missing_errors_have_no_coverage() -> None:
+    errors = jnp.asarray([0.1, 5.0, jnp.nan, jnp.nan])
+    np.testing.assert_allclose(coverage(errors, (0.9,)), [0.5])
+
+
+def test_every_sample_of_a_delan_is_a_body() -> None:
+    """However wide the posterior, mass matrices stay positive definite."""
+    model = transition(pendulum_system(lagrangian=random_delan(0, (True,))))
+    data = recording(0, 32)
+    learner = KalmanLearner(OneStepLoss(step_scale(data, PENDULUM)), prior=3.0)
+    model, state, _ = update(learner, model, learner.init(model), data)
+    posterior = learner.posterior(model, state).transformed(_system)
+    systems = posterior.sample(jax.random.key(0), 64)
+    q, qd = normals(1, 1), normals(2, 1)
+    masses = eqx.filter_vmap(lambda system: system.lagrangian.mass_matrix(q, qd))(systems)
+    assert masses.shape == (64, 1, 1)
+    assert np.all(np.asarray(masses) > 0)
+    assert np.ptp(np.asarray(masses)) > 0
+
+
+def _system(model: AbstractTransition):
+    assert isinstance(model, SolvedTransition)
+    field = model.field
+    assert isinstance(field, LagrangianField)
+    return field.system
+
+
+def test_a_temperature_widens_samples_and_predictions_alike() -> None:
+    learner = ALL["full"]
+    posterior = learner.posterior(linear(), learner.init(linear()))
+    warm = posterior.tempered(3.0)
+
+    def first(model: Linear) -> Array:
+        return model.matrix[0, :1]
+
+    ratio = warm.predict(first).covariance / posterior.predict(first).covariance
+    np.testing.assert_allclose(ratio, [[9.0]], rtol=1e-5)
+    one, three = (
+        p.sample(jax.random.key(0), 5).matrix - linear().matrix for p in (posterior, warm)
+    )
+    np.testing.assert_allclose(three, 3 * one, rtol=1e-4, atol=1e-5)
