@@ -73,8 +73,8 @@ class FittedRun(NamedTuple):
     - `model`: a [`lagdyna.experiments.FittedModel`][].
     - `report`: the contents of `report.json`, `None` if the fit was interrupted.
     - `records`: the lines of `metrics.jsonl`.
-    - `posterior`: of the model, a [`lagdyna.fit.AbstractPosterior`][], with the temperature
-        that the report tells; `None` if no filter learned it.
+    - `posterior`: of the model, a [`lagdyna.fit.AbstractPosterior`][], with the noise
+        and the temperature that the report tells; `None` if no filter learned it.
     """
 
     config: FitConfig
@@ -195,7 +195,10 @@ def load_fit(run: str | Path, *, known: Known | None = None) -> FittedRun:
     report = read_json(path) if path.exists() else None
     posterior = _posterior(config, state)
     if posterior is not None and report is not None and report.get("calibration"):
-        posterior = posterior.tempered(report["calibration"]["temperature"])
+        found = report["calibration"]
+        posterior = posterior.with_noise(jnp.asarray(found["noise"])).tempered(
+            found["temperature"]
+        )
     return FittedRun(
         config,
         FittedModel(state.transition),
@@ -440,7 +443,8 @@ def _whole(config: FitConfig, state: _Fitting) -> Callable[[PyTree], FittedModel
 def _calibration(problem: _Problem, state: _Fitting) -> dict[str, Any] | None:
     """How the posterior's intervals cover the validation data, `None` without a posterior.
 
-    The temperature is that of every other row, the coverage that of the rest.
+    The noise is that of training data, the temperature that of every other row, the
+    coverage that of the rest.
     """
     config = problem.config
     posterior = _posterior(config, state)
@@ -452,7 +456,8 @@ def _calibration(problem: _Problem, state: _Fitting) -> dict[str, Any] | None:
     even, odd = (jax.tree.map(lambda x, i=i: x[i::2], some) for i in (0, 1))
     if len(jax.tree.leaves(odd)[0]) == 0:
         return None
-    return calibration_of(posterior, loss, even, odd)
+    training = _some(problem.training, _JUDGED, config.seed)
+    return calibration_of(posterior, loss, training, even, odd)
 
 
 @eqx.filter_jit

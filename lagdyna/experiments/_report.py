@@ -101,15 +101,23 @@ def judge(model: FittedModel, data: Prepared) -> tuple[Report, Shown]:
 
 
 def calibration_of(
-    posterior: AbstractPosterior, loss: AbstractSquaredLoss, fitted: Any, judged: Any
+    posterior: AbstractPosterior,
+    loss: AbstractSquaredLoss,
+    training: Any,
+    fitted: Any,
+    judged: Any,
 ) -> Report | None:
     """Which fraction of errors lies within the intervals that a posterior gives.
 
-    **Arguments:** `fitted`, data that the temperature is found with; `judged`, others, of
-    which the coverage is told, with that temperature and without.
+    **Arguments:** `training`, data that the noise of each output is found with; `fitted`,
+    others, for the temperature and a factor of that noise; `judged`, others again, of
+    which the coverage is told, with the temperature and without.
 
     **Returns:** `None` if nothing of this is finite.
     """
+    posterior = eqx.filter_jit(lambda p, *data: p.with_noise_of(*data))(
+        posterior, loss, training
+    )
     warm = eqx.filter_jit(calibrated)(posterior, loss, fitted)
     errors = {
         name: eqx.filter_jit(each.standardised_errors)(loss, judged)
@@ -120,8 +128,9 @@ def calibration_of(
         return None
     return {
         "temperature": temperature,
+        "noise": jnp.asarray(warm.noise).tolist(),
         "levels": list(LEVELS),
-        **{name: np.asarray(coverage(z)).tolist() for name, z in errors.items()},
+        **{name: coverage(z).tolist() for name, z in errors.items()},
     }
 
 

@@ -68,21 +68,30 @@ def test_intervals_cover_what_they_say_and_the_temperature_mends_them(x64: None)
     y = x @ normals(5, 3, 2) + 0.5 + 0.2 * normals(1, 2000, 2)
     few, fitted, judged = split((x, y), 200, 1000)
     levels = np.asarray([0.5, 0.9, 0.99])
-    for noise, temperature in ((0.2, 1.0), (0.05, None)):
+    for noise in (0.2, 0.05):
         learner = KalmanLearner(Misfit(), prior=2.0, noise=noise)
         model, state, _ = learned(learner, linear(), [few])
         posterior = learner.posterior(model, state)
-        errors = posterior.standardised_errors(Misfit(), judged)
-        found = np.asarray(coverage(errors))
+        found = np.asarray(coverage(posterior.standardised_errors(Misfit(), judged)))
         mended = calibrated(posterior, Misfit(), fitted)
         after = np.asarray(coverage(mended.standardised_errors(Misfit(), judged)))
         np.testing.assert_allclose(after, levels, atol=0.05)
-        if temperature is None:  # who takes the noise for too small is too sure
+        np.testing.assert_allclose(mended.noise, 0.04, rtol=0.1)
+        if noise == 0.05:  # who takes the noise for too small is too sure
             assert found[0] < 0.35
-            assert float(mended.temperature) > 2
         else:
             np.testing.assert_allclose(found, levels, atol=0.05)
-            np.testing.assert_allclose(mended.temperature, temperature, atol=0.15)
+
+
+def test_each_output_may_have_its_own_noise(x64: None) -> None:
+    x = normals(0, 2000, 3)
+    y = x @ normals(5, 3, 2) + jnp.asarray([0.1, 1.0]) * normals(1, 2000, 2)
+    learner = KalmanLearner(Misfit(), prior=2.0)
+    model, state, _ = learned(learner, linear(), split((x, y), 500, 1000)[:2])
+    posterior = learner.posterior(model, state).with_noise_of(Misfit(), (x, y))
+    np.testing.assert_allclose(posterior.noise, [0.01, 1.0], rtol=0.1)
+    errors = posterior.standardised_errors(Misfit(), (x, y))
+    np.testing.assert_allclose(coverage(errors), [0.5, 0.9, 0.99], atol=0.03)
 
 
 def test_missing_errors_have_no_coverage() -> None:

@@ -34,14 +34,15 @@ class AbstractPosterior(eqx.Module, Generic[Model]):
 
     **Attributes:**
 
-    - `noise`: variance of an observation, in the units of the loss's scales.
-    - `temperature`: what every standard deviation is multiplied by; 1, unless
-        [`lagdyna.fit.calibrated`][] found another.
+    - `noise`: variance of an observation, in the units of the loss's scales, for all
+        entries or for each entry of a row.
+    - `temperature`: what the standard deviation of every weight is multiplied by; 1,
+        unless [`lagdyna.fit.calibrated`][] found another.
     """
 
     _weights: eqx.AbstractVar[PyTree]
     _assemble: eqx.AbstractVar[Callable[[PyTree], Model]]
-    noise: eqx.AbstractVar[Scalar]
+    noise: eqx.AbstractVar[Float[Array, "..."]]
     temperature: eqx.AbstractVar[Scalar]
 
     @abc.abstractmethod
@@ -85,8 +86,31 @@ class AbstractPosterior(eqx.Module, Generic[Model]):
 
     def tempered(self, temperature: float | Scalar) -> "AbstractPosterior[Model]":
         """The same posterior at another temperature."""
-        found = jnp.asarray(temperature, self.noise.dtype)
+        found = jnp.asarray(temperature, self.temperature.dtype)
         return eqx.tree_at(lambda p: p.temperature, self, found)
+
+    def with_noise(self, noise: Float[Array, "..."]) -> "AbstractPosterior[Model]":
+        """The same posterior with another variance of observations."""
+        found = jnp.asarray(noise, self.temperature.dtype)
+        return eqx.tree_at(lambda p: p.noise, self, found)
+
+    def with_noise_of(
+        self, loss: AbstractSquaredLoss[Model, Any], batch: PyTree
+    ) -> "AbstractPosterior[Model]":
+        """The posterior with the noise that each entry of a row has in some data.
+
+        A filter has one noise for all entries; those of some may be larger than of others.
+
+        **Arguments:** `loss`, the one that was learned from; `batch`, with leading axes.
+        """
+
+        def squares(row: PyTree) -> Array:
+            found = loss.errors(self.mean, row)
+            return found.shape[0] * found**2
+
+        rows = jax.tree.leaves(batch)[0].shape[0]
+        each = jax.lax.map(squares, batch, batch_size=min(rows, _AT_ONCE))
+        return self.with_noise(jnp.nanmean(each, axis=0))
 
     def transformed(self, function: Callable[[Model], Other]) -> "AbstractPosterior[Other]":
         """The posterior of what a function makes of the model, say of a part of it."""
@@ -108,17 +132,25 @@ class AbstractPosterior(eqx.Module, Generic[Model]):
         **Returns:** one number for each observed entry, `nan` where one is missing.
         """
 
-        def of_row(row: PyTree) -> Array:
+        found, variance = self._errors(loss, batch)
+        total = self.temperature**2 * variance + self.noise
+        return (found / jnp.sqrt(total)).reshape(-1)
+
+    def _errors(
+        self, loss: AbstractSquaredLoss[Model, Any], batch: PyTree
+    ) -> tuple[Float[Array, "rows k"], Float[Array, "rows k"]]:
+        """Errors of every row, and their variance for the weights' sake, at temperature 1."""
+
+        def of_row(row: PyTree) -> tuple[Array, Array]:
             def errors(weights: PyTree) -> Array:
                 found = loss.errors(self._assemble(weights), row)
                 return found * jnp.sqrt(found.shape[0])
 
             found, covariance = self._spread(errors)
-            variance = jnp.diagonal(covariance) + self.noise
-            return found / (self.temperature * jnp.sqrt(variance))
+            return found, jnp.diagonal(covariance)
 
         rows = jax.tree.leaves(batch)[0].shape[0]
-        return jax.lax.map(of_row, batch, batch_size=min(rows, _AT_ONCE)).reshape(-1)
+        return jax.lax.map(of_row, batch, batch_size=min(rows, _AT_ONCE))
 
 
 class GaussianPosterior(AbstractPosterior[Model]):
@@ -131,7 +163,7 @@ class GaussianPosterior(AbstractPosterior[Model]):
     _weights: PyTree
     _assemble: Callable[[PyTree], Model]
     covariance: AbstractCovariance
-    noise: Scalar
+    noise: Float[Array, "..."]
     temperature: Scalar
 
     @classmethod
@@ -144,7 +176,7 @@ class GaussianPosterior(AbstractPosterior[Model]):
             _assemble=_Assemble(rest),
             covariance=covariance,
             noise=noise,
-            temperature=jnp.ones_like(noise),
+            temperature=jnp.ones((), noise.dtype),
         )
 
     def _deviations(self, key: PRNGKeyArray, count: int) -> PyTree:
@@ -172,7 +204,7 @@ class SampledPosterior(AbstractPosterior[Model]):
     _assemble: Callable[[PyTree], Model]
     members: Float[Array, "members size"]
     probability: Float[Array, " members"]
-    noise: Scalar
+    noise: Float[Array, "..."]
     temperature: Scalar
 
     @classmethod
@@ -191,7 +223,7 @@ class SampledPosterior(AbstractPosterior[Model]):
             members=members,
             probability=probability,
             noise=noise,
-            temperature=jnp.ones_like(noise),
+            temperature=jnp.ones((), noise.dtype),
         )
 
     def _deviations(self, key: PRNGKeyArray, count: int) -> PyTree:
@@ -234,12 +266,24 @@ def coverage(
 def calibrated(
     posterior: AbstractPosterior[Model], loss: AbstractSquaredLoss[Model, Any], batch: PyTree
 ) -> AbstractPosterior[Model]:
-    """The posterior with the temperature that suits data which it was not learned from.
+    """The posterior with the temperature and the noise that suit data not learned from.
 
-    The one that makes the batch most probable: the root mean square of its standardised
-    errors. Judge it on further data.
+    The temperature, and a factor of the noise, that make the batch most probable, out of a
+    grid of each. Judge the posterior on further data.
+
+    **Arguments:** `posterior`; `loss`, the one that was learned from; `batch`, with leading
+    axes.
     """
-    errors = posterior.standardised_errors(loss, batch)
+    errors, variance = posterior._errors(loss, batch)
     seen = ~jnp.isnan(errors)
-    square = jnp.sum(jnp.where(seen, errors, 0) ** 2) / jnp.maximum(jnp.sum(seen), 1)
-    return posterior.tempered(posterior.temperature * jnp.sqrt(square))
+    errors = jnp.where(seen, errors, 0)
+
+    def log_density(temperature: Scalar, factor: Scalar) -> Scalar:
+        total = temperature**2 * variance + factor**2 * posterior.noise
+        return -0.5 * jnp.sum(jnp.where(seen, errors**2 / total + jnp.log(total), 0))
+
+    temperatures, factors = jnp.geomspace(1e-2, 1e2, 161), jnp.geomspace(0.2, 5.0, 65)
+    found = jax.vmap(lambda t: jax.vmap(lambda f: log_density(t, f))(factors))(temperatures)
+    best, which = jnp.unravel_index(jnp.argmax(found), found.shape)
+    warm = posterior.tempered(temperatures[best])
+    return warm.with_noise(factors[which] ** 2 * posterior.noise)

@@ -1,0 +1,103 @@
+"""How sure a model is of itself: `python examples/how_sure.py arm.npz --out how-sure`.
+
+Learns the arm of `record_an_arm.py` by a Kalman filter, from its first trajectories and with
+noise on their accelerations, and asks the posterior: how wide the intervals are, whether they
+cover what they say, and how far rollouts of models drawn from it part from each other.
+"""
+
+import argparse
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+import lagdyna
+from lagdyna import State
+from lagdyna.data import Trajectory, TrajectorySet, read, write
+from lagdyna.experiments import FittedModel, fit_config
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("recordings")
+parser.add_argument("--out", type=Path, default=Path("how-sure"))
+parser.add_argument("--noise", type=float, default=0.5, help="of accelerations, rad/s^2")
+options = parser.parse_args()
+options.out.mkdir(parents=True, exist_ok=True)
+random = np.random.default_rng(0)
+recorded = read(options.recordings)
+
+
+def noisy(each: Trajectory) -> Trajectory:
+    """The trajectory with noise on its accelerations."""
+    arrays = dict(each.arrays)
+    arrays["qdd"] = arrays["qdd"] + options.noise * random.normal(size=arrays["qdd"].shape)
+    return Trajectory(**arrays)
+
+
+def learned(count: int) -> Path:
+    """The directory of a fit to the last so many trajectories, and four to judge it by."""
+    file, directory = options.out / f"arm-{count}.npz", options.out / f"run-{count}"
+    if not (directory / "report.json").exists():
+        write(file, TrajectorySet(kept[-count - 4 :]), overwrite=True)
+        table = {
+            "data": {"file": str(file), "angles": "all", "validation": 4 / (count + 4)},
+            "model": {"hidden": [24, 24]},
+            "learner": {"name": "auto"},
+            "solver": {"name": "dopri5"},
+        }
+        lagdyna.fit_model(fit_config(table), directory)
+    return directory
+
+
+def ask(directory: Path) -> FittedModel:
+    """Prints what the posterior says, and gives models that are drawn from it."""
+    # --8<-- [start:ask]
+    run = lagdyna.load_fit(directory)
+    assert run.posterior is not None  # as it is where no filter learned
+    q, qd, tau = jnp.array([0.1, 0.5]), jnp.array([0.0, 1.0]), jnp.zeros(2)
+
+    qdd, covariance = run.posterior.predict(lambda model: model.forward_dynamics(q, qd, tau))
+    models = run.posterior.sample(jax.random.key(0), 64)  # one model with a leading axis
+    masses = eqx.filter_vmap(lambda model: model.mass_matrix(q, qd))(models)
+    # --8<-- [end:ask]
+    deviations, spread = np.sqrt(np.diagonal(covariance)), np.asarray(masses).std(0)
+    print("  qdd", *(f"{a:.3f} +- {s:.3f}" for a, s in zip(qdd, deviations, strict=True)))
+    print(f"  mass matrix +- {spread[0, 0]:.3f}, {spread[1, 1]:.3f} kg m^2;", end=" ")
+    print(f"smallest eigenvalue of 64 samples {np.linalg.eigvalsh(masses).min():.3f} kg m^2")
+    if run.report is not None:
+        found = run.report["calibration"]
+        told = ", ".join(f"{100 * x:.1f}" for x in found["coverage"])
+        print(f"  50, 90, 99 % intervals cover {told} % of unseen accelerations,", end=" ")
+        print(f"at a temperature of {found['temperature']:.3f}")
+    return models
+
+
+def draw(axis: Axes, models: FittedModel, motion: Trajectory) -> None:
+    """Rollouts of the models beside a motion that none of them has seen."""
+    start = State(jnp.asarray(motion.q[0]), jnp.asarray(motion.arrays["qd"][0]))
+    actions = jnp.asarray(motion.arrays["tau"][:-1])
+    roll = eqx.filter_vmap(lambda model: model.rollout(start, actions).q[:, 1])
+    paths = np.unwrap(np.asarray(eqx.filter_jit(roll)(models)))
+    true = np.unwrap(motion.q[:, 1])
+    low, middle, high = np.quantile(np.asarray(paths, np.float64), [0.05, 0.5, 0.95], axis=0)
+    axis.plot(motion.t, paths[:12].T, color="tab:blue", lw=0.5, alpha=0.5)
+    axis.fill_between(motion.t, low, high, color="tab:blue", alpha=0.25, lw=0, label="90 %")
+    axis.plot(motion.t, middle, color="tab:blue", label="median")
+    axis.plot(motion.t, true, color="black", ls="--", label="recorded")
+    axis.set(xlabel="seconds", ylim=(true.min() - 3, true.max() + 3))
+
+
+kept = [noisy(each) for each in recorded]
+figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True)
+for axis, count in zip(axes, (3, 15), strict=True):
+    print(f"{count} trajectories of two seconds:")
+    draw(axis, ask(learned(count)), recorded[0])
+    axis.set_title(f"learned from {count} trajectories")
+axes[0].set_ylabel("second joint, rad")
+axes[0].legend(loc="upper left", frameon=False)
+figure.tight_layout()
+figure.savefig(options.out / "how_sure.png", dpi=130)
+print(f"-> {options.out / 'how_sure.png'}")
