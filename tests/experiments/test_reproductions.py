@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from lagdyna.experiments import (
     reproduce,
     resume_reproduction,
 )
+from lagdyna.experiments._config import FilterName
 from lagdyna.experiments.reproductions._cranmer2020_double_pendulum import (
     energy_discrepancy,
     random_motion,
@@ -25,6 +27,16 @@ from lagdyna.experiments.reproductions._cranmer2020_double_pendulum import (
 from lagdyna.experiments.reproductions._cranmer2020_relativistic_particle import (
     CANONICAL,
     random_steps,
+)
+from lagdyna.experiments.reproductions._das2026_learning_curves import (
+    Training,
+    checkpoints,
+    episodes,
+    make_task,
+    needed,
+    prepare,
+    to_adam_error,
+    train,
 )
 from lagdyna.experiments.reproductions._lutter2019_arm import strokes
 from lagdyna.experiments.reproductions._reproduction import Result, Results, entry
@@ -123,6 +135,26 @@ def test_results_are_written_beside_the_paper_s(tmp_path: Path) -> None:
     assert (down["low"], down["high"]) == (-2.0, 0.0)
 
 
+def test_seeds_without_a_value_are_left_out_and_counted(tmp_path: Path) -> None:
+    some = entry("some", [1.0, np.nan, 3.0], "", note="five links", missing="never arrived")
+    assert (some.ours, some.low, some.high, some.seeds) == (2.0, 1.0, 3.0, 3)
+    assert some.note == "five links; 1 of 3 seeds never arrived"
+    none = entry("none", [np.inf, np.nan], "")
+    assert (none.ours, none.low, none.high, none.seeds) == (None, None, None, 2)
+    assert none.note == "2 of 2 seeds without a value"
+    assert "null" in json.dumps(none._asdict(), allow_nan=False)
+
+
+def test_a_reproduction_says_how_many_seeds_it_needs(tmp_path: Path) -> None:
+    class Twice(Counting):
+        seeds = 2
+
+    twice = Twice()
+    assert reproduce(twice, tmp_path / "two")[0].seeds == 2
+    assert reproduce(Counting(), tmp_path / "three")[0].seeds == 3
+    assert twice.made == ["up-0", "down-0", "up-1", "down-1"]
+
+
 def test_an_interrupted_reproduction_goes_on_where_it_was(tmp_path: Path) -> None:
     out, experiment = tmp_path / "out", Counting()
     experiment.until = 3
@@ -195,6 +227,123 @@ def test_steps_of_the_relativistic_particle_are_the_closed_form(x64: None) -> No
     np.testing.assert_allclose(CANONICAL.velocity(jnp.zeros(1), p), 0.6)
 
 
+def energy_of_the_suite(task: str, q: np.ndarray, qd: np.ndarray) -> np.ndarray:
+    """Kinetic and potential energy from where the centres of mass are and how they move."""
+    if task == "pendulum":
+        return 0.5 * qd[:, 0] ** 2 + 9.8 * np.cos(q[:, 0])
+    cart = task == "cart2pole"
+    theta, omega = np.cumsum(q[:, cart:], axis=1), np.cumsum(qd[:, cart:], axis=1)
+    x = np.stack([np.sin(theta), np.cos(theta)], -1)  # along each rod, of 1 m
+    v = omega[..., None] * np.stack([np.cos(theta), -np.sin(theta)], -1)
+    base = np.stack([qd[:, 0], 0 * qd[:, 0]], -1) if cart else np.zeros((len(q), 2))
+    velocities = base + v[:, 0] / 2, base + v[:, 0] + v[:, 1] / 2
+    heights = x[:, 0, 1] / 2, x[:, 0, 1] + x[:, 1, 1] / 2
+    energy = 0.5 * qd[:, 0] ** 2 if cart else np.zeros(len(q))
+    for i in range(2):
+        energy += 0.05 * np.sum(velocities[i] ** 2, -1) + 0.1 * 9.8 * heights[i]
+        energy += 0.5 * (0.1 / 12) * omega[:, i] ** 2
+    return energy
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "actuated", "scale", "dt"),
+    [
+        ("pendulum", 1, 0, 2.0, 0.02),
+        ("acrobot", 2, 1, 1.75, 0.01),
+        ("cart2pole", 3, 0, 10.0, 0.01),
+    ],
+)
+def test_the_suite_s_energy_grows_by_the_work_of_its_actuator(
+    x64: None, name: str, n: int, actuated: int, scale: float, dt: float
+) -> None:
+    task = make_task(name)
+    data = jax.jit(lambda key: episodes(task, key, 2))(jax.random.key(0))
+    assert task.dt == dt
+    assert data.state.q.shape == data.next_state.qd.shape == (400, n)
+    assert data.action.shape == (400, 1)
+    assert 0.9 < np.abs(data.action).max() <= 1
+    assert len(np.unique(data.action)) == 2 * 200 // task.hold  # each is held
+    (q, qd), (after, qd_after) = (map(np.asarray, s) for s in (data.state, data.next_state))
+    angles = np.asarray(task.system.coordinates.angles)
+    # The force is constant within a step, so its work is its product with the way.
+    way = (after - q)[:, actuated]
+    if angles[actuated]:
+        way = np.angle(np.exp(1j * way))
+    work = scale * np.asarray(data.action)[:, 0] * way
+    gained = energy_of_the_suite(name, after, qd_after) - energy_of_the_suite(name, q, qd)
+    assert np.abs(work).max() > 1e-3
+    np.testing.assert_allclose(gained, work, atol=1e-5 * np.abs(work).max())
+    # Each episode begins at rest, a little off hanging.
+    first = np.all(qd == 0, axis=1)
+    off = q[first] - np.asarray(task.hanging)
+    off = np.where(angles, np.angle(np.exp(1j * off)), off)
+    assert first.sum() == 2
+    assert 0 < np.abs(off).max() < 0.05
+
+
+def test_models_are_judged_on_other_episodes_than_they_learn_from() -> None:
+    given = prepare(make_task("acrobot"), 0)
+    assert len(given.data.action) == 1600
+    assert len(given.unseen.action) == 1000
+    assert not np.isin(np.asarray(given.unseen.action), np.asarray(given.data.action)).any()
+    other = prepare(make_task("acrobot"), 1)
+    assert not np.isin(np.asarray(other.data.action), np.asarray(given.data.action)).any()
+
+
+def test_what_a_filter_needs_is_counted_to_where_it_first_gets_to_adam_s_error() -> None:
+    at, error = np.asarray([1, 2, 4, 8]), np.asarray([0.5, 0.1, 0.3, 0.1])
+    assert needed(at, error, 0.2) == 2
+    assert needed(at, error, 0.1) == 2
+    assert needed(at, error, 0.6) == 1
+    assert np.isnan(needed(at, error, 0.05))
+    assert np.isnan(needed(at, np.full(4, np.nan), 0.05))
+    adam: Result = {
+        "updates": np.asarray([1, 100]),
+        "seconds": np.asarray([0.1, 4.0]),
+        "error": np.asarray([0.01, 0.2]),  # the last counts, not the best
+    }
+    found: Result = {"updates": at, "seconds": 0.5 * at, "error": error}
+    never = {**found, "error": error + 1}
+    assert to_adam_error("updates", [found], [adam]) == [0.02]
+    assert to_adam_error("seconds", [found], [adam]) == [0.25]
+    some = to_adam_error("updates", [found, never], [adam, adam])
+    assert some[0] == 0.02
+    assert np.isnan(some[1])
+
+
+def test_every_filter_is_compared_on_every_task() -> None:
+    kinds = REPRODUCTIONS["das2026-learning-curves"].kinds
+    learners = ("adam", *get_args(FilterName))
+    tasks = ("pendulum", "acrobot", "cart2pole")
+    assert set(kinds) == {f"{learner}.{task}" for learner in learners for task in tasks}
+    assert len(kinds) == len(set(kinds))
+
+
+def test_models_are_judged_after_ever_more_updates_up_to_the_last() -> None:
+    for updates in (1, 7, 300, 10_000):
+        at = checkpoints(updates)
+        assert at[0] == 1
+        assert at[-1] == updates
+        assert np.all(np.diff(at) > 0)
+
+
+@pytest.mark.parametrize("name", ["adam", "ekf-block"])
+def test_all_seeds_and_sizes_are_trained_by_one_program(
+    name: str, compilations: Callable[[], int]
+) -> None:
+    training, task = Training(60, 8, rate=1e-2), make_task("pendulum")
+    curve = train(name, training, prepare(task, 0, (4,)), 1600)
+    assert curve.updates.shape == curve.error.shape == curve.seconds.shape
+    assert curve.updates[-1] == 60
+    assert curve.error[-1] < curve.error[0]
+    assert np.all(np.diff(curve.seconds) > 0)
+    other = prepare(task, 1, (4,))
+    before = compilations()
+    again = train(name, training, other, 100)
+    assert compilations() == before
+    assert not np.array_equal(again.error, curve.error)
+
+
 @pytest.mark.slow
 def test_the_energy_of_a_learned_lagrangian_is_kept_where_a_network_s_is_not(
     tmp_path: Path,
@@ -226,3 +375,22 @@ def test_the_arm_is_learned_and_extrapolated_to(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "torque.png").exists()
     assert (tmp_path / "out" / "extrapolation.png").exists()
     assert jnp.isfinite(jnp.asarray([each.ours for each in entries])).all()
+
+
+@pytest.mark.slow
+def test_a_filter_needs_far_fewer_updates_than_adam(tmp_path: Path) -> None:
+    curves = REPRODUCTIONS["das2026-learning-curves"]
+    assert curves.seeds == 5
+    entries = reproduce(curves, tmp_path / "out", seeds=1, quick=True)
+    found = {each.name: each for each in entries}
+    for task in ("pendulum", "acrobot", "cart2pole"):
+        error = found[f"error.adam.{task}"].ours
+        assert error is not None
+        assert error < 0.3
+        assert f"seconds_to_adam_error.ekf.{task}" in found
+    ratio = found["updates_to_adam_error.ekf.pendulum"].ours
+    assert ratio is not None
+    assert ratio < 0.1
+    assert (tmp_path / "out" / "learning_curves.png").exists()
+    written = (tmp_path / "out" / "results.json").read_text()
+    assert len(json.loads(written, parse_constant=pytest.fail)) == len(entries)

@@ -76,7 +76,7 @@ def test_intervals_cover_what_they_say_and_the_temperature_mends_them(x64: None)
         mended = calibrated(posterior, Misfit(), fitted)
         after = np.asarray(coverage(mended.standardised_errors(Misfit(), judged)))
         np.testing.assert_allclose(after, levels, atol=0.05)
-        np.testing.assert_allclose(mended.noise, 0.04, rtol=0.1)
+        np.testing.assert_allclose(mended.noise, 0.04, rtol=0.2)
         if noise == 0.05:  # who takes the noise for too small is too sure
             assert found[0] < 0.35
         else:
@@ -86,7 +86,7 @@ def test_intervals_cover_what_they_say_and_the_temperature_mends_them(x64: None)
 def test_each_output_may_have_its_own_noise(x64: None) -> None:
     x = normals(0, 2000, 3)
     y = x @ normals(5, 3, 2) + jnp.asarray([0.1, 1.0]) * normals(1, 2000, 2)
-    learner = KalmanLearner(Misfit(), prior=2.0)
+    learner = KalmanLearner(Misfit(), prior=2.0, noise=0.7)
     model, state, _ = learned(learner, linear(), split((x, y), 500, 1000)[:2])
     posterior = learner.posterior(model, state).with_noise_of(Misfit(), (x, y))
     np.testing.assert_allclose(posterior.noise, [0.01, 1.0], rtol=0.1)

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
 
+from ._triangular import inverse_factor
+
 Blocks = Literal["full", "layer", "node", "weight"]
 Parts = tuple[Float[Array, "..."], ...]
 
@@ -60,7 +62,9 @@ class BlockCovariance(AbstractCovariance):
 
     def times(self, directions: Parts) -> Parts:
         return tuple(
-            (d[..., 0, :] @ p[0])[..., None, :]
+            jnp.einsum("bei,bij->bej", d[..., 0, :].reshape(1, -1, d.shape[-1]), p).reshape(
+                d.shape
+            )
             if len(p) == 1
             else jnp.einsum("...bi,bij->...bj", d, p)
             for d, p in zip(directions, self.blocks, strict=True)
@@ -135,8 +139,7 @@ class LowRankCovariance(AbstractCovariance):
         u = self.directions[:, 0] / jnp.sqrt(self.precision)
         one = jnp.eye(len(u), dtype=u.dtype)
         factor = jnp.linalg.cholesky(u @ u.T + one)
-        inner = jax.scipy.linalg.solve_triangular(factor + one, one, lower=True)
-        return u, jax.scipy.linalg.solve_triangular(factor, inner, trans="T", lower=True)
+        return u, inverse_factor(factor).T @ inverse_factor(factor + one)
 
     def _scaled(self) -> Float[Array, "rank size"]:
         return (self.directions / self.precision)[:, 0]
@@ -154,12 +157,12 @@ class LowRankCovariance(AbstractCovariance):
         # P = D^-1 - V'V, with V the whitened scaled directions; with more on the diagonal
         # it is inverted again, the same way.
         factor = jnp.linalg.cholesky(faded._inner())
-        v = jax.scipy.linalg.solve_triangular(factor, faded._scaled(), lower=True)
+        v = inverse_factor(factor) @ faded._scaled()
         after = 1 / (1 / precision + process)
         scaled = v * after
         left = jnp.eye(len(v), dtype=v.dtype) - scaled @ v.T
         root = jnp.linalg.cholesky(left)
-        found = jax.scipy.linalg.solve_triangular(root, scaled, lower=True)
+        found = inverse_factor(root) @ scaled
         return LowRankCovariance(after, found[:, None])
 
     def conditioned(self, jacobian: Parts, gain: Parts, noise: Scalar) -> "LowRankCovariance":
@@ -269,19 +272,20 @@ def _downdated(
 
     A product with its own transpose is symmetric to the last bit, and so the difference.
     """
+    eps = jnp.finfo(prior.dtype).eps
     if prior.shape[-1] == 1:
         # A variance that stands alone: by its quotient, which no rounding makes negative.
         lost = jnp.sum(gain[..., 0] ** 2, axis=0)[:, None, None] / prior
-        return prior * jnp.maximum(1 - lost, 4 * jnp.finfo(prior.dtype).eps)
+        return prior * jnp.maximum(1 - lost, 4 * eps)
+    # What rounding could take from the smallest variances is given beforehand: afterwards
+    # it would be one more pass over all of it.
+    largest = jnp.max(jnp.diagonal(prior, axis1=-2, axis2=-1))
+    each = jnp.arange(prior.shape[-1])
+    left = prior.at[:, each, each].add(4 * eps * jnp.where(jnp.any(gain != 0), largest, 0))
     if len(gain) <= _FEW:
-        left = prior
         for g in gain:
             left = left - g[:, :, None] * g[:, None, :]
-    elif len(prior) == 1:
-        left = prior - (gain[:, 0].T @ gain[:, 0])[None]
-    else:
-        left = prior - jnp.einsum("ebi,ebj->bij", gain, gain)
-    # What rounding could take from the smallest variances is given back.
-    largest = jnp.max(jnp.diagonal(prior, axis1=-2, axis2=-1))
-    spare = 4 * jnp.finfo(prior.dtype).eps * largest
-    return left + spare * _eye(prior)
+        return left
+    if len(prior) == 1:
+        return left - (gain[:, 0].T @ gain[:, 0])[None]
+    return left - jnp.einsum("ebi,ebj->bij", gain, gain)

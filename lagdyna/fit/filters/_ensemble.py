@@ -13,10 +13,10 @@ from ._filter import (
     Found,
     Observed,
     gaussian_log_density,
-    inverse_factor,
     resolved,
 )
 from ._posterior import SampledPosterior
+from ._triangular import inverse_factor
 
 Model = TypeVar("Model")
 Batch = TypeVar("Batch")

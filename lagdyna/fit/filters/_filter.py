@@ -47,11 +47,11 @@ class Found(NamedTuple):
     """What an observation makes of a prior.
 
     **Attributes:** `step`, of the mean, a tree like the weights; `belief`, about the new
-    mean; `log_evidence`, of all entries together.
+    mean, or what a filter makes it of; `log_evidence`, of all entries together.
     """
 
     step: PyTree
-    belief: PyTree
+    belief: Any
     log_evidence: Scalar
 
 
@@ -140,9 +140,12 @@ class AbstractFilter(AbstractLearner[Model, Batch]):
         """The batch as the mean sees it."""
         return observed(errors(weights))
 
-    def _told(self, found: Found) -> PyTree:
-        """What is finite if everything is."""
-        return found
+    def _after(self, state: FilterState, belief: Any, found: Found, usable: Array) -> PyTree:
+        """The belief after an observation, or that of `state` if it was not usable."""
+        del belief
+        return jax.tree.map(
+            lambda new, old: jnp.where(usable, new, old), found.belief, state.belief
+        )
 
     def init(self, model: Model) -> LearnerState:
         weights = eqx.filter(model, eqx.is_inexact_array)
@@ -164,12 +167,15 @@ class AbstractFilter(AbstractLearner[Model, Batch]):
         found = self._conditioned(
             errors, weights, belief, at, self.repeats * noise, state.updates
         )
-        after = FilterState(
-            found.belief, state.process * self.process_decay, noise, state.updates + 1
-        )
-        usable = all_finite((self._told(found), noise)) & jnp.any(at.seen > 0)
+        usable = all_finite((found, noise)) & jnp.any(at.seen > 0)
         kept = lambda new, old: jnp.where(usable, new, old)  # noqa: E731
-        after = jax.tree.map(kept, after, state)
+        process = state.process * self.process_decay
+        after = FilterState(
+            self._after(state, belief, found, usable),
+            kept(process, state.process),
+            kept(noise, state.noise),
+            kept(state.updates + 1, state.updates),
+        )
         moved = jax.tree.map(lambda w, step: kept(w + step, w), weights, found.step)
         metrics = {
             "loss": loss,
@@ -241,9 +247,3 @@ def resolved(noise: Scalar, explained: Float[Array, "errors errors"]) -> Scalar:
     largest = jnp.max(jnp.diagonal(explained))
     eps = jnp.finfo(explained.dtype).eps
     return jnp.maximum(noise, 8 * explained.shape[0] * eps * largest)
-
-
-def inverse_factor(factor: Float[Array, "errors errors"]) -> Float[Array, "errors errors"]:
-    """The inverse of a triangular factor: many right sides are then one matrix product."""
-    one = jnp.eye(factor.shape[0], dtype=factor.dtype)
-    return jax.scipy.linalg.solve_triangular(factor, one, lower=True)

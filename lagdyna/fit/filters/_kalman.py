@@ -1,4 +1,4 @@
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -20,11 +20,11 @@ from ._filter import (
     Found,
     Observed,
     gaussian_log_density,
-    inverse_factor,
     observed,
     resolved,
 )
 from ._posterior import GaussianPosterior
+from ._triangular import inverse_factor
 
 Model = TypeVar("Model")
 Batch = TypeVar("Batch")
@@ -86,10 +86,6 @@ class KalmanLearner(AbstractFilter[Model, Batch]):
     def _observed(self, errors: Errors, weights: PyTree) -> Observed:
         return _linearised(errors, weights, "full" if self.rank else self.blocks)
 
-    def _told(self, found: Found) -> PyTree:
-        # The step tells of everything before it; blocks are too large to be looked through.
-        return found._replace(belief=None if self.rank is None else found.belief)
-
     def _conditioned(
         self,
         errors: Errors,
@@ -107,13 +103,33 @@ class KalmanLearner(AbstractFilter[Model, Batch]):
             pairs = zip(at.more, update.step, strict=True)
             back = at.error - sum(jnp.einsum("ebi,bi->e", j, s) for j, s in pairs)
             update = _gain(belief, at, back, noise)
-        after = belief.conditioned(at.more, update.gain, update.noise)
-        return Found(belief.ungrouped(update.step, weights), after, first.log_evidence)
+        gained = _Gained(at.more, update.gain, update.noise)
+        return Found(belief.ungrouped(update.step, weights), gained, first.log_evidence)
+
+    def _after(self, state: FilterState, belief: Any, found: Found, usable: Array) -> Any:
+        if self.rank is not None:
+            after = belief.conditioned(*found.belief)
+            return super()._after(state, belief, found._replace(belief=after), usable)
+        # What is not usable has no gain: nothing as large as blocks is chosen from.
+        gained = jax.tree.map(lambda x: jnp.where(usable, x, 0), found.belief)
+        if belief is not state.belief:
+            belief = jax.tree.map(
+                lambda new, old: jnp.where(usable, new, old), belief, state.belief
+            )
+        return belief.conditioned(*gained)
 
     def _posterior(
         self, weights: PyTree, rest: PyTree, state: FilterState
     ) -> GaussianPosterior[Model]:
         return GaussianPosterior.of(weights, rest, state.belief, state.noise)
+
+
+class _Gained(NamedTuple):
+    """What a covariance is conditioned by."""
+
+    jacobian: Parts
+    gain: Parts
+    noise: Scalar
 
 
 class _Gain(eqx.Module):

@@ -14,10 +14,10 @@ from ._filter import (
     Found,
     Observed,
     gaussian_log_density,
-    inverse_factor,
     resolved,
 )
 from ._posterior import GaussianPosterior
+from ._triangular import inverse_factor
 
 Model = TypeVar("Model")
 Batch = TypeVar("Batch")
@@ -106,7 +106,7 @@ class SigmaPointLearner(AbstractFilter[Model, Batch]):
         gain = belief.root @ (odd @ inverse.T)
         step = -gain @ whitened
         less = jnp.linalg.cholesky(unexplained)
-        half = jax.scipy.linalg.solve_triangular(factor + less, odd.T, lower=True)
+        half = inverse_factor(factor + less) @ odd.T
         root = RootCovariance(belief.root - gain @ half)
         evidence = gaussian_log_density(whitened, factor, at.seen)
         return Found(unravel(step), root, evidence)
