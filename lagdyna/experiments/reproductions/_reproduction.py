@@ -20,14 +20,15 @@ class Entry(NamedTuple):
     """One figure of a paper beside ours: a line of `results.json`.
 
     **Attributes:** `name`; `paper`, its figure or `None`; `ours`, the mean over seeds, with
-    `low` and `high`, the least and the largest of them; `unit`; `seeds`, how many; `note`.
+    `low` and `high`, the least and the largest of them, `None` if no seed gave a value;
+    `unit`; `seeds`, how many; `note`.
     """
 
     name: str
     paper: float | None
-    ours: float
-    low: float
-    high: float
+    ours: float | None
+    low: float | None
+    high: float | None
     unit: str
     seeds: int
     note: str
@@ -40,22 +41,35 @@ def entry(
     *,
     paper: float | None = None,
     note: str = "",
+    missing: str = "without a value",
 ) -> Entry:
-    """The entry for one value for each seed."""
-    mean, low, high = float(np.mean(values)), float(np.min(values)), float(np.max(values))
-    return Entry(name, paper, mean, low, high, unit, len(values), note)
+    """The entry for one value for each seed.
+
+    JSON has neither `nan` nor infinity: seeds whose value is either are left out of mean and
+    range, and `note` says how many they are and what that means, which is `missing`.
+    """
+    values = np.asarray(values, float)
+    finite = values[np.isfinite(values)]
+    if finite.size < values.size:
+        left_out = f"{values.size - finite.size} of {values.size} seeds {missing}"
+        note = f"{note}; {left_out}" if note else left_out
+    if finite.size == 0:
+        return Entry(name, paper, None, None, None, unit, values.size, note)
+    mean, low, high = float(finite.mean()), float(finite.min()), float(finite.max())
+    return Entry(name, paper, mean, low, high, unit, values.size, note)
 
 
 class AbstractReproduction(abc.ABC):
     """An experiment of a paper, made again in parts: every kind once for each seed.
 
     **Attributes:** `name`, on the command line; `title`, in one line; `kinds`, what is
-    compared.
+    compared; `seeds`, how many there are by default.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     kinds: ClassVar[tuple[str, ...]]
+    seeds: ClassVar[int] = 3
 
     @abc.abstractmethod
     def make(self, kind: str, seed: int, quick: bool, tell: Callable[[str], None]) -> Result:
@@ -90,7 +104,7 @@ def reproduce(
     reproduction: AbstractReproduction,
     out: str | Path | None = None,
     *,
-    seeds: int = 3,
+    seeds: int | None = None,
     quick: bool = False,
     progress: Progress | None = None,
 ) -> list[Entry]:
@@ -104,7 +118,7 @@ def reproduce(
     - `reproduction`: one of the values of `lagdyna.experiments.REPRODUCTIONS`.
     - `out`: a directory for `results.json` and the pictures, new, empty, or one where this
         reproduction was begun; by default the first free one in `runs/`.
-    - `seeds`: how many.
+    - `seeds`: how many; by default as many as the reproduction says.
     - `quick`: for a fraction of the work, which shows the tendency only.
     - `progress`: called with a part, as `lnn, seed 0`, and how it goes on, `done` at last.
 
@@ -112,6 +126,7 @@ def reproduce(
 
     **Raises:** `UserError` if the directory cannot be used.
     """
+    seeds = reproduction.seeds if seeds is None else seeds
     out = reproduction_directory(reproduction.name) if out is None else Path(out)
     begun = {"name": reproduction.name, "quick": quick}
     if is_reproduction(out):
