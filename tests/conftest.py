@@ -1,4 +1,8 @@
+import os
 from collections.abc import Callable, Iterator
+
+# Most of the time of most tests is the compiler's. It is told to hurry before it is there.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import jax
 import pytest

@@ -532,6 +532,16 @@ def _print_report(report: dict[str, Any], directory: Path) -> None:
         f"{report['seconds']:.0f} s; root mean square errors on "
         f"{validation['trajectories']} validation trajectories: {', '.join(parts)}"
     )
+    calibration = report.get("calibration")
+    if calibration is not None:
+        levels, covered = (
+            " ".join(f"{100 * x:.3g}" for x in calibration[name])
+            for name in ("levels", "coverage")
+        )
+        _say(
+            f"{levels} % intervals cover {covered} % of unseen data at a temperature of "
+            f"{calibration['temperature']:.2g}"
+        )
     _say(f"the run is in {directory}: report.json, learning_curve.png, phase.png, ...")
 
 

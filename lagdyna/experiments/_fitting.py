@@ -210,6 +210,7 @@ def load_fit(run: str | Path, *, known: Known | None = None) -> FittedRun:
 
 _CHECKPOINT = Path("checkpoint") / "training.npz"
 _PIECES = 20
+_OF_FILTERS = ("log_evidence", "noise")  # metrics that they alone have, means of a line's
 _JUDGED = 1000  # rows on which intervals are judged
 
 
@@ -399,6 +400,7 @@ def _continue(
             "loss": finite(float(metrics["loss"])),
             "validation_loss": finite(float(metrics["validation_loss"])),
             "skipped_updates": int(metrics["skipped"]),
+            **{name: finite(float(metrics[name])) for name in _OF_FILTERS if name in metrics},
             "seconds": seconds,
         }
         records = [*records, record]
@@ -491,6 +493,7 @@ def _piece(
         "loss": jnp.mean(fitted.metrics["loss"]),
         "skipped": jnp.sum(fitted.metrics["skipped"]),
         "validation_loss": learner.loss(fitted.model, validation),
+        **{name: jnp.mean(x) for name, x in fitted.metrics.items() if name in _OF_FILTERS},
     }
     return _Fitting(transition, fitted.state), metrics
 

@@ -538,6 +538,7 @@ def test_a_filter_stands_where_an_optimiser_does(file: Path, tmp_path: Path, nam
     assert np.isfinite(report["loss_training"])
     found = load_fit(tmp_path / "run")
     assert found.report == report
+    assert all(np.isfinite(record["log_evidence"]) for record in found.records)
     # The posterior is that of the model, with the temperature that was reported.
     assert found.posterior is not None
     q = qd = tau = jnp.asarray([0.3])

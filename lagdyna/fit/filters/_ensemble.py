@@ -1,4 +1,4 @@
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -44,8 +44,6 @@ class EnsembleLearner(AbstractFilter[Model, Batch]):
 
     members: int = eqx.field(static=True, default=128, kw_only=True)
     seed: int = eqx.field(static=True, default=0, kw_only=True)
-
-    _positive: ClassVar[tuple[str, ...]] = ("prior", "noise", "noise_floor", "repeats")
 
     def __check_init__(self):
         if self.members < 2:
@@ -144,8 +142,6 @@ class ParticleLearner(AbstractFilter[Model, Batch]):
     particles: int = eqx.field(static=True, default=1024, kw_only=True)
     kernel: float = eqx.field(static=True, default=0.1, kw_only=True)
     seed: int = eqx.field(static=True, default=0, kw_only=True)
-
-    _positive: ClassVar[tuple[str, ...]] = ("prior", "noise", "noise_floor", "repeats")
 
     def __check_init__(self):
         if self.particles < 2:

@@ -63,14 +63,7 @@ class KalmanLearner(AbstractFilter[Model, Batch]):
     rank: int | None = eqx.field(static=True, default=None, kw_only=True)
     iterations: int = eqx.field(static=True, default=1, kw_only=True)
 
-    _positive: ClassVar[tuple[str, ...]] = (
-        "prior",
-        "noise",
-        "noise_floor",
-        "repeats",
-        "rank",
-        "iterations",
-    )
+    _positive: ClassVar[tuple[str, ...]] = (*AbstractFilter._positive, "rank", "iterations")
 
     def __check_init__(self):
         check_blocks(self.blocks)

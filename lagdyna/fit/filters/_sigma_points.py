@@ -53,7 +53,7 @@ class SigmaPointLearner(AbstractFilter[Model, Batch]):
     beta: float = eqx.field(static=True, default=0.0, kw_only=True)
     kappa: float = eqx.field(static=True, default=0.0, kw_only=True)
 
-    _positive: ClassVar[tuple[str, ...]] = ("prior", "noise", "noise_floor", "repeats", "alpha")
+    _positive: ClassVar[tuple[str, ...]] = (*AbstractFilter._positive, "alpha")
 
     def __check_init__(self):
         if self.alpha > 1:
