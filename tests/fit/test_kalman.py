@@ -5,13 +5,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from jaxtyping import Array
 
 from lagdyna.fit import KalmanLearner, fit
 
-from ..helpers import identical, normals
+from ..helpers import normals
 from .regressions import (
     Linear,
     Misfit,
@@ -22,7 +20,6 @@ from .regressions import (
     nonlinear,
     regression,
     split,
-    update,
 )
 
 BLOCKS = ("full", "layer", "node", "weight")
@@ -183,35 +180,6 @@ def test_missing_entries_are_as_if_they_had_not_been_observed(x64: None) -> None
     whole, _, _ = learned(learner, linear(), [(x, y)])
     np.testing.assert_allclose(half.matrix[0], whole.matrix[0], atol=1e-12)
     np.testing.assert_array_equal(half.matrix[1], linear().matrix[1])
-
-
-def test_a_batch_of_nothing_but_gaps_changes_nothing_and_is_counted() -> None:
-    x, y = data(7)
-    learner, model = KalmanLearner(Misfit()), linear()
-    state = learner.init(model)
-    found, after, metrics = update(learner, model, state, (x, jnp.full_like(y, jnp.nan)))
-    identical((found, after), (model, state))
-    assert float(metrics["skipped"]) == 1
-
-
-@given(
-    kind=st.sampled_from(["duplicates", "constant", "outlier", "infinite", "zero"]),
-    blocks=st.sampled_from(BLOCKS),
-    seed=st.integers(0, 5),
-)
-def test_no_data_make_the_weights_unusable(kind: str, blocks: str, seed: int) -> None:
-    x, y = nonlinear(seed)
-    damaged = {
-        "duplicates": (jnp.tile(x[:1], (32, 1)), jnp.tile(y[:1], (32, 1))),
-        "constant": (jnp.ones_like(x), jnp.ones_like(y)),
-        "outlier": (x, y.at[3, 0].set(1e12)),
-        "infinite": (x, y.at[3, 0].set(jnp.inf)),
-        "zero": (jnp.zeros_like(x), jnp.zeros_like(y)),
-    }[kind]
-    learner = KalmanLearner(Misfit(), blocks=blocks)
-    model, state, metrics = learned(learner, network(), [damaged, (x, y), damaged, (x, y)])
-    for leaf in jax.tree.leaves((eqx.filter(model, eqx.is_inexact_array), state, metrics)):
-        assert np.all(np.isfinite(leaf))
 
 
 @pytest.mark.parametrize(
