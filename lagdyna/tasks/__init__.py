@@ -1,4 +1,4 @@
-"""Control problems: what lagdyna must be told about an environment, and its adapter."""
+"""Control problems: environments described as data, their adapter, and the suite."""
 
 from ._gymnasium import GymnasiumBatch as GymnasiumBatch
 from ._gymnasium import GymnasiumTask as GymnasiumTask
@@ -8,3 +8,9 @@ from ._registry import TASKS as TASKS
 from ._registry import get_task as get_task
 from ._spec import CoordinateSpec as CoordinateSpec
 from ._spec import TaskSpec as TaskSpec
+from .suite import SUITE as SUITE
+from .suite import SuiteEntry as SuiteEntry
+from .suite import SuiteEnv as SuiteEnv
+from .suite import SuiteTask as SuiteTask
+from .suite import SuiteVectorEnv as SuiteVectorEnv
+from .suite import suite_task as suite_task

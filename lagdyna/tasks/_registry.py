@@ -5,6 +5,7 @@ from types import MappingProxyType
 import gymnasium as gym
 
 from ._spec import CoordinateSpec, TaskSpec
+from .suite import SUITE
 
 TASKS: Mapping[str, TaskSpec] = MappingProxyType(
     {
@@ -18,18 +19,22 @@ TASKS: Mapping[str, TaskSpec] = MappingProxyType(
             target_return=-200.0,
             description="Gymnasium's pendulum: swing up and balance with weak torque.",
         ),
+        **{name: entry.spec for name, entry in SUITE.items()},
     }
 )
 """The tasks that a name can stand for."""
 
 
 def get_task(name: str) -> TaskSpec:
-    """The task of that name, one of [`lagdyna.tasks.TASKS`][].
+    """The task of that name, one of [`lagdyna.tasks.TASKS`][], or of that environment.
 
     **Raises:** `ValueError` for an unknown name, with the nearest known ones.
     """
     if name in TASKS:
         return TASKS[name]
+    for task in TASKS.values():
+        if task.env_id == name:
+            return task
     known = f"all: {', '.join(TASKS)}"
     if name in gym.registry:
         actions = _action_space(name)

@@ -1,0 +1,11 @@
+"""The rigid-body suite: seven tasks in pure JAX, and Gymnasium environments over them."""
+
+from ._entries import SUITE as SUITE
+from ._entries import SuiteEntry as SuiteEntry
+from ._entries import suite_task as suite_task
+from ._env import SuiteEnv as SuiteEnv
+from ._register import register_suite as register_suite
+from ._task import SuiteTask as SuiteTask
+from ._vector_env import SuiteVectorEnv as SuiteVectorEnv
+
+register_suite()

@@ -1,0 +1,139 @@
+"""What both kinds of environment share: precision, checks and compiled programs."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import equinox as eqx
+import gymnasium as gym
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+from jaxtyping import Array, Float, Integer, Key, Scalar
+
+from ...mechanics import State
+from ._entries import suite_task
+from ._task import SuiteTask
+
+_PRECISIONS = ("float64", "float32")
+
+
+def in_precision(precision: str) -> AbstractContextManager[Any]:
+    """Where JAX computes in `precision`, whatever is switched on outside."""
+    if precision not in _PRECISIONS:
+        accepted = " and ".join(map(repr, _PRECISIONS))
+        raise ValueError(f"`precision` was {precision!r}; {accepted} are accepted")
+    return jax.enable_x64(precision == "float64")
+
+
+def made(task: str | SuiteTask, precision: str) -> SuiteTask:
+    """`task`, or that of that name, its parameters in `precision`."""
+    with in_precision(precision):
+        found = suite_task(task) if isinstance(task, str) else task
+        weights, rest = eqx.partition(found, eqx.is_inexact_array)
+        return eqx.combine(jax.tree.map(lambda w: jnp.asarray(w, precision), weights), rest)
+
+
+def spaces_of(observations: int, actions: int) -> tuple[spaces.Box, spaces.Box]:
+    """The spaces of single observations and actions."""
+    # Nothing bounds velocities, but a space that says so is warned of as unlikely.
+    largest = float(np.finfo(np.float32).max)
+    return (
+        spaces.Box(-largest, largest, (observations,), np.float32),
+        spaces.Box(-1.0, 1.0, (actions,), np.float32),
+    )
+
+
+def check_render_mode(render_mode: str | None) -> None:
+    """Refuses what cannot be rendered."""
+    if render_mode not in (None, "rgb_array"):
+        raise ValueError(
+            f"`render_mode` was {render_mode!r}; None and 'rgb_array' are accepted"
+        )
+
+
+def checked_action(action: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """`action` as an array of finite numbers of that shape."""
+    accepted = f"finite numbers of shape {shape} are accepted, clipped where beyond [-1, 1]"
+    try:
+        array = np.asarray(action, float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`action` was {action!r}, which is not numbers; {accepted}"
+        ) from error
+    if array.shape != shape:
+        raise ValueError(f"`action` has shape {array.shape}; {accepted}")
+    if not np.all(np.isfinite(array)):
+        first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(
+            f"`action` has {array[first]} at index {first}, which is not finite; {accepted}"
+        )
+    return array
+
+
+def state_option(
+    options: dict[str, Any] | None, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The `(q, qd)` that the options of a reset ask for, if they ask for one."""
+    unknown = set(options or ()) - {"state"}
+    if unknown:
+        raise ValueError(
+            f"`options` has {', '.join(map(repr, sorted(unknown, key=str)))}; only 'state' is "
+            "accepted"
+        )
+    if not options:
+        return None
+    accepted = f"a pair (q, qd) of finite numbers, each of shape {shape}, is accepted"
+    given = options["state"]
+    try:
+        q, qd = (np.asarray(part, float) for part in given)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`options['state']` was {given!r}; {accepted}") from error
+    if q.shape != shape or qd.shape != shape:
+        raise ValueError(
+            f"`options['state']` has arrays of shapes {q.shape} and {qd.shape}; {accepted}"
+        )
+    if not (np.all(np.isfinite(q)) and np.all(np.isfinite(qd))):
+        raise ValueError(f"`options['state']` has entries that are not finite; {accepted}")
+    return q, qd
+
+
+def episode_key(seed: Integer[Array, ""], episode: Integer[Array, ""]) -> Key[Array, ""]:
+    """The key of the start of an episode: copies and single environments agree on it."""
+    return jax.random.fold_in(jax.random.key(seed), episode)
+
+
+def short_seed(seed: int) -> np.uint32:
+    """As many bits of a seed as fit."""
+    return np.uint32(seed % 2**32)
+
+
+@eqx.filter_jit
+def start(task: SuiteTask, seed: Integer[Array, ""], episode: Integer[Array, ""]) -> State:
+    """The first state of an episode."""
+    return task.reset(episode_key(seed, episode))
+
+
+@eqx.filter_jit
+def observe(task: SuiteTask, state: State) -> Float[Array, " obs"]:
+    """What is seen of a state, float32."""
+    return task.observe(state).astype(jnp.float32)
+
+
+@eqx.filter_jit
+def advance(
+    task: SuiteTask, state: State, action: Float[Array, " m"]
+) -> tuple[State, Float[Array, " obs"], Scalar]:
+    """The next state, what is seen of it, and its reward."""
+    following, reward = task.step(state, action)
+    return following, task.observe(following).astype(jnp.float32), reward
+
+
+def as_numpy(tree: Any) -> Any:
+    """Arrays that their owner may write to."""
+    return jax.tree.map(np.array, tree)
+
+
+def needs_reset() -> gym.error.ResetNeeded:
+    """The error of who uses an environment that has no state yet."""
+    return gym.error.ResetNeeded("call `reset` before `step`, `state` or `render`")

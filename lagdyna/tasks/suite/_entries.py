@@ -1,0 +1,166 @@
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ...mechanics import Coordinates, FixedActuation, MechanicalSystem
+from ...systems import Pendulum, PlanarChain
+from .._spec import CoordinateSpec, TaskSpec
+from ._task import SuiteTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteEntry:
+    """What sets one task of the suite apart, as data.
+
+    **Arguments:**
+
+    - `env_id`: its Gymnasium environment.
+    - `links`: how many.
+    - `cart`: whether the chain stands on a cart.
+    - `dt`: seconds between two actions.
+    - `scales`: for each coordinate the force (N) or torque (N m) of an action of 1, 0 where
+        nothing drives it.
+    - `description`: a sentence for people.
+    - `gravity`: m/s^2.
+    - `point_mass`: whether it is a mass of 1 kg on a weightless link; else links are uniform
+        rods of 0.1 kg and 1 m, and a cart has 1 kg.
+    """
+
+    env_id: str
+    links: int
+    cart: bool
+    dt: float
+    scales: tuple[float, ...]
+    description: str
+    gravity: float = 9.8
+    point_mass: bool = False
+
+    @property
+    def force(self) -> tuple[tuple[float, ...], ...]:
+        """The actuation map, a row per coordinate, a column per action."""
+        driven = [i for i, scale in enumerate(self.scales) if scale != 0]
+        rows = range(len(self.scales))
+        return tuple(tuple(self.scales[i] if i == j else 0.0 for j in driven) for i in rows)
+
+    @property
+    def spec(self) -> TaskSpec:
+        """What a learner is told of it: where an observation keeps the state, and reach."""
+        first = int(self.cart)
+        velocities = first + 2 * self.links
+        cart = CoordinateSpec(
+            kind="linear",
+            position=0,
+            velocity=velocities,
+            position_range=4.0,
+            velocity_range=10.0,
+        )
+        angles = tuple(
+            CoordinateSpec(
+                kind="angle",
+                cos=first + 2 * i,
+                sin=first + 2 * i + 1,
+                velocity=velocities + first + i,
+                velocity_range=15.0 if self.links == 1 else 30.0,
+            )
+            for i in range(self.links)
+        )
+        return TaskSpec(
+            env_id=self.env_id,
+            coordinates=(cart, *angles) if self.cart else angles,
+            dt=self.dt,
+            force=self.force,
+            description=self.description,
+        )
+
+
+SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
+    {
+        "pendulum": SuiteEntry(
+            env_id="lagdyna/Pendulum-v0",
+            links=1,
+            cart=False,
+            dt=0.02,
+            scales=(2.0,),
+            point_mass=True,
+            description="Swing a point mass up with a torque too weak to lift it.",
+        ),
+        "reacher": SuiteEntry(
+            env_id="lagdyna/Reacher-v0",
+            links=2,
+            cart=False,
+            dt=0.02,
+            scales=(0.1, 0.1),
+            gravity=0.0,
+            description="Turn two links without gravity, both joints driven.",
+        ),
+        "cartpole": SuiteEntry(
+            env_id="lagdyna/CartPole-v0",
+            links=1,
+            cart=True,
+            dt=0.01,
+            scales=(10.0, 0.0),
+            description="Swing a pole up by pushing its cart.",
+        ),
+        "acrobot": SuiteEntry(
+            env_id="lagdyna/Acrobot-v0",
+            links=2,
+            cart=False,
+            dt=0.01,
+            scales=(0.0, 1.75),
+            description="Swing two links up, only the joint between them driven.",
+        ),
+        "cart2pole": SuiteEntry(
+            env_id="lagdyna/CartDoublePole-v0",
+            links=2,
+            cart=True,
+            dt=0.01,
+            scales=(10.0, 0.0, 0.0),
+            description="Swing two linked poles up by pushing their cart.",
+        ),
+        "acro3bot": SuiteEntry(
+            env_id="lagdyna/AcroTripleBot-v0",
+            links=3,
+            cart=False,
+            dt=0.01,
+            scales=(0.5, 0.0, 2.0),
+            description="Swing three links up, the first and the last joint driven.",
+        ),
+        "cart3pole": SuiteEntry(
+            env_id="lagdyna/CartTriplePole-v0",
+            links=3,
+            cart=True,
+            dt=0.01,
+            scales=(10.0, 0.0, 0.0, 1.0),
+            description="Swing three linked poles up, cart and last joint driven.",
+        ),
+    }
+)
+"""The seven tasks of Ramesh & Ravindran (2023), by short name."""
+
+
+def suite_task(name: str) -> SuiteTask:
+    """The task of that short name, one of [`lagdyna.tasks.SUITE`][].
+
+    Its parameters have the precision that is switched on: float32, or float64 under
+    `jax.enable_x64`.
+
+    **Raises:** `ValueError` for an unknown name, with the nearest known ones.
+    """
+    if name not in SUITE:
+        near = difflib.get_close_matches(name, SUITE, n=3, cutoff=0.4)
+        hint = f"nearest: {', '.join(near)}; " if near else ""
+        raise ValueError(
+            f"`name` was {name!r}, which is not a task of the suite; {hint}"
+            f"all: {', '.join(SUITE)}"
+        )
+    entry = SUITE[name]
+    actuation = FixedActuation(entry.force)
+    if entry.point_mass:
+        body, coordinates = Pendulum.point_mass(gravity=entry.gravity), Coordinates((True,))
+    else:
+        cart_mass = 1.0 if entry.cart else None
+        body = PlanarChain.rods(entry.links, gravity=entry.gravity, cart_mass=cart_mass)
+        coordinates = body.coordinates
+    system = MechanicalSystem(body, coordinates, actuation)
+    return SuiteTask(name, system, len(entry.force[0]), entry.dt)
