@@ -85,20 +85,22 @@ def chosen_filter(weights: list[PyTree]) -> tuple[str, Literal["layer", "node"]]
     )
     for name, blocks, most in tries:
         largest = max(largest_block(each, blocks) for each in weights)
-        if largest <= most and covariance_bytes(name, weights, "layer") <= free:
+        if largest <= most and held_bytes(name, weights, FilterConfig()) <= free:
             return name, "layer"
     return "ekf-block", "node"
 
 
-def covariance_bytes(name: str, weights: list[PyTree], blocks: Blocks = "layer") -> int:
-    """What a learner holds of the squares of weights while it updates, bytes."""
+def held_bytes(name: str, weights: list[PyTree], options: FilterConfig) -> int:
+    """What a learner holds beside the weights while it updates, bytes."""
     groupings: dict[str, Blocks] = {
         **dict.fromkeys(("ekf", "ckf", "ukf", "levenberg-marquardt"), "full"),
-        "ekf-block": blocks,
+        "ekf-block": options.blocks,
     }
-    if name not in groupings:
-        return 0
-    numbers = sum(covariance_size(each, groupings[name]) for each in weights)
+    each = {"enkf": options.members, "pf": options.particles, "ekf-lowrank": 2 * options.rank}
+    count = sum(leaf.size for leaf in jax.tree.leaves(weights))
+    numbers = each.get(name, 0) * count
+    if name in groupings:
+        numbers = sum(covariance_size(each, groupings[name]) for each in weights)
     return _COPIES * numbers * jnp.result_type(float).itemsize
 
 
@@ -127,7 +129,7 @@ def check_memory(
     name: str,
     hidden: tuple[int, ...],
     weights: list[PyTree],
-    blocks: Blocks = "layer",
+    options: FilterConfig,
 ) -> None:
     """Refuses what would not fit, before anything of it is there.
 
@@ -136,22 +138,20 @@ def check_memory(
 
     **Raises:** `UserError` if the learner would hold more than there is memory.
     """
-    needed, free = covariance_bytes(name, weights, blocks), available_memory()
+    needed, free = held_bytes(name, weights, options), available_memory()
     if needed <= free:
         return
     count = sum(leaf.size for leaf in jax.tree.leaves(weights))
-    groupings: tuple[Blocks, ...] = ("layer", "node")
-    block_bytes = {each: covariance_bytes("ekf-block", weights, each) for each in groupings}
-    others = [
-        f"ekf-block by {grouping} ({_size(size)})"
-        for grouping, size in block_bytes.items()
-        if size <= free
-    ]
+    others = {
+        "ekf-block by layer": held_bytes("ekf-block", weights, FilterConfig(blocks="layer")),
+        "ekf-block by node": held_bytes("ekf-block", weights, FilterConfig(blocks="node")),
+        "ekf-lowrank": held_bytes("ekf-lowrank", weights, options),
+    }
+    fitting = [f"{other} ({_size(size)})" for other, size in others.items() if size <= free]
     raise UserError(
         f"`{option}` was {list(hidden)}, which makes {count} weights; {name} holds matrices "
-        f"of their square, {_size(needed)}, and {_size(free)} are free: smaller layers are "
-        f"accepted, or as `learner.name` {', '.join([*others, 'ekf-lowrank', 'ekf-diagonal'])} "
-        "or adam"
+        f"of them, {_size(needed)}, and {_size(free)} are free: smaller layers are "
+        f"accepted, or as `learner.name` {', '.join([*fitting, 'ekf-diagonal'])} or adam"
     )
 
 

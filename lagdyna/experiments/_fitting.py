@@ -312,8 +312,9 @@ def _distinct(training: PyTree) -> float:
     rows = jax.tree.leaves(training)[0].shape[0]
     if isinstance(training, tuple) and not isinstance(training, Experience):
         windows, mask = training
-        starts = np.asarray(windows.state.q)[np.asarray(mask) > 0]
-        return rows * len(np.unique(starts, axis=0)) / len(starts)
+        parts = (*windows.state, windows.action, *windows.next_state)
+        steps = np.concatenate([np.asarray(x)[np.asarray(mask) > 0] for x in parts], axis=1)
+        return rows * len(np.unique(steps, axis=0)) / len(steps)
     return float(rows)
 
 
@@ -341,7 +342,7 @@ def _initial(config: FitConfig, sizes: Sizes, known: MechanicalSystem | None) ->
     key = jax.random.fold_in(jax.random.key(config.seed), 0)
     learner, hidden = config.learner, config.model.hidden
     weights = [eqx.filter_eval_shape(lambda: _free(config, build(config, sizes, key, known)))]
-    check_memory("model.hidden", learner.name, hidden, weights, learner.filter.blocks)
+    check_memory("model.hidden", learner.name, hidden, weights, learner.filter)
     transition = eqx.filter_jit(build)(config, sizes, key, known)
     # How a learner begins does not depend on its loss, any will do.
     loss = OneStepLoss(State(jnp.ones(sizes.n), jnp.ones(sizes.n)))
@@ -351,7 +352,13 @@ def _initial(config: FitConfig, sizes: Sizes, known: MechanicalSystem | None) ->
 def _free(config: FitConfig, transition: AbstractTransition) -> PyTree:
     """What is learned of the model."""
     free, _ = divided(learned_part(config.loss.name, transition), config.model.fixed)
-    return eqx.filter(free, eqx.is_inexact_array)
+    weights = eqx.filter(free, eqx.is_inexact_array)
+    if not jax.tree.leaves(weights):
+        raise UserError(
+            f"`model.fixed` was {list(config.model.fixed)}: nothing is left to learn; fewer "
+            "are accepted"
+        )
+    return weights
 
 
 def _chosen(config: FitConfig, sizes: Sizes, known: MechanicalSystem | None) -> FitConfig:
@@ -502,6 +509,13 @@ def _summary(
     problem: _Problem, model: FittedModel, records: list[dict[str, Any]]
 ) -> dict[str, Any]:
     config, data = problem.config, problem.data
+    notes, updates = list(data.notes), config.learner.updates_or_default
+    skipped = sum(record["skipped_updates"] for record in records)
+    if 2 * skipped > updates:
+        notes.append(
+            f"{skipped} of {updates} updates were skipped, since they were not finite; a "
+            "filter may need a smaller `learner.filter.prior`, an optimiser a smaller rate"
+        )
     return {
         "data": config.data.file,
         "model": config.model.name,
@@ -509,7 +523,7 @@ def _summary(
         "learner": config.learner.name,
         "solver": config.solver.name,
         "seed": config.seed,
-        "updates": config.learner.updates_or_default,
+        "updates": updates,
         "seconds": records[-1]["seconds"],
         "weights": number_of_weights(model),
         "dt": data.dt,
@@ -517,7 +531,7 @@ def _summary(
         "parameters": _parameters(problem.known, model)
         if config.model.name == "known"
         else None,
-        "notes": data.notes,
+        "notes": notes,
         "loss_training": records[-1]["loss"],
         "loss_validation": records[-1]["validation_loss"],
     }

@@ -26,6 +26,10 @@ class HoldingLoss(AbstractSquaredLoss[PyTree, PyTree]):
         """Those of the whole model."""
         return self.loss.errors(eqx.combine(model, self.held), row)
 
+    def observed_errors(self, model: PyTree, row: PyTree) -> Float[Array, " k"]:
+        """Those of the whole model."""
+        return self.loss.observed_errors(eqx.combine(model, self.held), row)
+
 
 def divided(model: PyTree, fixed: tuple[str, ...]) -> tuple[PyTree, PyTree]:
     """A model as what is free and what is held of it, for `eqx.combine`.

@@ -124,7 +124,7 @@ def calibration_of(
         for name, each in (("coverage", warm), ("coverage_untempered", posterior))
     }
     temperature = finite(float(warm.temperature))
-    if temperature is None:
+    if temperature is None or not np.all(np.isfinite(np.asarray(warm.noise))):
         return None
     return {
         "temperature": temperature,

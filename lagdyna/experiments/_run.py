@@ -93,11 +93,12 @@ def train(
     """
     config = check_config(config)
     _probe(config)
-    out = new_directory(default_directory(config) if out is None else Path(out))
     trainer = Trainer(config, reward)
+    training = trainer.init()
+    out = new_directory(default_directory(config) if out is None else Path(out))
     write_text(out / "config.toml", config_to_toml(trainer.config))
     (out / "checkpoint").mkdir()
-    return _continue(trainer, trainer.init(), [], 0.0, out, progress or Silence())
+    return _continue(trainer, training, [], 0.0, out, progress or Silence())
 
 
 def resume(

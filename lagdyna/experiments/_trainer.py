@@ -158,12 +158,12 @@ class Trainer:
         learner = self.config.learner
         if not is_filter(learner.name):
             return
-        weights, blocks = self._weights(self.config), learner.filter.blocks
+        weights, options = self._weights(self.config), learner.filter
         for section, each in weights.items():
             hidden = getattr(self.config, section).hidden
-            check_memory(f"{section}.hidden", learner.name, hidden, [each], blocks)
+            check_memory(f"{section}.hidden", learner.name, hidden, [each], options)
         hidden = self.config.model.hidden
-        check_memory("model.hidden", learner.name, hidden, [*weights.values()], blocks)
+        check_memory("model.hidden", learner.name, hidden, [*weights.values()], options)
 
     @eqx.filter_jit
     def _init(self, seed: UInt[Array, ""]) -> Training:

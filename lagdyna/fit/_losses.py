@@ -37,6 +37,10 @@ class AbstractSquaredLoss(AbstractLoss[Model, Batch]):
     def errors(self, model: Model, row: Batch) -> Float[Array, " k"]:
         """Scaled errors of one row of a batch, of length `k`, dimensionless."""
 
+    def observed_errors(self, model: Model, row: Batch) -> Float[Array, " k"]:
+        """The same, `nan` where there was nothing to compare with."""
+        return self.errors(model, row)
+
 
 class OneStepLoss(AbstractSquaredLoss[AbstractTransition, Experience]):
     """The next state, through the solver.
@@ -123,6 +127,15 @@ class MultiStepLoss(
         start = jax.tree.map(lambda x: x[0], window.state)
         _, errors = jax.lax.scan(body, start, (window.action, window.next_state, mask))
         return errors.reshape(-1) / jnp.sqrt(mask.size)
+
+    def observed_errors(
+        self, model: AbstractTransition, row: tuple[Experience, Float[Array, "*batch time"]]
+    ) -> Float[Array, " k"]:
+        """The same, `nan` beyond a window's end."""
+        errors = self.errors(model, row)
+        mask = row[1]
+        counts = jnp.repeat(mask > 0, errors.shape[0] // mask.shape[0])
+        return jnp.where(counts, errors, jnp.nan)
 
 
 class Accelerations(eqx.Module):

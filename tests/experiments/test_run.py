@@ -1,5 +1,6 @@
 import json
 import tomllib
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -278,3 +279,12 @@ def test_an_endless_episode_is_not_waited_for():
 def test_one_episode_is_enough_to_learn_the_swing_up(tmp_path, seed):
     config = config_from_table({"steps": 200, "seed": seed})
     assert train(config, tmp_path / "run")["return_mean"] > -200
+
+
+def test_a_filter_that_would_not_fit_is_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    config = small_config(learner={"name": "ekf"}, model={"hidden": [3000, 3000]})
+    with pytest.raises(UserError, match="`model.hidden` was .3000, 3000., which makes"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,5 +1,6 @@
 """Filters without derivatives, and what every filter must survive."""
 
+import dataclasses
 from typing import get_args
 
 import equinox as eqx
@@ -210,6 +211,50 @@ def test_many_updates_in_float32_leave_the_covariance_of_as_many_data(
     for i in range(3):
         found = posterior.predict(lambda m, i=i: m.matrix[0, i : i + 1]).covariance
         np.testing.assert_allclose(found, [[np.linalg.inv(counted)[i, i]]], rtol=0.1)
+
+
+@pytest.mark.parametrize("name", ["full", "layer", "low rank", "cubature", "ensemble"])
+def test_the_posterior_is_that_of_the_data_however_often_they_are_seen(name: str) -> None:
+    """In float32, and with a weight that no datum tells anything of."""
+    x, y = data(0)
+    batch = (x.at[:, 2].set(0.0), y)
+    found = []
+    for times in (1, 400):
+        learner = FILTERS[name]
+        options = {"noise": 0.05, "repeats": float(times)}
+        learner = dataclasses.replace(learner, **options)
+        fitted = fit(
+            linear(), learner, batch, key=jax.random.key(0), steps=times, batch_size=None
+        )
+        assert float(jnp.sum(fitted.metrics["skipped"])) == 0
+        posterior = learner.posterior(fitted.model, fitted.state)
+        found.append(posterior.predict(lambda m: m.matrix[0]).covariance)
+    once, often = (np.sqrt(np.diagonal(each)) for each in found)
+    np.testing.assert_allclose(often, once, rtol=0.05)
+
+
+@pytest.mark.parametrize("process", [1e-5, 1e-3])
+def test_low_rank_goes_on_where_data_say_much_and_weights_wander(process: float) -> None:
+    learner = KalmanLearner(Misfit(), rank=5, noise=0.01, process=process, prior=10.0)
+    fitted = fit(linear(), learner, data(0), key=jax.random.key(0), steps=300, batch_size=4)
+    assert float(jnp.sum(fitted.metrics["skipped"])) == 0
+
+
+@pytest.mark.parametrize("name", ["cubature", "ensemble", "particles"])
+def test_a_model_that_breaks_down_away_from_the_mean_is_learned_all_the_same(
+    name: str,
+) -> None:
+    class Fragile(eqx.Module):
+        w: Array
+
+        def __call__(self, x: Array) -> Array:
+            return jnp.where(jnp.abs(self.w) < 1.5, self.w * x, jnp.inf)
+
+    learner = dataclasses.replace(FILTERS[name], noise=0.1)
+    x = jnp.linspace(-1, 1, 8)[:, None]
+    model, _, metrics = learned(learner, Fragile(jnp.zeros(1)), [(x, 0.6 * x)] * 8)
+    assert float(metrics["skipped"]) == 0
+    np.testing.assert_allclose(model.w, [0.6], atol=0.1)
 
 
 @pytest.mark.parametrize(

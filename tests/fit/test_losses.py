@@ -185,3 +185,14 @@ def test_reward_loss_is_the_squared_error_of_reward_over_its_scale():
     off = GivenReward(lambda *x: 0.6 + pay(*x))
     np.testing.assert_allclose(loss_of(loss, GivenReward(pay), data), 0, atol=1e-9)
     np.testing.assert_allclose(loss_of(loss, off, data), (0.6 / 3.0) ** 2, rtol=1e-4)
+
+
+def test_beyond_a_window_s_end_nothing_was_observed():
+    experience, mask = windows(0, 3, 5)
+    mask = mask.at[0, 3:].set(0.0)
+    loss = MultiStepLoss(UNIT)
+    row = jax.tree.map(lambda x: x[0], (experience, mask))
+    errors, observed = loss.errors(transition(), row), loss.observed_errors(transition(), row)
+    np.testing.assert_array_equal(np.isnan(observed), [False] * 6 + [True] * 4)
+    np.testing.assert_array_equal(observed[:6], errors[:6])
+    np.testing.assert_array_equal(errors[6:], 0.0)

@@ -15,8 +15,8 @@ Parts = tuple[Float[Array, "..."], ...]
 class AbstractCovariance(eqx.Module):
     """The covariance of a model's weights, in whatever form it is kept.
 
-    Weights are taken in groups, arrays of shape `(blocks, size)`, in the order of
-    [`lagdyna.fit.Blocks`][]; a Jacobian has a leading axis of errors before them.
+    Weights are taken in groups, arrays of shape `(blocks, size)`, those of the blocks of
+    [`lagdyna.fit.KalmanLearner`][]; a Jacobian has a leading axis of errors before them.
     """
 
     @abc.abstractmethod
@@ -156,11 +156,14 @@ class LowRankCovariance(AbstractCovariance):
             return faded
         # P = D^-1 - V'V, with V the whitened scaled directions; with more on the diagonal
         # it is inverted again, the same way.
-        factor = jnp.linalg.cholesky(faded._inner())
-        v = inverse_factor(factor) @ faded._scaled()
+        shrunk = inverse_factor(jnp.linalg.cholesky(faded._inner()))
+        v = shrunk @ faded._scaled()
         after = 1 / (1 / precision + process)
         scaled = v * after
-        left = jnp.eye(len(v), dtype=v.dtype) - scaled @ v.T
+        # I - V after V', of positive terms alone: rounding would leave the difference
+        # indefinite where data say much.
+        grown = precision**2 * process / (1 + precision * process)
+        left = shrunk @ shrunk.T + (v * grown) @ v.T
         root = jnp.linalg.cholesky(left)
         found = inverse_factor(root) @ scaled
         return LowRankCovariance(after, found[:, None])
@@ -277,11 +280,11 @@ def _downdated(
         # A variance that stands alone: by its quotient, which no rounding makes negative.
         lost = jnp.sum(gain[..., 0] ** 2, axis=0)[:, None, None] / prior
         return prior * jnp.maximum(1 - lost, 4 * eps)
-    # What rounding could take from the smallest variances is given beforehand: afterwards
-    # it would be one more pass over all of it.
-    largest = jnp.max(jnp.diagonal(prior, axis1=-2, axis2=-1))
+    # What rounding could take is given beforehand, to each weight in proportion to its
+    # variance: afterwards it would be one more pass over all of it.
+    own = jnp.diagonal(prior, axis1=-2, axis2=-1)
     each = jnp.arange(prior.shape[-1])
-    left = prior.at[:, each, each].add(4 * eps * jnp.where(jnp.any(gain != 0), largest, 0))
+    left = prior.at[:, each, each].add(jnp.where(jnp.any(gain != 0), 4 * eps * own, 0))
     if len(gain) <= _FEW:
         for g in gain:
             left = left - g[:, :, None] * g[:, None, :]

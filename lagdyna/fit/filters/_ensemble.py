@@ -80,6 +80,12 @@ class EnsembleLearner(AbstractFilter[Model, Batch]):
         mean, unravel = ravel_pytree(weights)
         each = jax.vmap(lambda d: errors(unravel(mean + d)))(belief)
         each = jnp.where(at.seen > 0, each, 0)
+        # A member whose model breaks down says nothing, and comes half the way back.
+        whole = jnp.all(jnp.isfinite(each), axis=1, keepdims=True)
+        each = jnp.where(whole, each, at.error)
+        belief = jnp.where(whole, belief, 0.5 * belief)
+        offset = jnp.mean(belief, axis=0)
+        belief = belief - offset
         expected = jnp.mean(each, axis=0)
         spread = (each - expected) / (self.members - 1) ** 0.5
         explained = spread.T @ spread
@@ -95,7 +101,9 @@ class EnsembleLearner(AbstractFilter[Model, Batch]):
         shrunk = 1 / jnp.sqrt(1 + jnp.maximum(values, 0) / noise)
         members = vectors @ (shrunk[:, None] * (vectors.T @ belief))
         evidence = gaussian_log_density(whitened, factor, at.seen)
-        return Found(unravel(-share @ belief), members - jnp.mean(members, axis=0), evidence)
+        return Found(
+            unravel(offset - share @ belief), members - jnp.mean(members, axis=0), evidence
+        )
 
     def _posterior(
         self, weights: PyTree, rest: PyTree, state: FilterState
@@ -188,8 +196,9 @@ class ParticleLearner(AbstractFilter[Model, Batch]):
         each = jax.vmap(lambda d: errors(unravel(mean + d)))(belief.deviations)
         squares = jnp.where(at.seen > 0, each, 0) ** 2 / noise
         logs = -0.5 * jnp.sum(squares + at.seen * jnp.log(2 * jnp.pi * noise), axis=1)
-        # A particle whose model breaks down is out of the question.
-        logs = jnp.where(jnp.isfinite(logs), logs, -jnp.inf)
+        # A particle whose model breaks down is next to impossible.
+        worst = jnp.min(jnp.where(jnp.isfinite(logs), logs, jnp.inf))
+        logs = jnp.where(jnp.isfinite(logs), logs, worst - 50)
         joint = belief.log_probability + logs
         evidence = jax.scipy.special.logsumexp(joint)
         log_probability = joint - evidence

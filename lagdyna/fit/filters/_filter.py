@@ -211,7 +211,7 @@ class Errors(eqx.Module):
 
     def of_row(self, weights: PyTree, row: PyTree) -> Float[Array, " k"]:
         """Errors of a row, each in the units of its scale."""
-        errors = self.loss.errors(eqx.combine(weights, self.rest), row)
+        errors = self.loss.observed_errors(eqx.combine(weights, self.rest), row)
         return errors * jnp.sqrt(errors.shape[0])
 
     def __call__(self, weights: PyTree) -> Float[Array, " errors"]:

@@ -105,7 +105,7 @@ class AbstractPosterior(eqx.Module, Generic[Model]):
         """
 
         def squares(row: PyTree) -> Array:
-            found = loss.errors(self.mean, row)
+            found = loss.observed_errors(self.mean, row)
             return found.shape[0] * found**2
 
         rows = jax.tree.leaves(batch)[0].shape[0]
@@ -143,7 +143,7 @@ class AbstractPosterior(eqx.Module, Generic[Model]):
 
         def of_row(row: PyTree) -> tuple[Array, Array]:
             def errors(weights: PyTree) -> Array:
-                found = loss.errors(self._assemble(weights), row)
+                found = loss.observed_errors(self._assemble(weights), row)
                 return found * jnp.sqrt(found.shape[0])
 
             found, covariance = self._spread(errors)

@@ -87,6 +87,10 @@ class SigmaPointLearner(AbstractFilter[Model, Batch]):
             return jnp.where(seen, up, 0), jnp.where(seen, down, 0)
 
         up, down = jax.lax.map(pair, away.T, batch_size=min(size, _AT_ONCE))
+        # A pair of which a model breaks down says nothing, and comes half the way back.
+        whole = jnp.all(jnp.isfinite(up) & jnp.isfinite(down), axis=1, keepdims=True)
+        up, down = jnp.where(whole, up, at.error), jnp.where(whole, down, at.error)
+        before = jnp.where(whole[:, 0], belief.root, 0.5 * belief.root)
         centre = 1 - size / c
         middle = 0.5 * (up + down)
         expected = centre * at.error + jnp.sum(middle, axis=0) / c
@@ -103,11 +107,11 @@ class SigmaPointLearner(AbstractFilter[Model, Batch]):
         factor = jnp.linalg.cholesky(explained + unexplained)
         inverse = inverse_factor(factor)
         whitened = inverse @ expected
-        gain = belief.root @ (odd @ inverse.T)
+        gain = before @ (odd @ inverse.T)
         step = -gain @ whitened
         less = jnp.linalg.cholesky(unexplained)
         half = inverse_factor(factor + less) @ odd.T
-        root = RootCovariance(belief.root - gain @ half)
+        root = RootCovariance(before - gain @ half)
         evidence = gaussian_log_density(whitened, factor, at.seen)
         return Found(unravel(step), root, evidence)
 
