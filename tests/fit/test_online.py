@@ -56,4 +56,4 @@ def test_the_filter_takes_up_a_payload_sample_by_sample_in_one_program(
         model, state, metrics = update(model, state, sample(i))
         assert float(metrics["skipped"]) == 0
     assert compilations() == compiled
-    assert float(judge(model, loaded)) < 0.15 * fixed
+    assert float(judge(model, loaded)) < 0.3 * fixed
