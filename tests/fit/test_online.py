@@ -47,13 +47,15 @@ def test_the_filter_takes_up_a_payload_sample_by_sample_in_one_program(
     assert float(judge(model, empty)) < 0.05
     fixed = float(judge(model, loaded))
 
-    samples = motion(jnp.asarray(1.0), keys[4])
+    # One motion shows a part of the circle; what it leaves open is a matter of rounding.
+    driven = [motion(jnp.asarray(1.0), key) for key in jax.random.split(keys[4], 4)]
+    samples = jax.tree.map(lambda *x: jnp.concatenate(x), *driven)
     sample = jax.jit(lambda i: jax.tree.map(lambda x: x[i][None], samples))
     update = eqx.filter_jit(learner.update)
     model, state, _ = update(model, state, sample(0))
     compiled = compilations()
-    for i in range(1, 600):
+    for i in range(1, 2400):
         model, state, metrics = update(model, state, sample(i))
         assert float(metrics["skipped"]) == 0
     assert compilations() == compiled
-    assert float(judge(model, loaded)) < 0.3 * fixed
+    assert float(judge(model, loaded)) < 0.15 * fixed
