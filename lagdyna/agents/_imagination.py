@@ -69,6 +69,8 @@ class Behaviour(eqx.Module):
     - `critics`: one or more; the smallest of their estimates is believed.
     - `targets`: slowly following copies of the critics.
     - `policy_state`, `critics_state`: of the optimisers.
+    - `going`: where the latest imagined rollouts have come to, a `State` of shapes
+        `(batch, n)`; what is not a number is about to begin.
     """
 
     policy: Policy
@@ -76,6 +78,7 @@ class Behaviour(eqx.Module):
     targets: tuple[Critic, ...]
     policy_state: PyTree
     critics_state: PyTree
+    going: State
 
 
 class ImaginationActorCritic(eqx.Module):
@@ -83,7 +86,9 @@ class ImaginationActorCritic(eqx.Module):
 
     The actor climbs the gradient of the lambda-return through policy, transition, reward
     and critic; the critic regresses on the same return (Ramesh & Ravindran 2023, after
-    Dreamer, Hafner et al. 2020). What differs from the paper, and why, is in the docs.
+    Dreamer, Hafner et al. 2020). Rollouts go on where the last update's came to, so that
+    they visit what the policy of the moment visits, far beyond their horizon (as in SHAC,
+    Xu et al. 2022); some begin anew. What differs from the papers, and why, is in the docs.
 
     **Arguments:**
 
@@ -91,6 +96,10 @@ class ImaginationActorCritic(eqx.Module):
     - `action_size`: `m`.
     - `hidden`, `activation`: of policy and critics.
     - `horizon`: `T`, imagined steps.
+    - `restart`: the fraction of the rollouts that begins anew in an update, by chance; 1 is
+        all of them.
+    - `limits`: the largest magnitudes of positions and velocities, each of length `n`; a
+        rollout that has gone beyond begins anew.
     - `discount`, `return_lambda`: of [`lagdyna.agents.lambda_returns`][].
     - `entropy`: what a nat of the policy's entropy is worth, in units of scaled reward.
     - `critics`: how many.
@@ -103,6 +112,8 @@ class ImaginationActorCritic(eqx.Module):
     hidden: tuple[int, ...] = eqx.field(static=True)
     activation: Activation = eqx.field(static=True)
     horizon: int = eqx.field(static=True)
+    restart: float = eqx.field(static=True)
+    limits: tuple[tuple[float, ...], tuple[float, ...]] = eqx.field(static=True)
     discount: float = eqx.field(static=True)
     return_lambda: float = eqx.field(static=True)
     entropy: float = eqx.field(static=True)
@@ -111,8 +122,8 @@ class ImaginationActorCritic(eqx.Module):
     policy_optimiser: optax.GradientTransformation = eqx.field(static=True)
     critic_optimiser: optax.GradientTransformation = eqx.field(static=True)
 
-    def init(self, key: PRNGKeyArray) -> Behaviour:
-        """Untrained policy and critics."""
+    def init(self, key: PRNGKeyArray, batch: int) -> Behaviour:
+        """Untrained policy and critics, for `batch` imagined rollouts in an update."""
         policy_key, *critic_keys = jax.random.split(key, 1 + self.critics)
         policy = Policy(
             self.features,
@@ -131,6 +142,7 @@ class ImaginationActorCritic(eqx.Module):
             critics,
             self.policy_optimiser.init(eqx.filter(policy, eqx.is_inexact_array)),
             self.critic_optimiser.init(eqx.filter(critics, eqx.is_inexact_array)),
+            State(*(jnp.full((batch, self.features.coordinates.n), jnp.nan) for _ in range(2))),
         )
 
     def update(
@@ -149,7 +161,7 @@ class ImaginationActorCritic(eqx.Module):
 
         - `behaviour`: from `init` or the last update.
         - `transition`, `reward`: the model.
-        - `starts`: a `State` of shapes `(batch, n)`.
+        - `starts`: where the rollouts begin that do begin, a `State` of shapes `(batch, n)`.
         - `reward_scale`: rewards are divided by it, so that values are of order
             `1 / (1 - discount)` whatever the task pays in.
         - `key`: for the policy's noise.
@@ -160,6 +172,8 @@ class ImaginationActorCritic(eqx.Module):
         """
         shape = (self.horizon, starts.q.shape[0], self.action_size)
         noise = jax.random.normal(key, shape, starts.q.dtype)
+        if self.restart < 1:
+            starts = self._begun(behaviour.going, starts, jax.random.fold_in(key, 1))
 
         def actor_loss(policy: Policy) -> tuple[Scalar, tuple[Imagined, Array]]:
             imagined = imagine(policy, transition, reward, starts, noise)
@@ -198,7 +212,21 @@ class ImaginationActorCritic(eqx.Module):
             "skipped": policy_skipped + critics_skipped,
         }
         targets = _followed(behaviour.targets, critics, self.target_rate)
-        return Behaviour(policy, critics, targets, policy_state, critics_state), metrics
+        going = jax.tree.map(lambda x: jax.lax.stop_gradient(x[-1]), imagined.states)
+        behaviour = Behaviour(policy, critics, targets, policy_state, critics_state, going)
+        return behaviour, metrics
+
+    def _begun(self, going: State, starts: State, key: PRNGKeyArray) -> State:
+        """Where the next rollouts start: some anew, the others where the last ones are."""
+        begin_key, order_key = jax.random.split(key)
+        begin = jax.random.bernoulli(begin_key, self.restart, going.q.shape[:1])
+        for x, limit in zip(going, self.limits, strict=True):
+            within = jnp.abs(x) <= jnp.asarray(limit, x.dtype)  # false for what is no number
+            begin |= ~jnp.all(within, axis=-1)
+        # In which order fresh starts come, say replayed ones first, must not decide which
+        # rollouts get them.
+        fresh = jax.tree.map(lambda x: jax.random.permutation(order_key, x), starts)
+        return jax.tree.map(lambda a, b: jnp.where(begin[:, None], a, b), fresh, going)
 
 
 def _values(critics: tuple[Critic, ...], states: State) -> Float[Array, "critics time batch"]:

@@ -186,7 +186,9 @@ class AgentConfig:
     - `rate`, `clip`: of Adam, for policy and critics.
     - `updates`: per training.
     - `batch`: imagined rollouts per update.
-    - `uniform_starts`: the fraction of them that start anywhere, not from the buffer.
+    - `restart`: the fraction of them that begins anew in an update; the others go on from
+        where the last update's came to.
+    - `uniform_starts`: the fraction of beginnings that are anywhere, not in the buffer.
     """
 
     name: Literal["imagination"] = "imagination"
@@ -202,6 +204,7 @@ class AgentConfig:
     clip: Positive = 100.0
     updates: Count = 400
     batch: Count = 64
+    restart: Fraction = 0.05
     uniform_starts: Fraction = 0.75
 
 

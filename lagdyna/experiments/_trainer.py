@@ -107,6 +107,8 @@ class Trainer:
             hidden=agent.hidden,
             activation=ACTIVATIONS[agent.activation],
             horizon=agent.horizon,
+            restart=agent.restart,
+            limits=_beyond(self._reach),
             discount=agent.discount,
             return_lambda=agent.return_lambda,
             entropy=agent.entropy,
@@ -181,7 +183,7 @@ class Trainer:
             reward,
             transition_learner.init(transition),
             reward_learner.init(reward),
-            self.agent.init(agent_key),
+            self.agent.init(agent_key, config.agent.batch),
             buffer,
             seed,
             *(jnp.zeros((), int) for _ in range(4)),
@@ -418,6 +420,12 @@ def _reward(config: Config, key: PRNGKeyArray) -> RewardNetwork:
 def _velocity_scale(config: Config) -> tuple[float, ...]:
     """Half of the largest speed: what is usual is then of order one."""
     return tuple(0.5 * v for v in config.task.reach[1])
+
+
+def _beyond(reach: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+    """Where an imagined rollout has gone astray: at three times what is worth imagining."""
+    positions, velocities = (tuple(3 * x for x in part) for part in reach)
+    return positions, velocities
 
 
 def _is_weight(leaf: Any) -> bool:

@@ -63,6 +63,8 @@ def an_agent(**changes: Any) -> ImaginationActorCritic:
         "hidden": (6,),
         "activation": jnp.tanh,
         "horizon": 5,
+        "restart": 1.0,
+        "limits": ((10.0,), (100.0,)),
         "discount": 0.9,
         "return_lambda": 0.8,
         "entropy": 0.1,
@@ -110,7 +112,7 @@ def some_starts() -> State:
 
 @functools.cache
 def untaught(agent: ImaginationActorCritic) -> Behaviour:
-    return eqx.filter_jit(agent.init)(jax.random.key(0))
+    return eqx.filter_jit(agent.init)(jax.random.key(0), BATCH)
 
 
 def learned(agent: ImaginationActorCritic, seed: int = 5) -> Behaviour:
@@ -163,6 +165,46 @@ def test_imagining_is_acting_in_a_loop(x64: None) -> None:
             close(imagined.rewards[t, i], paid, 1e-10)
             close(imagined.log_probabilities[t, i], log_probability, 1e-10)
         close([x[5, i] for x in imagined.states], list(state), 1e-12)
+
+
+def test_rollouts_go_on_where_the_last_came_to(x64: None) -> None:
+    """By metrics of the next update alone: they are those of an update that begins there."""
+    agent, transition, reward, one = an_agent(restart=0.0), a_transition(), a_reward(), 1.0
+    behaviour = eqx.tree_at(lambda b: b.going, learned(agent), some_starts())
+    first, _ = update(agent, behaviour, transition, reward, jnp.asarray(one))
+    whole = imagined_by(agent, behaviour, some_starts())
+    close([*first.going], [x[-1] for x in whole.states], 1e-12)
+    second, metrics = update(agent, first, transition, reward, jnp.asarray(one))
+    onward = imagined_by(agent, first, first.going)
+    close(metrics["imagined_reward"], np.mean(onward.rewards), 1e-10)
+    close([*second.going], [x[-1] for x in onward.states], 1e-12)
+
+
+def imagined_by(agent: ImaginationActorCritic, behaviour: Behaviour, starts: State) -> Any:
+    noise = jax.random.normal(jax.random.key(9), (5, BATCH, 1))
+    return eqx.filter_jit(imagine)(behaviour.policy, a_transition(), a_reward(), starts, noise)
+
+
+def test_rollouts_that_went_astray_begin_anew(x64: None) -> None:
+    """A rollout beyond the limits, and one that is no number; each gets some fresh start."""
+    agent = an_agent(restart=0.0, limits=((3.5,), (50.0,)))
+    behaviour = learned(agent)
+    q = jnp.linspace(-3.0, 3.0, BATCH)[:, None].at[0].set(jnp.nan)
+    qd = jnp.full((BATCH, 1), 7.0).at[1].set(51.0)
+    behaviour = eqx.tree_at(lambda b: b.going, behaviour, State(q, qd))
+    begun = np.asarray(agent._begun(State(q, qd), some_starts(), jax.random.key(0)).q)
+    assert np.all(np.isin(begun[:2], np.asarray(some_starts().q)))
+    close(begun[2:], np.asarray(q)[2:], 0)
+
+
+@pytest.mark.parametrize("restart", [0.25, 0.75])
+def test_a_fraction_of_rollouts_begins_anew(x64: None, restart: float) -> None:
+    agent = an_agent(restart=restart)
+    going = State(jnp.zeros((4000, 1)), jnp.zeros((4000, 1)))
+    starts = State(jnp.ones((4000, 1)), jnp.ones((4000, 1)))
+    begun = agent._begun(going, starts, jax.random.key(3))
+    assert np.mean(begun.q) == pytest.approx(restart, abs=0.03)
+    close(begun.q, begun.qd, 0)
 
 
 CASES: dict[str, Any] = {

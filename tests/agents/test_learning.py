@@ -44,6 +44,8 @@ def learned() -> tuple[Behaviour, dict[str, np.ndarray]]:
         hidden=(64, 64),
         activation=jnp.tanh,
         horizon=16,
+        restart=1.0,
+        limits=((10.0,), (30.0,)),
         discount=0.99,
         return_lambda=0.95,
         entropy=1e-3,
@@ -71,7 +73,7 @@ def learned() -> tuple[Behaviour, dict[str, np.ndarray]]:
 
         return jax.lax.scan(body, arrays, keys)
 
-    arrays, static = eqx.partition(agent.init(jax.random.key(0)), eqx.is_array)
+    arrays, static = eqx.partition(agent.init(jax.random.key(0), 64), eqx.is_array)
     arrays, metrics = learn(arrays, jax.random.split(jax.random.key(1), 800))
     return eqx.combine(arrays, static), jax.tree.map(np.asarray, metrics)
 
