@@ -8,7 +8,8 @@ from PIL import Image
 
 from lagdyna.experiments import UserError
 from lagdyna.experiments._evaluation import evaluate_policy, record_rollout
-from lagdyna.experiments._plots import plot_energy, plot_learning_curve, write_gif
+from lagdyna.experiments._plots import plot_energy, plot_learning_curve
+from lagdyna.experiments._video import filming
 from lagdyna.mechanics import State
 from lagdyna.tasks import GymnasiumTask, get_task
 
@@ -56,31 +57,63 @@ def test_the_last_step_that_is_waited_for_may_end_the_episode() -> None:
 
 
 def test_a_rollout_is_one_episode_with_its_pictures() -> None:
-    rollout = record_rollout(SHORT, brake, 3, 100)
+    frames: list[np.ndarray] = []
+    rollout = record_rollout(SHORT, brake, 3, 100, frames.append)
     assert rollout.states.q.shape == rollout.states.qd.shape == (21, 1)
     assert rollout.actions.shape == (20, 1)
-    assert rollout.frames is not None
-    assert len(rollout.frames) == 21
+    assert len(frames) == 21
+    assert all((a != b).any() for a, b in zip(frames, frames[1:], strict=False))
     assert rollout.rewards.sum() == pytest.approx(evaluate_policy(SHORT, brake, [3], 100)[0])
     np.testing.assert_allclose(rollout.actions, brake(rollout.states)[:-1], rtol=1e-6)
 
 
 def test_a_rollout_without_end_or_pictures_is_cut_short() -> None:
     still = dataclasses.replace(PENDULUM, env_id="lagdyna-tests/Still-v0")
-    rollout = record_rollout(still, brake, 3, 7)
-    assert rollout.frames is None
+    frames: list[np.ndarray] = []
+    rollout = record_rollout(still, brake, 3, 7, frames.append)
+    assert not frames
     assert rollout.states.q.shape == (8, 1)
 
 
 def test_an_animation_runs_in_real_time(tmp_path: Path) -> None:
     for dt in (0.05, 0.01):
         frames = np.random.default_rng(0).integers(0, 255, (40, 30, 60, 3), np.uint8)
-        write_gif(tmp_path / "a.gif", frames, dt)
+        with filming(tmp_path / "a.gif", dt, width=240) as show:
+            for frame in frames:
+                show(frame)
         with Image.open(tmp_path / "a.gif") as image:
             assert image.size == (240, 120)
             seconds = getattr(image, "n_frames", 1) * image.info["duration"] / 1000
         assert seconds == pytest.approx(40 * dt, rel=0.05)
     assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".webm", ".MP4"])
+def test_a_film_runs_in_real_time_too(tmp_path: Path, ending: str) -> None:
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    path = tmp_path / f"a{ending}"
+    for dt, kept in ((0.05, 40), (0.01, 20)):
+        with filming(path, dt) as show:
+            for grey in range(40):
+                show(np.full((30, 62, 3), 6 * grey, np.uint8))
+        frames, seconds = ffmpeg.count_frames_and_secs(str(path))
+        assert frames == kept
+        assert seconds == pytest.approx(40 * dt, abs=dt)
+        reader = ffmpeg.read_frames(str(path))
+        assert next(reader)["size"] == (62, 30)
+        shades = [np.frombuffer(frame, np.uint8).mean() for frame in reader]
+        np.testing.assert_allclose(shades, np.arange(0, 240, 6 * 40 // kept), atol=8)
+    assert [path.name for path in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("ending", [".gif", ".mp4"])
+def test_a_film_that_breaks_off_leaves_nothing(tmp_path: Path, ending: str) -> None:
+    if ending == ".mp4":
+        pytest.importorskip("imageio_ffmpeg")
+    with pytest.raises(ZeroDivisionError), filming(tmp_path / f"a{ending}", 0.05) as show:
+        show(np.zeros((30, 62, 3), np.uint8))
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("parts", [True, False])
@@ -89,7 +122,7 @@ def test_energies_are_drawn_whether_or_not_they_have_parts(tmp_path: Path, parts
     split: Any = (0.4 * total, 0.6 * total) if parts else (None, None)
     plot_energy(tmp_path / "a.png", time, total, 0 * total, *split, "title")
     with Image.open(tmp_path / "a.png") as image:
-        assert len(set(image.convert("L").get_flattened_data())) > 10
+        assert len(np.unique(np.asarray(image.convert("L")))) > 10
 
 
 @pytest.mark.parametrize("target", [None, -200.0])
@@ -100,4 +133,4 @@ def test_a_learning_curve_is_drawn_with_a_target_or_without(
     record = {"evaluations": [evaluation], "env_steps": 20, "train_return": -500.0}
     plot_learning_curve(tmp_path / "a.png", [record], "title", target)
     with Image.open(tmp_path / "a.png") as image:
-        assert len(set(image.convert("L").get_flattened_data())) > 10
+        assert len(np.unique(np.asarray(image.convert("L")))) > 10

@@ -112,4 +112,6 @@ class SuiteEnv(gym.Env[np.ndarray, np.ndarray]):
             self._window.show(self._picture())
 
     def _picture(self) -> UInt8[np.ndarray, "height width 3"]:
-        return compiled.picture(self.task, self.state.q, self._action, self.precision)
+        return compiled.picture(
+            self.task, np.asarray(self.state.q), self._action, self.precision
+        )

@@ -169,13 +169,13 @@ class SuiteVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             self._window.show(_tiled(shown, columns))
 
     def _pictures(self, copies: int, size: int) -> tuple[np.ndarray, ...]:
-        state = self.state  # which says that it needs a reset
+        q = np.asarray(self.state.q)  # which says that it needs a reset
         assert self._copies is not None
         # What a copy was told with the step that started it anew, it did not do.
         moved = np.asarray(self._copies.elapsed)[:, None] > 0
         actions = np.where(moved, self._actions, 0.0)
         return tuple(
-            compiled.picture(self._task_of(i), state.q[i], actions[i], self.precision, size)
+            compiled.picture(self._task_of(i), q[i], actions[i], self.precision, size)
             for i in range(copies)
         )
 
