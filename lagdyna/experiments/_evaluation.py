@@ -69,13 +69,14 @@ def record_rollout(
     them; they are not kept, because those of an episode may be gigabytes.
     """
     modes = GymnasiumTask(task)
-    drawn = show is not None and "rgb_array" in modes.render_modes
+    if "rgb_array" not in modes.render_modes:
+        show = None
     modes.close()
-    env = GymnasiumTask(task, render_mode="rgb_array" if drawn else None)
+    env = GymnasiumTask(task, render_mode=None if show is None else "rgb_array")
     try:
         states = [env.reset(seed)]
         actions, rewards = [], []
-        if drawn:
+        if show is not None:
             show(env.render())
         for _ in range(max_steps):
             now = State(states[-1].q[None], states[-1].qd[None])
@@ -83,7 +84,7 @@ def record_rollout(
             outcome = env.step(actions[-1])
             states.append(outcome.state)
             rewards.append(outcome.reward)
-            if drawn:
+            if show is not None:
                 show(env.render())
             if outcome.terminated or outcome.truncated:
                 break

@@ -240,7 +240,8 @@ def _film(config: Config, act: Act, seeds: list[int], path: Path) -> None:
     def again(states: State) -> np.ndarray:
         # As many rows as in the evaluation: another program would round otherwise, and a
         # chaotic system would soon do something that was not judged.
-        return act(State(*(np.repeat(part, len(seeds), axis=0) for part in states)))
+        rows: Any = (np.repeat(part, len(seeds), axis=0) for part in states)
+        return act(State(*rows))
 
     with filming(path, config.task.dt) as show:
         record_rollout(config.task, again, seeds[0], config.evaluation.max_steps, show)

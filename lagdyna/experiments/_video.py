@@ -134,14 +134,13 @@ def _film(path: Path, dt: float) -> Iterator[Show]:
     with replacing(path) as temporary:
 
         def begun(height: int, width: int) -> Generator[None, Any, None]:
-            started = imageio_ffmpeg.write_frames(
-                str(temporary),
-                (width, height),
-                fps=1 / dt,
-                macro_block_size=2,  # what the codecs need, not the default's 16
-                ffmpeg_log_level="error",
+            options: dict[str, Any] = {
+                "fps": 1 / dt,
+                "macro_block_size": 2,  # what the codecs need, not the default's 16
+                "ffmpeg_log_level": "error",
                 **_CODECS[path.suffix.lower()],
-            )
+            }
+            started = imageio_ffmpeg.write_frames(str(temporary), (width, height), **options)
             started.send(None)
             return started
 

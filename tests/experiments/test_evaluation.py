@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_a_rollout_is_one_episode_with_its_pictures() -> None:
     assert rollout.states.q.shape == rollout.states.qd.shape == (21, 1)
     assert rollout.actions.shape == (20, 1)
     assert len(frames) == 21
-    assert all((a != b).any() for a, b in zip(frames, frames[1:], strict=False))
+    assert all((a != b).any() for a, b in itertools.pairwise(frames))
     assert rollout.rewards.sum() == pytest.approx(evaluate_policy(SHORT, brake, [3], 100)[0])
     np.testing.assert_allclose(rollout.actions, brake(rollout.states)[:-1], rtol=1e-6)
 

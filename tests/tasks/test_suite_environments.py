@@ -284,12 +284,14 @@ def test_gymnasium_records_a_video(tmp_path: Path) -> None:
     pytest.importorskip("moviepy", exc_type=ImportError)
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
     inner = gym.make("lagdyna/Pendulum-v0", render_mode="rgb_array", max_episode_steps=10)
-    env = gym.wrappers.RecordVideo(inner, str(tmp_path), disable_logger=True)
+    env = gym.wrappers.RecordVideo(inner, str(tmp_path / "seen"), disable_logger=True)
     env.reset(seed=0)
     for _ in range(10):
         env.step(np.asarray([0.5], np.float32))
     env.close()
-    frames, seconds = ffmpeg.count_frames_and_secs(str(tmp_path / "rl-video-episode-0.mp4"))
+    frames, seconds = ffmpeg.count_frames_and_secs(
+        str(tmp_path / "seen" / "rl-video-episode-0.mp4")
+    )
     assert frames in (10, 11)  # eleven pictures, of which moviepy may lose one to rounding
     assert seconds == pytest.approx(frames / 50, abs=0.01)
 
