@@ -28,8 +28,10 @@ Make = Callable[[int], gym.vector.VectorEnv]
 
 def made(env_id: str, mode: str, **options: Any) -> Make:
     """What makes that many copies of an environment."""
+    # A process of JAX's threads must not be forked.
+    more: Any = {"vector_kwargs": {"context": "spawn"}} if mode == "async" else {}
     return lambda copies: gym.make_vec(
-        env_id, num_envs=copies, vectorization_mode=mode, **options
+        env_id, num_envs=copies, vectorization_mode=mode, **more, **options
     )
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 import itertools
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from PIL import Image
 from lagdyna.experiments import UserError
 from lagdyna.experiments._evaluation import evaluate_policy, record_rollout
 from lagdyna.experiments._plots import plot_energy, plot_learning_curve
-from lagdyna.experiments._video import filming
+from lagdyna.experiments._video import check_draws, check_video, filming
 from lagdyna.mechanics import State
 from lagdyna.tasks import GymnasiumTask, get_task
 
@@ -105,6 +106,26 @@ def test_a_film_runs_in_real_time_too(tmp_path: Path, ending: str) -> None:
         shades = [np.frombuffer(frame, np.uint8).mean() for frame in reader]
         np.testing.assert_allclose(shades, np.arange(0, 240, 6 * 40 // kept), atol=8)
     assert [path.name for path in tmp_path.iterdir()] == [path.name]
+
+
+def test_what_is_missing_for_a_film_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)  # as if it were not installed
+    for ending in (".mp4", ".webm"):
+        with pytest.raises(UserError, match=rf"{ending} needs.*pip install 'lagdyna\[video\]'"):
+            check_video(tmp_path / f"a{ending}")
+    check_video(tmp_path / "a.gif")
+    (tmp_path / "b.gif").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="which exists"):
+        check_video(tmp_path / "b.gif")
+
+
+def test_an_environment_that_draws_nothing_is_not_filmed() -> None:
+    check_draws(SHORT)
+    still = dataclasses.replace(PENDULUM, env_id="lagdyna-tests/Still-v0")
+    with pytest.raises(UserError, match=r"'lagdyna-tests/Still-v0' draws nothing.*'rgb_array'"):
+        check_draws(still)
 
 
 @pytest.mark.parametrize("ending", [".gif", ".mp4"])
