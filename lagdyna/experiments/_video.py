@@ -1,10 +1,10 @@
 """Moving pictures, written while they are drawn: an episode's are too many to keep."""
 
 import os
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -17,13 +17,9 @@ from ._files import replacing
 Show = Callable[[UInt8[np.ndarray, "height width 3"]], None]
 
 # What ffmpeg is told for each ending; GIF files are Pillow's.
-_CODECS: dict[str, dict[str, Any]] = {
-    ".mp4": {"codec": "libx264", "quality": 8},
-    ".webm": {
-        "codec": "libvpx-vp9",
-        "quality": None,
-        "output_params": ["-crf", "30", "-b:v", "0", "-deadline", "realtime"],
-    },
+_CODECS: dict[str, tuple[str, ...]] = {
+    ".mp4": ("libx264", "-crf", "20"),
+    ".webm": ("libvpx-vp9", "-crf", "30", "-b:v", "0", "-deadline", "realtime"),
 }
 _EVERY_GIF = 0.04  # s: viewers show at most about 50 frames a second, and count hundredths
 _EVERY_FILM = 0.02
@@ -130,33 +126,35 @@ def _gif(path: Path, dt: float, width: int | None) -> Iterator[Show]:
 def _film(path: Path, dt: float) -> Iterator[Show]:
     import imageio_ffmpeg
 
-    writer: Generator[None, Any, None] | None = None
+    ffmpeg: subprocess.Popen[bytes] | None = None
+
+    def begun(file: Path, height: int, width: int) -> subprocess.Popen[bytes]:
+        # imageio-ffmpeg's own writer forks in a way of which JAX, with its threads, warns.
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error"]
+        command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
+        command += ["-r", repr(1 / dt), "-i", "-", "-an", "-pix_fmt", "yuv420p"]
+        command += ["-vf", "scale=trunc(iw/2)*2:trunc(ih/2)*2"]  # the codecs want even sizes
+        command += ["-c:v", *_CODECS[path.suffix.lower()], str(file)]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+
     with replacing(path) as temporary:
 
-        def begun(height: int, width: int) -> Generator[None, Any, None]:
-            options: dict[str, Any] = {
-                "fps": 1 / dt,
-                "macro_block_size": 2,  # what the codecs need, not the default's 16
-                "ffmpeg_log_level": "error",
-                **_CODECS[path.suffix.lower()],
-            }
-            started = imageio_ffmpeg.write_frames(str(temporary), (width, height), **options)
-            started.send(None)
-            return started
-
         def add(picture: UInt8[np.ndarray, "height width 3"]) -> None:
-            nonlocal writer
-            try:
-                if writer is None:  # now the size is known
-                    writer = begun(*picture.shape[:2])
-                writer.send(np.ascontiguousarray(picture))
-            except OSError as error:
-                raise UserError(f"ffmpeg could not write {str(path)!r}: {error}") from error
+            nonlocal ffmpeg
+            if ffmpeg is None:  # now the size is known
+                ffmpeg = begun(temporary, *picture.shape[:2])
+            assert ffmpeg.stdin is not None
+            # A broken pipe is ffmpeg's death, of which it has more to say at the end.
+            with suppress(BrokenPipeError):
+                ffmpeg.stdin.write(np.ascontiguousarray(picture).data)
 
+        said = b""
         try:
             yield add
         finally:
-            if writer is not None:
-                writer.close()  # and wait for ffmpeg
-        if temporary.stat().st_size == 0:
-            raise UserError(f"ffmpeg wrote nothing into {str(path)!r}")
+            if ffmpeg is not None:
+                _, said = ffmpeg.communicate()
+        if ffmpeg is None or ffmpeg.returncode != 0:
+            # What follows the first line follows from it.
+            why = said.decode(errors="replace").splitlines() or ["it was given no picture"]
+            raise UserError(f"ffmpeg could not write {str(path)!r}: {why[0]}")

@@ -79,10 +79,9 @@ def test_a_rollout_without_end_or_pictures_is_cut_short() -> None:
 
 def test_an_animation_runs_in_real_time(tmp_path: Path) -> None:
     for dt in (0.05, 0.01):
-        frames = np.random.default_rng(0).integers(0, 255, (40, 30, 60, 3), np.uint8)
         with filming(tmp_path / "a.gif", dt, width=240) as show:
-            for frame in frames:
-                show(frame)
+            for grey in range(40):
+                show(np.full((30, 60, 3), 6 * grey, np.uint8))
         with Image.open(tmp_path / "a.gif") as image:
             assert image.size == (240, 120)
             seconds = getattr(image, "n_frames", 1) * image.info["duration"] / 1000
@@ -126,6 +125,15 @@ def test_an_environment_that_draws_nothing_is_not_filmed() -> None:
     still = dataclasses.replace(PENDULUM, env_id="lagdyna-tests/Still-v0")
     with pytest.raises(UserError, match=r"'lagdyna-tests/Still-v0' draws nothing.*'rgb_array'"):
         check_draws(still)
+
+
+def test_what_ffmpeg_says_is_passed_on(tmp_path: Path) -> None:
+    pytest.importorskip("imageio_ffmpeg")
+    told = pytest.raises(UserError, match=r"could not write '.*a\.mp4': .*width not divisible")
+    with told, filming(tmp_path / "a.mp4", 0.05) as show:
+        for _ in range(3):
+            show(np.zeros((1, 1, 3), np.uint8))  # half of which, made even, is nothing
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("ending", [".gif", ".mp4"])
