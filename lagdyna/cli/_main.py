@@ -308,6 +308,7 @@ def evaluate(
     episodes: Whole = None,
     seed: Annotated[int, Parameter(converter=_whole)] = 0,
     out: Annotated[Path | None, Parameter(show_default=False)] = None,
+    video: Annotated[Path | None, Parameter(show_default=False)] = None,
 ) -> None:
     """Judge a run's policy on episodes that it has not seen.
 
@@ -322,15 +323,19 @@ def evaluate(
     out
         A new or empty directory for evaluation.json; evaluation-1, ... in the run's by
         default.
+    video
+        A new file that shows the first episode: .gif, or .mp4 and .webm with the extra
+        lagdyna[video].
     """
     from .. import experiments
 
-    result = experiments.evaluate(run, episodes=episodes, seed=seed, out=out)
+    result = experiments.evaluate(run, episodes=episodes, seed=seed, out=out, video=video)
     _say(
         f"{result['task']} after {result['env_steps']} steps: return "
         f"{result['return_mean']:.1f} ± {result['return_std']:.1f} "
         f"(from {result['return_min']:.1f} to {result['return_max']:.1f}) "
         f"over {result['eval_episodes']} episodes -> {result['out']}"
+        + ("" if video is None else f", the first of them -> {video}")
     )
 
 

@@ -14,15 +14,13 @@ Act = Callable[[State], Float[np.ndarray, "batch m"]]
 class Rollout(NamedTuple):
     """One real episode.
 
-    **Attributes:** `states`, of shapes `(time + 1, n)`; `actions`, `(time, m)`;
-    `rewards`, `(time,)`; `frames`, pictures `(time + 1, height, width, 3)`, or `None` if
-    the environment draws none.
+    **Attributes:** `states`, of shapes `(time + 1, n)`; `actions`, `(time, m)`; `rewards`,
+    `(time,)`.
     """
 
     states: State
     actions: Float[np.ndarray, "time m"]
     rewards: Float[np.ndarray, " time"]
-    frames: np.ndarray | None
 
 
 def evaluate_policy(
@@ -58,32 +56,39 @@ def evaluate_policy(
     )
 
 
-def record_rollout(task: TaskSpec, act: Act, seed: int, max_steps: int) -> Rollout:
-    """One real episode, step by step, with pictures where the environment draws them."""
+def record_rollout(
+    task: TaskSpec,
+    act: Act,
+    seed: int,
+    max_steps: int,
+    show: Callable[[np.ndarray], None] | None = None,
+) -> Rollout:
+    """One real episode, step by step.
+
+    `show` is given a picture of each state, `(height, width, 3)`, where the environment draws
+    them; they are not kept, because those of an episode may be gigabytes.
+    """
     modes = GymnasiumTask(task)
-    drawn = "rgb_array" in modes.render_modes
+    if "rgb_array" not in modes.render_modes:
+        show = None
     modes.close()
-    env = GymnasiumTask(task, render_mode="rgb_array" if drawn else None)
+    env = GymnasiumTask(task, render_mode=None if show is None else "rgb_array")
     try:
         states = [env.reset(seed)]
         actions, rewards = [], []
-        frames = [env.render()] if drawn else []
+        if show is not None:
+            show(env.render())
         for _ in range(max_steps):
             now = State(states[-1].q[None], states[-1].qd[None])
             actions.append(act(now)[0])
             outcome = env.step(actions[-1])
             states.append(outcome.state)
             rewards.append(outcome.reward)
-            if drawn:
-                frames.append(env.render())
+            if show is not None:
+                show(env.render())
             if outcome.terminated or outcome.truncated:
                 break
     finally:
         env.close()
     stacked: Any = [np.stack(parts) for parts in zip(*states, strict=True)]
-    return Rollout(
-        State(*stacked),
-        np.stack(actions),
-        np.asarray(rewards),
-        np.stack(frames) if drawn else None,
-    )
+    return Rollout(State(*stacked), np.stack(actions), np.asarray(rewards))

@@ -8,8 +8,9 @@ import numpy as np
 from ..mechanics import AbstractRigidBody, MechanicalSystem, State
 from ..simulate import LagrangianField
 from ._evaluation import record_rollout
-from ._plots import plot_energy, plot_learning_curve, write_gif
+from ._plots import plot_energy, plot_learning_curve
 from ._trainer import Trainer, Training
+from ._video import filming
 
 
 def draw(
@@ -27,14 +28,14 @@ def draw(
         f"{config.task.env_id}, seed {config.seed}",
         config.task.target_return,
     )
-    rollout = record_rollout(
-        config.task,
-        lambda states: np.asarray(trainer.act(training, states)),
-        seed,
-        config.evaluation.max_steps,
-    )
-    if rollout.frames is not None:
-        write_gif(out / "rollout.gif", rollout.frames, config.task.dt)
+    with filming(out / "rollout.gif", config.task.dt, width=240) as show:
+        rollout = record_rollout(
+            config.task,
+            lambda states: np.asarray(trainer.act(training, states)),
+            seed,
+            config.evaluation.max_steps,
+            show,
+        )
     system = _system(training)
     states = jax.tree.map(np.asarray, rollout.states)
     energy = np.asarray(jax.jit(jax.vmap(system.energy))(*states))

@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 
 from ._files import replacing
 
@@ -66,26 +65,6 @@ def plot_energy(
     figure.legend(frameon=False, ncols=4, loc="outside lower center")
     finish(axes)
     save(figure, path)
-
-
-def write_gif(path: Path, frames: np.ndarray, dt: float, width: int = 240) -> None:
-    """Pictures `(time, height, width, 3)` as an animation in real time, to a GIF file."""
-    # Viewers show at most about 50 frames a second and take times in hundredths.
-    skip = max(1, round(0.04 / dt))
-    height = round(width * frames.shape[1] / frames.shape[2])
-    images = [
-        Image.fromarray(frame).resize((width, height)).quantize(64, dither=Image.Dither.NONE)
-        for frame in frames[::skip]
-    ]
-    with replacing(path) as temporary:
-        images[0].save(
-            temporary,
-            format="GIF",
-            save_all=True,
-            append_images=images[1:],
-            duration=round(1000 * dt * skip),
-            loop=0,
-        )
 
 
 def finish(axes: Axes) -> None:

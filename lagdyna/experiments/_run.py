@@ -10,13 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..fit import AbstractPosterior
+from ..mechanics import State
 from ..models import AbstractReward
 from ..simulate import SolvedTransition
 from ..tasks import GymnasiumTask
 from ._checkpoint import load_checkpoint, save_checkpoint
 from ._config import Config
 from ._errors import UserError
-from ._evaluation import evaluate_policy
+from ._evaluation import Act, evaluate_policy, record_rollout
 from ._files import (
     new_directory,
     numbered,
@@ -29,6 +30,7 @@ from ._pictures import draw
 from ._progress import AbstractProgress, Silence
 from ._toml import check_config, config_to_toml, load_config
 from ._trainer import RewardFn, Trainer, Training
+from ._video import check_draws, check_video, filming
 
 Record = dict[str, Any]
 Summary = dict[str, Any]
@@ -169,6 +171,7 @@ def evaluate(
     episodes: int | None = None,
     seed: int = 0,
     out: str | Path | None = None,
+    video: str | Path | None = None,
     reward: RewardFn | None = None,
 ) -> Summary:
     """Judges a run's policy on episodes that it has not seen.
@@ -180,29 +183,39 @@ def evaluate(
     - `seed`: of their starts.
     - `out`: where `evaluation.json` goes, a new or empty directory; by default the first
         free `evaluation-1`, `evaluation-2`, ... in the run's.
+    - `video`: a new file that shows the first of the episodes in real time: `.gif`, or
+        `.mp4` and `.webm` with the extra `lagdyna[video]`.
     - `reward`: the function that was passed to [`lagdyna.experiments.train`][], if one was.
 
     **Returns:** the contents of `evaluation.json`.
 
-    **Raises:** `UserError` if `episodes` is not positive, or a directory cannot be used.
+    **Raises:** `UserError` if `episodes` is not positive, or a directory cannot be used; if
+    `video` exists, its directory does not, its ending is another or what it needs is not
+    installed, or the environment draws nothing. Nothing has been written then.
     """
     run = Path(run)
     if episodes is not None and episodes < 1:
         raise UserError(f"`episodes` was {episodes}: expected `int` >= 1")
     if seed < 0:
         raise UserError(f"`seed` was {seed}: expected `int` >= 0")
+    if video is not None:
+        check_video(Path(video))
     loaded = load_run(run, reward=reward)
     config = loaded.config
+    if video is not None:
+        check_draws(config.task)
     count = episodes or config.evaluation.episodes
     out = numbered(lambda k: run / f"evaluation-{k}") if out is None else Path(out)
     out = new_directory(out)
     start = time.perf_counter()
-    returns = evaluate_policy(
-        config.task,
-        lambda states: np.asarray(loaded.trainer.act(loaded.training, states)),
-        _seeds(seed, _EVALUATE_AGAIN, count),
-        config.evaluation.max_steps,
-    )
+    seeds = _seeds(seed, _EVALUATE_AGAIN, count)
+
+    def act(states: State) -> np.ndarray:
+        return np.asarray(loaded.trainer.act(loaded.training, states))
+
+    returns = evaluate_policy(config.task, act, seeds, config.evaluation.max_steps)
+    if video is not None:
+        _film(config, act, seeds, Path(video))
     result = {
         "run": str(run),
         "task": config.task.env_id,
@@ -214,10 +227,24 @@ def evaluate(
         "return_min": float(returns.min()),
         "return_max": float(returns.max()),
         "returns": returns.tolist(),
+        "video": None if video is None else str(video),
         "wall_seconds": time.perf_counter() - start,
     }
     write_json(out / "evaluation.json", result)
     return {**result, "out": str(out)}
+
+
+def _film(config: Config, act: Act, seeds: list[int], path: Path) -> None:
+    """Shows the first of the episodes of those seeds."""
+
+    def again(states: State) -> np.ndarray:
+        # As many rows as in the evaluation: another program would round otherwise, and a
+        # chaotic system would soon do something that was not judged.
+        rows: Any = (np.repeat(part, len(seeds), axis=0) for part in states)
+        return act(State(*rows))
+
+    with filming(path, config.task.dt) as show:
+        record_rollout(config.task, again, seeds[0], config.evaluation.max_steps, show)
 
 
 # What a seed given to an environment is for; part of it, so that no two are the same.

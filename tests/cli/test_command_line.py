@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lagdyna.experiments import Config, config_from_table
 
@@ -111,6 +112,13 @@ def own(**changes):
         (["train", "--out", "full"], ["'full'", "is not empty"]),
         (["evaluate", "nowhere"], ["'nowhere'", "holds no run"]),
         (["evaluate", "full", "--episodes", "0"], ["`episodes` was 0", ">= 1"]),
+        (
+            ["evaluate", "full", "--video", "a.avi"],
+            ["`video` was 'a.avi'", ".gif, .mp4, .webm"],
+        ),
+        (["evaluate", "full", "--video", "gif"], ["`video` was 'gif'", "accepted"]),
+        (["evaluate", "full", "--video", "zero.gif"], ["'zero.gif'", "which exists"]),
+        (["evaluate", "full", "--video", "no/a.gif"], ["no directory 'no'"]),
         (["resume", "nowhere"], ["'nowhere'", "holds no run"]),
         (["fly"], ["fly", "train"]),
     ],
@@ -123,6 +131,7 @@ def test_a_mistake_gets_one_sentence_and_writes_nothing(lagdyna, tmp_path, argum
     write(tmp_path / "zero.toml", own(dt=0.0))
     write(tmp_path / "unknown.toml", "[agents]\nhorizon = 3\n")
     write(tmp_path / "broken.toml", "[agent\n")
+    write(tmp_path / "zero.gif", "mine")
     (tmp_path / "full").mkdir()
     write(tmp_path / "full" / "mine.txt", "mine")
     before = sorted(tmp_path.rglob("*"))
@@ -162,6 +171,28 @@ def test_an_evaluation_prints_what_it_writes(lagdyna, finished, tmp_path):
     result = json.loads((tmp_path / "judged" / "evaluation.json").read_text())
     assert len(result["returns"]) == 3
     assert f"{np.mean(result['returns']):.1f}" in done.stdout
+
+
+def test_an_evaluation_shows_its_first_episode(lagdyna, finished, tmp_path):
+    out, _ = finished
+    options = ("evaluate", out, "--episodes", "2", "--video")
+    done = lagdyna(*options, "first.gif", "--out", tmp_path / "judged")
+    assert done.returncode == 0, done.stderr
+    assert "first.gif" in done.stdout
+    assert json.loads((tmp_path / "judged" / "evaluation.json").read_text())["video"]
+    with Image.open(tmp_path / "first.gif") as film:
+        # Gymnasium's pendulum: 201 pictures, 0.05 s each. Alike ones are one in the file.
+        seconds = 0.0
+        for i in range(film.n_frames):
+            film.seek(i)
+            seconds += film.info["duration"] / 1000
+        assert seconds == pytest.approx(201 * 0.05, rel=0.01)
+        assert film.n_frames > 20
+    again = lagdyna(*options, "first.gif", "--out", tmp_path / "again")
+    assert again.returncode == 2
+    assert "which exists" in again.stderr
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["first.gif", "judged"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "other", "missing"])

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
-from jaxtyping import Array, Float, Integer, Key, Scalar
+from jaxtyping import Array, Float, Integer, Key, Scalar, UInt8
 
 from ...mechanics import State
+from ._draw import SIZE, draw
 from ._entries import suite_task
 from ._task import SuiteTask
 
@@ -44,17 +45,25 @@ def spaces_of(observations: int, actions: int) -> tuple[spaces.Box, spaces.Box]:
     )
 
 
+RENDER_MODES = ("human", "rgb_array")
+
+
 def check_render_mode(render_mode: str | None) -> None:
     """Refuses what cannot be rendered."""
-    if render_mode not in (None, "rgb_array"):
+    if render_mode is not None and render_mode not in RENDER_MODES:
+        accepted = ", ".join(map(repr, RENDER_MODES))
         raise ValueError(
-            f"`render_mode` was {render_mode!r}; None and 'rgb_array' are accepted"
+            f"`render_mode` was {render_mode!r}; None, {accepted} are accepted, and by "
+            "`gymnasium.make` also 'rgb_array_list'"
         )
 
 
+_ROUNDING = 1e-6  # what float32 arithmetic may be beyond a bound
+
+
 def checked_action(action: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """`action` as an array of finite numbers of that shape."""
-    accepted = f"finite numbers of shape {shape} are accepted, clipped where beyond [-1, 1]"
+    """`action` as an array of numbers of that shape in `[-1, 1]`."""
+    accepted = f"numbers in [-1, 1] of shape {shape} are accepted"
     try:
         array = np.asarray(action, float)
     except (TypeError, ValueError) as error:
@@ -63,10 +72,12 @@ def checked_action(action: Any, shape: tuple[int, ...]) -> np.ndarray:
         ) from error
     if array.shape != shape:
         raise ValueError(f"`action` has shape {array.shape}; {accepted}")
-    if not np.all(np.isfinite(array)):
-        first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    good = np.abs(array) <= 1 + _ROUNDING  # false of NaN
+    if not good.all():
+        first = tuple(int(i) for i in np.argwhere(~good)[0])
+        what = "not a number" if np.isnan(array[first]) else "out of range"
         raise ValueError(
-            f"`action` has {array[first]} at index {first}, which is not finite; {accepted}"
+            f"`action` has {array[first]} at index {first}, which is {what}; {accepted}"
         )
     return array
 
@@ -127,6 +138,29 @@ def advance(
     """The next state, what is seen of it, and its reward."""
     following, reward = task.step(state, action)
     return following, task.observe(following).astype(jnp.float32), reward
+
+
+@eqx.filter_jit
+def _effort(
+    task: SuiteTask, q: Float[Array, " n"], action: Float[Array, " m"]
+) -> Float[Array, " n"]:
+    """The force of an action on each coordinate, as a fraction of the most there is."""
+    columns = jax.vmap(task.system.actuation, (None, 0))(q, jnp.eye(task.action_size))
+    most = jnp.sum(jnp.abs(columns), axis=0)
+    return task.system.actuation(q, action) / jnp.where(most > 0, most, 1)
+
+
+def picture(
+    task: SuiteTask,
+    q: Float[np.ndarray, " n"],
+    action: Float[np.ndarray, " m"],
+    precision: str,
+    size: int = SIZE,
+) -> UInt8[np.ndarray, "size size 3"]:
+    """A picture of where a task is and of the action that led there, `size` pixels square."""
+    with in_precision(precision):
+        effort = _effort(task, jnp.asarray(q, precision), jnp.asarray(action, precision))
+        return draw(task, q, np.asarray(effort), size)
 
 
 def as_numpy(tree: Any) -> Any:

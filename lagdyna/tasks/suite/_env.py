@@ -7,31 +7,32 @@ from jaxtyping import UInt8
 
 from ...mechanics import State
 from . import _compiled as compiled
-from ._draw import draw
 from ._task import SuiteTask
+from ._window import Window
 
 
 class SuiteEnv(gym.Env[np.ndarray, np.ndarray]):
     """A task of the suite as a Gymnasium environment: what `gymnasium.make` makes.
 
     Observations are float32, as [`lagdyna.tasks.SuiteTask`][] describes them; actions are in
-    `[-1, 1]^m`, and clipped to it. Nothing terminates; `gymnasium.make` truncates after 1000
-    steps. Episode `k` after `reset(seed=s)` starts as a function of `s` and `k` alone.
+    `[-1, 1]^m`, and refused beyond. Nothing terminates; `gymnasium.make` truncates after
+    1000 steps. Episode `k` after `reset(seed=s)` starts as a function of `s` and `k` alone.
     `reset(options={"state": (q, qd)})` starts from a given state.
 
     **Arguments:**
 
     - `task`: a short name, or a [`lagdyna.tasks.SuiteTask`][] with parameters of one's own.
     - `precision`: `"float64"`, the reference, or `"float32"`, whatever JAX is set to outside.
-    - `render_mode`: `None`, or `"rgb_array"`: pictures of shape `(480, 480, 3)`, drawn without
-        a screen.
+    - `render_mode`: `None`; `"rgb_array"`, pictures of shape `(480, 480, 3)`, drawn without
+        a screen; or `"human"`, a window in which every `reset` and `step` is shown, no faster
+        than it would happen.
 
     **Raises:** `ValueError` for an unknown name, precision or render mode; from `step` for
-    an action of another shape or that is not finite; from `reset` for other options than
-    `state`, or a state of another shape or that is not finite.
+    an action of another shape, or outside `[-1, 1]` by more than rounding; from `reset` for
+    other options than `state`, or a state of another shape or that is not finite.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 100}  # noqa: RUF012
+    metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 100}  # noqa: RUF012
 
     def __init__(
         self,
@@ -47,7 +48,9 @@ class SuiteEnv(gym.Env[np.ndarray, np.ndarray]):
         self.metadata = {**self.metadata, "render_fps": round(1 / self.task.dt)}
         sizes = self.task.observation_size, self.task.action_size
         self.observation_space, self.action_space = compiled.spaces_of(*sizes)
+        self._window = Window(f"lagdyna: {self.task.name}", self.metadata["render_fps"])
         self._state: State | None = None
+        self._action = np.zeros(self.task.action_size)
         self._seed: int | None = None
         self._episode = 0
 
@@ -68,6 +71,7 @@ class SuiteEnv(gym.Env[np.ndarray, np.ndarray]):
             self._seed, self._episode = self.np_random_seed, 0
         else:
             self._episode += 1
+        self._action = np.zeros(self.task.action_size)
         with compiled.in_precision(self.precision):
             if given is None:
                 place = compiled.short_seed(self._seed), np.uint32(self._episode)
@@ -75,21 +79,39 @@ class SuiteEnv(gym.Env[np.ndarray, np.ndarray]):
             else:
                 q, qd = (jnp.asarray(part, self.precision) for part in given)
                 self._state = State(q, qd)
-            return np.array(compiled.observe(self.task, self._state)), {}
+            observation = np.array(compiled.observe(self.task, self._state))
+        self._show()
+        return observation, {}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Holds `action` for `dt`: observation, reward, `False`, `False` and no info."""
         if self._state is None:
             raise compiled.needs_reset()
-        checked = compiled.checked_action(action, self.action_space.shape or ())
+        self._action = compiled.checked_action(action, self.action_space.shape or ())
         with compiled.in_precision(self.precision):
             self._state, observation, reward = compiled.advance(
-                self.task, self._state, jnp.asarray(checked, self.precision)
+                self.task, self._state, jnp.asarray(self._action, self.precision)
             )
-            return np.array(observation), float(reward), False, False, {}
+            outcome = np.array(observation), float(reward), False, False, {}
+        self._show()
+        return outcome
 
     def render(self) -> UInt8[np.ndarray, "height width 3"] | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """A picture of the current state, or `None` without a render mode."""
-        if self.render_mode is None:
+        """A picture of the current state; in a window, or `None`, by the render mode."""
+        if self.render_mode != "rgb_array":
+            self._show()
             return None
-        return draw(self.task, np.asarray(self.state.q))
+        return self._picture()
+
+    def close(self) -> None:
+        """Closes the window, if there is one."""
+        self._window.close()
+
+    def _show(self) -> None:
+        if self.render_mode == "human":
+            self._window.show(self._picture())
+
+    def _picture(self) -> UInt8[np.ndarray, "height width 3"]:
+        return compiled.picture(
+            self.task, np.asarray(self.state.q), self._action, self.precision
+        )

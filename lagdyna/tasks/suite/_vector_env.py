@@ -1,3 +1,4 @@
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,8 +13,11 @@ from jaxtyping import Array, Bool, Float, Integer
 
 from ...mechanics import State
 from . import _compiled as compiled
-from ._draw import draw
+from ._draw import SIZE
 from ._task import SuiteTask
+from ._window import Window
+
+_SHOWN = 16  # copies in a window: beyond it they are too small to tell
 
 
 class _Copies(NamedTuple):
@@ -42,7 +46,8 @@ class SuiteVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     - `batched`: whether each array in `task` has a leading axis of length `num_envs`, so
         that every copy has parameters of its own.
     - `precision`: `"float64"`, the reference, or `"float32"`, whatever JAX is set to outside.
-    - `render_mode`: `None`, or `"rgb_array"`: `render` then gives a picture of each copy.
+    - `render_mode`: `None`; `"rgb_array"`, and `render` gives a picture of each copy; or
+        `"human"`, a window in which every `reset` and `step` of the first 16 copies is shown.
 
     **Raises:** `ValueError` for an unknown name, precision or render mode, a number that is
     not positive, or parameters that are batched otherwise; from `step` and `reset` as
@@ -50,7 +55,7 @@ class SuiteVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """
 
     metadata = {  # noqa: RUF012
-        "render_modes": ["rgb_array"],
+        "render_modes": ["human", "rgb_array"],
         "render_fps": 100,
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
@@ -84,6 +89,9 @@ class SuiteVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.single_observation_space, self.single_action_space = single
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
+        title = f"lagdyna: {self.task.name}, {num_envs} copies"
+        self._window = Window(title, self.metadata["render_fps"])
+        self._actions = np.zeros((num_envs, self.task.action_size))
         self._copies: _Copies | None = None
 
     @property
@@ -113,7 +121,9 @@ class SuiteVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
                 state = State(q, qd)
             elapsed = jnp.zeros(self.num_envs, jnp.int32)
             self._copies = _Copies(state, seeds, episode, elapsed, elapsed > 0)
-            return np.array(_observations(self.task, self.batched, state)), {}
+            observations = np.array(_observations(self.task, self.batched, state))
+        self._show()
+        return observations, {}
 
     def step(
         self, actions: Any
@@ -125,24 +135,49 @@ class SuiteVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """
         if self._copies is None:
             raise compiled.needs_reset()
-        checked = compiled.checked_action(actions, self.action_space.shape or ())
+        self._actions = compiled.checked_action(actions, self.action_space.shape or ())
         with compiled.in_precision(self.precision):
             self._copies, observation, reward = _advance(
                 self.task,
                 self.batched,
                 self._copies,
-                jnp.asarray(checked, self.precision),
+                jnp.asarray(self._actions, self.precision),
                 jnp.asarray(self.max_episode_steps, jnp.int32),
             )
             never = np.zeros(self.num_envs, bool)
             truncated = np.array(self._copies.done)
-            return np.array(observation), np.array(reward, float), never, truncated, {}
+            outcome = np.array(observation), np.array(reward, float), never, truncated, {}
+        self._show()
+        return outcome
 
     def render(self) -> tuple[np.ndarray, ...] | None:
-        """A picture of each copy, or `None` without a render mode."""
-        if self.render_mode is None:
+        """A picture of each copy; in a window, or `None`, by the render mode."""
+        if self.render_mode != "rgb_array":
+            self._show()
             return None
-        return tuple(draw(self._task_of(i), q) for i, q in enumerate(np.asarray(self.state.q)))
+        return self._pictures(self.num_envs, SIZE)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Closes the window, if there is one."""
+        self._window.close()
+
+    def _show(self) -> None:
+        if self.render_mode == "human":
+            columns = math.ceil(math.sqrt(min(self.num_envs, _SHOWN)))
+            size = SIZE if columns == 1 else 2 * SIZE // columns
+            shown = self._pictures(min(self.num_envs, _SHOWN), size)
+            self._window.show(_tiled(shown, columns))
+
+    def _pictures(self, copies: int, size: int) -> tuple[np.ndarray, ...]:
+        q = np.asarray(self.state.q)  # which says that it needs a reset
+        assert self._copies is not None
+        # What a copy was told with the step that started it anew, it did not do.
+        moved = np.asarray(self._copies.elapsed)[:, None] > 0
+        actions = np.where(moved, self._actions, 0.0)
+        return tuple(
+            compiled.picture(self._task_of(i), q[i], actions[i], self.precision, size)
+            for i in range(copies)
+        )
 
     def _task_of(self, copy: int) -> SuiteTask:
         if not self.batched:
@@ -168,6 +203,17 @@ class SuiteVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             first = self.np_random_seed or 0
             seeds = [compiled.short_seed(first + i) for i in range(self.num_envs)]
         return jnp.asarray(np.asarray(seeds)), jnp.zeros(self.num_envs, jnp.uint32)
+
+
+def _tiled(pictures: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Square pictures of one size in rows, white where there is none."""
+    size = len(pictures[0])
+    rows = math.ceil(len(pictures) / columns)
+    whole = np.full((rows * size, columns * size, 3), 255, np.uint8)
+    for i, picture in enumerate(pictures):
+        top, left = i // columns * size, i % columns * size
+        whole[top : top + size, left : left + size] = picture
+    return whole
 
 
 def _check_batched(task: SuiteTask, num_envs: int) -> None:
