@@ -14,9 +14,9 @@ Act = Callable[[State], Float[np.ndarray, "batch m"]]
 class Rollout(NamedTuple):
     """One real episode.
 
-    **Attributes:** `states`, of shapes `(time + 1, n)`; `actions`, `(time, m)`;
-    `rewards`, `(time,)`; `frames`, pictures `(time + 1, height, width, 3)`, or `None` if
-    the environment draws none.
+    **Attributes:** (time counts actions) `states`, of shapes `(time + 1, n)`; `actions`,
+    `(time, m)`; `rewards`, `(time,)`; `frames`, pictures `(time + 1, height, width, 3)`, or
+    `None` if the environment draws none.
     """
 
     states: State
@@ -35,7 +35,7 @@ def evaluate_policy(
     - `task`: where to act.
     - `act`: actions `(batch, m)` for a batch of states.
     - `seeds`: of the episodes' starts.
-    - `max_steps`: the longest episode that is waited for.
+    - `max_steps`: the longest episode that is waited for, in the environment's steps.
 
     **Raises:** `UserError` if an episode is longer than `max_steps`.
     """
@@ -44,7 +44,7 @@ def evaluate_policy(
         states = batch.reset(seeds)
         returns = np.zeros(len(seeds))
         running = np.ones(len(seeds), bool)
-        for _ in range(max_steps):
+        for _ in range(-(-max_steps // task.repeat)):
             states, rewards, ended = batch.step(act(states))
             returns += np.where(running, rewards, 0)
             running &= ~ended
@@ -52,14 +52,19 @@ def evaluate_policy(
                 return returns
     finally:
         batch.close()
-    raise UserError(
-        f"`evaluation.max_steps` was {max_steps}, and {running.sum()} of {len(seeds)} "
+    raise still_going(task, max_steps, int(running.sum()), len(seeds))
+
+
+def still_going(task: TaskSpec, max_steps: int, running: int, episodes: int) -> UserError:
+    """The error of who allowed too few steps for an evaluation."""
+    return UserError(
+        f"`evaluation.max_steps` was {max_steps}, and {running} of {episodes} "
         f"episodes of {task.env_id!r} were still going on; a larger number is accepted"
     )
 
 
 def record_rollout(task: TaskSpec, act: Act, seed: int, max_steps: int) -> Rollout:
-    """One real episode, step by step, with pictures where the environment draws them."""
+    """One real episode, action by action, with pictures where the environment draws them."""
     modes = GymnasiumTask(task)
     drawn = "rgb_array" in modes.render_modes
     modes.close()
@@ -68,7 +73,7 @@ def record_rollout(task: TaskSpec, act: Act, seed: int, max_steps: int) -> Rollo
         states = [env.reset(seed)]
         actions, rewards = [], []
         frames = [env.render()] if drawn else []
-        for _ in range(max_steps):
+        for _ in range(-(-max_steps // task.repeat)):
             now = State(states[-1].q[None], states[-1].qd[None])
             actions.append(act(now)[0])
             outcome = env.step(actions[-1])

@@ -1,9 +1,12 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Scalar
 
 from ..mechanics import AbstractRigidBody, MechanicalSystem, State
 from ..simulate import LagrangianField
@@ -34,23 +37,29 @@ def draw(
         config.evaluation.max_steps,
     )
     if rollout.frames is not None:
-        write_gif(out / "rollout.gif", rollout.frames, config.task.dt)
+        write_gif(out / "rollout.gif", rollout.frames, config.task.action_time)
     system = _system(training)
     states = jax.tree.map(np.asarray, rollout.states)
-    energy = np.asarray(jax.jit(jax.vmap(system.energy))(*states))
+    energy = np.asarray(_along(system.energy, *states))
     kinetic = potential = None
     if isinstance(system.lagrangian, AbstractRigidBody):
-        potential = np.asarray(jax.jit(jax.vmap(system.lagrangian.potential_energy))(states.q))
+        potential = np.asarray(_along(system.lagrangian.potential_energy, states.q))
         kinetic = energy - potential
     plot_energy(
         out / "energy.png",
-        config.task.dt * np.arange(len(energy)),
+        config.task.action_time * np.arange(len(energy)),
         energy,
         _work(trainer, states, rollout.actions),
         kinetic,
         potential,
         f"energies of the learned {config.model.name} along a real episode",
     )
+
+
+@eqx.filter_jit
+def _along(function: Callable[..., Scalar], *args: Array) -> Float[Array, " time"]:
+    """Compiled once for all seeds, whose systems differ in their numbers alone."""
+    return jax.vmap(function)(*args)
 
 
 def _system(training: Training) -> MechanicalSystem:
