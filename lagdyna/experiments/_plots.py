@@ -52,8 +52,8 @@ def plot_learning_curves(
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.subplots()
     for i, curve in enumerate(returns):
-        label = {"label": "each seed"} if i == 0 else {}
-        axes.plot(steps, curve, color=GREY, lw=0.7, alpha=0.5, **label)
+        label = "each seed" if i == 0 else None
+        axes.plot(steps, curve, color=GREY, lw=0.7, alpha=0.5, label=label)
     axes.plot(steps, middle, "o-", ms=3, color=BLUE, label="interquartile mean")
     if interval is not None:
         axes.fill_between(steps, *interval, color=BLUE, alpha=0.2, lw=0, label="95 % bootstrap")

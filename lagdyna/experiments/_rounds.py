@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ._progress import AbstractProgress
-from ._seeds import AbstractSeeds, Going
+from ._seeds import AbstractSeeds, Going, places
 from ._trainer import Training
 from ._worlds import EVALUATE, AbstractWorld, make_world, start_seeds
 
@@ -91,9 +91,9 @@ def _round(
                 "return_mean": float(judged[i].mean()),
                 "return_std": float(judged[i].std()),
             }
-            for i in np.flatnonzero(inside)
+            for i in places(inside)
         ]
-        for i, entry in zip(np.flatnonzero(inside), entries, strict=True):
+        for i, entry in zip(places(inside), entries, strict=True):
             evaluations[i].append(entry)
         progress.evaluation(seeds.evaluation(entries))
         inside &= steps < ends
@@ -112,7 +112,7 @@ def _round(
             "skipped_updates": int(metrics.skipped[i]),
             "seconds": clock.laps,
         }
-        for i in np.flatnonzero(going)
+        for i in places(going)
     ]
 
 

@@ -302,9 +302,10 @@ def config_of(run: Path) -> Config:
     **Raises:** `UserError` if it holds no run, or one of several seeds.
     """
     if (run / SEEDS_FILE).exists():
+        held = sorted(path.name for path in run.glob("seed-*"))
         raise UserError(
             f"`run` was {str(run)!r}, which holds a run of several seeds; the directory of "
-            f"one of them is accepted, as {str(run / 'seed-0')!r}"
+            f"one of them is accepted: {', '.join(held)}"
         )
     if not (run / "config.toml").exists():
         raise UserError(

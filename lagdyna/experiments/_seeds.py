@@ -21,6 +21,11 @@ Numbers = Shaped[np.ndarray, " seeds"]
 Record = dict[str, Any]
 
 
+def places(which: Going) -> list[int]:
+    """The places of those that are marked."""
+    return [int(i) for i in np.flatnonzero(which)]
+
+
 class AbstractSeeds(abc.ABC):
     """What a run is done for: the trainings of some seeds, and how programs get to them.
 
@@ -183,7 +188,8 @@ class ManySeeds(AbstractSeeds):
         each: tuple[PyTree, ...] = (),
         shared: tuple[PyTree, ...] = (),
     ) -> tuple[Training, PyTree]:
-        training, more = _change(program, self.mesh, training, going, each, shared)
+        marked: Any = going
+        training, more = _change(program, self.mesh, training, marked, each, shared)
         return training, jax.tree.map(np.asarray, more)
 
     def ask(

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,7 +15,7 @@ from ..mechanics import State
 from ..tasks import GymnasiumTask, SuiteTask, suite_task
 from ..tasks.suite import start as episode_start
 from ._evaluation import evaluate_policy, still_going
-from ._seeds import AbstractSeeds
+from ._seeds import AbstractSeeds, places
 from ._trainer import Live, Trainer, Training
 
 Counts = Int[np.ndarray, " seeds"]
@@ -247,14 +248,14 @@ class HostWorld(AbstractWorld):
             )
             if not acting.any():
                 return training, paid
-            for i in np.flatnonzero(acting & (self._elapsed == 0)):
+            for i in places(acting & (self._elapsed == 0)):
                 start = start_seeds(seeds.seeds[i], EPISODE, int(episodes[i]) + 1)[-1]
                 self._put(i, self._envs[i].reset(int(start)))
             before = jax.tree.map(np.copy, self._states)
             actions = seeds.ask(trainer.explore, training, (before,))
             rewards, held = np.zeros(count), np.zeros(count, int)
             terminated, ended = np.zeros(count, bool), np.zeros(count, bool)
-            for i in np.flatnonzero(acting):
+            for i in places(acting):
                 outcome = self._envs[i].step(actions[i], int(total - steps[i]))
                 self._put(i, outcome.state)
                 rewards[i], held[i] = outcome.reward, outcome.steps
@@ -265,7 +266,8 @@ class HostWorld(AbstractWorld):
             paid += rewards
             keep = terminated | (held == trainer.config.task.repeat)
             after = jax.tree.map(np.copy, self._states)
-            experience = Experience(before, actions, rewards, after, terminated)
+            fields: Any = (before, actions, rewards, after, terminated)
+            experience = Experience(*fields)
             training, _ = seeds.change(
                 trainer.store, training, acting, (experience, held, keep)
             )
