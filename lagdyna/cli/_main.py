@@ -366,6 +366,7 @@ def tasks(*, out: Annotated[Path | None, Parameter(show_default=False)] = None) 
         {
             "name": name,
             "dt": task.dt,
+            "repeat": task.repeat,
             "coordinates": [c.kind for c in task.coordinates],
             "actions": task.action_size,
             "target_return": task.target_return,
@@ -374,9 +375,10 @@ def tasks(*, out: Annotated[Path | None, Parameter(show_default=False)] = None) 
         for name, task in TASKS.items()
     ]
     _write(out, "tasks.json", rows)
-    table = Table("task", "dt / s", "coordinates", "actions", "target", "", box=None)
+    table = Table("task", "dt / s", "held", "coordinates", "actions", "target", "", box=None)
     for row in rows:
-        cells = (row["name"], row["dt"], ", ".join(row["coordinates"]), row["actions"])
+        kinds = ", ".join(row["coordinates"])
+        cells = (row["name"], row["dt"], row["repeat"], kinds, row["actions"])
         table.add_row(*map(str, cells), str(row["target_return"]), row["description"])
     console.print(table)
     _say("Any other Gymnasium environment with continuous actions: see the docs, 'Tasks'.")

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -9,6 +11,7 @@ import jax
 import numpy as np
 
 from lagdyna.experiments import Silence, Trainer
+from lagdyna.experiments._checkpoint import load_checkpoint, save_checkpoint
 from lagdyna.experiments._rounds import run_rounds
 from lagdyna.experiments._seeds import AbstractSeeds, ManySeeds, OneSeed
 from lagdyna.tasks import get_task
@@ -16,10 +19,11 @@ from tests.experiments.small import small_config
 
 CONFIG = small_config(
     task=dataclasses.asdict(get_task("pendulum")),
-    steps=120,
+    solver={"name": "euler"},
+    steps=1200,
     learner={"updates": 5},
     agent={"updates": 3},
-    collect={"random_steps": 40, "train_every": 60, "steps_per_round": 60},
+    collect={"random_steps": 900, "train_every": 600, "steps_per_round": 600},
     seed=3,
 )
 
@@ -56,7 +60,28 @@ def main() -> None:
                 np.testing.assert_allclose(line[name], other[name], rtol=1e-2, atol=1e-3)
         apart.append(float(mine.behaviour.policy.network.layers[0].weight[0, 0]))
     assert len(set(apart)) == 8, "every seed is another one"
+    resumed = interrupted(many)
+    for a, b in zip(leaves, jax.tree.leaves(eqx.filter(resumed, eqx.is_array)), strict=True):
+        np.testing.assert_array_equal(a, b)
     print(json.dumps({"leaves": len(leaves)}))
+
+
+def interrupted(seeds: ManySeeds) -> Any:
+    """The same, from the file that it left when it was interrupted after a round."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "training.npz"
+
+        def keep(training: Any, records: Any) -> None:
+            save_checkpoint(path, training, {})
+            raise KeyboardInterrupt
+
+        empty: list[list[Any]] = [[] for _ in seeds.seeds]
+        try:
+            run_rounds(seeds, seeds.start(), empty, keep, Silence())
+        except KeyboardInterrupt:
+            training, _ = load_checkpoint(path, seeds.start())
+    training = seeds.place(training)
+    return run_rounds(seeds, training, empty, lambda *_: None, Silence())[0]
 
 
 if __name__ == "__main__":

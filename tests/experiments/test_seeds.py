@@ -22,35 +22,38 @@ from lagdyna.experiments import (
     load_run,
     resume,
     resume_seeds,
-    train,
     train_seeds,
 )
-from lagdyna.experiments import _run as runs
 from lagdyna.experiments import _seeds as seeds_module
 from lagdyna.experiments._seeds import ManySeeds
 from lagdyna.experiments._several import _curves
 from lagdyna.experiments._statistics import interquartile_interval, interquartile_mean
+from lagdyna.experiments._worlds import EPISODE, start_seeds
 from lagdyna.tasks import get_task
 
 from .. import environments as environments  # registers them
 from .small import small_config
 from .test_resume import Phases
-from .test_run import SUMMARY, records_of, same_run, without_seconds
+from .test_run import SUMMARY, records_of, same_run
 
-
-def config_of(env_id: str, **changes: Any) -> Any:
-    task = dataclasses.replace(get_task("Pendulum-v1"), env_id=f"lagdyna-tests/{env_id}-v0")
-    return small_config(task=dataclasses.asdict(task), **changes)
-
-
-SHORT = config_of("ShortPendulum", agent={"updates": 5}, seed=4)
+TASK = dataclasses.replace(
+    get_task("Pendulum-v1"), env_id="lagdyna-tests/Countdown-v0", repeat=2
+)
+# Episodes end after one to nine steps, at other times for each seed.
+CONFIG = small_config(
+    task=dataclasses.asdict(TASK),
+    solver={"name": "euler"},
+    learner={"updates": 5},
+    agent={"updates": 3},
+    seed=4,
+)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Seeds 4 and 5, three rounds."""
     out = tmp_path_factory.mktemp("several") / "run"
-    train_seeds(SHORT, 2, out)
+    train_seeds(CONFIG, 2, out)
     return out
 
 
@@ -79,12 +82,12 @@ def test_the_directory_holds_a_run_for_each_seed(whole: Path) -> None:
         run = whole / f"seed-{seed}"
         assert {path.name for path in run.iterdir()} == {
             *("config.toml", "metrics.jsonl", "summary.json", "checkpoint"),
-            *("learning_curve.png", "rollout.gif", "energy.png"),
+            *("learning_curve.png", "energy.png"),
         }
         summary = json.loads((run / "summary.json").read_text())
         assert set(summary) == SUMMARY
         assert summary["seed"] == seed
-        assert [record["env_steps"] for record in records_of(run)] == [20, 40, 60]
+        assert records_of(run)[-1]["env_steps"] == 60
         loaded = load_run(run)
         assert loaded.config.seed == seed == int(loaded.training.seed)
         assert resume(run) == summary
@@ -109,28 +112,34 @@ def test_the_summary_is_over_the_seeds(whole: Path) -> None:
     assert resume_seeds(whole) == summary
 
 
-@pytest.mark.parametrize("episodes", ["ShortPendulum", "Countdown"])
-def test_on_the_host_each_seed_goes_its_own_way(tmp_path: Path, episodes: str) -> None:
-    """Also where episodes end after one to nine steps, at other times for each seed."""
-    config = config_of(episodes, steps=30, learner={"updates": 3}, agent={"updates": 2})
-    many = ManySeeds(Trainer(config), range(3))
-    from lagdyna.experiments._rounds import run_rounds
+def lived(seed: int) -> list[tuple[int, int, float]]:
+    """Steps, episodes and mean return after each round, from the episodes' lengths alone."""
+    rounds, steps, lengths = [], 0, []
+    while steps < 60:
+        first, wanted, before = steps, min(20, 60 - steps), len(lengths)
+        while steps - first < wanted:
+            env = environments.Countdown()
+            env.reset(seed=int(start_seeds(seed, EPISODE, len(lengths) + 1)[-1]))
+            lengths.append(min(env.rest, 60 - steps))
+            steps += lengths[-1]
+        rounds.append((steps, len(lengths), (steps - first) / (len(lengths) - before)))
+    return rounds
 
-    _, records = run_rounds(many, many.start(), [[], [], []], lambda *_: None, Silence())
-    for seed in range(3):
-        train(dataclasses.replace(config, seed=seed), tmp_path / f"{seed}")
-        alone = without_seconds(records_of(tmp_path / f"{seed}"))
-        assert len(records[seed]) == len(alone)
-        for mine, other in zip(without_seconds(records[seed]), alone, strict=True):
-            for name in ("round", "episodes", "env_steps", "skipped_updates"):
-                assert mine[name] == other[name]
-            steps = [[e["env_steps"] for e in line["evaluations"]] for line in (mine, other)]
-            assert steps[0] == steps[1]
-            for name in ("train_return", "model_loss", "eval_return_mean"):
-                assert mine[name] == pytest.approx(other[name], rel=1e-2)
-    if episodes == "Countdown":
-        ends = [[line["env_steps"] for line in lines] for lines in records]
-        assert len(set(map(tuple, ends))) > 1
+
+def test_on_the_host_each_seed_goes_its_own_way(whole: Path) -> None:
+    found = []
+    for seed in (4, 5):
+        records = records_of(whole / f"seed-{seed}")
+        found.append(
+            [(r["env_steps"], r["episodes"], pytest.approx(r["train_return"])) for r in records]
+        )
+        assert found[-1] == lived(seed)
+        assert [record["round"] for record in records] == list(range(1, len(records) + 1))
+        for record in records:
+            steps = [entry["env_steps"] for entry in record["evaluations"]]
+            assert steps == sorted(set(steps))
+            assert steps[-1] == record["env_steps"]
+    assert [r[0] for r in found[0]] != [r[0] for r in found[1]]
 
 
 def same_several(a: Path, b: Path, seeds: tuple[int, ...]) -> None:
@@ -143,16 +152,18 @@ def same_several(a: Path, b: Path, seeds: tuple[int, ...]) -> None:
 def test_interrupted_several_seeds_resume_to_the_same_end(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        train_seeds(SHORT, 2, run, progress=Phases(1))
+        train_seeds(CONFIG, 2, run, progress=Phases(1))
     assert is_several(run)
-    assert int(load_run(run / "seed-5").training.env_steps) == 20
+    before = int(load_run(run / "seed-5").training.env_steps)
+    assert before == records_of(whole / "seed-5")[0]["env_steps"]
     # As if it had died while it wrote the next round down: one seed is ahead.
     for name in ("metrics.jsonl", "checkpoint/training.npz"):
         shutil.copy(whole / "seed-4" / name, run / "seed-4" / name)
     progress = Phases()
     resume_seeds(run, progress=progress)
-    assert progress.began == [20]
-    assert progress.recorded == [40, 60]
+    ends = [[line["env_steps"] for line in records_of(whole / f"seed-{s}")] for s in (4, 5)]
+    assert progress.began == [max(each[0] for each in ends)]
+    assert progress.recorded == [max(each) for each in zip(*ends, strict=True)][1:]
     same_several(whole, run, (4, 5))
 
 
@@ -164,30 +175,9 @@ def test_interrupted_before_its_first_round_it_begins_again(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_seeds(SHORT, 2, tmp_path / "run", progress=AtOnce())
+        train_seeds(CONFIG, 2, tmp_path / "run", progress=AtOnce())
     resume_seeds(tmp_path / "run")
     same_several(whole, tmp_path / "run", (4, 5))
-
-
-def test_seeds_of_a_compiled_world_resume_to_the_same_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runs, "draw", lambda *_: None)  # a thousand pictures for each seed
-    config = small_config(
-        task=dataclasses.asdict(get_task("pendulum")),
-        steps=2500,
-        learner={"updates": 5},
-        agent={"updates": 3},
-        collect={"train_every": 700, "steps_per_round": 500},
-    )
-    train_seeds(config, 2, tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        train_seeds(config, 2, tmp_path / "run", progress=Phases(2))
-    resume_seeds(tmp_path / "run")
-    same_several(tmp_path / "whole", tmp_path / "run", (0, 1))
-    records = records_of(tmp_path / "run" / "seed-1")
-    assert [record["env_steps"] for record in records] == [1000, 2000, 2500]
-    assert [record["episodes"] for record in records] == [1, 2, 3]
 
 
 def test_what_cannot_be_is_refused_before_anything_is_written(
@@ -196,18 +186,18 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     out = tmp_path / "run"
     for seeds in (0, -2):
         with pytest.raises(UserError, match=rf"`seeds` was {seeds}: expected `int` >= 1"):
-            train_seeds(SHORT, seeds, out)
+            train_seeds(CONFIG, seeds, out)
     monkeypatch.setattr(seeds_module, "available_memory", lambda: 1_000_000)
     with pytest.raises(UserError, match=r"`seeds` was 1000: each takes") as error:
-        train_seeds(SHORT, 1000, out)
+        train_seeds(CONFIG, 1000, out)
     most = int(str(error.value).split("at most ")[1].split()[0])
     assert 1 <= most < 1000
-    ManySeeds(Trainer(SHORT), range(most))._check_memory()
+    ManySeeds(Trainer(CONFIG), range(most))._check_memory()
     with pytest.raises(UserError, match=f"at most {most} are accepted"):
-        ManySeeds(Trainer(SHORT), range(most + 1))._check_memory()
+        ManySeeds(Trainer(CONFIG), range(most + 1))._check_memory()
     assert not out.exists()
     with pytest.raises(UserError, match="already holds a run"):
-        train_seeds(SHORT, 2, whole)
+        train_seeds(CONFIG, 2, whole)
     with pytest.raises(UserError, match=r"a run of several seeds; .*one of them.*seed-4"):
         load_run(whole)
     with pytest.raises(UserError, match="holds no run of several seeds"):

@@ -189,7 +189,11 @@ def test_nothing_is_compiled_after_the_first_round_of_a_compiled_world(
 
     after: list[int] = []
     config = config_of(
-        "pendulum", 2, steps=3000, collect={"train_every": 600, "steps_per_round": 900}
+        "pendulum",
+        2,
+        steps=3000,
+        solver={"name": "euler"},
+        collect={"train_every": 600, "steps_per_round": 900},
     )
     seeds = OneSeed(Trainer(config))
     training, (records,) = run_rounds(
