@@ -19,4 +19,5 @@ from .experiments import load_fit as load_fit
 from .experiments import load_run as load_run
 from .experiments import resume as resume
 from .experiments import train as train
+from .experiments import train_seeds as train_seeds
 from .mechanics import State as State

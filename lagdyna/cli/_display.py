@@ -1,5 +1,5 @@
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,10 @@ class LiveDisplay(AbstractProgress):
         self._skipped = 0
         self._steps = (0, 1)
 
-    def begin(self, config: Config, out: Path, env_steps: int) -> None:
+    def begin(self, config: Config, out: Path, env_steps: int, seeds: Sequence[int]) -> None:
         self._start = time.perf_counter()
         self._steps = (env_steps, config.steps)
-        self._console.print(_heading(config, out, env_steps))
+        self._console.print(_heading(config, out, env_steps, seeds))
         self._live = Live(get_renderable=self._draw, console=self._console)
         self._live.start()
 
@@ -88,10 +88,12 @@ class LineDisplay(AbstractProgress):
     def __init__(self, console: Console):
         self._console = console
         self._last = ""
+        self._seeds = 1
 
-    def begin(self, config: Config, out: Path, env_steps: int) -> None:
+    def begin(self, config: Config, out: Path, env_steps: int, seeds: Sequence[int]) -> None:
         self._start = time.perf_counter()
-        self._say(_heading(config, out, env_steps).plain)
+        self._seeds = len(seeds)
+        self._say(_heading(config, out, env_steps, seeds).plain)
 
     def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
         if name != self._last:
@@ -101,12 +103,15 @@ class LineDisplay(AbstractProgress):
     def evaluation(self, evaluation: dict[str, Any]) -> None:
         self._say(
             f"[{time.perf_counter() - self._start:5.0f} s] {evaluation['env_steps']} steps: "
-            f"return {evaluation['return_mean']:.1f} ± {evaluation['return_std']:.1f}"
+            f"{_returned(evaluation)}"
         )
 
     def record(self, record: dict[str, Any]) -> None:
+        what = f"episode {record['episodes']}"
+        if self._seeds > 1:
+            what = f"{record['episodes']} episodes of {self._seeds} seeds"
         self._say(
-            f"[{time.perf_counter() - self._start:5.0f} s] episode {record['episodes']}: "
+            f"[{time.perf_counter() - self._start:5.0f} s] {what}: "
             f"return {record['train_return']:.1f} while learning; {_losses(record)}; "
             f"{record['skipped_updates']} updates skipped"
         )
@@ -123,12 +128,25 @@ def display(console: Console) -> AbstractProgress:
     return LiveDisplay(console) if console.is_terminal else LineDisplay(console)
 
 
-def _heading(config: Config, out: Path, env_steps: int) -> Text:
+def _returned(evaluation: dict[str, Any]) -> str:
+    if "returns" not in evaluation:
+        return f"return {evaluation['return_mean']:.1f} ± {evaluation['return_std']:.1f}"
+    returns = evaluation["returns"]
+    return (
+        f"return {evaluation['interquartile_mean']:.1f}, the interquartile mean over "
+        f"{len(returns)} seeds from {min(returns):.1f} to {max(returns):.1f}"
+    )
+
+
+def _heading(config: Config, out: Path, env_steps: int, seeds: Sequence[int]) -> Text:
+    which = f"seed {seeds[0]}"
+    if len(seeds) > 1:
+        which = f"seeds {seeds[0]} to {seeds[-1]}"
     goes_on = f", going on after {env_steps} steps" if env_steps else ""
     return Text(
         f"{config.task.env_id}: {config.agent.name} agent in a {config.model.name} model, "
         f"{config.solver.name} solver, {config.learner.name} learner, "
-        f"seed {config.seed}{goes_on} -> {out}"
+        f"{which}{goes_on} -> {out}"
     )
 
 
@@ -147,14 +165,17 @@ def _losses(metrics: dict[str, Any]) -> str:
 
 def _table(evaluations: list[dict[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 2), header_style="bold")
-    for name in ("real steps", "return", "seconds"):
+    many = "returns" in evaluations[-1]
+    headings = ("interquartile mean", "worst", "best") if many else ("return",)
+    for name in ("real steps", *headings, "seconds"):
         table.add_column(name, justify="right")
     for evaluation in evaluations[-16:]:
-        table.add_row(
-            str(evaluation["env_steps"]),
-            f"{evaluation['return_mean']:.1f} ± {evaluation['return_std']:.1f}",
-            f"{evaluation['seconds']:.0f}",
-        )
+        cells = (f"{evaluation['return_mean']:.1f} ± {evaluation['return_std']:.1f}",)
+        if many:
+            returns = evaluation["returns"]
+            shown = (evaluation["interquartile_mean"], min(returns), max(returns))
+            cells = tuple(f"{each:.1f}" for each in shown)
+        table.add_row(str(evaluation["env_steps"]), *cells, f"{evaluation['seconds']:.0f}")
     return table
 
 

@@ -39,6 +39,7 @@ def train(
     *,
     config: Annotated[Path | None, Parameter(show_default=False)] = None,
     seed: Whole = None,
+    seeds: Whole = None,
     steps: Whole = None,
     solver: Name = None,
     model: Name = None,
@@ -58,8 +59,11 @@ def train(
         A TOML file. What stands on the command line overrides it.
     seed
         Of everything random; 0 by default.
+    seeds
+        Train so many seeds, from that one on, as one program over all devices; each has a
+        run directory of its own in the run's, beside figures over all of them.
     steps
-        Steps of real experience, random ones included; 400 by default.
+        Environment steps of real experience, random ones included; 400 by default.
     solver
         One of `lagdyna solvers`; heun by default.
     model
@@ -95,6 +99,13 @@ def train(
     from ._display import display
 
     directory = out or experiments.default_directory(whole)
+    if seeds is not None:
+        several = _interruptible(
+            lambda: experiments.train_seeds(whole, seeds, directory, progress=display(console)),
+            directory,
+        )
+        _print_several(several, directory)
+        return
     summary = _interruptible(
         lambda: experiments.train(whole, directory, progress=display(console)), directory
     )
@@ -296,6 +307,12 @@ def resume(run: Path, /) -> None:
             report = _interruptible(lambda: experiments.resume_fit(run, progress=progress), run)
         _print_report(report, run)
         return
+    if experiments.is_several(run):
+        several = _interruptible(
+            lambda: experiments.resume_seeds(run, progress=display(console)), run
+        )
+        _print_several(several, run)
+        return
     summary = _interruptible(lambda: experiments.resume(run, progress=display(console)), run)
     _print_summary(summary, run)
 
@@ -354,6 +371,7 @@ def tasks(*, out: Annotated[Path | None, Parameter(show_default=False)] = None) 
         {
             "name": name,
             "dt": task.dt,
+            "repeat": task.repeat,
             "coordinates": [c.kind for c in task.coordinates],
             "actions": task.action_size,
             "target_return": task.target_return,
@@ -362,9 +380,10 @@ def tasks(*, out: Annotated[Path | None, Parameter(show_default=False)] = None) 
         for name, task in TASKS.items()
     ]
     _write(out, "tasks.json", rows)
-    table = Table("task", "dt / s", "coordinates", "actions", "target", "", box=None)
+    table = Table("task", "dt / s", "held", "coordinates", "actions", "target", "", box=None)
     for row in rows:
-        cells = (row["name"], row["dt"], ", ".join(row["coordinates"]), row["actions"])
+        kinds = ", ".join(row["coordinates"])
+        cells = (row["name"], row["dt"], row["repeat"], kinds, row["actions"])
         table.add_row(*map(str, cells), str(row["target_return"]), row["description"])
     console.print(table)
     _say("Any other Gymnasium environment with continuous actions: see the docs, 'Tasks'.")
@@ -518,6 +537,23 @@ def _print_summary(summary: dict[str, Any], directory: Path) -> None:
         f"experience, {summary['wall_seconds']:.0f} s{verdict}"
     )
     _say(f"the run is in {directory}: learning_curve.png, rollout.gif, energy.png, ...")
+
+
+def _print_several(summary: dict[str, Any], directory: Path) -> None:
+    count, interval = len(summary["seeds"]), summary["return_interval"]
+    between = ""
+    if interval is not None:
+        between = f" (95 % from {interval[0]:.1f} to {interval[1]:.1f})"
+    reached = [steps for steps in summary["steps_to_target"] if steps is not None]
+    verdict = ""
+    if summary["target_return"] is not None:
+        verdict = f"; target {summary['target_return']:g} reached by {len(reached)} of {count}"
+    _say(
+        f"return {summary['return_interquartile_mean']:.1f}{between}, the interquartile mean "
+        f"over {count} seeds after {summary['env_steps']} steps of experience, "
+        f"{summary['wall_seconds']:.0f} s{verdict}"
+    )
+    _say(f"the runs are in {directory}: learning_curve.png, summary.json, seed-...")
 
 
 def _print_report(report: dict[str, Any], directory: Path) -> None:

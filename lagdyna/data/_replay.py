@@ -60,8 +60,15 @@ class ReplayBuffer(eqx.Module):
         """Which places hold an entry."""
         return jnp.arange(self.capacity) < self.size
 
-    def add(self, experience: Experience, episode: Int[Array, ""]) -> "ReplayBuffer":
+    def add(
+        self,
+        experience: Experience,
+        episode: Int[Array, ""],
+        keep: Bool[Array, ""] | bool = True,
+    ) -> "ReplayBuffer":
         """The buffer with consecutive experience of one episode, leading axis time.
+
+        **Arguments:** `keep`, whether it is added at all, for compiled loops.
 
         **Raises:** `ValueError` if there is more of it than the buffer's capacity.
         """
@@ -71,10 +78,12 @@ class ReplayBuffer(eqx.Module):
                 f"{length} entries do not fit in a buffer of capacity {self.capacity}"
             )
         places = (self.added + jnp.arange(length)) % self.capacity
-        stored = jax.tree.map(
-            lambda old, new: old.at[places].set(new), self.experience, experience
-        )
-        return ReplayBuffer(stored, self.episode.at[places].set(episode), self.added + length)
+        # What is not kept writes what stood there: a choice between whole buffers would cost
+        # a copy of them.
+        put = lambda old, new: old.at[places].set(jnp.where(keep, new, old[places]))  # noqa: E731
+        stored = jax.tree.map(put, self.experience, experience)
+        added = self.added + jnp.where(keep, length, 0)
+        return ReplayBuffer(stored, put(self.episode, episode), added)
 
     def sample(self, key: PRNGKeyArray, batch: int) -> Experience:
         """`batch` entries drawn uniformly, with replacement."""

@@ -35,6 +35,9 @@ from ._run import evaluate as evaluate
 from ._run import load_run as load_run
 from ._run import resume as resume
 from ._run import train as train
+from ._several import is_several as is_several
+from ._several import resume_seeds as resume_seeds
+from ._several import train_seeds as train_seeds
 from ._toml import config_from_table as config_from_table
 from ._toml import config_to_toml as config_to_toml
 from ._toml import load_config as load_config

@@ -58,12 +58,13 @@ class SolverConfig:
     **Arguments:**
 
     - `name`: one of [`lagdyna.simulate.SOLVERS`][].
-    - `substeps`: equal steps within an action's time.
+    - `substeps`: equal steps within an action's time; by default as many as the task says,
+        for recordings 1.
     - `rtol`, `atol`: give both to adapt the steps to these tolerances instead.
     """
 
     name: str = "heun"
-    substeps: Count = 1
+    substeps: Count | None = None
     rtol: Positive | None = None
     atol: Positive | None = None
 
@@ -215,11 +216,12 @@ class CollectConfig:
     **Arguments:**
 
     - `random_steps`: environment steps with random actions, before the policy acts.
-    - `hold`: steps for which each random action is held.
-    - `train_every`: steps after which model and agent are trained, also within an episode.
+    - `hold`: for how many actions a random one stays the same.
+    - `train_every`: environment steps after which model and agent are trained, also within
+        an episode.
     - `steps_per_round`: once this many steps have been collected, and the episode has
         ended, a line of metrics and a checkpoint are written.
-    - `capacity`: of the replay buffer; all of `steps` by default.
+    - `capacity`: of the replay buffer; enough for all transitions by default.
     """
 
     random_steps: Whole = 50
@@ -236,7 +238,8 @@ class EvaluationConfig:
     **Arguments:**
 
     - `episodes`: how many, after each training.
-    - `max_steps`: longest episode that is waited for, should the environment set no limit.
+    - `max_steps`: longest episode that is waited for, in environment steps, should the
+        environment set no limit.
     """
 
     episodes: Count = 100
@@ -250,7 +253,7 @@ class Config:
     **Arguments:**
 
     - `task`: a [`lagdyna.tasks.TaskSpec`][]; `Pendulum-v1` by default.
-    - `steps`: steps of real experience, random ones included.
+    - `steps`: environment steps of real experience, random ones included.
     - `seed`: of everything random.
     - `model`, `solver`, `learner`, `reward`, `agent`, `collect`, `evaluation`: the parts.
     """

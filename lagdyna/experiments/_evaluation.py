@@ -14,8 +14,8 @@ Act = Callable[[State], Float[np.ndarray, "batch m"]]
 class Rollout(NamedTuple):
     """One real episode.
 
-    **Attributes:** `states`, of shapes `(time + 1, n)`; `actions`, `(time, m)`; `rewards`,
-    `(time,)`.
+    **Attributes:** (time counts actions) `states`, of shapes `(time + 1, n)`; `actions`,
+    `(time, m)`; `rewards`, `(time,)`.
     """
 
     states: State
@@ -33,7 +33,7 @@ def evaluate_policy(
     - `task`: where to act.
     - `act`: actions `(batch, m)` for a batch of states.
     - `seeds`: of the episodes' starts.
-    - `max_steps`: the longest episode that is waited for.
+    - `max_steps`: the longest episode that is waited for, in the environment's steps.
 
     **Raises:** `UserError` if an episode is longer than `max_steps`.
     """
@@ -42,7 +42,7 @@ def evaluate_policy(
         states = batch.reset(seeds)
         returns = np.zeros(len(seeds))
         running = np.ones(len(seeds), bool)
-        for _ in range(max_steps):
+        for _ in range(-(-max_steps // task.repeat)):
             states, rewards, ended = batch.step(act(states))
             returns += np.where(running, rewards, 0)
             running &= ~ended
@@ -50,8 +50,13 @@ def evaluate_policy(
                 return returns
     finally:
         batch.close()
-    raise UserError(
-        f"`evaluation.max_steps` was {max_steps}, and {running.sum()} of {len(seeds)} "
+    raise still_going(task, max_steps, int(running.sum()), len(seeds))
+
+
+def still_going(task: TaskSpec, max_steps: int, running: int, episodes: int) -> UserError:
+    """The error of who allowed too few steps for an evaluation."""
+    return UserError(
+        f"`evaluation.max_steps` was {max_steps}, and {running} of {episodes} "
         f"episodes of {task.env_id!r} were still going on; a larger number is accepted"
     )
 
@@ -63,7 +68,7 @@ def record_rollout(
     max_steps: int,
     show: Callable[[np.ndarray], None] | None = None,
 ) -> Rollout:
-    """One real episode, step by step.
+    """One real episode, action by action.
 
     `show` is given a picture of each state, `(height, width, 3)`, where the environment draws
     them; they are not kept, because those of an episode may be gigabytes.
@@ -78,7 +83,7 @@ def record_rollout(
         actions, rewards = [], []
         if show is not None:
             show(env.render())
-        for _ in range(max_steps):
+        for _ in range(-(-max_steps // task.repeat)):
             now = State(states[-1].q[None], states[-1].qd[None])
             actions.append(act(now)[0])
             outcome = env.step(actions[-1])

@@ -10,6 +10,8 @@ from typing import Any
 
 from ._errors import UserError
 
+SEEDS_FILE = "seeds.json"  # beside the directories of the seeds of one run
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -96,7 +98,8 @@ def new_directory(path: Path) -> Path:
     except OSError as error:
         raise UserError(f"`out` was {str(path)!r}, which cannot be used: {error}") from error
     if held:
-        what = "already holds a run" if "config.toml" in held else "is not empty"
+        run = {"config.toml", SEEDS_FILE} & {*held}
+        what = "already holds a run" if run else "is not empty"
         raise UserError(
             f"`out` was {str(path)!r}, which {what}; "
             "a new or an empty directory is accepted, and nothing was written"

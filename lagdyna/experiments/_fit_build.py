@@ -186,7 +186,7 @@ def build(
             coordinates,
             sizes.dt,
             solver=config.solver.name,
-            substeps=config.solver.substeps,
+            substeps=config.solver.substeps or 1,
             tolerances=config.solver.tolerances,
         )
     except ValueError as error:

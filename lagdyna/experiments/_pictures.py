@@ -1,9 +1,12 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Scalar
 
 from ..mechanics import AbstractRigidBody, MechanicalSystem, State
 from ..simulate import LagrangianField
@@ -28,7 +31,7 @@ def draw(
         f"{config.task.env_id}, seed {config.seed}",
         config.task.target_return,
     )
-    with filming(out / "rollout.gif", config.task.dt, width=240) as show:
+    with filming(out / "rollout.gif", config.task.action_time, width=240) as show:
         rollout = record_rollout(
             config.task,
             lambda states: np.asarray(trainer.act(training, states)),
@@ -38,20 +41,26 @@ def draw(
         )
     system = _system(training)
     states = jax.tree.map(np.asarray, rollout.states)
-    energy = np.asarray(jax.jit(jax.vmap(system.energy))(*states))
+    energy = np.asarray(_along(system.energy, *states))
     kinetic = potential = None
     if isinstance(system.lagrangian, AbstractRigidBody):
-        potential = np.asarray(jax.jit(jax.vmap(system.lagrangian.potential_energy))(states.q))
+        potential = np.asarray(_along(system.lagrangian.potential_energy, states.q))
         kinetic = energy - potential
     plot_energy(
         out / "energy.png",
-        config.task.dt * np.arange(len(energy)),
+        config.task.action_time * np.arange(len(energy)),
         energy,
         _work(trainer, states, rollout.actions),
         kinetic,
         potential,
         f"energies of the learned {config.model.name} along a real episode",
     )
+
+
+@eqx.filter_jit
+def _along(function: Callable[..., Scalar], *args: Array) -> Float[Array, " time"]:
+    """Compiled once for all seeds, whose systems differ in their numbers alone."""
+    return jax.vmap(function)(*args)
 
 
 def _system(training: Training) -> MechanicalSystem:

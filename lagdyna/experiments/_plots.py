@@ -1,10 +1,11 @@
 """Pictures of a run. Matplotlib is used without its global state, and only here."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -33,6 +34,33 @@ def plot_learning_curve(
     axes.set(xlabel="steps of real experience", ylabel="return", title=title)
     axes.set_xlim(0, None)
     figure.legend(frameon=False, ncols=3, loc="outside lower center")
+    finish(axes)
+    save(figure, path)
+
+
+def plot_learning_curves(
+    path: Path,
+    steps: Integer[np.ndarray, " times"],
+    middle: Sequence[float],
+    interval: tuple[Float[np.ndarray, " times"], Float[np.ndarray, " times"]] | None,
+    returns: Float[np.ndarray, "seeds times"],
+    title: str,
+    target: float | None,
+) -> None:
+    """The interquartile mean over seeds with its interval, and the seeds, to a PNG file."""
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    for i, curve in enumerate(returns):
+        label = "each seed" if i == 0 else None
+        axes.plot(steps, curve, color=GREY, lw=0.7, alpha=0.5, label=label)
+    axes.plot(steps, middle, "o-", ms=3, color=BLUE, label="interquartile mean")
+    if interval is not None:
+        axes.fill_between(steps, *interval, color=BLUE, alpha=0.2, lw=0, label="95 % bootstrap")
+    if target is not None:
+        axes.axhline(target, color=GREY, ls="--", lw=1, label=f"target {target:g}")
+    axes.set(xlabel="steps of real experience", ylabel="return", title=title)
+    axes.set_xlim(0, None)
+    figure.legend(frameon=False, ncols=4, loc="outside lower center")
     finish(axes)
     save(figure, path)
 

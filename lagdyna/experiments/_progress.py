@@ -1,4 +1,5 @@
 import abc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ class AbstractProgress(abc.ABC):
     """Who is told how a run goes on. The library itself prints nothing."""
 
     @abc.abstractmethod
-    def begin(self, config: Config, out: Path, env_steps: int) -> None:
-        """A run starts, or goes on after `env_steps` steps of experience."""
+    def begin(self, config: Config, out: Path, env_steps: int, seeds: Sequence[int]) -> None:
+        """A run of these seeds starts, or goes on after `env_steps` steps of experience."""
 
     @abc.abstractmethod
     def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
@@ -18,11 +19,18 @@ class AbstractProgress(abc.ABC):
 
     @abc.abstractmethod
     def evaluation(self, evaluation: dict[str, Any]) -> None:
-        """The policy was judged: `env_steps`, `return_mean`, `return_std`."""
+        """The policy was judged: `env_steps`, `return_mean`, `return_std`.
+
+        Of several seeds the last two are taken over the seeds' means, and there are also
+        `returns`, those means, and their `interquartile_mean`.
+        """
 
     @abc.abstractmethod
     def record(self, record: dict[str, Any]) -> None:
-        """A round ended; `record` is its line of `metrics.jsonl`."""
+        """A round ended; `record` is its line of `metrics.jsonl`.
+
+        Of several seeds it has means over the lines of the seeds, and sums of counts.
+        """
 
     @abc.abstractmethod
     def end(self) -> None:
@@ -32,7 +40,7 @@ class AbstractProgress(abc.ABC):
 class Silence(AbstractProgress):
     """Tells nobody."""
 
-    def begin(self, config: Config, out: Path, env_steps: int) -> None:
+    def begin(self, config: Config, out: Path, env_steps: int, seeds: Sequence[int]) -> None:
         pass
 
     def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:

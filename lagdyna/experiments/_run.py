@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ..fit import AbstractPosterior
@@ -19,6 +18,7 @@ from ._config import Config
 from ._errors import UserError
 from ._evaluation import Act, evaluate_policy, record_rollout
 from ._files import (
+    SEEDS_FILE,
     new_directory,
     numbered,
     read_first_lines,
@@ -28,9 +28,12 @@ from ._files import (
 )
 from ._pictures import draw
 from ._progress import AbstractProgress, Silence
+from ._rounds import run_rounds
+from ._seeds import OneSeed
 from ._toml import check_config, config_to_toml, load_config
 from ._trainer import RewardFn, Trainer, Training
 from ._video import check_draws, check_video, filming
+from ._worlds import EVALUATE_AGAIN, PICTURE, start_seeds
 
 Record = dict[str, Any]
 Summary = dict[str, Any]
@@ -94,12 +97,11 @@ def train(
     used; nothing has been written then.
     """
     config = check_config(config)
-    _probe(config)
+    probe(config)
     trainer = Trainer(config, reward)
     training = trainer.init()
     out = new_directory(default_directory(config) if out is None else Path(out))
-    write_text(out / "config.toml", config_to_toml(trainer.config))
-    (out / "checkpoint").mkdir()
+    begin_directory(out, trainer)
     return _continue(trainer, training, [], 0.0, out, progress or Silence())
 
 
@@ -120,25 +122,36 @@ def resume(
     **Raises:** `UserError` if the directory holds no run, or a damaged one.
     """
     run = Path(run)
-    config = _config_of(run)
-    summary = run / "summary.json"
-    if summary.exists():
-        try:
-            return json.loads(summary.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(
-                f"{str(summary)!r} is not whole: it is cut off or damaged ({error}); once it "
-                "is deleted, `lagdyna resume` writes it anew"
-            ) from error
-    _probe(config)
+    config = config_of(run)
+    finished = finished_summary(run)
+    if finished is not None:
+        return finished
+    probe(config)
     trainer = Trainer(config, reward)
-    if not _checkpoint_of(run).exists():  # interrupted before the first round's end
+    if not checkpoint_of(run).exists():  # interrupted before the first round's end
         (run / "checkpoint").mkdir(exist_ok=True)
         return _continue(trainer, trainer.init(), [], 0.0, run, progress or Silence())
-    training, notes = load_checkpoint(_checkpoint_of(run), trainer.init())
+    training, notes = load_checkpoint(checkpoint_of(run), trainer.init())
     records = read_first_lines(run / "metrics.jsonl", notes["records"])
     seconds = notes["wall_seconds"]
     return _continue(trainer, training, records, seconds, run, progress or Silence())
+
+
+def finished_summary(run: Path) -> Summary | None:
+    """The summary of a run that has come to its end.
+
+    **Raises:** `UserError` if it is damaged.
+    """
+    summary = run / "summary.json"
+    if not summary.exists():
+        return None
+    try:
+        return json.loads(summary.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(
+            f"{str(summary)!r} is not whole: it is cut off or damaged ({error}); once it "
+            "is deleted, `lagdyna resume` writes it anew"
+        ) from error
 
 
 def load_run(run: str | Path, *, reward: RewardFn | None = None) -> Run:
@@ -150,9 +163,9 @@ def load_run(run: str | Path, *, reward: RewardFn | None = None) -> Run:
     **Raises:** `UserError` if the directory holds no run, or a damaged one.
     """
     run = Path(run)
-    config = _config_of(run)
+    config = config_of(run)
     trainer = Trainer(config, reward)
-    training, notes = load_checkpoint(_checkpoint_of(run), trainer.init())
+    training, notes = load_checkpoint(checkpoint_of(run), trainer.init())
     records = read_first_lines(run / "metrics.jsonl", notes["records"])
     return Run(
         config,
@@ -208,7 +221,7 @@ def evaluate(
     out = numbered(lambda k: run / f"evaluation-{k}") if out is None else Path(out)
     out = new_directory(out)
     start = time.perf_counter()
-    seeds = _seeds(seed, _EVALUATE_AGAIN, count)
+    seeds = [int(start) for start in start_seeds(seed, EVALUATE_AGAIN, count)]
 
     def act(states: State) -> np.ndarray:
         return np.asarray(loaded.trainer.act(loaded.training, states))
@@ -243,12 +256,19 @@ def _film(config: Config, act: Act, seeds: list[int], path: Path) -> None:
         rows: Any = (np.repeat(part, len(seeds), axis=0) for part in states)
         return act(State(*rows))
 
-    with filming(path, config.task.dt) as show:
+    with filming(path, config.task.action_time) as show:
         record_rollout(config.task, again, seeds[0], config.evaluation.max_steps, show)
 
 
-# What a seed given to an environment is for; part of it, so that no two are the same.
-_EPISODE, _EVALUATE, _PICTURE, _EVALUATE_AGAIN = range(4)
+def finish(
+    trainer: Trainer, training: Training, records: list[Record], seconds: float, out: Path
+) -> Summary:
+    """Pictures and summary of a run that has come to its end."""
+    config = trainer.config
+    draw(trainer, training, records, out, int(start_seeds(config.seed, PICTURE, 1)[0]))
+    summary = summary_of(config, records, seconds)
+    write_json(out / "summary.json", summary)
+    return summary
 
 
 def _continue(
@@ -262,172 +282,35 @@ def _continue(
     """The run from wherever it is to its end."""
     config = trainer.config
     start = time.perf_counter() - seconds
-    progress.begin(config, out, int(training.env_steps))
+
+    def keep(training: Training, records: list[list[Record]]) -> None:
+        write_round(out, training, records[0], time.perf_counter() - start)
+
+    progress.begin(config, out, int(training.env_steps), (config.seed,))
     try:
-        while int(training.env_steps) < config.steps:
-            training, record = _round(trainer, training, progress)
-            records = [*records, record]
-            write_json_lines(out / "metrics.jsonl", records)
-            # The checkpoint comes last: it vouches for that many lines of metrics.
-            notes = {"records": len(records), "wall_seconds": time.perf_counter() - start}
-            save_checkpoint(_checkpoint_of(out), training, notes)
-            progress.record(record)
+        seeds = OneSeed(trainer)
+        training, (records,) = run_rounds(seeds, training, [records], keep, progress)
         progress.phase("pictures", 0, 1, {})
-        seed = _seeds(config.seed, _PICTURE, 1)[0]
-        draw(trainer, training, records, out, seed)
-        summary = _summary(config, records, time.perf_counter() - start)
-        write_json(out / "summary.json", summary)
-        return summary
+        return finish(trainer, training, records, time.perf_counter() - start, out)
     finally:
         progress.end()
 
 
-def _round(
-    trainer: Trainer, training: Training, progress: AbstractProgress
-) -> tuple[Training, Record]:
-    """Whole episodes, with training and evaluation between their steps and at the end.
-
-    The episodes are as many as give the steps of a round; the last one of a run is cut
-    short where the steps are used up.
-    """
-    config = trainer.config
-    clock, metrics = _Clock(), _Metrics()
-    returns: list[float] = []
-    evaluations: list[Record] = []
-    first = int(training.env_steps)
-    wanted = min(config.collect.steps_per_round, config.steps - first)
-    done = trained = 0
-    env = GymnasiumTask(config.task)
-    try:
-        while done < wanted:
-            episode = int(training.episodes)
-            state = env.reset(_seeds(config.seed, _EPISODE, episode + 1)[-1])
-            total, ended = 0.0, False
-            while not ended and first + done < config.steps:
-                action = np.asarray(trainer.explore(training, state))
-                outcome = env.step(action)
-                training = trainer.record(training, state, action, outcome)
-                state, total, done = outcome.state, total + outcome.reward, done + 1
-                ended = outcome.terminated or outcome.truncated
-                if done % 10 == 0:
-                    progress.phase("collect", first + done, config.steps, metrics.latest)
-                if done - trained == config.collect.train_every and done < wanted:
-                    clock.lap("collect")
-                    training = _train(trainer, training, metrics, clock, progress)
-                    evaluations.append(_judge(trainer, training, metrics, clock, progress))
-                    trained = done
-            training = trainer.end_episode(training)
-            returns.append(total)
-    finally:
-        env.close()
-    clock.lap("collect")
-    training = _train(trainer, training, metrics, clock, progress)
-    evaluations.append(_judge(trainer, training, metrics, clock, progress))
-    training = trainer.end_round(training)
-    return training, {
-        "round": int(training.rounds),
-        "episodes": int(training.episodes),
-        "env_steps": int(training.env_steps),
-        "train_return": float(np.mean(returns)),
-        "eval_return_mean": evaluations[-1]["return_mean"],
-        "eval_return_std": evaluations[-1]["return_std"],
-        "evaluations": evaluations,
-        **metrics.latest,
-        "skipped_updates": metrics.skipped,
-        "seconds": clock.laps,
-    }
+def write_round(out: Path, training: Training, records: list[Record], seconds: float) -> None:
+    """Metrics and checkpoint of a run after a round."""
+    write_json_lines(out / "metrics.jsonl", records)
+    # The checkpoint comes last: it vouches for that many lines of metrics.
+    notes = {"records": len(records), "wall_seconds": seconds}
+    save_checkpoint(checkpoint_of(out), training, notes)
 
 
-def _judge(
-    trainer: Trainer,
-    training: Training,
-    metrics: "_Metrics",
-    clock: "_Clock",
-    progress: AbstractProgress,
-) -> Record:
-    """An evaluation of the policy as it is now."""
-    config = trainer.config
-    progress.phase("evaluate", 0, 1, metrics.latest)
-    returns = evaluate_policy(
-        config.task,
-        lambda states: np.asarray(trainer.act(training, states)),
-        _seeds(config.seed, _EVALUATE, config.evaluation.episodes),
-        config.evaluation.max_steps,
-    )
-    clock.lap("evaluate")
-    evaluation = {
-        "env_steps": int(training.env_steps),
-        "return_mean": float(returns.mean()),
-        "return_std": float(returns.std()),
-    }
-    progress.evaluation(evaluation)
-    return evaluation
+def begin_directory(out: Path, trainer: Trainer) -> None:
+    """What stands in a run's directory before its first round."""
+    write_text(out / "config.toml", config_to_toml(trainer.config))
+    (out / "checkpoint").mkdir()
 
 
-def _train(
-    trainer: Trainer,
-    training: Training,
-    metrics: "_Metrics",
-    clock: "_Clock",
-    progress: AbstractProgress,
-) -> Training:
-    """A fit of the model to all experience, then imagination."""
-    config = trainer.config
-    training = trainer.begin_fit(training)
-    for name, program, updates in (
-        ("fit", trainer.fit, config.learner.updates_or_default),
-        ("imagine", trainer.behave, config.agent.updates),
-    ):
-        # Pieces short enough to watch and to interrupt, of at most two sizes to compile.
-        sizes = [_PIECE] * (updates // _PIECE)
-        if updates % _PIECE:
-            sizes.append(updates % _PIECE)
-        for i, size in enumerate(sizes):
-            progress.phase(name, sum(sizes[:i]), updates, metrics.latest)
-            training, arrays = program(training, jnp.asarray(i), size)
-            metrics.add({key: float(value) for key, value in arrays.items()})
-        clock.lap(name)
-    return training
-
-
-_PIECE = 200
-
-
-class _Metrics:
-    """The latest of every metric, and how many updates were skipped in all."""
-
-    def __init__(self):
-        self.latest: dict[str, float] = {}
-        self.skipped = 0
-
-    def add(self, metrics: dict[str, float]) -> None:
-        for name, value in metrics.items():
-            if name.endswith("_skipped"):
-                self.skipped += int(value)
-            else:
-                self.latest[name] = value
-
-
-class _Clock:
-    """Seconds spent in each phase."""
-
-    def __init__(self):
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        """What passed since the last lap was spent in the phase `name`."""
-        now = time.perf_counter()
-        self.laps[name] = self.laps.get(name, 0.0) + now - self._last
-        self._last = now
-
-
-def _seeds(seed: int, purpose: int, count: int) -> list[int]:
-    state = np.random.SeedSequence([seed, purpose]).generate_state(count)
-    return [int(x) for x in state]
-
-
-def _probe(config: Config) -> None:
+def probe(config: Config) -> None:
     """Meets the environment once, so that one that does not fit is refused at the start."""
     try:
         GymnasiumTask(config.task).close()
@@ -435,11 +318,22 @@ def _probe(config: Config) -> None:
         raise UserError(str(error)) from error
 
 
-def _checkpoint_of(run: Path) -> Path:
+def checkpoint_of(run: Path) -> Path:
+    """The checkpoint in a run's directory."""
     return run / "checkpoint" / "training.npz"
 
 
-def _config_of(run: Path) -> Config:
+def config_of(run: Path) -> Config:
+    """The config in a run's directory.
+
+    **Raises:** `UserError` if it holds no run, or one of several seeds.
+    """
+    if (run / SEEDS_FILE).exists():
+        held = sorted(path.name for path in run.glob("seed-*"))
+        raise UserError(
+            f"`run` was {str(run)!r}, which holds a run of several seeds; the directory of "
+            f"one of them is accepted: {', '.join(held)}"
+        )
     if not (run / "config.toml").exists():
         raise UserError(
             f"`run` was {str(run)!r}, which holds no run (no `config.toml`); "
@@ -448,7 +342,32 @@ def _config_of(run: Path) -> Config:
     return load_config(run / "config.toml")
 
 
-def _summary(config: Config, records: list[Record], seconds: float) -> Summary:
+def parts_of(config: Config) -> Summary:
+    """What a summary says of the parts."""
+    return {
+        "task": config.task.env_id,
+        "agent": config.agent.name,
+        "model": config.model.name,
+        "learner": config.learner.name,
+        "solver": config.solver.name,
+    }
+
+
+def platform_of() -> Summary:
+    """What a summary says of where it was computed."""
+    device = jax.devices()[0]
+    packages = ("lagdyna", "jax", "equinox", "diffrax", "optax", "gymnasium", "numpy")
+    return {
+        "device": f"{device.platform} ({device.device_kind})",
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in packages},
+        },
+    }
+
+
+def summary_of(config: Config, records: list[Record], seconds: float) -> Summary:
+    """The contents of `summary.json`."""
     last, target = records[-1], config.task.target_return
     reached = [
         evaluation["env_steps"]
@@ -456,14 +375,8 @@ def _summary(config: Config, records: list[Record], seconds: float) -> Summary:
         for evaluation in record["evaluations"]
         if target is not None and evaluation["return_mean"] >= target
     ]
-    device = jax.devices()[0]
-    packages = ("lagdyna", "jax", "equinox", "diffrax", "optax", "gymnasium", "numpy")
     return {
-        "task": config.task.env_id,
-        "agent": config.agent.name,
-        "model": config.model.name,
-        "learner": config.learner.name,
-        "solver": config.solver.name,
+        **parts_of(config),
         "seed": config.seed,
         "env_steps": last["env_steps"],
         "return_mean": last["eval_return_mean"],
@@ -472,9 +385,5 @@ def _summary(config: Config, records: list[Record], seconds: float) -> Summary:
         "steps_to_target": reached[0] if reached else None,
         "target_return": target,
         "wall_seconds": seconds,
-        "device": f"{device.platform} ({device.device_kind})",
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in packages},
-        },
+        **platform_of(),
     }

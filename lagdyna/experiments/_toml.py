@@ -37,9 +37,14 @@ def read_table(path: Path) -> Table:
 def override(table: Table, key: str, value: Any) -> None:
     """Sets a dotted key, in place; the name of a part, such as `solver`, sets its `name`.
 
-    **Raises:** `UserError` if the key goes through something that is not a table.
+    A key within `task` changes the description of the task that the table names.
+
+    **Raises:** `UserError` if the key goes through something that is not a table, or the table
+    names no known task.
     """
     *path, last = key.split(".")
+    if path[:1] == ["task"] and isinstance(table.get("task", _TASK), str):
+        table["task"] = _described(table.get("task", _TASK))
     if not path and last in _PARTS:
         path, last = [last], "name"
     for part in path:
@@ -66,11 +71,16 @@ def config_from_table(table: Mapping[str, Any]) -> Config:
     """
     table = dict(table)
     if isinstance(table.get("task"), str):
-        try:
-            table["task"] = dataclasses.asdict(get_task(table["task"]))
-        except ValueError as error:
-            raise UserError(str(error)) from error
+        table["task"] = _described(table["task"])
     return convert(table, Config)
+
+
+def _described(task: str) -> Table:
+    """The table of a known task."""
+    try:
+        return dataclasses.asdict(get_task(task))
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def convert(table: Mapping[str, Any], kind: type[Kind]) -> Kind:
@@ -114,6 +124,7 @@ def config_to_toml(config: Any) -> str:
     return tomli_w.dumps(_without_none(dataclasses.asdict(config)))
 
 
+_TASK = "Pendulum-v1"  # what is meant where no task is named
 _PARTS = ("model", "solver", "learner", "agent", "loss")
 
 

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Scalar, UInt
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Scalar, UInt
 
 from ..agents import Behaviour, Features, ImaginationActorCritic, mixed_starts
 from ..data import Experience, ReplayBuffer
@@ -29,13 +29,23 @@ from ..mechanics import (
 )
 from ..models import AbstractReward, DeLaN, GivenReward, RewardNetwork
 from ..simulate import LagrangianField, SolvedTransition
-from ..tasks import Outcome
+from ..tasks import Outcome, suite_name, suite_task
 from ._config import Config, is_filter
 from ._filters import check_memory, chosen_filter, make_filter
 from ._parts import ACTIVATIONS, falling, make_dissipation, make_optimiser
 
 Metrics = dict[str, Scalar]
 RewardFn = Callable[[State, Float[Array, " m"], State], Scalar]
+
+
+class Live(eqx.Module):
+    """Where an environment is that runs inside the compiled program.
+
+    **Attributes:** `state`; `elapsed`, its steps into the episode.
+    """
+
+    state: State
+    elapsed: Int[Array, ""]
 
 
 class Training(eqx.Module):
@@ -47,8 +57,9 @@ class Training(eqx.Module):
     - `transition_state`, `reward_state`: of their learners.
     - `behaviour`: of the agent.
     - `buffer`: the real experience.
+    - `live`: the environment, if it runs inside the compiled program.
     - `seed`: of everything random.
-    - `rounds`, `episodes`, `env_steps`, `trainings`: how many there have been.
+    - `rounds`, `episodes`, `env_steps`, `trainings`, `actions`: how many there have been.
     """
 
     transition: SolvedTransition
@@ -57,11 +68,13 @@ class Training(eqx.Module):
     reward_state: PyTree
     behaviour: Behaviour
     buffer: ReplayBuffer
+    live: Live | None
     seed: UInt[Array, ""]
     rounds: Int[Array, ""]
     episodes: Int[Array, ""]
     env_steps: Int[Array, ""]
     trainings: Int[Array, ""]
+    actions: Int[Array, ""]
 
 
 Learner = GradientLearner | AbstractFilter
@@ -90,6 +103,7 @@ class Trainer:
         self._hash = hash(self._identity)  # every call of a program asks for it
         task, agent = config.task, config.agent
         self._reach = task.reach
+        self.suite = suite_name(task)
         learner = config.learner
         self._optimiser = (
             None
@@ -129,11 +143,13 @@ class Trainer:
 
         **Raises:** `UserError` if the learner would hold too large a matrix.
         """
-        self._check_sizes()
-        return self._init(jnp.asarray(self.config.seed % 2**32, jnp.uint32))
+        self.check_sizes()
+        return self.first(short_seed(self.config.seed))
 
     def _completed(self, config: Config) -> Config:
-        """The config with what it left open of its learner filled in."""
+        """The config with what it left open of its learner and solver filled in."""
+        substeps = config.solver.substeps or config.task.substeps
+        solver = dataclasses.replace(config.solver, substeps=substeps)
         learner = dataclasses.replace(
             config.learner,
             updates=config.learner.updates_or_default,
@@ -143,7 +159,7 @@ class Trainer:
             name, blocks = chosen_filter([*self._weights(config).values()])
             options = dataclasses.replace(learner.filter, blocks=blocks)
             learner = dataclasses.replace(learner, name=name, filter=options)
-        return dataclasses.replace(config, learner=learner)
+        return dataclasses.replace(config, learner=learner, solver=solver)
 
     def _weights(self, config: Config) -> dict[str, PyTree]:
         """What is learned, by the section of the config that sizes it; shapes alone."""
@@ -156,7 +172,8 @@ class Trainer:
             for section, make in models.items()
         }
 
-    def _check_sizes(self) -> None:
+    def check_sizes(self) -> None:
+        """Refuses a learner that would hold too large a matrix, by a `UserError`."""
         learner = self.config.learner
         if not is_filter(learner.name):
             return
@@ -168,15 +185,14 @@ class Trainer:
         check_memory("model.hidden", learner.name, hidden, [*weights.values()], options)
 
     @eqx.filter_jit
-    def _init(self, seed: UInt[Array, ""]) -> Training:
+    def first(self, seed: UInt[Array, ""]) -> Training:
+        """What `init` gives, for any seed."""
         config, task = self.config, self.config.task
         key = jax.random.fold_in(jax.random.key(seed), _INIT)
         model_key, reward_key, agent_key = jax.random.split(key, 3)
         transition = _transition(config, model_key)
         reward = self._given_reward or _reward(config, reward_key)
-        buffer = ReplayBuffer.empty(
-            config.collect.capacity or config.steps, task.n, task.action_size
-        )
+        buffer = ReplayBuffer.empty(self._capacity, task.n, task.action_size)
         transition_learner, reward_learner = self._learners(buffer)
         return Training(
             transition,
@@ -185,9 +201,31 @@ class Trainer:
             reward_learner.init(reward),
             self.agent.init(agent_key, config.agent.batch),
             buffer,
+            self._start(seed),
             seed,
-            *(jnp.zeros((), int) for _ in range(4)),
+            *(jnp.zeros((), int) for _ in range(5)),
         )
+
+    @property
+    def _capacity(self) -> int:
+        """Of the replay buffer, where the config does not say: enough for everything."""
+        config = self.config
+        if config.collect.capacity is not None:
+            return config.collect.capacity
+        # An episode that ends for good may do so with any step, and that one is stored.
+        repeat = 1 if self.suite is None else config.task.repeat
+        return -(-config.steps // repeat)
+
+    def _start(self, seed: UInt[Array, ""]) -> Live | None:
+        if self.suite is None:
+            return None
+        zero = jnp.zeros((), int)
+        return Live(suite_task(self.suite).reset(self.start_key(seed, zero)), zero)
+
+    def start_key(self, seed: UInt[Array, ""], episode: Int[Array, ""]) -> PRNGKeyArray:
+        """For the start of an episode inside the compiled program."""
+        key = jax.random.fold_in(jax.random.key(seed), _START)
+        return jax.random.fold_in(key, episode)
 
     def record(
         self,
@@ -196,23 +234,43 @@ class Trainer:
         action: Float[np.ndarray, " m"],
         outcome: Outcome,
     ) -> Training:
-        """Stores one step of the current episode: `action` in `state` had that outcome."""
+        """Stores one action of the current episode: `action` in `state` had that outcome.
+
+        An action that was cut short by anything but an end for good counts as steps, and is
+        not stored.
+        """
         fields = (state, action, outcome.reward, outcome.state, outcome.terminated)
         # Arrays, because a Python number would be compiled into the program.
         experience: Any = jax.tree.map(np.asarray, fields)
-        return self._record(training, Experience(*experience))
+        keep = outcome.terminated or outcome.steps == self.config.task.repeat
+        steps, kept = jnp.asarray(outcome.steps), jnp.asarray(keep)
+        return self.store(training, Experience(*experience), steps, kept)
 
     @eqx.filter_jit
-    def _record(self, training: Training, experience: Experience) -> Training:
+    def store(
+        self,
+        training: Training,
+        experience: Experience,
+        steps: Int[Array, ""],
+        keep: Bool[Array, ""],
+    ) -> Training:
+        """What one action of the current episode did, if that is to be kept.
+
+        **Arguments:** `steps`, of the environment, for which the action was held.
+        """
         entry = jax.tree.map(
             lambda new, stored: new[None].astype(stored.dtype),
             experience,
             training.buffer.experience,
         )
         return eqx.tree_at(
-            lambda t: (t.buffer, t.env_steps),
+            lambda t: (t.buffer, t.env_steps, t.actions),
             training,
-            (training.buffer.add(entry, training.episodes), training.env_steps + 1),
+            (
+                training.buffer.add(entry, training.episodes, keep),
+                training.env_steps + steps,
+                training.actions + 1,
+            ),
         )
 
     @eqx.filter_jit
@@ -322,13 +380,13 @@ class Trainer:
     @eqx.filter_jit
     def explore(self, training: Training, state: State) -> Float[Array, " m"]:
         """An action to learn from: random at first, then the policy's, with its noise."""
-        config, step = self.config.collect, training.env_steps
+        config, number = self.config.collect, training.actions
         shape = (self.config.task.action_size,)
-        held = self._key(training, _RANDOM, step // config.hold)
+        held = self._key(training, _RANDOM, number // config.hold)
         random = jax.random.uniform(held, shape, minval=-1.0, maxval=1.0)
-        eps = jax.random.normal(self._key(training, _NOISE, step), shape)
+        eps = jax.random.normal(self._key(training, _NOISE, number), shape)
         action, _ = training.behaviour.policy.sample(_cast(state, training), eps)
-        return jnp.where(step < config.random_steps, random, action)
+        return jnp.where(training.env_steps < config.random_steps, random, action)
 
     @eqx.filter_jit
     def act(self, training: Training, states: State) -> Float[Array, "batch m"]:
@@ -380,7 +438,7 @@ class Trainer:
 
 
 # What randomness is for; part of the key, so that no two uses share one.
-_FIT, _BEHAVE, _RANDOM, _NOISE, _INIT = range(5)
+_FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START = range(6)
 
 
 def _transition(config: Config, key: PRNGKeyArray) -> SolvedTransition:
@@ -397,9 +455,9 @@ def _transition(config: Config, key: PRNGKeyArray) -> SolvedTransition:
     return SolvedTransition(
         LagrangianField(system),
         coordinates,
-        task.dt,
+        task.action_time,
         solver=config.solver.name,
-        substeps=config.solver.substeps,
+        substeps=config.solver.substeps or task.substeps,
         tolerances=config.solver.tolerances,
         velocity_limits=task.velocity_limits,
     )
@@ -415,6 +473,11 @@ def _reward(config: Config, key: PRNGKeyArray) -> RewardNetwork:
         activation=ACTIVATIONS[config.reward.activation],
         key=key,
     )
+
+
+def short_seed(seed: int) -> UInt[Array, ""]:
+    """As many bits of a seed as fit."""
+    return jnp.asarray(seed % 2**32, jnp.uint32)
 
 
 def _velocity_scale(config: Config) -> tuple[float, ...]:

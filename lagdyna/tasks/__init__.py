@@ -13,4 +13,5 @@ from .suite import SuiteEntry as SuiteEntry
 from .suite import SuiteEnv as SuiteEnv
 from .suite import SuiteTask as SuiteTask
 from .suite import SuiteVectorEnv as SuiteVectorEnv
+from .suite import suite_name as suite_name
 from .suite import suite_task as suite_task

@@ -15,14 +15,17 @@ from ._spec import TaskSpec
 class Outcome(NamedTuple):
     """What one action did in the environment.
 
-    **Attributes:** `state`, of `(n,)` NumPy arrays; `reward`; `terminated`, whether the
-    environment ended there for good; `truncated`, whether its time ran out.
+    **Attributes:** `state`, of `(n,)` NumPy arrays; `reward`, the sum over the steps for which
+    the action was held; `terminated`, whether the environment ended there for good;
+    `truncated`, whether its time ran out; `steps`, for how many steps of the environment the
+    action was held.
     """
 
     state: State
     reward: float
     terminated: bool
     truncated: bool
+    steps: int = 1
 
 
 class GymnasiumTask:
@@ -53,17 +56,27 @@ class GymnasiumTask:
         observation, _ = self._env.reset(seed=seed)
         return read_state(self.spec, observation)
 
-    def step(self, action: Float[np.ndarray, " m"]) -> Outcome:
-        """Holds `action`, in `[-1, 1]^m`, for one `dt`."""
-        observation, reward, terminated, truncated, _ = self._env.step(
-            _scaled(action, self._low, self._high)
-        )
-        return Outcome(
-            read_state(self.spec, observation),
-            float(reward),
-            bool(terminated),
-            bool(truncated),
-        )
+    def step(self, action: Float[np.ndarray, " m"], most: int | None = None) -> Outcome:
+        """Holds `action`, in `[-1, 1]^m`, for `spec.repeat` steps of the environment.
+
+        The end of the episode cuts that short.
+
+        **Arguments:** `most`, for how many steps at most, if those are fewer.
+
+        **Raises:** `ValueError` if `most` is not positive.
+        """
+        if most is not None and most < 1:
+            raise ValueError(f"`most` must be at least 1, got {most}")
+        scaled = _scaled(action, self._low, self._high)
+        wanted = self.spec.repeat if most is None else min(self.spec.repeat, most)
+        total, steps, ended = 0.0, 0, (False, False)
+        observation = None
+        while steps < wanted and not any(ended):
+            observation, reward, *flags, _ = self._env.step(scaled)
+            total, steps = total + float(reward), steps + 1
+            ended = bool(flags[0]), bool(flags[1])
+        assert observation is not None
+        return Outcome(read_state(self.spec, observation), total, *ended, steps)
 
     def render(self) -> np.ndarray:
         """A picture of the current state, `(height, width, 3)`, 8 bit."""
@@ -104,15 +117,23 @@ class GymnasiumBatch:
     def step(
         self, actions: Float[np.ndarray, "copies m"]
     ) -> tuple[State, Float[np.ndarray, " copies"], Bool[np.ndarray, " copies"]]:
-        """Next states, rewards, and which episodes ended with this step.
+        """Holds an action of each copy for `spec.repeat` steps of the environment.
 
-        After its episode has ended a copy starts a new one; who wants single episodes
-        looks no further at it.
+        **Returns:** the next states, the sums of the rewards, and which episodes ended within
+        those steps; what came after an end is not in them. After its episode has ended a copy
+        starts a new one, maybe within the same action; who wants single episodes looks no
+        further at it.
         """
-        observation, reward, terminated, truncated, _ = self._env.step(
-            _scaled(actions, self._low, self._high)
-        )
-        return read_state(self.spec, observation), reward, terminated | truncated
+        scaled = _scaled(actions, self._low, self._high)
+        total, ended = np.zeros(len(actions)), np.zeros(len(actions), bool)
+        last = None
+        for _ in range(self.spec.repeat):
+            observation, reward, terminated, truncated, _ = self._env.step(scaled)
+            last = observation if last is None else np.where(ended[:, None], last, observation)
+            total += np.where(ended, 0, reward)
+            ended |= terminated | truncated
+        assert last is not None
+        return read_state(self.spec, last), total, ended
 
     def close(self) -> None:
         """Frees what the environments hold."""

@@ -7,6 +7,7 @@ from msgspec import Meta
 from ..mechanics import Coordinates
 
 Index = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]
 
 
@@ -81,13 +82,18 @@ class TaskSpec:
 
     - `env_id`: what `gymnasium.make` takes.
     - `coordinates`: one [`lagdyna.tasks.CoordinateSpec`][] per degree of freedom.
-    - `dt`: seconds between two actions.
+    - `dt`: seconds of one step of the environment.
     - `force`: the actuation map, a row per coordinate, a column per action: the
         generalised force (N or N m) when an action is at its upper bound.
     - `target_return`: the mean return at which the task counts as solved, if there is one.
     - `description`: a sentence for people.
+    - `repeat`: steps of the environment for which each action is held. Model, replay buffer
+        and agent see one transition for each action; steps are counted as the environment's.
+    - `substeps`: equal steps of the model's solver within the time of an action, where the
+        config does not say.
 
-    **Raises:** `ValueError` if the numbers of coordinates and of rows of `force` differ.
+    **Raises:** `ValueError` if the numbers of coordinates and of rows of `force` differ,
+    or `repeat` or `substeps` is not positive.
     """
 
     env_id: str
@@ -96,6 +102,8 @@ class TaskSpec:
     force: tuple[tuple[float, ...], ...]
     target_return: float | None = None
     description: str = ""
+    repeat: Count = 1
+    substeps: Count = 1
 
     def __post_init__(self):
         if len(self.coordinates) == 0 or len(self.force) != len(self.coordinates):
@@ -105,6 +113,15 @@ class TaskSpec:
             )
         if len({len(row) for row in self.force}) != 1 or len(self.force[0]) == 0:
             raise ValueError("`force` must have as many columns in each row, one per action")
+
+        for name, value in (("repeat", self.repeat), ("substeps", self.substeps)):
+            if value < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {value}")
+
+    @property
+    def action_time(self) -> float:
+        """Seconds for which an action is held."""
+        return self.dt * self.repeat
 
     @property
     def n(self) -> int:

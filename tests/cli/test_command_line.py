@@ -95,6 +95,9 @@ def own(**changes):
         (["train", "--steps", "0"], ["`steps` was 0", ">= 1"]),
         (["train", "--steps", "-3"], ["`steps` was -3", ">= 1"]),
         (["train", "--steps", "1.5"], ["steps", "1.5", "whole number"]),
+        (["train", "--seeds", "0"], ["`seeds` was 0", ">= 1"]),
+        (["train", "--seeds", "1.5"], ["seeds", "1.5", "whole number"]),
+        (["train", "--task.repeat", "0"], ["`task.repeat` was 0", ">= 1"]),
         (["train", "--seed", "-1"], ["`seed` was -1", ">= 0"]),
         (["train", "--stesp", "3"], ["--stesp", "--steps"]),
         (["train", "--agent.horizn", "3"], ["`agent.horizn`", "horizon"]),
@@ -153,6 +156,24 @@ def test_plain_lines_tell_how_a_run_went(finished):
     summary = json.loads((out / "summary.json").read_text())
     assert f"return {summary['return_mean']:.1f}" in said
     assert "target -200 not reached" in said
+
+
+def test_several_seeds_are_one_run(lagdyna, tmp_path):
+    done = lagdyna("train", *flags(), "--seed", "2", "--seeds", "2", "--out", "both")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "both" / "summary.json").read_text())
+    assert summary["seeds"] == [2, 3]
+    assert "seeds 2 to 3 -> both" in done.stdout
+    middle = f"{summary['return_interquartile_mean']:.1f}"
+    assert f"return {middle}, the interquartile mean over 2 seeds" in done.stdout
+    last = done.stdout.splitlines()[-2:]
+    assert f"return {middle} (95 % from" in last[0]
+    assert "target -200 reached by 0 of 2" in last[0]
+    assert lagdyna("resume", "both").stdout.splitlines() == last
+    assert lagdyna("evaluate", "both/seed-3", "--episodes", "1").returncode == 0
+    refused = lagdyna("evaluate", "both")
+    assert refused.returncode == 2
+    assert "seed-2, seed-3" in refused.stderr
 
 
 def test_a_run_is_never_written_over(lagdyna, finished):

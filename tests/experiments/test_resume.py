@@ -30,7 +30,7 @@ class Phases(Silence):
         self.names: list[str] = []
         self.recorded: list[int] = []
 
-    def begin(self, config: Any, out: Path, env_steps: int) -> None:
+    def begin(self, config: Any, out: Path, env_steps: int, seeds: Any) -> None:
         self.began.append(env_steps)
 
     def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:

@@ -10,6 +10,7 @@ from lagdyna.experiments import (
     Config,
     LearnerConfig,
     SolverConfig,
+    Trainer,
     UserError,
     config_from_table,
     config_to_toml,
@@ -19,7 +20,7 @@ from lagdyna.experiments import (
     read_table,
 )
 from lagdyna.simulate import SOLVERS
-from lagdyna.tasks import CoordinateSpec, TaskSpec
+from lagdyna.tasks import CoordinateSpec, TaskSpec, get_task
 
 positive = st.floats(1e-6, 1e6)
 
@@ -132,6 +133,28 @@ def test_a_part_is_named_by_one_word_and_set_by_dots():
     override(table, "steps", 7)
     config = config_from_table(table)
     assert (config.solver.name, config.agent.horizon, config.steps) == ("tsit5", 12, 7)
+
+
+@pytest.mark.parametrize("table", [{"task": "acrobot"}, {"task": "lagdyna/Acrobot-v0"}])
+def test_an_option_of_a_named_task_can_be_overridden(table):
+    override(table, "task.repeat", 3)
+    task = config_from_table(table).task
+    assert task == dataclasses.replace(get_task("acrobot"), repeat=3)
+
+
+def test_without_a_name_it_is_the_default_task_s_option():
+    table = {}
+    override(table, "task.substeps", 2)
+    assert config_from_table(table).task == dataclasses.replace(Config().task, substeps=2)
+
+
+def test_the_solver_s_substeps_are_the_task_s_unless_given():
+    for asked, expected in ((None, 2), (5, 5)):
+        config = config_from_table({"task": "acrobot", "solver": {"substeps": asked}})
+        trainer = Trainer(config)
+        assert trainer.config.solver.substeps == expected
+        transition = trainer.init().transition
+        assert (transition.substeps, transition.dt) == (expected, pytest.approx(0.04))
 
 
 def test_an_override_through_a_number_is_refused():

@@ -104,7 +104,7 @@ def test_random_actions_fill_the_range() -> None:
 
 
 def training_at(training: Training, step: Any) -> Training:
-    return eqx.tree_at(lambda t: t.env_steps, training, step)
+    return eqx.tree_at(lambda t: (t.env_steps, t.actions), training, (step, step))
 
 
 def test_acting_is_the_policy_s_mode_and_needs_no_luck(

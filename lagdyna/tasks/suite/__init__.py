@@ -1,7 +1,9 @@
 """The rigid-body suite: seven tasks in pure JAX, and Gymnasium environments over them."""
 
+from ._compiled import start as start
 from ._entries import SUITE as SUITE
 from ._entries import SuiteEntry as SuiteEntry
+from ._entries import suite_name as suite_name
 from ._entries import suite_task as suite_task
 from ._env import SuiteEnv as SuiteEnv
 from ._register import register_suite as register_suite

@@ -18,13 +18,15 @@ class SuiteEntry:
     - `env_id`: its Gymnasium environment.
     - `links`: how many.
     - `cart`: whether the chain stands on a cart.
-    - `dt`: seconds between two actions.
+    - `dt`: seconds of one step.
     - `scales`: for each coordinate the force (N) or torque (N m) of an action of 1, 0 where
         nothing drives it.
     - `description`: a sentence for people.
     - `gravity`: m/s^2.
     - `point_mass`: whether it is a mass of 1 kg on a weightless link; else links are uniform
         rods of 0.1 kg and 1 m, and a cart has 1 kg.
+    - `repeat`, `substeps`: for how many steps a learner holds each action, and solver steps of
+        its model in that time.
     """
 
     env_id: str
@@ -35,6 +37,8 @@ class SuiteEntry:
     description: str
     gravity: float = 9.8
     point_mass: bool = False
+    repeat: int = 1
+    substeps: int = 1
 
     @property
     def force(self) -> tuple[tuple[float, ...], ...]:
@@ -71,6 +75,8 @@ class SuiteEntry:
             dt=self.dt,
             force=self.force,
             description=self.description,
+            repeat=self.repeat,
+            substeps=self.substeps,
         )
 
 
@@ -84,6 +90,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             scales=(2.0,),
             point_mass=True,
             description="Swing a point mass up with a torque too weak to lift it.",
+            repeat=2,
         ),
         "reacher": SuiteEntry(
             env_id="lagdyna/Reacher-v0",
@@ -93,6 +100,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             scales=(0.1, 0.1),
             gravity=0.0,
             description="Turn two links without gravity, both joints driven.",
+            repeat=2,
         ),
         "cartpole": SuiteEntry(
             env_id="lagdyna/CartPole-v0",
@@ -101,6 +109,8 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             dt=0.01,
             scales=(10.0, 0.0),
             description="Swing a pole up by pushing its cart.",
+            repeat=4,
+            substeps=2,
         ),
         "acrobot": SuiteEntry(
             env_id="lagdyna/Acrobot-v0",
@@ -109,6 +119,8 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             dt=0.01,
             scales=(0.0, 1.75),
             description="Swing two links up, only the joint between them driven.",
+            repeat=4,
+            substeps=2,
         ),
         "cart2pole": SuiteEntry(
             env_id="lagdyna/CartDoublePole-v0",
@@ -117,6 +129,8 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             dt=0.01,
             scales=(10.0, 0.0, 0.0),
             description="Swing two linked poles up by pushing their cart.",
+            repeat=4,
+            substeps=2,
         ),
         "acro3bot": SuiteEntry(
             env_id="lagdyna/AcroTripleBot-v0",
@@ -125,6 +139,8 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             dt=0.01,
             scales=(0.5, 0.0, 2.0),
             description="Swing three links up, the first and the last joint driven.",
+            repeat=4,
+            substeps=2,
         ),
         "cart3pole": SuiteEntry(
             env_id="lagdyna/CartTriplePole-v0",
@@ -133,10 +149,28 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             dt=0.01,
             scales=(10.0, 0.0, 0.0, 1.0),
             description="Swing three linked poles up, cart and last joint driven.",
+            repeat=4,
+            substeps=2,
         ),
     }
 )
 """The seven tasks of Ramesh & Ravindran (2023), by short name."""
+
+
+def suite_name(spec: TaskSpec) -> str | None:
+    """The short name of the task of the suite that `spec` describes, if it is one.
+
+    What a description may change without its being another task is what learners are told
+    beyond where the state is: reach, `repeat`, forces.
+    """
+    for name, entry in SUITE.items():
+        known = entry.spec
+        same_places = [(c.kind, c.indices) for c in spec.coordinates] == [
+            (c.kind, c.indices) for c in known.coordinates
+        ]
+        if spec.env_id == known.env_id and same_places:
+            return name if spec.action_size == known.action_size else None
+    return None
 
 
 def suite_task(name: str) -> SuiteTask:
