@@ -184,7 +184,8 @@ class AgentConfig:
     - `entropy`: what a nat of entropy is worth, in units of scaled reward.
     - `critics`: how many; the smallest estimate is believed.
     - `target_rate`: how fast the target critics follow.
-    - `rate`, `clip`: of Adam, for policy and critics.
+    - `rate`, `clip`: of Adam, for policy and critics; the rate falls to a tenth along a
+        cosine over the whole run.
     - `updates`: per training.
     - `batch`: imagined rollouts per update.
     - `restart`: the fraction of them that begins anew in an update; the others go on from
@@ -198,11 +199,11 @@ class AgentConfig:
     horizon: Count = 16
     discount: Annotated[float, Meta(gt=0, lt=1)] = 0.99
     return_lambda: Fraction = 0.95
-    entropy: NonNegative = 1e-2
+    entropy: NonNegative = 1e-1
     critics: Count = 1
     target_rate: Annotated[float, Meta(gt=0, le=1)] = 0.02
-    rate: Positive = 3e-3
-    clip: Positive = 100.0
+    rate: Positive = 2e-3
+    clip: Positive = 1.0
     updates: Count = 400
     batch: Count = 64
     restart: Fraction = 0.05
@@ -215,19 +216,21 @@ class CollectConfig:
 
     **Arguments:**
 
-    - `random_steps`: environment steps with random actions, before the policy acts.
+    - `random_steps`: environment steps with random actions, before the policy acts; those
+        of 50 actions by default.
     - `hold`: for how many actions a random one stays the same.
     - `train_every`: environment steps after which model and agent are trained, also within
-        an episode.
+        an episode; those of 50 actions by default.
     - `steps_per_round`: once this many steps have been collected, and the episode has
-        ended, a line of metrics and a checkpoint are written.
+        ended, a line of metrics and a checkpoint are written; those of 200 actions by
+        default.
     - `capacity`: of the replay buffer; enough for all transitions by default.
     """
 
-    random_steps: Whole = 50
+    random_steps: Whole | None = None
     hold: Count = 1
-    train_every: Count = 50
-    steps_per_round: Count = 200
+    train_every: Count | None = None
+    steps_per_round: Count | None = None
     capacity: Count | None = None
 
 
@@ -268,3 +271,21 @@ class Config:
     agent: AgentConfig = AgentConfig()
     collect: CollectConfig = CollectConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @property
+    def random_steps(self) -> int:
+        """`collect.random_steps`, or what that is by default."""
+        return self._steps_or(self.collect.random_steps, 50)
+
+    @property
+    def train_every(self) -> int:
+        """`collect.train_every`, or what that is by default."""
+        return self._steps_or(self.collect.train_every, 50)
+
+    @property
+    def steps_per_round(self) -> int:
+        """`collect.steps_per_round`, or what that is by default."""
+        return self._steps_or(self.collect.steps_per_round, 200)
+
+    def _steps_or(self, given: int | None, actions: int) -> int:
+        return actions * self.task.repeat if given is None else given

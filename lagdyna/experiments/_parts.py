@@ -38,9 +38,9 @@ def number_of_weights(model: PyTree) -> int:
     return sum(leaf.size for leaf in shaped if jnp.issubdtype(leaf.dtype, jnp.inexact))
 
 
-def falling(rate: float, updates: int) -> optax.Schedule:
-    """A learning rate that falls to a hundredth of itself along a cosine."""
-    return optax.cosine_decay_schedule(rate, updates, 0.01)
+def falling(rate: float, updates: int, to: float = 0.01) -> optax.Schedule:
+    """A learning rate that falls along a cosine, to a hundredth of itself by default."""
+    return optax.cosine_decay_schedule(rate, updates, to)
 
 
 def make_dissipation(name: str, n: int) -> AbstractDissipation:

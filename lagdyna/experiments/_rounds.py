@@ -69,7 +69,7 @@ def _round(
     first, episodes = (
         seeds.numbers(array).copy() for array in (training.env_steps, training.episodes)
     )
-    ends = first + np.minimum(config.collect.steps_per_round, config.steps - first)
+    ends = first + np.minimum(config.steps_per_round, config.steps - first)
     evaluations: Records = [[] for _ in seeds.seeds]
     steps, inside, paid = first, going.copy(), np.zeros(len(seeds.seeds))
 
@@ -77,7 +77,7 @@ def _round(
         progress.phase("collect", done, config.steps, metrics.shown(going))
 
     while inside.any():
-        stops = np.minimum(steps + config.collect.train_every, ends)
+        stops = np.minimum(steps + config.train_every, ends)
         training, rewards = world.collect(training, stops, ends, inside, tell)
         paid += rewards
         clock.lap("collect")

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -114,7 +115,9 @@ class Trainer:
                 learner.clip,
             )
         )
-        agent_optimiser = make_optimiser("adam", agent.rate, agent.clip)
+        trainings = math.ceil(config.steps / config.train_every)
+        rate = falling(agent.rate, trainings * agent.updates, 0.1)
+        agent_optimiser = make_optimiser("adam", rate, agent.clip)
         self.agent = ImaginationActorCritic(
             features=Features(task.joint_coordinates, _velocity_scale(config)),
             action_size=task.action_size,
@@ -147,7 +150,13 @@ class Trainer:
         return self.first(short_seed(self.config.seed))
 
     def _completed(self, config: Config) -> Config:
-        """The config with what it left open of its learner and solver filled in."""
+        """The config with what it left open of learner, solver and collection filled in."""
+        collect = dataclasses.replace(
+            config.collect,
+            random_steps=config.random_steps,
+            train_every=config.train_every,
+            steps_per_round=config.steps_per_round,
+        )
         substeps = config.solver.substeps or config.task.substeps
         solver = dataclasses.replace(config.solver, substeps=substeps)
         learner = dataclasses.replace(
@@ -159,7 +168,7 @@ class Trainer:
             name, blocks = chosen_filter([*self._weights(config).values()])
             options = dataclasses.replace(learner.filter, blocks=blocks)
             learner = dataclasses.replace(learner, name=name, filter=options)
-        return dataclasses.replace(config, learner=learner, solver=solver)
+        return dataclasses.replace(config, learner=learner, solver=solver, collect=collect)
 
     def _weights(self, config: Config) -> dict[str, PyTree]:
         """What is learned, by the section of the config that sizes it; shapes alone."""
@@ -386,7 +395,7 @@ class Trainer:
         random = jax.random.uniform(held, shape, minval=-1.0, maxval=1.0)
         eps = jax.random.normal(self._key(training, _NOISE, number), shape)
         action, _ = training.behaviour.policy.sample(_cast(state, training), eps)
-        return jnp.where(training.env_steps < config.random_steps, random, action)
+        return jnp.where(training.env_steps < self.config.random_steps, random, action)
 
     @eqx.filter_jit
     def act(self, training: Training, states: State) -> Float[Array, "batch m"]:

@@ -65,7 +65,7 @@ class SuiteEntry:
                 cos=first + 2 * i,
                 sin=first + 2 * i + 1,
                 velocity=velocities + first + i,
-                velocity_range=15.0 if self.links == 1 else 30.0,
+                velocity_range=10.0,
             )
             for i in range(self.links)
         )
