@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Scalar, UInt
 
-from ..agents import Behaviour, Features, ImaginationActorCritic, mixed_starts
+from ..agents import Behaviour, Features, ImaginationActorCritic, mixed_starts, uniform_states
 from ..data import Experience, ReplayBuffer
 from ..fit import (
     AbstractFilter,
@@ -364,7 +364,7 @@ class Trainer:
         """`updates` updates of the agent in imagination; `chunk` as for `fit`."""
         config, buffer = self.config.agent, training.buffer
         uniform = round(config.uniform_starts * config.batch)
-        reward_scale = root_mean_square(buffer.experience.reward, buffer.filled)
+        reward_scale = self._reward_scale(training, chunk)
         arrays, static = eqx.partition(training.behaviour, eqx.is_array)
 
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, Metrics]:
@@ -385,6 +385,20 @@ class Trainer:
         means = {name: jnp.mean(values) for name, values in metrics.items()}
         training = eqx.tree_at(lambda t: t.behaviour, training, eqx.combine(arrays, static))
         return training, {**means, "agent_skipped": skipped}
+
+    def _reward_scale(self, training: Training, chunk: Int[Array, ""]) -> Scalar:
+        """What is usual as a reward: among those that were paid, or anywhere.
+
+        The larger of the two. Where all goes badly at first next to nothing is paid, and
+        measured by that a good state would be worth more than a critic can say.
+        """
+        buffer, m = training.buffer, self.config.task.action_size
+        paid = root_mean_square(buffer.experience.reward, buffer.filled)
+        states = uniform_states(self._key(training, _SCALE, chunk), 256, *self._reach)
+        idle = jnp.zeros((256, m))
+        following = jax.vmap(training.transition.step)(states, idle)
+        anywhere = jax.vmap(training.reward)(states, idle, following)
+        return jnp.maximum(paid, root_mean_square(anywhere, jnp.isfinite(anywhere)))
 
     @eqx.filter_jit
     def explore(self, training: Training, state: State) -> Float[Array, " m"]:
@@ -447,7 +461,7 @@ class Trainer:
 
 
 # What randomness is for; part of the key, so that no two uses share one.
-_FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START = range(6)
+_FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE = range(7)
 
 
 def _transition(config: Config, key: PRNGKeyArray) -> SolvedTransition:
