@@ -8,10 +8,11 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
 
 from ..fit import apply_gradient
 from ..mechanics import State
-from ..models import AbstractReward, Activation
+from ..models import AbstractReward, AbstractTermination, Activation, NoTermination
 from ..simulate import AbstractTransition
 from ._networks import Critic, Features, Policy
 from ._returns import lambda_returns
+from ._survival import survival
 
 
 class Imagined(NamedTuple):
@@ -142,6 +143,7 @@ class ImaginationActorCritic(eqx.Module):
         reward_scale: Scalar,
         *,
         key: PRNGKeyArray,
+        termination: AbstractTermination = NoTermination(),
     ) -> tuple[Behaviour, dict[str, Scalar]]:
         """One update of actor and critics on one batch of imagined rollouts.
 
@@ -153,28 +155,33 @@ class ImaginationActorCritic(eqx.Module):
         - `reward_scale`: rewards are divided by it, so that values are of order
             `1 / (1 - discount)` whatever the task pays in.
         - `key`: for the policy's noise.
+        - `termination`: where episodes end, see [`lagdyna.agents.survival`][].
 
         **Returns:** the behaviour, and metrics: `actor_loss`, `critic_loss`,
         `imagined_reward`, `entropy`, and `skipped`, how many of the two updates were not
-        finite and so were not applied.
+        finite and so were not applied. Where episodes end the means that they are count
+        a step by the probability that its rollout has got there.
         """
         shape = (self.horizon, starts.q.shape[0], self.action_size)
         noise = jax.random.normal(key, shape, starts.q.dtype)
 
-        def actor_loss(policy: Policy) -> tuple[Scalar, tuple[Imagined, Array]]:
+        def actor_loss(policy: Policy) -> tuple[Scalar, tuple[Imagined, Array, Array | None]]:
             imagined = imagine(policy, transition, reward, starts, noise)
             following = jax.tree.map(lambda x: x[1:], imagined.states)
             values = _values(behaviour.targets, following).min(axis=0)
             paid = imagined.rewards / reward_scale
+            discount, weights = self.discount, None
+            if not isinstance(termination, NoTermination):
+                discount, weights = survival(termination, imagined.states, discount)
             returns = lambda_returns(
                 paid - self.entropy * imagined.log_probabilities,
                 values,
-                self.discount,
+                discount,
                 self.return_lambda,
             )
-            return -jnp.mean(returns), (imagined, returns)
+            return -_mean(returns, weights), (imagined, returns, weights)
 
-        (loss, (imagined, returns)), gradient = eqx.filter_value_and_grad(
+        (loss, (imagined, returns, weights)), gradient = eqx.filter_value_and_grad(
             actor_loss, has_aux=True
         )(behaviour.policy)
         policy, policy_state, policy_skipped = apply_gradient(
@@ -184,7 +191,8 @@ class ImaginationActorCritic(eqx.Module):
         visited = jax.tree.map(lambda x: x[:-1], imagined.states)
 
         def critic_loss(critics: tuple[Critic, ...]) -> Scalar:
-            return 0.5 * jnp.mean(jnp.sum((_values(critics, visited) - returns) ** 2, axis=0))
+            errors = jnp.sum((_values(critics, visited) - returns) ** 2, axis=0)
+            return 0.5 * _mean(errors, weights)
 
         critics_loss, gradient = eqx.filter_value_and_grad(critic_loss)(behaviour.critics)
         critics, critics_state, critics_skipped = apply_gradient(
@@ -193,12 +201,19 @@ class ImaginationActorCritic(eqx.Module):
         metrics = {
             "actor_loss": loss,
             "critic_loss": critics_loss,
-            "imagined_reward": jnp.mean(imagined.rewards),
-            "entropy": -jnp.mean(imagined.log_probabilities),
+            "imagined_reward": _mean(imagined.rewards, weights),
+            "entropy": -_mean(imagined.log_probabilities, weights),
             "skipped": policy_skipped + critics_skipped,
         }
         targets = _followed(behaviour.targets, critics, self.target_rate)
         return Behaviour(policy, critics, targets, policy_state, critics_state), metrics
+
+
+def _mean(x: Float[Array, "time batch"], weights: Array | None) -> Scalar:
+    """The mean; with weights, the weighted one, 0 if they all are."""
+    if weights is None:
+        return jnp.mean(x)
+    return jnp.sum(weights * x) / jnp.maximum(jnp.sum(weights), 1)
 
 
 def _values(critics: tuple[Critic, ...], states: State) -> Float[Array, "critics time batch"]:

@@ -12,7 +12,7 @@ import numpy as np
 from ..fit import AbstractPosterior
 from ..models import AbstractReward
 from ..simulate import SolvedTransition
-from ..tasks import GymnasiumTask
+from ..tasks import GymnasiumTask, ObservationError
 from ._checkpoint import load_checkpoint, save_checkpoint
 from ._config import Config
 from ._errors import UserError
@@ -251,6 +251,8 @@ def _continue(
         summary = _summary(config, records, time.perf_counter() - start)
         write_json(out / "summary.json", summary)
         return summary
+    except ObservationError as error:
+        raise UserError(str(error)) from error
     finally:
         progress.end()
 

@@ -1,4 +1,5 @@
 import difflib
+import importlib.util
 import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,6 +11,10 @@ from jaxtyping import Bool, Float
 
 from ..mechanics import State
 from ._spec import TaskSpec
+
+
+class ObservationError(ValueError):
+    """An environment observed, while it ran, what it had not said that it would."""
 
 
 class Outcome(NamedTuple):
@@ -28,7 +33,8 @@ class Outcome(NamedTuple):
 class GymnasiumTask:
     """A Gymnasium environment, seen as a mechanical system: `(q, qd)` in, `[-1, 1]^m` out.
 
-    Nothing else in lagdyna knows Gymnasium. The environment is not modified.
+    Nothing else in lagdyna knows Gymnasium. The environment is not modified; dictionaries
+    that it observes are laid end to end, in the order of their space.
 
     **Arguments:**
 
@@ -36,7 +42,9 @@ class GymnasiumTask:
     - `render_mode`: as for `gymnasium.make`.
 
     **Raises:** `ValueError` if there is no such environment, its actions are not
-    continuous and bounded, or its observation or action does not fit `spec`.
+    continuous and bounded, or its observation or action does not fit `spec`. `reset` and
+    `step` raise [`lagdyna.tasks.ObservationError`][] if what is observed has another shape
+    than the environment's space, or is not finite where the state is read.
     """
 
     def __init__(self, spec: TaskSpec, *, render_mode: str | None = None):
@@ -51,7 +59,7 @@ class GymnasiumTask:
     def reset(self, seed: int | None = None) -> State:
         """The first state of a new episode, of `(n,)` NumPy arrays."""
         observation, _ = self._env.reset(seed=seed)
-        return read_state(self.spec, observation)
+        return _read(self.spec, observation, self._env.observation_space)
 
     def step(self, action: Float[np.ndarray, " m"]) -> Outcome:
         """Holds `action`, in `[-1, 1]^m`, for one `dt`."""
@@ -59,7 +67,7 @@ class GymnasiumTask:
             _scaled(action, self._low, self._high)
         )
         return Outcome(
-            read_state(self.spec, observation),
+            _read(self.spec, observation, self._env.observation_space),
             float(reward),
             bool(terminated),
             bool(truncated),
@@ -99,7 +107,7 @@ class GymnasiumBatch:
     def reset(self, seeds: Sequence[int]) -> State:
         """The first states of new episodes, of `(copies, n)` NumPy arrays."""
         observation, _ = self._env.reset(seed=list(seeds))
-        return read_state(self.spec, observation)
+        return _read(self.spec, observation, self._env.observation_space)
 
     def step(
         self, actions: Float[np.ndarray, "copies m"]
@@ -112,7 +120,8 @@ class GymnasiumBatch:
         observation, reward, terminated, truncated, _ = self._env.step(
             _scaled(actions, self._low, self._high)
         )
-        return read_state(self.spec, observation), reward, terminated | truncated
+        states = _read(self.spec, observation, self._env.observation_space)
+        return states, reward, terminated | truncated
 
     def close(self) -> None:
         """Frees what the environments hold."""
@@ -121,14 +130,38 @@ class GymnasiumBatch:
 
 def read_state(spec: TaskSpec, observation: Float[np.ndarray, "*batch obs"]) -> State:
     """`(q, qd)` from where `spec` says that an observation keeps them."""
-    q, qd = [], []
+    observed, q, qd = [], [], []
     for c in spec.coordinates:
         if c.cos is not None and c.sin is not None:
-            q.append(np.arctan2(observation[..., c.sin], observation[..., c.cos]))
+            observed.append(np.arctan2(observation[..., c.sin], observation[..., c.cos]))
         else:
-            q.append(observation[..., c.position])
+            observed.append(observation[..., c.position])
         qd.append(observation[..., c.velocity])
+    for position, c in zip(observed, spec.coordinates, strict=True):
+        if c.relative_to is not None:
+            apart = position - observed[c.relative_to]
+            position = np.arctan2(np.sin(apart), np.cos(apart))  # the shorter way round
+        q.append(position)
     return State(_stacked(q), _stacked(qd))
+
+
+def _read(spec: TaskSpec, observation: Any, space: spaces.Space) -> State:
+    """The state in an observation, if it is one that the environment had promised."""
+    if np.shape(observation) != space.shape:
+        raise ObservationError(
+            f"`env_id` was {spec.env_id!r}, which observed an array of shape "
+            f"{np.shape(observation)} while its observations are {space}; only such are "
+            "accepted"
+        )
+    state = read_state(spec, observation)
+    if not np.all(np.isfinite(state)):
+        entries = sorted({i for c in spec.coordinates for i in c.indices})
+        bad = [i for i in entries if not np.all(np.isfinite(observation[..., i]))]
+        raise ObservationError(
+            f"`env_id` was {spec.env_id!r}, which observed {observation[..., bad[0]]} in "
+            f"entry {bad[0]}; only finite numbers are accepted where the state is read"
+        )
+    return state
 
 
 def _stacked(columns: list[np.ndarray | np.generic]) -> Any:
@@ -150,16 +183,40 @@ def _make(spec: TaskSpec, render_mode: str | None) -> gym.Env:
     # An environment that draws nothing need not know of render modes.
     mode: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
     try:
-        return gym.make(spec.env_id, **mode)
-    except (gym.error.DependencyNotInstalled, ImportError) as error:
-        raise ValueError(f"`env_id` {spec.env_id!r} needs more packages: {error}") from error
-    except (gym.error.UnregisteredEnv, gym.error.Error) as error:
-        near = difflib.get_close_matches(spec.env_id, gym.registry, n=3, cutoff=0.5)
-        hint = f"; nearest: {', '.join(near)}" if near else ""
-        raise ValueError(
-            f"`env_id` was {spec.env_id!r}, and Gymnasium makes no such environment: "
-            f"{str(error).rstrip('.')}{hint}"
-        ) from error
+        env = gym.make(spec.env_id, **mode)
+    except (gym.error.Error, ImportError) as error:
+        raise ValueError(_unmakeable(spec.env_id, error)) from error
+    if isinstance(env.observation_space, spaces.Dict):
+        env = gym.wrappers.FlattenObservation(env)
+    return env
+
+
+# What shows that an environment needs an extra of lagdyna's: a part of its id, or of what
+# Gymnasium says when it cannot make it.
+_EXTRAS = {"dm_control": "dm-control", "shimmy": "dm-control", "mujoco": "mujoco"}
+
+
+def _unmakeable(env_id: str, error: Exception) -> str:
+    """Why there is no such environment here."""
+    reason = str(error).rstrip(".")
+    missing = isinstance(error, gym.error.DependencyNotInstalled | ImportError)
+    extras = [x for word, x in _EXTRAS.items() if word in f"{env_id} {reason}".lower()]
+    if extras and (missing or not _installed(extras[0])):
+        return (
+            f"`env_id` {env_id!r} needs more packages, which "
+            f"`pip install 'lagdyna[{extras[0]}]'` installs: {reason}"
+        )
+    if missing:
+        return f"`env_id` {env_id!r} needs more packages: {reason}"
+    near = difflib.get_close_matches(env_id, gym.registry, n=3, cutoff=0.5)
+    hint = f"; nearest: {', '.join(near)}" if near else ""
+    return f"`env_id` was {env_id!r}, and Gymnasium makes no such environment: {reason}{hint}"
+
+
+def _installed(extra: str) -> bool:
+    """Whether the packages of an extra can be imported, without importing them."""
+    packages = {"mujoco": ("mujoco",), "dm-control": ("shimmy", "dm_control")}[extra]
+    return all(importlib.util.find_spec(package) is not None for package in packages)
 
 
 def _check(spec: TaskSpec, env: gym.Env) -> tuple[np.ndarray, np.ndarray]:
