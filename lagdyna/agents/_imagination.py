@@ -1,3 +1,4 @@
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -36,6 +37,7 @@ def imagine(
     reward: AbstractReward,
     starts: State,
     noise: Float[Array, "time batch m"],
+    termination: AbstractTermination = NoTermination(),
 ) -> Imagined:
     """Rollouts of a stochastic policy through a model, differentiable in all of it.
 
@@ -44,11 +46,16 @@ def imagine(
     - `policy`, `transition`, `reward`: who acts, in what, and for what.
     - `starts`: a `State` of shapes `(batch, n)`.
     - `noise`: standard normal, one vector per action.
+    - `termination`: where episodes end. A rollout that is over waits where it ended: a
+        model that has seen nothing beyond could take it anywhere, infinity included.
     """
 
     def body(state: State, eps: Array) -> tuple[State, tuple[State, Array, Array]]:
         action, log_probability = jax.vmap(policy.sample)(state, eps)
         following = jax.vmap(transition.step)(state, action)
+        if not isinstance(termination, NoTermination):
+            over = jax.vmap(termination)(state)[:, None] > _OVER
+            following = jax.tree.map(partial(jnp.where, over), state, following)
         return following, (following, action, log_probability)
 
     _, (following, actions, log_probabilities) = jax.lax.scan(body, starts, noise)
@@ -59,6 +66,10 @@ def imagine(
     visited = jax.tree.map(lambda x: x[:-1], states)
     rewards = jax.vmap(jax.vmap(reward))(visited, actions, following)
     return Imagined(states, rewards, log_probabilities)
+
+
+# The probability from which on an end counts as certain.
+_OVER = 0.99
 
 
 class Behaviour(eqx.Module):
@@ -166,7 +177,7 @@ class ImaginationActorCritic(eqx.Module):
         noise = jax.random.normal(key, shape, starts.q.dtype)
 
         def actor_loss(policy: Policy) -> tuple[Scalar, tuple[Imagined, Array, Array | None]]:
-            imagined = imagine(policy, transition, reward, starts, noise)
+            imagined = imagine(policy, transition, reward, starts, noise, termination)
             following = jax.tree.map(lambda x: x[1:], imagined.states)
             values = _values(behaviour.targets, following).min(axis=0)
             paid = imagined.rewards / reward_scale

@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..mechanics import State
-from ..tasks import GymnasiumBatch, GymnasiumTask, TaskSpec
+from ..tasks import GymnasiumBatch, GymnasiumTask, RenderingError, TaskSpec
 from ._errors import UserError
 
 Act = Callable[[State], Float[np.ndarray, "batch m"]]
@@ -58,11 +58,27 @@ def evaluate_policy(
     )
 
 
-def record_rollout(task: TaskSpec, act: Act, seed: int, max_steps: int) -> Rollout:
-    """One real episode, step by step, with pictures where the environment draws them."""
+def _can_be_drawn(task: TaskSpec) -> bool:
+    """Whether the environment draws pictures, and does so on this machine."""
     modes = GymnasiumTask(task)
     drawn = "rgb_array" in modes.render_modes
     modes.close()
+    if not drawn:
+        return False
+    env = GymnasiumTask(task, render_mode="rgb_array")
+    try:
+        env.reset(0)
+        env.render()
+    except RenderingError:
+        return False
+    finally:
+        env.close()
+    return True
+
+
+def record_rollout(task: TaskSpec, act: Act, seed: int, max_steps: int) -> Rollout:
+    """One real episode, step by step, with pictures where the environment draws them."""
+    drawn = _can_be_drawn(task)
     env = GymnasiumTask(task, render_mode="rgb_array" if drawn else None)
     try:
         states = [env.reset(seed)]

@@ -1,6 +1,8 @@
+import ctypes.util
 import difflib
 import importlib.util
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +17,10 @@ from ._spec import TaskSpec
 
 class ObservationError(ValueError):
     """An environment observed, while it ran, what it had not said that it would."""
+
+
+class RenderingError(ValueError):
+    """An environment cannot be drawn on this machine, commonly for want of OpenGL."""
 
 
 class Outcome(NamedTuple):
@@ -59,7 +65,7 @@ class GymnasiumTask:
     def reset(self, seed: int | None = None) -> State:
         """The first state of a new episode, of `(n,)` NumPy arrays."""
         observation, _ = self._env.reset(seed=seed)
-        return _read(self.spec, observation, self._env.observation_space)
+        return read_state(self.spec, observation)
 
     def step(self, action: Float[np.ndarray, " m"]) -> Outcome:
         """Holds `action`, in `[-1, 1]^m`, for one `dt`."""
@@ -67,15 +73,25 @@ class GymnasiumTask:
             _scaled(action, self._low, self._high)
         )
         return Outcome(
-            _read(self.spec, observation, self._env.observation_space),
+            read_state(self.spec, observation),
             float(reward),
             bool(terminated),
             bool(truncated),
         )
 
     def render(self) -> np.ndarray:
-        """A picture of the current state, `(height, width, 3)`, 8 bit."""
-        return np.asarray(self._env.render())
+        """A picture of the current state, `(height, width, 3)`, 8 bit.
+
+        **Raises:** [`lagdyna.tasks.RenderingError`][] if it cannot be drawn here.
+        """
+        try:
+            return np.asarray(self._env.render())
+        # Without a display or OpenGL, drawing fails in as many ways as there are libraries.
+        except Exception as error:
+            raise RenderingError(
+                f"`env_id` was {self.spec.env_id!r}, of which no picture can be drawn on this "
+                f"machine: {error}"
+            ) from error
 
     @property
     def render_modes(self) -> Sequence[str]:
@@ -107,7 +123,7 @@ class GymnasiumBatch:
     def reset(self, seeds: Sequence[int]) -> State:
         """The first states of new episodes, of `(copies, n)` NumPy arrays."""
         observation, _ = self._env.reset(seed=list(seeds))
-        return _read(self.spec, observation, self._env.observation_space)
+        return read_state(self.spec, observation)
 
     def step(
         self, actions: Float[np.ndarray, "copies m"]
@@ -120,8 +136,7 @@ class GymnasiumBatch:
         observation, reward, terminated, truncated, _ = self._env.step(
             _scaled(actions, self._low, self._high)
         )
-        states = _read(self.spec, observation, self._env.observation_space)
-        return states, reward, terminated | truncated
+        return read_state(self.spec, observation), reward, terminated | truncated
 
     def close(self) -> None:
         """Frees what the environments hold."""
@@ -145,23 +160,28 @@ def read_state(spec: TaskSpec, observation: Float[np.ndarray, "*batch obs"]) -> 
     return State(_stacked(q), _stacked(qd))
 
 
-def _read(spec: TaskSpec, observation: Any, space: spaces.Space) -> State:
-    """The state in an observation, if it is one that the environment had promised."""
-    if np.shape(observation) != space.shape:
-        raise ObservationError(
-            f"`env_id` was {spec.env_id!r}, which observed an array of shape "
-            f"{np.shape(observation)} while its observations are {space}; only such are "
-            "accepted"
-        )
-    state = read_state(spec, observation)
-    if not np.all(np.isfinite(state)):
-        entries = sorted({i for c in spec.coordinates for i in c.indices})
-        bad = [i for i in entries if not np.all(np.isfinite(observation[..., i]))]
-        raise ObservationError(
-            f"`env_id` was {spec.env_id!r}, which observed {observation[..., bad[0]]} in "
-            f"entry {bad[0]}; only finite numbers are accepted where the state is read"
-        )
-    return state
+class _Checked(gym.ObservationWrapper):
+    """Refuses observations that the environment had not promised, when it makes them."""
+
+    def __init__(self, env: gym.Env, spec: TaskSpec):
+        super().__init__(env)
+        self._spec = spec
+        self._entries = sorted({i for c in spec.coordinates for i in c.indices})
+
+    def observation(self, observation: Any) -> Any:
+        who, space = f"`env_id` was {self._spec.env_id!r}, which", self.observation_space
+        if np.shape(observation) != space.shape:
+            raise ObservationError(
+                f"{who} observed an array of shape {np.shape(observation)}, and its "
+                f"observations are {space}; only such are accepted"
+            )
+        for i in self._entries:
+            if not np.isfinite(observation[i]):
+                raise ObservationError(
+                    f"{who} observed {observation[i]} in entry {i}; only finite numbers are "
+                    "accepted where the state is read"
+                )
+        return observation
 
 
 def _stacked(columns: list[np.ndarray | np.generic]) -> Any:
@@ -179,6 +199,7 @@ def _make(spec: TaskSpec, render_mode: str | None) -> gym.Env:
     if render_mode == "rgb_array":
         # Pictures are drawn off screen; without this a machine that has none fails.
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    _prepare_mujoco()
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     # An environment that draws nothing need not know of render modes.
     mode: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
@@ -188,7 +209,14 @@ def _make(spec: TaskSpec, render_mode: str | None) -> gym.Env:
         raise ValueError(_unmakeable(spec.env_id, error)) from error
     if isinstance(env.observation_space, spaces.Dict):
         env = gym.wrappers.FlattenObservation(env)
-    return env
+    return env if env.observation_space.shape is None else _Checked(env, spec)
+
+
+def _prepare_mujoco() -> None:
+    """Has MuJoCo draw without a display where there is none; it asks once, when imported."""
+    displayed = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if sys.platform == "linux" and not displayed and ctypes.util.find_library("EGL"):
+        os.environ.setdefault("MUJOCO_GL", "egl")
 
 
 # What shows that an environment needs an extra of lagdyna's: a part of its id, or of what

@@ -51,6 +51,15 @@ def test_reach_is_what_is_worth_imagining() -> None:
     assert slower.indices == (2, 0)
 
 
+def test_what_ends_an_episode_is_the_edge_of_what_is_worth_imagining() -> None:
+    ended = CoordinateSpec(**ANGLE, position=0, ends_beyond=0.2)
+    assert ended.reach == (0.2, 8.0)
+    narrow = CoordinateSpec(**ANGLE, position=0, position_range=0.5)
+    assert narrow.reach == (0.5, 8.0)
+    cart = CoordinateSpec(**LINEAR | {"position_range": None, "ends_beyond": 2.4})
+    assert cart.reach == (2.4, 2.0)
+
+
 def a_task(**fields: Any) -> TaskSpec:
     both = (CoordinateSpec(**LINEAR), CoordinateSpec(**ANGLE, cos=3, sin=4))
     known: dict[str, Any] = {"env_id": "x", "coordinates": both, "dt": 0.1}
@@ -81,3 +90,23 @@ def test_force_must_have_a_row_per_coordinate_and_a_column_per_action(
 ) -> None:
     with pytest.raises(ValueError, match=said):
         a_task(**fields)
+
+
+def test_ends_of_episodes_are_stated_or_learned() -> None:
+    ended = CoordinateSpec(**LINEAR | {"ends_beyond": 2.4})
+    angle = CoordinateSpec(**ANGLE, cos=3, sin=4)
+    assert a_task(coordinates=(ended, angle)).ends_beyond == (2.4, math.inf)
+    assert a_task().ends_beyond == (math.inf, math.inf)
+    with pytest.raises(ValueError, match="either learned or stated"):
+        a_task(coordinates=(ended, angle), terminates=True)
+
+
+@pytest.mark.parametrize("other", [0, 1, 2])
+def test_an_angle_is_relative_to_another_angle(other: int) -> None:
+    """Of a cart and a pole there is none."""
+    pole = CoordinateSpec(**ANGLE, cos=3, sin=4, relative_to=other)
+    said = rf"`coordinates\[1\].relative_to` was {other}; the number of another"
+    with pytest.raises(ValueError, match=said):
+        a_task(coordinates=(CoordinateSpec(**LINEAR), pole))
+    with pytest.raises(ValueError, match="`relative_to` is for angles"):
+        CoordinateSpec(**LINEAR, relative_to=other)
