@@ -37,6 +37,7 @@ def draw(
         write_gif(out / "rollout.gif", rollout.frames, config.task.dt)
     system = _system(training)
     states = jax.tree.map(np.asarray, rollout.states)
+    states = State(*(x[:, : config.task.n] for x in states))  # what moves
     energy = np.asarray(jax.jit(jax.vmap(system.energy))(*states))
     kinetic = potential = None
     if isinstance(system.lagrangian, AbstractRigidBody):

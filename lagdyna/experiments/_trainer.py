@@ -120,7 +120,7 @@ class Trainer:
         )
         agent_optimiser = make_optimiser("adam", agent.rate, agent.clip)
         self.agent = ImaginationActorCritic(
-            features=Features(task.joint_coordinates, _velocity_scale(config)),
+            features=Features(task.state_coordinates, _velocity_scale(config)),
             action_size=task.action_size,
             hidden=agent.hidden,
             activation=ACTIVATIONS[agent.activation],
@@ -194,7 +194,7 @@ class Trainer:
         reward = self._given_reward or _reward(config, reward_key)
         termination = _termination(config, jax.random.fold_in(reward_key, 0))
         buffer = ReplayBuffer.empty(
-            config.collect.capacity or config.steps, task.n, task.action_size
+            config.collect.capacity or config.steps, task.state_coordinates.n, task.action_size
         )
         transition_learner, reward_learner = self._learners(buffer)
         return Training(
@@ -422,7 +422,7 @@ class Trainer:
     def _learners(self, buffer: ReplayBuffer) -> tuple[Learner, Learner]:
         """Learners of dynamics and reward, each loss scaled by the data in the buffer."""
         experience, filled = buffer.experience, buffer.filled
-        scale = step_scale(experience, self.config.task.joint_coordinates, filled)
+        scale = step_scale(experience, self.config.task.state_coordinates, filled)
         make_loss: Any = OneStepLoss if self.config.learner.window == 1 else MultiStepLoss
         mean = _mean(experience.reward, filled)
         reward_loss = RewardLoss(root_mean_square(experience.reward - mean, filled))
@@ -460,19 +460,20 @@ def _transition(config: Config, key: PRNGKeyArray) -> SolvedTransition:
     system = MechanicalSystem(delan, coordinates, FixedActuation(task.force), dissipation)
     return SolvedTransition(
         LagrangianField(system),
-        coordinates,
+        task.state_coordinates,
         task.dt,
         solver=config.solver.name,
         substeps=config.solver.substeps,
         tolerances=config.solver.tolerances,
         velocity_limits=task.velocity_limits,
+        held=len(task.context),
     )
 
 
 def _reward(config: Config, key: PRNGKeyArray) -> RewardNetwork:
     task = config.task
     return RewardNetwork(
-        task.joint_coordinates,
+        task.state_coordinates,
         task.action_size,
         _velocity_scale(config),
         hidden=config.reward.hidden,
@@ -486,7 +487,7 @@ def _termination(config: Config, key: PRNGKeyArray) -> AbstractTermination:
     task = config.task
     if task.terminates:
         return TerminationNetwork(
-            task.joint_coordinates,
+            task.state_coordinates,
             _velocity_scale(config),
             hidden=config.reward.hidden,
             activation=ACTIVATIONS[config.reward.activation],
@@ -499,7 +500,7 @@ def _termination(config: Config, key: PRNGKeyArray) -> AbstractTermination:
 
 def _velocity_scale(config: Config) -> tuple[float, ...]:
     """Half of the largest speed: what is usual is then of order one."""
-    return tuple(0.5 * v for v in config.task.reach[1])
+    return tuple(0.5 * v or 1.0 for v in config.task.reach[1])
 
 
 def _is_weight(leaf: Any) -> bool:

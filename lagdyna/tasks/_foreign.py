@@ -51,12 +51,14 @@ FOREIGN: Mapping[str, TaskSpec] = {
         env_id="Reacher-v5",
         # Cosines, then sines of both joints; the target; velocities; finger from target.
         coordinates=(
-            CoordinateSpec(kind="angle", cos=0, sin=2, velocity=6, velocity_range=10.0),
-            CoordinateSpec(kind="angle", cos=1, sin=3, velocity=7, velocity_range=10.0),
+            CoordinateSpec(kind="angle", cos=0, sin=2, velocity=6, velocity_range=20.0),
+            CoordinateSpec(kind="angle", cos=1, sin=3, velocity=7, velocity_range=20.0),
         ),
         dt=0.02,
         force=((200.0, 0.0), (0.0, 200.0)),
         dissipation="viscous",
+        context=(4, 5),
+        context_range=0.2,
         target_return=-3.75,
         description="MuJoCo's arm of two links in the plane, whose tip is to reach a target.",
     ),

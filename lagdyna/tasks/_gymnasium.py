@@ -144,7 +144,7 @@ class GymnasiumBatch:
 
 
 def read_state(spec: TaskSpec, observation: Float[np.ndarray, "*batch obs"]) -> State:
-    """`(q, qd)` from where `spec` says that an observation keeps them."""
+    """`(q, qd)` from where `spec` says that an observation keeps them, then its context."""
     observed, q, qd = [], [], []
     for c in spec.coordinates:
         if c.cos is not None and c.sin is not None:
@@ -157,6 +157,9 @@ def read_state(spec: TaskSpec, observation: Float[np.ndarray, "*batch obs"]) -> 
             apart = position - observed[c.relative_to]
             position = np.arctan2(np.sin(apart), np.cos(apart))  # the shorter way round
         q.append(position)
+    for i in spec.context:
+        q.append(observation[..., i])
+        qd.append(np.zeros_like(observation[..., i]))
     return State(_stacked(q), _stacked(qd))
 
 
@@ -166,7 +169,9 @@ class _Checked(gym.ObservationWrapper):
     def __init__(self, env: gym.Env, spec: TaskSpec):
         super().__init__(env)
         self._spec = spec
-        self._entries = sorted({i for c in spec.coordinates for i in c.indices})
+        self._entries = sorted(
+            {*spec.context, *(i for c in spec.coordinates for i in c.indices)}
+        )
 
     def observation(self, observation: Any) -> Any:
         who, space = f"`env_id` was {self._spec.env_id!r}, which", self.observation_space
@@ -276,4 +281,9 @@ def _check(spec: TaskSpec, env: gym.Env) -> tuple[np.ndarray, np.ndarray]:
                 f"`coordinates[{i}]` reads entry {max(c.indices)} of the observation, and "
                 f"that of {spec.env_id!r} has entries 0 to {observations.shape[0] - 1}"
             )
+    if spec.context and max(spec.context) >= observations.shape[0]:
+        raise ValueError(
+            f"`context` reads entry {max(spec.context)} of the observation, and that of "
+            f"{spec.env_id!r} has entries 0 to {observations.shape[0] - 1}"
+        )
     return actions.low, actions.high

@@ -97,6 +97,10 @@ class TaskSpec:
     - `terminates`: whether the environment ends episodes before their time, by a
         condition that is to be learned. One that is known is stated by the coordinates'
         `ends_beyond` instead.
+    - `context`: indices of what an observation holds that stays the same throughout an
+        episode, such as where a target lies. Reward, policy and critics see it as further
+        coordinates, which do not move; the dynamics do not.
+    - `context_range`: the largest magnitude of that worth imagining.
     - `target_return`: the mean return at which the task counts as solved, if there is one.
     - `description`: a sentence for people.
 
@@ -111,6 +115,8 @@ class TaskSpec:
     force: tuple[tuple[float, ...], ...]
     dissipation: Literal["none", "viscous"] = "none"
     terminates: bool = False
+    context: tuple[Index, ...] = ()
+    context_range: Positive = 1.0
     target_return: float | None = None
     description: str = ""
 
@@ -154,17 +160,25 @@ class TaskSpec:
         return Coordinates(tuple(c.kind == "angle" for c in self.coordinates))
 
     @property
+    def state_coordinates(self) -> Coordinates:
+        """The same of a whole state: the coordinates, then the context."""
+        return Coordinates((*self.joint_coordinates.angles, *(False for _ in self.context)))
+
+    @property
     def velocity_limits(self) -> tuple[float, ...]:
-        """The speed at which the environment clips each velocity, infinite where not."""
-        return tuple(c.velocity_limit or math.inf for c in self.coordinates)
+        """The speed at which each velocity of a state is clipped, infinite where not."""
+        limits = (c.velocity_limit or math.inf for c in self.coordinates)
+        return (*limits, *(math.inf for _ in self.context))
 
     @property
     def ends_beyond(self) -> tuple[float, ...]:
-        """The magnitude of each coordinate that ends an episode, infinite where none does."""
-        return tuple(c.ends_beyond or math.inf for c in self.coordinates)
+        """The magnitude of each of a state's that ends an episode, infinite where none does."""
+        bounds = (c.ends_beyond or math.inf for c in self.coordinates)
+        return (*bounds, *(math.inf for _ in self.context))
 
     @property
     def reach(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """The largest positions and speeds worth imagining, each of length `n`."""
+        """The largest positions and speeds of a state worth imagining; context stands still."""
         positions, velocities = zip(*(c.reach for c in self.coordinates), strict=True)
-        return positions, velocities
+        ranges = tuple(self.context_range for _ in self.context)
+        return (*positions, *ranges), (*velocities, *(0.0 for _ in self.context))

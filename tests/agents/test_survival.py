@@ -106,7 +106,7 @@ def test_what_is_paid_after_the_end_does_not_count(x64: None) -> None:
 
 def test_a_rollout_waits_where_it_ended(x64: None) -> None:
     """Until then it goes as it would have gone."""
-    policy, noise = learned(an_agent(critics=1)).policy, normals(3, 12, BATCH, 1)
+    policy, noise = learned(an_agent(critics=1)).policy, normals(3, 4, BATCH, 1)
     run = eqx.filter_jit(imagine)
     free = run(policy, a_transition(), a_reward(), some_starts(), noise)
     held = run(policy, a_transition(), a_reward(), some_starts(), noise, Cliff())
@@ -114,6 +114,6 @@ def test_a_rollout_waits_where_it_ended(x64: None) -> None:
     ended = over.any(axis=0)
     assert 0 < ended.mean() < 1
     for i in range(BATCH):
-        last = over[:, i].argmax() if ended[i] else 12
+        last = over[:, i].argmax() if ended[i] else 4
         close(held.states.q[: last + 1, i], free.states.q[: last + 1, i], 1e-12)
         assert np.all(held.states.q[last:, i] == held.states.q[last, i])
