@@ -33,8 +33,7 @@ def lambda_returns(
 
     # The rewards and values are a few hundred numbers: unrolled, the recursion costs
     # nothing beside the loop that it would otherwise be.
-    steps = (rewards, next_values)
-    if not isinstance(discount, float):
-        steps = (*steps, discount)
+    own = () if isinstance(discount, float | int) else (discount,)
+    steps: tuple[Array, ...] = (rewards, next_values, *own)
     _, returns = jax.lax.scan(body, next_values[-1], steps, reverse=True, unroll=True)
     return returns

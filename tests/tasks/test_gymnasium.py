@@ -253,6 +253,10 @@ REFUSED = {
         ),
         r"`coordinates\[0\]` reads entry 3.*entries 0 to 2",
     ),
+    "context": (
+        dataclasses.replace(SPEC, context=(1, 3)),
+        "`context` reads entry 3 of the observation.*entries 0 to 2",
+    ),
 }
 
 

@@ -1,9 +1,10 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
-from lagdyna.tasks import CoordinateSpec, TaskSpec
+from lagdyna.tasks import CoordinateSpec, TaskSpec, read_state
 
 ANGLE: dict[str, Any] = {"kind": "angle", "velocity": 2, "velocity_limit": 8.0}
 LINEAR: dict[str, Any] = {
@@ -110,3 +111,18 @@ def test_an_angle_is_relative_to_another_angle(other: int) -> None:
         a_task(coordinates=(CoordinateSpec(**LINEAR), pole))
     with pytest.raises(ValueError, match="`relative_to` is for angles"):
         CoordinateSpec(**LINEAR, relative_to=other)
+
+
+def test_context_follows_the_coordinates_and_does_not_move() -> None:
+    task = a_task(context=(7, 5), context_range=0.2)
+    assert task.n == 2
+    assert task.joint_coordinates.angles == (False, True)
+    assert task.state_coordinates.angles == (False, True, False, False)
+    assert task.reach == ((3.0, math.pi, 0.2, 0.2), (2.0, 8.0, 0.0, 0.0))
+    assert task.velocity_limits == (math.inf, 8.0, math.inf, math.inf)
+    assert task.ends_beyond == (math.inf,) * 4
+    assert a_task().state_coordinates == a_task().joint_coordinates
+    observed = np.asarray([1.0, 2.0, 3.0, 1.0, 0.0, 5.5, 6.6, 7.7])
+    q, qd = read_state(task, observed)
+    np.testing.assert_allclose(q, [1.0, 0.0, 7.7, 5.5], rtol=1e-6)
+    np.testing.assert_array_equal(qd, [2.0, 3.0, 0.0, 0.0])
