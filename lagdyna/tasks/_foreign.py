@@ -31,13 +31,24 @@ FOREIGN: Mapping[str, TaskSpec] = {
         # x; sines, then cosines of both joints, the second from the first link; velocities.
         coordinates=(
             CoordinateSpec(
-                kind="linear", position=0, velocity=5, position_range=1.0, velocity_limit=10.0
+                kind="linear",
+                position=0,
+                velocity=5,
+                position_range=1.0,
+                velocity_limit=10.0,
+                velocity_range=3.0,
             ),
-            CoordinateSpec(
-                kind="angle", sin=1, cos=3, velocity=6, position_range=0.6, velocity_limit=10.0
-            ),
-            CoordinateSpec(
-                kind="angle", sin=2, cos=4, velocity=7, position_range=0.6, velocity_limit=10.0
+            *(
+                CoordinateSpec(
+                    kind="angle",
+                    sin=1 + joint,
+                    cos=3 + joint,
+                    velocity=6 + joint,
+                    position_range=0.3,
+                    velocity_limit=10.0,
+                    velocity_range=4.0,
+                )
+                for joint in range(2)
             ),
         ),
         dt=0.05,
