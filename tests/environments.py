@@ -4,7 +4,7 @@ Outside of pytest they are reached as a user would reach their own: by the modul
 in front, `tests.environments:lagdyna-tests/ShortPendulum-v0`.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -86,6 +86,21 @@ _register("Text", lambda: Still(spaces.Text(3), _box(1)))
 _register("MatrixAction", lambda: Still(_box(3), _box(1, 1)))
 _register("Multibinary", lambda: Still(_box(3), spaces.MultiBinary(2)))
 _register("Countdown", Countdown)
+
+
+class Undrawable(Countdown):
+    """Says that it draws pictures, and has nothing to draw them with."""
+
+    metadata: ClassVar[dict] = {"render_modes": ["rgb_array"], "render_fps": 20}
+
+    def __init__(self, render_mode: str | None = None):
+        self.render_mode = render_mode
+
+    def render(self) -> Any:
+        raise RuntimeError("no OpenGL platform library")
+
+
+_register("Undrawable", Undrawable)
 _register("Growing", lambda: Failing([0.0, 1.0, 0.0, 0.0]))
 _register("Undefined", lambda: Failing([0.0, 1.0, np.nan]))
 _register("Infinite", lambda: Failing([np.inf, 1.0, 0.0]))

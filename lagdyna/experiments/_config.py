@@ -159,7 +159,7 @@ class LearnerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RewardConfig:
-    """The reward model, learned with the dynamics.
+    """The reward model, learned with the dynamics; so is, of these sizes, where episodes end.
 
     **Arguments:**
 

@@ -101,3 +101,10 @@ def test_a_learning_curve_is_drawn_with_a_target_or_without(
     plot_learning_curve(tmp_path / "a.png", [record], "title", target)
     with Image.open(tmp_path / "a.png") as image:
         assert len(set(image.convert("L").get_flattened_data())) > 10
+
+
+def test_an_episode_that_cannot_be_drawn_here_has_no_pictures() -> None:
+    undrawable = dataclasses.replace(COUNTDOWN, env_id="lagdyna-tests/Undrawable-v0")
+    rollout = record_rollout(undrawable, brake, 3, 100)
+    assert rollout.frames is None
+    assert np.all(rollout.rewards == 1)

@@ -16,6 +16,7 @@ from lagdyna.tasks import (
     GymnasiumBatch,
     GymnasiumTask,
     ObservationError,
+    RenderingError,
     TaskSpec,
     get_task,
     read_state,
@@ -396,3 +397,10 @@ def test_a_batch_says_which_episodes_ended() -> None:
 def test_a_batch_is_of_at_least_one(copies: int) -> None:
     with pytest.raises(ValueError, match=f"`copies` must be at least 1, got {copies}"):
         GymnasiumBatch(SPEC, copies)
+
+
+def test_an_environment_that_cannot_be_drawn_here_says_so() -> None:
+    task = GymnasiumTask(another("lagdyna-tests/Undrawable-v0"), render_mode="rgb_array")
+    task.reset(0)
+    with pytest.raises(RenderingError, match=r"no picture can be drawn.*no OpenGL platform"):
+        task.render()
