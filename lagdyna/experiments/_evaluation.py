@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..mechanics import State
-from ..tasks import GymnasiumBatch, GymnasiumTask, RenderingError, TaskSpec
+from ..tasks import GymnasiumBatch, GymnasiumTask, ObservationError, RenderingError, TaskSpec
 from ._errors import UserError
 
 Act = Callable[[State], Float[np.ndarray, "batch m"]]
@@ -37,7 +37,8 @@ def evaluate_policy(
     - `seeds`: of the episodes' starts.
     - `max_steps`: the longest episode that is waited for.
 
-    **Raises:** `UserError` if an episode is longer than `max_steps`.
+    **Raises:** `UserError` if an episode is longer than `max_steps`, or the environment
+    observes what it had not promised.
     """
     batch = GymnasiumBatch(task, len(seeds))
     try:
@@ -50,6 +51,8 @@ def evaluate_policy(
             running &= ~ended
             if not running.any():
                 return returns
+    except ObservationError as error:
+        raise UserError(str(error)) from error
     finally:
         batch.close()
     raise UserError(
