@@ -41,14 +41,15 @@ class ModelConfig:
     - `hidden`: widths of the hidden layers of each network.
     - `activation`: of those networks.
     - `initial_mass`: the diagonal of the mass matrix before training, kg or kg m^2.
-    - `dissipation`: `"none"`, or `"viscous"` to learn viscous friction.
+    - `dissipation`: `"none"`, or `"viscous"` to learn viscous friction; by default what
+        the task says.
     """
 
     name: Literal["delan"] = "delan"
     hidden: Widths = (64, 64)
     activation: ActivationName = "softplus"
     initial_mass: Positive = 1.0
-    dissipation: Literal["none", "viscous"] = "none"
+    dissipation: Literal["none", "viscous"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +160,7 @@ class LearnerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RewardConfig:
-    """The reward model, learned with the dynamics.
+    """The reward model, learned with the dynamics; so is, of these sizes, where episodes end.
 
     **Arguments:**
 

@@ -41,6 +41,7 @@ def draw(
         )
     system = _system(training)
     states = jax.tree.map(np.asarray, rollout.states)
+    states = State(*(x[:, : config.task.n] for x in states))  # what moves
     energy = np.asarray(_along(system.energy, *states))
     kinetic = potential = None
     if isinstance(system.lagrangian, AbstractRigidBody):

@@ -19,6 +19,7 @@ from ..fit import (
     MultiStepLoss,
     OneStepLoss,
     RewardLoss,
+    TerminationLoss,
     learn,
     root_mean_square,
     step_scale,
@@ -28,7 +29,16 @@ from ..mechanics import (
     MechanicalSystem,
     State,
 )
-from ..models import AbstractReward, DeLaN, GivenReward, RewardNetwork
+from ..models import (
+    AbstractReward,
+    AbstractTermination,
+    BoundTermination,
+    DeLaN,
+    GivenReward,
+    NoTermination,
+    RewardNetwork,
+    TerminationNetwork,
+)
 from ..simulate import LagrangianField, SolvedTransition
 from ..tasks import Outcome, suite_name, suite_task
 from ._config import Config, is_filter
@@ -54,8 +64,8 @@ class Training(eqx.Module):
 
     **Attributes:**
 
-    - `transition`, `reward`: the model of the world.
-    - `transition_state`, `reward_state`: of their learners.
+    - `transition`, `reward`, `termination`: the model of the world.
+    - `transition_state`, `reward_state`, `termination_state`: of their learners.
     - `behaviour`: of the agent.
     - `buffer`: the real experience.
     - `live`: the environment, if it runs inside the compiled program.
@@ -65,8 +75,10 @@ class Training(eqx.Module):
 
     transition: SolvedTransition
     reward: AbstractReward
+    termination: AbstractTermination
     transition_state: PyTree
     reward_state: PyTree
+    termination_state: PyTree
     behaviour: Behaviour
     buffer: ReplayBuffer
     live: Live | None
@@ -115,11 +127,16 @@ class Trainer:
                 learner.clip,
             )
         )
+        # A filter takes squared errors; a classifier has none.
+        self._classifier = GradientLearner(
+            make_optimiser("adam", falling(3e-3, learner.updates_or_default), learner.clip),
+            TerminationLoss(),
+        )
         trainings = math.ceil(config.steps / config.train_every)
         rate = falling(agent.rate, trainings * agent.updates, 0.1)
         agent_optimiser = make_optimiser("adam", rate, agent.clip)
         self.agent = ImaginationActorCritic(
-            features=Features(task.joint_coordinates, _velocity_scale(config)),
+            features=Features(task.state_coordinates, _velocity_scale(config)),
             action_size=task.action_size,
             hidden=agent.hidden,
             activation=ACTIVATIONS[agent.activation],
@@ -168,7 +185,11 @@ class Trainer:
             name, blocks = chosen_filter([*self._weights(config).values()])
             options = dataclasses.replace(learner.filter, blocks=blocks)
             learner = dataclasses.replace(learner, name=name, filter=options)
-        return dataclasses.replace(config, learner=learner, solver=solver, collect=collect)
+        friction = config.model.dissipation or config.task.dissipation
+        model = dataclasses.replace(config.model, dissipation=friction)
+        return dataclasses.replace(
+            config, learner=learner, solver=solver, collect=collect, model=model
+        )
 
     def _weights(self, config: Config) -> dict[str, PyTree]:
         """What is learned, by the section of the config that sizes it; shapes alone."""
@@ -201,13 +222,16 @@ class Trainer:
         model_key, reward_key, agent_key = jax.random.split(key, 3)
         transition = _transition(config, model_key)
         reward = self._given_reward or _reward(config, reward_key)
-        buffer = ReplayBuffer.empty(self._capacity, task.n, task.action_size)
+        termination = _termination(config, jax.random.fold_in(reward_key, 0))
+        buffer = ReplayBuffer.empty(self._capacity, task.state_coordinates.n, task.action_size)
         transition_learner, reward_learner = self._learners(buffer)
         return Training(
             transition,
             reward,
+            termination,
             transition_learner.init(transition),
             reward_learner.init(reward),
+            self._begin_classifier(termination),
             self.agent.init(agent_key, config.agent.batch),
             buffer,
             self._start(seed),
@@ -298,12 +322,19 @@ class Trainer:
             reward = eqx.tree_at(lambda r: (r.location, r.scale), reward, (mean, scale))
         transition_learner, reward_learner = self._learners(buffer)
         return eqx.tree_at(
-            lambda t: (t.reward, t.transition_state, t.reward_state, t.trainings),
+            lambda t: (
+                t.reward,
+                t.transition_state,
+                t.reward_state,
+                t.termination_state,
+                t.trainings,
+            ),
             training,
             (
                 reward,
                 transition_learner.init(training.transition),
                 reward_learner.init(reward),
+                self._begin_classifier(training.termination),
                 training.trainings + 1,
             ),
         )
@@ -340,6 +371,9 @@ class Trainer:
             training,
             (transition.model, transition.state),
         )
+        if isinstance(training.termination, TerminationNetwork):
+            training, more = self._fit_termination(training, chunk, updates)
+            metrics.update(more)
         if self._given_reward is not None:
             return training, metrics
         reward = learn(
@@ -356,6 +390,37 @@ class Trainer:
             lambda t: (t.reward, t.reward_state), training, (reward.model, reward.state)
         )
         return training, metrics
+
+    def _begin_classifier(self, termination: AbstractTermination) -> PyTree:
+        """The state of the termination's learner, nothing where there is nothing to learn."""
+        if isinstance(termination, TerminationNetwork):
+            return self._classifier.init(termination)
+        return ()
+
+    def _fit_termination(
+        self, training: Training, chunk: Int[Array, ""], updates: int
+    ) -> tuple[Training, Metrics]:
+        """As many updates of the termination, from ends and other steps in equal parts."""
+        buffer = training.buffer
+        ended = buffer.filled & buffer.experience.terminated
+        going = buffer.filled & ~buffer.experience.terminated
+        weights = ended / jnp.maximum(ended.sum(), 1) + going / jnp.maximum(going.sum(), 1)
+        batch = self.config.learner.batch_or_default
+        fit = learn(
+            self._classifier,
+            training.termination,
+            training.termination_state,
+            lambda key: buffer.sample_weighted(key, batch, weights),
+            key=self._key(training, _ENDS, chunk),
+            steps=updates,
+        )
+        training = eqx.tree_at(
+            lambda t: (t.termination, t.termination_state), training, (fit.model, fit.state)
+        )
+        return training, {
+            "termination_loss": jnp.mean(fit.metrics["loss"]),
+            "termination_skipped": jnp.sum(fit.metrics["skipped"]),
+        }
 
     @eqx.filter_jit
     def behave(
@@ -376,6 +441,7 @@ class Trainer:
                 mixed_starts(start_key, buffer, config.batch, uniform, *self._reach),
                 reward_scale,
                 key=noise_key,
+                termination=training.termination,
             )
             return eqx.filter(behaviour, eqx.is_array), metrics
 
@@ -440,7 +506,7 @@ class Trainer:
     def _learners(self, buffer: ReplayBuffer) -> tuple[Learner, Learner]:
         """Learners of dynamics and reward, each loss scaled by the data in the buffer."""
         experience, filled = buffer.experience, buffer.filled
-        scale = step_scale(experience, self.config.task.joint_coordinates, filled)
+        scale = step_scale(experience, self.config.task.state_coordinates, filled)
         make_loss: Any = OneStepLoss if self.config.learner.window == 1 else MultiStepLoss
         mean = _mean(experience.reward, filled)
         reward_loss = RewardLoss(root_mean_square(experience.reward - mean, filled))
@@ -461,7 +527,7 @@ class Trainer:
 
 
 # What randomness is for; part of the key, so that no two uses share one.
-_FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE = range(7)
+_FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE, _ENDS = range(8)
 
 
 def _transition(config: Config, key: PRNGKeyArray) -> SolvedTransition:
@@ -473,23 +539,25 @@ def _transition(config: Config, key: PRNGKeyArray) -> SolvedTransition:
         initial_mass=config.model.initial_mass,
         key=key,
     )
-    dissipation = make_dissipation(config.model.dissipation, task.n)
+    friction = config.model.dissipation or task.dissipation
+    dissipation = make_dissipation(friction, task.n)
     system = MechanicalSystem(delan, coordinates, FixedActuation(task.force), dissipation)
     return SolvedTransition(
         LagrangianField(system),
-        coordinates,
+        task.state_coordinates,
         task.action_time,
         solver=config.solver.name,
         substeps=config.solver.substeps or task.substeps,
         tolerances=config.solver.tolerances,
         velocity_limits=task.velocity_limits,
+        held=len(task.context),
     )
 
 
 def _reward(config: Config, key: PRNGKeyArray) -> RewardNetwork:
     task = config.task
     return RewardNetwork(
-        task.joint_coordinates,
+        task.state_coordinates,
         task.action_size,
         _velocity_scale(config),
         hidden=config.reward.hidden,
@@ -503,15 +571,33 @@ def short_seed(seed: int) -> UInt[Array, ""]:
     return jnp.asarray(seed % 2**32, jnp.uint32)
 
 
+def _termination(config: Config, key: PRNGKeyArray) -> AbstractTermination:
+    """Where the task's episodes end: to be learned, stated, or nowhere."""
+    task = config.task
+    if task.terminates:
+        return TerminationNetwork(
+            task.state_coordinates,
+            _velocity_scale(config),
+            hidden=config.reward.hidden,
+            activation=ACTIVATIONS[config.reward.activation],
+            key=key,
+        )
+    if min(task.ends_beyond) < math.inf:
+        return BoundTermination(task.ends_beyond)
+    return NoTermination()
+
+
 def _velocity_scale(config: Config) -> tuple[float, ...]:
     """Half of the largest speed: what is usual is then of order one."""
-    return tuple(0.5 * v for v in config.task.reach[1])
+    return tuple(0.5 * v or 1.0 for v in config.task.reach[1])
 
 
-def _beyond(reach: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+def _beyond(
+    reach: tuple[tuple[float, ...], tuple[float, ...]],
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Where an imagined rollout has gone astray: at three times what is worth imagining."""
-    positions, velocities = (tuple(3 * x for x in part) for part in reach)
-    return positions, velocities
+    positions, velocities = reach
+    return tuple(3 * x for x in positions), tuple(3 * x for x in velocities)
 
 
 def _is_weight(leaf: Any) -> bool:

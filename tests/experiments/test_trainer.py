@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from lagdyna.experiments import Trainer, Training, UserError
 from lagdyna.mechanics import State
+from lagdyna.simulate import LagrangianField
 from lagdyna.tasks import Outcome
 
 from .small import small_config
@@ -193,3 +195,53 @@ def test_a_covariance_that_would_not_fit_is_refused_before_it_is_made() -> None:
         Trainer(config).init()
     blocks = small_config(learner={"name": "ekf-block"}, reward={"hidden": [16, 16]})
     Trainer(blocks).init()
+
+
+def test_a_policy_sees_where_its_target_lies_and_the_dynamics_do_not() -> None:
+    """Half of an episode's context is a target; its dynamics are a pendulum's all the same."""
+    pendulum = small_config().task
+    task = dataclasses.replace(pendulum, context=(0, 1), context_range=0.5)
+    trainer = Trainer(dataclasses.replace(small_config(), task=task))
+    training = trainer.init()
+    here = State(np.asarray([0.3, 0.1, -0.2], np.float32), np.asarray([-1.0, 0, 0], np.float32))
+    there = State(here.q + np.asarray([0.2, 0, 0], np.float32), here.qd)
+    for reward in (-1.0, -2.0, -3.0):
+        action = np.asarray(trainer.explore(training, here))
+        training = trainer.record(training, here, action, Outcome(there, reward, False, False))
+    training = trainer.begin_fit(training)
+    training, metrics = trainer.fit(training, jnp.asarray(0), 2)
+    training, more = trainer.behave(training, jnp.asarray(0), 2)
+    assert np.all(np.isfinite([*metrics.values(), *more.values()]))
+    assert float(metrics["model_skipped"] + metrics["reward_skipped"]) == 0
+    assert float(more["agent_skipped"]) == 0
+    field = training.transition.field
+    assert isinstance(field, LagrangianField)
+    assert field.system.lagrangian.mass_factor(jnp.zeros(1)).shape == (1, 1)
+    elsewhere = State(here.q + np.asarray([0, 0.4, 0.4], np.float32), here.qd)
+    both = State(np.stack([here.q, elsewhere.q]), np.stack([here.qd, elsewhere.qd]))
+    actions = trainer.act(training, both)
+    assert abs(float(actions[0, 0] - actions[1, 0])) > 1e-4
+
+
+def test_ends_of_episodes_are_learned_beside_the_reward() -> None:
+    """A task that says nothing of ends has no metric of them, and pays nothing for them."""
+    pendulum = small_config().task
+    task = dataclasses.replace(pendulum, terminates=True)
+    trainer = Trainer(dataclasses.replace(small_config(), task=task))
+    training = trainer.init()
+    for i in range(16):
+        over = i % 8 == 7
+        q = np.asarray([1.5 if over else 0.1 * (i % 8)], np.float32)
+        outcome = Outcome(State(q, HERE.qd), -1.0 - i, over, False)
+        training = trainer.record(training, HERE, np.zeros(1, np.float32), outcome)
+    training = trainer.begin_fit(training)
+    losses = []
+    for chunk in range(2):
+        training, metrics = trainer.fit(training, jnp.asarray(chunk), 40)
+        losses.append(float(metrics["termination_loss"]))
+    assert losses[1] < losses[0] < 0.8
+    state = State(jnp.asarray([1.5]), jnp.asarray(HERE.qd))
+    alive = State(jnp.asarray([0.2]), jnp.asarray(HERE.qd))
+    assert training.termination(state) > 0.5 > training.termination(alive)
+    training, metrics = trainer.behave(training, jnp.asarray(0), 2)
+    assert float(metrics["agent_skipped"]) == 0
