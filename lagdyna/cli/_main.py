@@ -242,6 +242,7 @@ def reproduce(
     *,
     seeds: Whole = None,
     quick: Annotated[bool, Parameter(negative="")] = False,
+    tasks: Name = None,
     out: Annotated[Path | None, Parameter(show_default=False)] = None,
 ) -> None:
     """Make an experiment of a paper again, its figures beside ours.
@@ -251,9 +252,12 @@ def reproduce(
     name
         Which one; without it, they are listed.
     seeds
-        How many; 3 by default, 5 for das2026-learning-curves.
+        How many; 3 by default, 5 for das2026-learning-curves and ramesh2023-suite.
     quick
         A fraction of the work, which shows the tendency only.
+    tasks
+        For which tasks, as pendulum,acrobot, where a reproduction has several; all by
+        default.
     out
         A directory for results.json and the pictures, new, empty, or one where the same
         was begun, to go on; the first free one in runs/ by default.
@@ -273,10 +277,16 @@ def reproduce(
         raise experiments.UserError(f"`name` was {name!r}; accepted: {', '.join(known)}")
     if seeds is not None and seeds < 1:
         raise experiments.UserError(f"`seeds` was {seeds}: expected `int` >= 1")
+    chosen = None if tasks is None else tasks.split(",")
     directory = out or experiments.reproduction_directory(name)
     _reproduced(
         lambda progress: experiments.reproduce(
-            known[name], directory, seeds=seeds, quick=quick, progress=progress
+            known[name],
+            directory,
+            seeds=seeds,
+            quick=quick,
+            tasks=chosen,
+            progress=progress,
         ),
         directory,
     )

@@ -364,6 +364,14 @@ def test_a_fit_and_a_comparison_from_outside(lagdyna, tmp_path):
             ("reproduce", "einstein1905"),
             "`name` was 'einstein1905'; accepted: cranmer2020-double-pendulum",
         ),
+        (
+            ("reproduce", "ramesh2023-suite", "--tasks", "pendulum,acrobat"),
+            "`tasks` has 'acrobat'; accepted: pendulum, reacher, cartpole, acrobot",
+        ),
+        (
+            ("reproduce", "lutter2019-arm", "--tasks", "pendulum"),
+            "`tasks` was 'pendulum'; lutter2019-arm has no tasks to choose from",
+        ),
     ],
 )
 def test_a_mistake_with_data_gets_one_sentence(lagdyna, tmp_path, arguments, said):

@@ -87,7 +87,9 @@ class Counting(AbstractReproduction):
         self.made: list[str] = []
         self.until = 100
 
-    def make(self, kind: str, seed: int, quick: bool, tell: Callable[[str], None]) -> Result:
+    def make(
+        self, kind: str, seed: int, quick: bool, directory: Path, tell: Callable[[str], None]
+    ) -> Result:
         if len(self.made) == self.until:
             raise KeyboardInterrupt
         self.made.append(f"{kind}-{seed}")

@@ -88,7 +88,9 @@ class Cranmer2020DoublePendulum(AbstractReproduction):
     title = "energy of a double pendulum along rollouts, LNN and MLP (Cranmer et al. 2020)"
     kinds = ("lnn", "mlp", "mlp_least_squares")
 
-    def make(self, kind: str, seed: int, quick: bool, tell: Callable[[str], None]) -> Result:
+    def make(
+        self, kind: str, seed: int, quick: bool, directory: Path, tell: Callable[[str], None]
+    ) -> Result:
         pendulum, coordinates = DoublePendulum.unit(), Coordinates((True, True))
         keys = jax.random.split(jax.random.key(seed), 5)
         rows, updates = (3000, 80) if quick else (6000, 200)

@@ -86,7 +86,9 @@ class Cranmer2020RelativisticParticle(AbstractReproduction):
     title = "a relativistic particle, LNN and HNN, by canonical momenta or not (Cranmer 2020)"
     kinds = ("lnn", "hnn_canonical", "hnn_noncanonical")
 
-    def make(self, kind: str, seed: int, quick: bool, tell: Callable[[str], None]) -> Result:
+    def make(
+        self, kind: str, seed: int, quick: bool, directory: Path, tell: Callable[[str], None]
+    ) -> Result:
         coordinates = RelativisticParticle(force=jnp.zeros(1)).coordinates
         keys = jax.random.split(jax.random.key(seed), 4)
         rows, updates = (1000, 40) if quick else (4000, 200)

@@ -313,7 +313,9 @@ class Das2026LearningCurves(AbstractReproduction):
     kinds = tuple(f"{learner}.{task}" for task in TASKS for learner in LEARNERS)
     seeds = 5
 
-    def make(self, kind: str, seed: int, quick: bool, tell: Callable[[str], None]) -> Result:
+    def make(
+        self, kind: str, seed: int, quick: bool, directory: Path, tell: Callable[[str], None]
+    ) -> Result:
         learner, name = kind.split(".")
         training = SETTINGS[learner][name]
         if quick:

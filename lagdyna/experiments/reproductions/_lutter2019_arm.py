@@ -132,7 +132,9 @@ class Lutter2019Arm(AbstractReproduction):
 
     kinds = ("delan", "mlp")
 
-    def make(self, kind: str, seed: int, quick: bool, tell: Callable[[str], None]) -> Result:
+    def make(
+        self, kind: str, seed: int, quick: bool, directory: Path, tell: Callable[[str], None]
+    ) -> Result:
         updates = 2_000 if quick else 40_000
         arm = PlanarChain.two_link_arm()
         keys = jax.random.split(jax.random.key(seed), 6)

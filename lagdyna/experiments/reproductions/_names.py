@@ -5,6 +5,7 @@ from ._cranmer2020_double_pendulum import Cranmer2020DoublePendulum
 from ._cranmer2020_relativistic_particle import Cranmer2020RelativisticParticle
 from ._das2026_learning_curves import Das2026LearningCurves
 from ._lutter2019_arm import Lutter2019Arm
+from ._ramesh2023_suite import Ramesh2023Suite
 from ._reproduction import AbstractReproduction
 
 REPRODUCTIONS: Mapping[str, AbstractReproduction] = MappingProxyType(
@@ -15,6 +16,7 @@ REPRODUCTIONS: Mapping[str, AbstractReproduction] = MappingProxyType(
             Cranmer2020RelativisticParticle(),
             Das2026LearningCurves(),
             Lutter2019Arm(),
+            Ramesh2023Suite(),
         )
     }
 )

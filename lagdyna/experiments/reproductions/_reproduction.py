@@ -1,7 +1,7 @@
 """What a reproduction of a paper's figures is, how it goes on, and what it leaves."""
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,9 +19,9 @@ Result = Mapping[str, np.ndarray]
 class Entry(NamedTuple):
     """One figure of a paper beside ours: a line of `results.json`.
 
-    **Attributes:** `name`; `paper`, its figure or `None`; `ours`, the mean over seeds, with
-    `low` and `high`, the least and the largest of them, `None` if no seed gave a value;
-    `unit`; `seeds`, how many; `note`.
+    **Attributes:** `name`; `paper`, its figure or `None`; `ours`, the mean over seeds, or what
+    `note` says, with `low` and `high`, the least and the largest of them, `None` if no seed
+    gave a value; `unit`; `seeds`, how many; `note`.
     """
 
     name: str
@@ -34,6 +34,10 @@ class Entry(NamedTuple):
     note: str
 
 
+def _mean(values: Float[np.ndarray, " seeds"]) -> float:
+    return float(values.mean())
+
+
 def entry(
     name: str,
     values: Float[np.ndarray, " seeds"] | list[float],
@@ -42,11 +46,13 @@ def entry(
     paper: float | None = None,
     note: str = "",
     missing: str = "without a value",
+    middle: Callable[[Float[np.ndarray, " seeds"]], float] = _mean,
 ) -> Entry:
     """The entry for one value for each seed.
 
     JSON has neither `nan` nor infinity: seeds whose value is either are left out of mean and
-    range, and `note` says how many they are and what that means, which is `missing`.
+    range, and `note` says how many they are and what that means, which is `missing`. What is
+    reported of the others is their `middle`; who gives another than the mean says so in `note`.
     """
     values = np.asarray(values, float)
     finite = values[np.isfinite(values)]
@@ -55,29 +61,41 @@ def entry(
         note = f"{note}; {left_out}" if note else left_out
     if finite.size == 0:
         return Entry(name, paper, None, None, None, unit, values.size, note)
-    mean, low, high = float(finite.mean()), float(finite.min()), float(finite.max())
-    return Entry(name, paper, mean, low, high, unit, values.size, note)
+    low, high = float(finite.min()), float(finite.max())
+    return Entry(name, paper, middle(finite), low, high, unit, values.size, note)
 
 
 class AbstractReproduction(abc.ABC):
     """An experiment of a paper, made again in parts: every kind once for each seed.
 
-    **Attributes:** `name`, on the command line; `title`, in one line; `kinds`, what is
-    compared; `seeds`, how many there are by default.
+    **Attributes:**
+
+    - `name`: on the command line.
+    - `title`: in one line.
+    - `kinds`: what is compared.
+    - `seeds`: how many there are by default.
+    - `tasks`: what may be chosen from, if anything; kinds are then called `TASK.` and
+        something more.
+    - `quick_tasks`: those that a quick one makes by default; all of them if empty.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     kinds: ClassVar[tuple[str, ...]]
     seeds: ClassVar[int] = 3
+    tasks: ClassVar[tuple[str, ...]] = ()
+    quick_tasks: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
-    def make(self, kind: str, seed: int, quick: bool, tell: Callable[[str], None]) -> Result:
+    def make(
+        self, kind: str, seed: int, quick: bool, directory: Path, tell: Callable[[str], None]
+    ) -> Result:
         """One part of the experiment.
 
         **Arguments:** `kind`, one of `kinds`; `seed`, of everything random; `quick`, for a
-        fraction of the work, which shows the tendency only; `tell`, told in a few words
-        how it goes on.
+        fraction of the work, which shows the tendency only; `directory`, of this part's own,
+        to be made if it is of use, where an interrupted part finds what it left; `tell`, told
+        in a few words how it goes on.
 
         **Returns:** arrays by name, all that the figures and pictures are made of.
         """
@@ -90,7 +108,7 @@ class AbstractReproduction(abc.ABC):
 class Results(NamedTuple):
     """All parts of an experiment.
 
-    **Attributes:** `parts`: for each kind, one result for each seed.
+    **Attributes:** `parts`: for each kind that was made, one result for each seed.
     """
 
     parts: Mapping[str, list[Result]]
@@ -106,12 +124,13 @@ def reproduce(
     *,
     seeds: int | None = None,
     quick: bool = False,
+    tasks: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> list[Entry]:
     """Makes an experiment of a paper again, and writes its figures beside ours.
 
     Each part is kept when it is done, and is not made again when the same directory is
-    given again, be it after an interruption or with more seeds.
+    given again, be it after an interruption or with more seeds or other tasks.
 
     **Arguments:**
 
@@ -120,12 +139,16 @@ def reproduce(
         reproduction was begun; by default the first free one in `runs/`.
     - `seeds`: how many; by default as many as the reproduction says.
     - `quick`: for a fraction of the work, which shows the tendency only.
+    - `tasks`: for which of the reproduction's tasks, if it has any; by default for all, a
+        quick one for those that it says.
     - `progress`: called with a part, as `lnn, seed 0`, and how it goes on, `done` at last.
 
     **Returns:** what `results.json` has.
 
-    **Raises:** `UserError` if the directory cannot be used.
+    **Raises:** `UserError` if the directory cannot be used, or the reproduction has no such
+    tasks.
     """
+    kinds = _kinds(reproduction, quick, tasks)
     seeds = reproduction.seeds if seeds is None else seeds
     out = reproduction_directory(reproduction.name) if out is None else Path(out)
     begun = {"name": reproduction.name, "quick": quick}
@@ -139,12 +162,13 @@ def reproduce(
             )
     else:
         new_directory(out)
-    write_json(out / _BEGUN, {**begun, "seeds": seeds})
+    chosen = None if tasks is None else [*tasks]
+    write_json(out / _BEGUN, {**begun, "seeds": seeds, "tasks": chosen})
     (out / _PARTS).mkdir(exist_ok=True)
     told = progress or _ignore
-    parts: dict[str, list[Result]] = {kind: [] for kind in reproduction.kinds}
+    parts: dict[str, list[Result]] = {kind: [] for kind in kinds}
     for seed in range(seeds):
-        for kind in reproduction.kinds:
+        for kind in kinds:
             path = out / _PARTS / f"{kind}-{seed}.npz"
             label = f"{kind}, seed {seed}"
             if not path.exists():
@@ -153,7 +177,8 @@ def reproduce(
                     told(label, text)
 
                 tell("compiling")
-                save_arrays(path, reproduction.make(kind, seed, quick, tell))
+                directory = out / _RUNS / f"{kind}-{seed}"
+                save_arrays(path, reproduction.make(kind, seed, quick, directory, tell))
                 tell("done")
             parts[kind].append(load_arrays(path))
     entries = reproduction.report(out, Results(parts), quick)
@@ -182,6 +207,7 @@ def resume_reproduction(
         out,
         seeds=begun["seeds"],
         quick=begun["quick"],
+        tasks=begun.get("tasks"),
         progress=progress,
     )
 
@@ -196,7 +222,7 @@ def reproduction_directory(name: str) -> Path:
     return numbered(lambda number: Path("runs") / f"{name}-{number}")
 
 
-_BEGUN, _PARTS = "reproduction.json", "parts"
+_BEGUN, _PARTS, _RUNS = "reproduction.json", "parts", "runs"
 _SAID = {"name": str, "quick": bool, "seeds": int}
 
 
@@ -207,7 +233,33 @@ def _begun(out: Path) -> dict[str, Any]:
     for name, kind in _SAID.items():
         if not isinstance(found, dict) or type(found.get(name)) is not kind:
             raise UserError(f"{str(path)!r} is damaged: it has no {kind.__name__} {name!r}")
+    tasks = found.get("tasks")  # older ones say nothing of them
+    if tasks is not None and not (
+        isinstance(tasks, list) and all(isinstance(task, str) for task in tasks)
+    ):
+        raise UserError(f"{str(path)!r} is damaged: its 'tasks' is not a list of names")
     return found
+
+
+def _kinds(
+    reproduction: AbstractReproduction, quick: bool, tasks: Sequence[str] | None
+) -> list[str]:
+    """The kinds to be made: those of the tasks, where there are tasks to choose from."""
+    known = reproduction.tasks
+    if tasks is not None and not known:
+        raise UserError(
+            f"`tasks` was {','.join(tasks)!r}; {reproduction.name} has no tasks to choose from"
+        )
+    for task in tasks or ():
+        if task not in known:
+            raise UserError(f"`tasks` has {task!r}; accepted: {', '.join(known)}")
+    if tasks is not None and len(tasks) == 0:
+        raise UserError(f"`tasks` was empty; accepted: {', '.join(known)}")
+    if not known:
+        return [*reproduction.kinds]
+    if tasks is None:
+        tasks = (quick and reproduction.quick_tasks) or known
+    return [kind for kind in reproduction.kinds if kind.partition(".")[0] in tasks]
 
 
 def _ignore(part: str, text: str) -> None:
