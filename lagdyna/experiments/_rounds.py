@@ -77,7 +77,7 @@ def _round(
         progress.phase("collect", done, config.steps, metrics.shown(going))
 
     while inside.any():
-        stops = np.minimum(steps + config.train_every, ends)
+        stops = steps + config.train_every
         training, rewards = world.collect(training, stops, ends, inside, tell)
         paid += rewards
         clock.lap("collect")
@@ -96,7 +96,7 @@ def _round(
         for i, entry in zip(places(inside), entries, strict=True):
             evaluations[i].append(entry)
         progress.evaluation(seeds.evaluation(entries))
-        inside &= steps < ends
+        inside &= (steps < config.steps) & ((steps < ends) | ~world.between(training))
     training, _ = seeds.change(seeds.trainer.end_round, training, going)
     rounds, now = (seeds.numbers(array) for array in (training.rounds, training.episodes))
     return training, [

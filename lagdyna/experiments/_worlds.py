@@ -39,14 +39,18 @@ class AbstractWorld(abc.ABC):
         **Arguments:** (environment steps are counted from the run's beginning)
 
         - `training`: of all seeds.
-        - `stops`: how many steps each seed shall have, at least.
-        - `ends`: from how many on it also has to come to the end of its episode, the end of
-            a round. The end of the run comes before everything.
+        - `stops`: how many steps each seed shall have.
+        - `ends`: from how many on it stops before that at the end of an episode, which is
+            the end of a round. The end of the run comes before everything.
         - `going`: which seeds act at all.
         - `tell`: is now and then called with the number of steps.
 
         **Returns:** the training, and the sum of each seed's rewards.
         """
+
+    @abc.abstractmethod
+    def between(self, training: Training) -> Bool[np.ndarray, " seeds"]:
+        """Which seeds have ended an episode and not begun the next."""
 
     @abc.abstractmethod
     def evaluate(
@@ -72,7 +76,7 @@ def make_world(seeds: AbstractSeeds) -> AbstractWorld:
 
 def _goes_on(steps: int, elapsed: int, stop: int, end: int, total: int) -> bool:
     """Whether a seed acts once more."""
-    return steps < total and (steps < stop or (steps >= end and elapsed > 0))
+    return steps < min(stop, total) and (steps < end or elapsed > 0)
 
 
 class CompiledWorld(AbstractWorld):
@@ -113,6 +117,10 @@ class CompiledWorld(AbstractWorld):
             paid += rewards
             tell(steps)
         return training, paid
+
+    def between(self, training: Training) -> Bool[np.ndarray, " seeds"]:
+        assert training.live is not None
+        return self._seeds.numbers(training.live.elapsed) == 0
 
     def _length(self, steps: int, elapsed: int) -> int:
         """For how many steps the next action is held."""
@@ -280,6 +288,9 @@ class HostWorld(AbstractWorld):
             if calls % 10 == 0:
                 tell(int(steps.max()))
 
+    def between(self, training: Training) -> Bool[np.ndarray, " seeds"]:
+        return self._elapsed == 0
+
     def evaluate(
         self, training: Training, starts: UInt[np.ndarray, "seeds episodes"]
     ) -> Float[np.ndarray, "seeds episodes"]:
@@ -305,7 +316,7 @@ class HostWorld(AbstractWorld):
         task, count = self._seeds.trainer.config.task, len(self._seeds.seeds)
         self._envs = [GymnasiumTask(task) for _ in range(count)]
         self._elapsed = np.zeros(count, int)
-        zeros = np.zeros((count, task.n), np.float32)
+        zeros = np.zeros((count, task.state_coordinates.n), np.float32)
         self._states = State(zeros, zeros.copy())  # pyright: ignore[reportArgumentType]
 
     def _put(self, index: int, state: State) -> None:
