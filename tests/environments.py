@@ -4,7 +4,7 @@ Outside of pytest they are reached as a user would reach their own: by the modul
 in front, `tests.environments:lagdyna-tests/ShortPendulum-v0`.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -54,6 +54,20 @@ class Countdown(gym.Env):
         return observation, 1.0, self.rest == 0, False, {}
 
 
+class Failing(Still):
+    """As promised for two steps; then `last` is what it observes."""
+
+    def __init__(self, last: Any):
+        super().__init__(_box(3), _box(1))
+        self.last = np.asarray(last, np.float32)
+        self.steps = 0
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        self.steps += 1
+        observation = self.observation_space.sample() if self.steps < 3 else self.last
+        return observation, 0.0, False, False, {}
+
+
 def _register(name: str, entry_point: Any, **options: Any) -> None:
     gym.register(f"lagdyna-tests/{name}-v0", entry_point, **options)
 
@@ -68,8 +82,30 @@ _register("Endless", f"{CLASSIC}:PendulumEnv")
 _register("NeedsPackages", needs_packages)
 _register("Unbounded", lambda: Still(_box(3), _box(1, bound=np.inf)))
 _register("Picture", lambda: Still(_box(8, 8, 3), _box(1)))
-_register("Dictionary", lambda: Still(spaces.Dict({"a": _box(3)}), _box(1)))
+_register("Text", lambda: Still(spaces.Text(3), _box(1)))
 _register("MatrixAction", lambda: Still(_box(3), _box(1, 1)))
 _register("Multibinary", lambda: Still(_box(3), spaces.MultiBinary(2)))
 _register("Countdown", Countdown)
+
+
+class Undrawable(Countdown):
+    """Says that it draws pictures, and has nothing to draw them with."""
+
+    metadata: ClassVar[dict] = {"render_modes": ["rgb_array"], "render_fps": 20}
+
+    def __init__(self, render_mode: str | None = None):
+        self.render_mode = render_mode
+
+    def render(self) -> Any:
+        raise RuntimeError("no OpenGL platform library")
+
+
+_register("Undrawable", Undrawable)
+_register("Growing", lambda: Failing([0.0, 1.0, 0.0, 0.0]))
+_register("Undefined", lambda: Failing([0.0, 1.0, np.nan]))
+_register("Infinite", lambda: Failing([np.inf, 1.0, 0.0]))
+_register(
+    "Nested",
+    lambda: Still(spaces.Dict({"b": _box(1), "a": _box(2)}), _box(1)),
+)
 _register("Still", lambda: Still(_box(3), _box(1)))

@@ -10,3 +10,4 @@ from ._networks import Policy as Policy
 from ._returns import lambda_returns as lambda_returns
 from ._starts import mixed_starts as mixed_starts
 from ._starts import uniform_states as uniform_states
+from ._survival import survival as survival

@@ -1,3 +1,4 @@
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -8,10 +9,11 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
 
 from ..fit import apply_gradient
 from ..mechanics import State
-from ..models import AbstractReward, Activation
+from ..models import AbstractReward, AbstractTermination, Activation, NoTermination
 from ..simulate import AbstractTransition
 from ._networks import Critic, Features, Policy
 from ._returns import lambda_returns
+from ._survival import survival
 
 
 class Imagined(NamedTuple):
@@ -35,6 +37,7 @@ def imagine(
     reward: AbstractReward,
     starts: State,
     noise: Float[Array, "time batch m"],
+    termination: AbstractTermination = NoTermination(),
 ) -> Imagined:
     """Rollouts of a stochastic policy through a model, differentiable in all of it.
 
@@ -43,11 +46,16 @@ def imagine(
     - `policy`, `transition`, `reward`: who acts, in what, and for what.
     - `starts`: a `State` of shapes `(batch, n)`.
     - `noise`: standard normal, one vector per action.
+    - `termination`: where episodes end. A rollout that is over waits where it ended: a
+        model that has seen nothing beyond could take it anywhere, infinity included.
     """
 
     def body(state: State, eps: Array) -> tuple[State, tuple[State, Array, Array]]:
         action, log_probability = jax.vmap(policy.sample)(state, eps)
         following = jax.vmap(transition.step)(state, action)
+        if not isinstance(termination, NoTermination):
+            over = jax.vmap(termination)(state)[:, None] > _OVER
+            following = jax.tree.map(partial(jnp.where, over), state, following)
         return following, (following, action, log_probability)
 
     _, (following, actions, log_probabilities) = jax.lax.scan(body, starts, noise)
@@ -58,6 +66,10 @@ def imagine(
     visited = jax.tree.map(lambda x: x[:-1], states)
     rewards = jax.vmap(jax.vmap(reward))(visited, actions, following)
     return Imagined(states, rewards, log_probabilities)
+
+
+# The probability from which on an end counts as certain.
+_OVER = 0.99
 
 
 class Behaviour(eqx.Module):
@@ -154,6 +166,7 @@ class ImaginationActorCritic(eqx.Module):
         reward_scale: Scalar,
         *,
         key: PRNGKeyArray,
+        termination: AbstractTermination = NoTermination(),
     ) -> tuple[Behaviour, dict[str, Scalar]]:
         """One update of actor and critics on one batch of imagined rollouts.
 
@@ -165,30 +178,36 @@ class ImaginationActorCritic(eqx.Module):
         - `reward_scale`: rewards are divided by it, so that values are of order
             `1 / (1 - discount)` whatever the task pays in.
         - `key`: for the policy's noise.
+        - `termination`: where episodes end, see [`lagdyna.agents.survival`][].
 
         **Returns:** the behaviour, and metrics: `actor_loss`, `critic_loss`,
         `imagined_reward`, `entropy`, and `skipped`, how many of the two updates were not
-        finite and so were not applied.
+        finite and so were not applied. Where episodes end the means that they are count
+        a step by the probability that its rollout has got there.
         """
         shape = (self.horizon, starts.q.shape[0], self.action_size)
         noise = jax.random.normal(key, shape, starts.q.dtype)
         if self.restart < 1:
-            starts = self._begun(behaviour.going, starts, jax.random.fold_in(key, 1))
+            begin_key = jax.random.fold_in(key, 1)
+            starts = self._begun(behaviour.going, starts, begin_key, termination)
 
-        def actor_loss(policy: Policy) -> tuple[Scalar, tuple[Imagined, Array]]:
-            imagined = imagine(policy, transition, reward, starts, noise)
+        def actor_loss(policy: Policy) -> tuple[Scalar, tuple[Imagined, Array, Array | None]]:
+            imagined = imagine(policy, transition, reward, starts, noise, termination)
             following = jax.tree.map(lambda x: x[1:], imagined.states)
             values = _values(behaviour.targets, following).min(axis=0)
             paid = imagined.rewards / reward_scale
+            discount, weights = self.discount, None
+            if not isinstance(termination, NoTermination):
+                discount, weights = survival(termination, imagined.states, discount)
             returns = lambda_returns(
                 paid - self.entropy * imagined.log_probabilities,
                 values,
-                self.discount,
+                discount,
                 self.return_lambda,
             )
-            return -jnp.mean(returns), (imagined, returns)
+            return -_mean(returns, weights), (imagined, returns, weights)
 
-        (loss, (imagined, returns)), gradient = eqx.filter_value_and_grad(
+        (loss, (imagined, returns, weights)), gradient = eqx.filter_value_and_grad(
             actor_loss, has_aux=True
         )(behaviour.policy)
         policy, policy_state, policy_skipped = apply_gradient(
@@ -198,7 +217,8 @@ class ImaginationActorCritic(eqx.Module):
         visited = jax.tree.map(lambda x: x[:-1], imagined.states)
 
         def critic_loss(critics: tuple[Critic, ...]) -> Scalar:
-            return 0.5 * jnp.mean(jnp.sum((_values(critics, visited) - returns) ** 2, axis=0))
+            errors = jnp.sum((_values(critics, visited) - returns) ** 2, axis=0)
+            return 0.5 * _mean(errors, weights)
 
         critics_loss, gradient = eqx.filter_value_and_grad(critic_loss)(behaviour.critics)
         critics, critics_state, critics_skipped = apply_gradient(
@@ -207,8 +227,8 @@ class ImaginationActorCritic(eqx.Module):
         metrics = {
             "actor_loss": loss,
             "critic_loss": critics_loss,
-            "imagined_reward": jnp.mean(imagined.rewards),
-            "entropy": -jnp.mean(imagined.log_probabilities),
+            "imagined_reward": _mean(imagined.rewards, weights),
+            "entropy": -_mean(imagined.log_probabilities, weights),
             "skipped": policy_skipped + critics_skipped,
         }
         targets = _followed(behaviour.targets, critics, self.target_rate)
@@ -216,17 +236,32 @@ class ImaginationActorCritic(eqx.Module):
         behaviour = Behaviour(policy, critics, targets, policy_state, critics_state, going)
         return behaviour, metrics
 
-    def _begun(self, going: State, starts: State, key: PRNGKeyArray) -> State:
+    def _begun(
+        self,
+        going: State,
+        starts: State,
+        key: PRNGKeyArray,
+        termination: AbstractTermination = NoTermination(),
+    ) -> State:
         """Where the next rollouts start: some anew, the others where the last ones are."""
         begin_key, order_key = jax.random.split(key)
         begin = jax.random.bernoulli(begin_key, self.restart, going.q.shape[:1])
         for x, limit in zip(going, self.limits, strict=True):
             within = jnp.abs(x) <= jnp.asarray(limit, x.dtype)  # false for what is no number
             begin |= ~jnp.all(within, axis=-1)
+        if not isinstance(termination, NoTermination):
+            begin |= jax.vmap(termination)(going) > 0.5
         # In which order fresh starts come, say replayed ones first, must not decide which
         # rollouts get them.
         fresh = jax.tree.map(lambda x: jax.random.permutation(order_key, x), starts)
         return jax.tree.map(lambda a, b: jnp.where(begin[:, None], a, b), fresh, going)
+
+
+def _mean(x: Float[Array, "time batch"], weights: Array | None) -> Scalar:
+    """The mean; with weights, the weighted one, 0 if they all are."""
+    if weights is None:
+        return jnp.mean(x)
+    return jnp.sum(weights * x) / jnp.maximum(jnp.sum(weights), 1)
 
 
 def _values(critics: tuple[Critic, ...], states: State) -> Float[Array, "critics time batch"]:

@@ -5,7 +5,7 @@ from jaxtyping import Array, Float
 def lambda_returns(
     rewards: Float[Array, "time *batch"],
     next_values: Float[Array, "time *batch"],
-    discount: float,
+    discount: float | Float[Array, "time *batch"],
     lambda_: float,
 ) -> Float[Array, "time *batch"]:
     """Exponentially weighted returns along imagined rollouts.
@@ -18,20 +18,22 @@ def lambda_returns(
 
     - `rewards`: `r_0 .. r_{T-1}`.
     - `next_values`: `V'(s_1) .. V'(s_T)`.
-    - `discount`: `gamma`.
+    - `discount`: `gamma`; or one for each step, `gamma_t` between `r_t` and `s_{t+1}`,
+        as of episodes that may end there.
     - `lambda_`: 0 looks one step ahead, 1 to the end of the rollout.
 
     **Returns:** `V_lambda(s_0) .. V_lambda(s_{T-1})`.
     """
 
-    def body(following: Array, step: tuple[Array, Array]) -> tuple[Array, Array]:
-        reward, value = step
-        target = reward + discount * ((1 - lambda_) * value + lambda_ * following)
+    def body(following: Array, step: tuple[Array, ...]) -> tuple[Array, Array]:
+        reward, value, *own = step
+        gamma = own[0] if own else discount
+        target = reward + gamma * ((1 - lambda_) * value + lambda_ * following)
         return target, target
 
     # The rewards and values are a few hundred numbers: unrolled, the recursion costs
     # nothing beside the loop that it would otherwise be.
-    _, returns = jax.lax.scan(
-        body, next_values[-1], (rewards, next_values), reverse=True, unroll=True
-    )
+    own = () if isinstance(discount, float | int) else (discount,)
+    steps: tuple[Array, ...] = (rewards, next_values, *own)
+    _, returns = jax.lax.scan(body, next_values[-1], steps, reverse=True, unroll=True)
     return returns

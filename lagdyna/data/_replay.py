@@ -90,6 +90,21 @@ class ReplayBuffer(eqx.Module):
         places = jax.random.randint(key, (batch,), 0, self.size)
         return jax.tree.map(lambda x: x[places], self.experience)
 
+    def sample_weighted(
+        self, key: PRNGKeyArray, batch: int, weights: Float[Array, " capacity"]
+    ) -> Experience:
+        """`batch` entries drawn with replacement, each as often as its weight says.
+
+        **Arguments:** `weights`, at least 0, not all 0; those of empty places are ignored.
+        """
+        weights = jnp.where(self.filled, weights, 0)
+        below = jnp.cumsum(weights)
+        drawn = below[-1] * jax.random.uniform(key, (batch,), weights.dtype)
+        # Rounding can make of the draw the whole; the last entry that weighs is then meant.
+        last = jnp.searchsorted(below, below[-1])
+        places = jnp.minimum(jnp.searchsorted(below, drawn, side="right"), last)
+        return jax.tree.map(lambda x: x[places], self.experience)
+
     def sample_windows(
         self, key: PRNGKeyArray, batch: int, length: int
     ) -> tuple[Experience, Float[Array, "batch length"]]:

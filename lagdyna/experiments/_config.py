@@ -44,7 +44,8 @@ class ModelConfig:
     - `activation`: of those networks.
     - `initial_mass`: the diagonal of the mass matrix before training, kg or kg m^2, for
         `delan`.
-    - `dissipation`: `"none"`, or `"viscous"` to learn viscous friction with a Lagrangian.
+    - `dissipation`: `"none"`, or `"viscous"` to learn viscous friction with a Lagrangian; by
+        default what the task says.
 
     **Raises:** `ValueError` if friction is to be learned and the model knows no forces.
     """
@@ -53,10 +54,10 @@ class ModelConfig:
     hidden: Widths = (64, 64)
     activation: ActivationName = "softplus"
     initial_mass: Positive = 1.0
-    dissipation: Literal["none", "viscous"] = "none"
+    dissipation: Literal["none", "viscous"] | None = None
 
     def __post_init__(self):
-        if self.discrete and self.dissipation != "none":
+        if self.discrete and self.dissipation not in (None, "none"):
             raise ValueError(
                 f"`dissipation` was {self.dissipation!r} with the model {self.name!r}, which "
                 "knows no forces; 'none' is accepted, or as `name` delan or lnn"
@@ -176,7 +177,7 @@ class LearnerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RewardConfig:
-    """The reward model, learned with the dynamics.
+    """The reward model, learned with the dynamics; so is, of these sizes, where episodes end.
 
     **Arguments:**
 

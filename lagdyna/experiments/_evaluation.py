@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..mechanics import State
-from ..tasks import GymnasiumBatch, GymnasiumTask, TaskSpec
+from ..tasks import GymnasiumBatch, GymnasiumTask, ObservationError, RenderingError, TaskSpec
 from ._errors import UserError
 
 Act = Callable[[State], Float[np.ndarray, "batch m"]]
@@ -35,7 +35,8 @@ def evaluate_policy(
     - `seeds`: of the episodes' starts.
     - `max_steps`: the longest episode that is waited for, in the environment's steps.
 
-    **Raises:** `UserError` if an episode is longer than `max_steps`.
+    **Raises:** `UserError` if an episode is longer than `max_steps`, or the environment
+    observes what it had not promised.
     """
     batch = GymnasiumBatch(task, len(seeds))
     try:
@@ -48,6 +49,8 @@ def evaluate_policy(
             running &= ~ended
             if not running.any():
                 return returns
+    except ObservationError as error:
+        raise UserError(str(error)) from error
     finally:
         batch.close()
     raise still_going(task, max_steps, int(running.sum()), len(seeds))
@@ -59,6 +62,24 @@ def still_going(task: TaskSpec, max_steps: int, running: int, episodes: int) -> 
         f"`evaluation.max_steps` was {max_steps}, and {running} of {episodes} "
         f"episodes of {task.env_id!r} were still going on; a larger number is accepted"
     )
+
+
+def _can_be_drawn(task: TaskSpec) -> bool:
+    """Whether the environment draws pictures, and does so on this machine."""
+    modes = GymnasiumTask(task)
+    drawn = "rgb_array" in modes.render_modes
+    modes.close()
+    if not drawn:
+        return False
+    env = GymnasiumTask(task, render_mode="rgb_array")
+    try:
+        env.reset(0)
+        env.render()
+    except RenderingError:
+        return False
+    finally:
+        env.close()
+    return True
 
 
 def record_rollout(
@@ -73,10 +94,8 @@ def record_rollout(
     `show` is given a picture of each state, `(height, width, 3)`, where the environment draws
     them; they are not kept, because those of an episode may be gigabytes.
     """
-    modes = GymnasiumTask(task)
-    if "rgb_array" not in modes.render_modes:
+    if show is not None and not _can_be_drawn(task):
         show = None
-    modes.close()
     env = GymnasiumTask(task, render_mode=None if show is None else "rgb_array")
     try:
         states = [env.reset(seed)]

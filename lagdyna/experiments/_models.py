@@ -43,11 +43,12 @@ def make_mlp(
     *,
     scale: State | None = None,
     velocity_limits: tuple[float, ...] | None = None,
+    held: int = 0,
 ) -> MLPTransition:
     """The network for a whole step that `mlp` and `constrained-mlp` name.
 
-    **Arguments:** `actions`, how wide they are; `speeds` as for `make_lagrangian`; `scale`
-    and `velocity_limits` as for [`lagdyna.simulate.MLPTransition`][].
+    **Arguments:** `actions`, how wide they are; `speeds` as for `make_lagrangian`; `scale`,
+    `velocity_limits` and `held` as for [`lagdyna.simulate.MLPTransition`][].
     """
     return MLPTransition(
         coordinates,
@@ -55,5 +56,6 @@ def make_mlp(
         scale=scale,
         velocity_scale=speeds,
         velocity_limits=velocity_limits,
+        held=held,
         **network_options(model, key),
     )

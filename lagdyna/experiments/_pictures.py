@@ -47,6 +47,7 @@ def draw(
         return
     system = model.system
     states = jax.tree.map(np.asarray, rollout.states)
+    states = State(*(x[:, : config.task.n] for x in states))  # what moves
     energy = np.asarray(_along(system.energy, *states))
     kinetic = potential = None
     if isinstance(system.lagrangian, AbstractRigidBody):

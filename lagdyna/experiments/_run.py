@@ -12,7 +12,7 @@ from ..fit import AbstractPosterior
 from ..mechanics import State
 from ..models import AbstractReward
 from ..simulate import AbstractTransition
-from ..tasks import GymnasiumTask
+from ..tasks import GymnasiumTask, ObservationError
 from ._checkpoint import load_checkpoint, save_checkpoint
 from ._config import Config
 from ._errors import UserError
@@ -72,7 +72,7 @@ class Run(NamedTuple):
 
 def default_directory(config: Config) -> Path:
     """The first of `runs/TASK-1`, `runs/TASK-2`, ... that does not exist."""
-    name = config.task.env_id.replace("/", "-")
+    name = config.task.env_id.rpartition(":")[2].replace("/", "-")
     return numbered(lambda number: Path("runs") / f"{name}-{number}")
 
 
@@ -298,6 +298,8 @@ def _continue(
         training, (records,) = run_rounds(seeds, training, [records], keep, progress)
         progress.phase("pictures", 0, 1, {})
         return finish(trainer, training, records, time.perf_counter() - start, out)
+    except ObservationError as error:
+        raise UserError(str(error)) from error
     finally:
         progress.end()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..tasks import ObservationError
 from ._checkpoint import load_checkpoint, save_checkpoint
 from ._config import Config
 from ._errors import UserError
@@ -162,6 +163,8 @@ def _continue(
         summary = _summary(crew, summaries, time.perf_counter() - start)
         write_json(out / "summary.json", summary)
         return summary
+    except ObservationError as error:
+        raise UserError(str(error)) from error
     finally:
         progress.end()
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Scalar, UInt
 
-from ..agents import Behaviour, Features, ImaginationActorCritic, mixed_starts
+from ..agents import Behaviour, Features, ImaginationActorCritic, mixed_starts, uniform_states
 from ..data import Experience, ReplayBuffer
 from ..fit import (
     AbstractFilter,
@@ -19,6 +19,7 @@ from ..fit import (
     MultiStepLoss,
     OneStepLoss,
     RewardLoss,
+    TerminationLoss,
     learn,
     root_mean_square,
     step_scale,
@@ -28,7 +29,15 @@ from ..mechanics import (
     MechanicalSystem,
     State,
 )
-from ..models import AbstractReward, GivenReward, RewardNetwork
+from ..models import (
+    AbstractReward,
+    AbstractTermination,
+    BoundTermination,
+    GivenReward,
+    NoTermination,
+    RewardNetwork,
+    TerminationNetwork,
+)
 from ..simulate import (
     AbstractTransition,
     LagrangianField,
@@ -61,8 +70,8 @@ class Training(eqx.Module):
 
     **Attributes:**
 
-    - `transition`, `reward`: the model of the world.
-    - `transition_state`, `reward_state`: of their learners.
+    - `transition`, `reward`, `termination`: the model of the world.
+    - `transition_state`, `reward_state`, `termination_state`: of their learners.
     - `behaviour`: of the agent.
     - `buffer`: the real experience.
     - `live`: the environment, if it runs inside the compiled program.
@@ -72,8 +81,10 @@ class Training(eqx.Module):
 
     transition: AbstractTransition
     reward: AbstractReward
+    termination: AbstractTermination
     transition_state: PyTree
     reward_state: PyTree
+    termination_state: PyTree
     behaviour: Behaviour
     buffer: ReplayBuffer
     live: Live | None
@@ -122,11 +133,16 @@ class Trainer:
                 learner.clip,
             )
         )
+        # A filter takes squared errors; a classifier has none.
+        self._classifier = GradientLearner(
+            make_optimiser("adam", falling(3e-3, learner.updates_or_default), learner.clip),
+            TerminationLoss(),
+        )
         trainings = math.ceil(config.steps / config.train_every)
         rate = falling(agent.rate, trainings * agent.updates, 0.1)
         agent_optimiser = make_optimiser("adam", rate, agent.clip)
         self.agent = ImaginationActorCritic(
-            features=Features(task.joint_coordinates, _velocity_scale(config)),
+            features=Features(task.state_coordinates, _velocity_scale(config)),
             action_size=task.action_size,
             hidden=agent.hidden,
             activation=ACTIVATIONS[agent.activation],
@@ -175,7 +191,13 @@ class Trainer:
             name, blocks = chosen_filter([*self._weights(config).values()])
             options = dataclasses.replace(learner.filter, blocks=blocks)
             learner = dataclasses.replace(learner, name=name, filter=options)
-        return dataclasses.replace(config, learner=learner, solver=solver, collect=collect)
+        # What the task says of friction is for models that know forces.
+        usual = "none" if config.model.discrete else config.task.dissipation
+        friction = config.model.dissipation or usual
+        model = dataclasses.replace(config.model, dissipation=friction)
+        return dataclasses.replace(
+            config, learner=learner, solver=solver, collect=collect, model=model
+        )
 
     def _weights(self, config: Config) -> dict[str, PyTree]:
         """What is learned, by the section of the config that sizes it; shapes alone."""
@@ -208,13 +230,16 @@ class Trainer:
         model_key, reward_key, agent_key = jax.random.split(key, 3)
         transition = _transition(config, model_key)
         reward = self._given_reward or _reward(config, reward_key)
-        buffer = ReplayBuffer.empty(self._capacity, task.n, task.action_size)
+        termination = _termination(config, jax.random.fold_in(reward_key, 0))
+        buffer = ReplayBuffer.empty(self._capacity, task.state_coordinates.n, task.action_size)
         transition_learner, reward_learner = self._learners(buffer, transition, reward)
         return Training(
             transition,
             reward,
+            termination,
             transition_learner.init(_free(transition)),
             reward_learner.init(_free(reward)),
+            self._begin_classifier(termination),
             self.agent.init(agent_key, config.agent.batch),
             buffer,
             self._start(seed),
@@ -319,6 +344,7 @@ class Trainer:
                 t.reward,
                 t.transition_state,
                 t.reward_state,
+                t.termination_state,
                 t.trainings,
             ),
             training,
@@ -327,6 +353,7 @@ class Trainer:
                 reward,
                 transition_learner.init(_free(transition)),
                 reward_learner.init(_free(reward)),
+                self._begin_classifier(training.termination),
                 training.trainings + 1,
             ),
         )
@@ -366,6 +393,9 @@ class Trainer:
             training,
             (eqx.combine(transition.model, held), transition.state),
         )
+        if isinstance(training.termination, TerminationNetwork):
+            training, more = self._fit_termination(training, chunk, updates)
+            metrics.update(more)
         if self._given_reward is not None:
             return training, metrics
         free, held = divided(training.reward, ())
@@ -386,6 +416,37 @@ class Trainer:
         )
         return training, metrics
 
+    def _begin_classifier(self, termination: AbstractTermination) -> PyTree:
+        """The state of the termination's learner, nothing where there is nothing to learn."""
+        if isinstance(termination, TerminationNetwork):
+            return self._classifier.init(termination)
+        return ()
+
+    def _fit_termination(
+        self, training: Training, chunk: Int[Array, ""], updates: int
+    ) -> tuple[Training, Metrics]:
+        """As many updates of the termination, from ends and other steps in equal parts."""
+        buffer = training.buffer
+        ended = buffer.filled & buffer.experience.terminated
+        going = buffer.filled & ~buffer.experience.terminated
+        weights = ended / jnp.maximum(ended.sum(), 1) + going / jnp.maximum(going.sum(), 1)
+        batch = self.config.learner.batch_or_default
+        fit = learn(
+            self._classifier,
+            training.termination,
+            training.termination_state,
+            lambda key: buffer.sample_weighted(key, batch, weights),
+            key=self._key(training, _ENDS, chunk),
+            steps=updates,
+        )
+        training = eqx.tree_at(
+            lambda t: (t.termination, t.termination_state), training, (fit.model, fit.state)
+        )
+        return training, {
+            "termination_loss": jnp.mean(fit.metrics["loss"]),
+            "termination_skipped": jnp.sum(fit.metrics["skipped"]),
+        }
+
     @eqx.filter_jit
     def behave(
         self, training: Training, chunk: Int[Array, ""], updates: int
@@ -393,7 +454,7 @@ class Trainer:
         """`updates` updates of the agent in imagination; `chunk` as for `fit`."""
         config, buffer = self.config.agent, training.buffer
         uniform = round(config.uniform_starts * config.batch)
-        reward_scale = root_mean_square(buffer.experience.reward, buffer.filled)
+        reward_scale = self._reward_scale(training, chunk)
         arrays, static = eqx.partition(training.behaviour, eqx.is_array)
 
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, Metrics]:
@@ -405,6 +466,7 @@ class Trainer:
                 mixed_starts(start_key, buffer, config.batch, uniform, *self._reach),
                 reward_scale,
                 key=noise_key,
+                termination=training.termination,
             )
             return eqx.filter(behaviour, eqx.is_array), metrics
 
@@ -414,6 +476,20 @@ class Trainer:
         means = {name: jnp.mean(values) for name, values in metrics.items()}
         training = eqx.tree_at(lambda t: t.behaviour, training, eqx.combine(arrays, static))
         return training, {**means, "agent_skipped": skipped}
+
+    def _reward_scale(self, training: Training, chunk: Int[Array, ""]) -> Scalar:
+        """What is usual as a reward: among those that were paid, or anywhere.
+
+        The larger of the two. Where all goes badly at first next to nothing is paid, and
+        measured by that a good state would be worth more than a critic can say.
+        """
+        buffer, m = training.buffer, self.config.task.action_size
+        paid = root_mean_square(buffer.experience.reward, buffer.filled)
+        states = uniform_states(self._key(training, _SCALE, chunk), 256, *self._reach)
+        idle = jnp.zeros((256, m))
+        following = jax.vmap(training.transition.step)(states, idle)
+        anywhere = jax.vmap(training.reward)(states, idle, following)
+        return jnp.maximum(paid, root_mean_square(anywhere, jnp.isfinite(anywhere)))
 
     @eqx.filter_jit
     def explore(self, training: Training, state: State) -> Float[Array, " m"]:
@@ -456,7 +532,7 @@ class Trainer:
         return posterior.transformed(lambda learned: eqx.combine(learned, held))
 
     def _step_scale(self, buffer: ReplayBuffer) -> State:
-        coordinates = self.config.task.joint_coordinates
+        coordinates = self.config.task.state_coordinates
         return step_scale(buffer.experience, coordinates, buffer.filled)
 
     def _learners(
@@ -487,7 +563,7 @@ class Trainer:
 
 
 # What randomness is for; part of the key, so that no two uses share one.
-_FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START = range(6)
+_FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE, _ENDS = range(8)
 
 
 def _transition(config: Config, key: PRNGKeyArray) -> AbstractTransition:
@@ -496,30 +572,33 @@ def _transition(config: Config, key: PRNGKeyArray) -> AbstractTransition:
     if config.model.discrete:
         return make_mlp(
             config.model,
-            coordinates,
+            task.state_coordinates,
             task.action_size,
             speeds,
             key,
             velocity_limits=task.velocity_limits,
+            held=len(task.context),
         )
-    lagrangian = make_lagrangian(config.model, coordinates, speeds, key)
-    dissipation = make_dissipation(config.model.dissipation, task.n)
+    lagrangian = make_lagrangian(config.model, coordinates, speeds[: task.n], key)
+    friction = config.model.dissipation or task.dissipation
+    dissipation = make_dissipation(friction, task.n)
     system = MechanicalSystem(lagrangian, coordinates, FixedActuation(task.force), dissipation)
     return SolvedTransition(
         LagrangianField(system),
-        coordinates,
+        task.state_coordinates,
         task.action_time,
         solver=config.solver.name,
         substeps=config.solver.substeps or task.substeps,
         tolerances=config.solver.tolerances,
         velocity_limits=task.velocity_limits,
+        held=len(task.context),
     )
 
 
 def _reward(config: Config, key: PRNGKeyArray) -> RewardNetwork:
     task = config.task
     return RewardNetwork(
-        task.joint_coordinates,
+        task.state_coordinates,
         task.action_size,
         _velocity_scale(config),
         hidden=config.reward.hidden,
@@ -533,15 +612,33 @@ def short_seed(seed: int) -> UInt[Array, ""]:
     return jnp.asarray(seed % 2**32, jnp.uint32)
 
 
+def _termination(config: Config, key: PRNGKeyArray) -> AbstractTermination:
+    """Where the task's episodes end: to be learned, stated, or nowhere."""
+    task = config.task
+    if task.terminates:
+        return TerminationNetwork(
+            task.state_coordinates,
+            _velocity_scale(config),
+            hidden=config.reward.hidden,
+            activation=ACTIVATIONS[config.reward.activation],
+            key=key,
+        )
+    if min(task.ends_beyond) < math.inf:
+        return BoundTermination(task.ends_beyond)
+    return NoTermination()
+
+
 def _velocity_scale(config: Config) -> tuple[float, ...]:
     """Half of the largest speed: what is usual is then of order one."""
-    return tuple(0.5 * v for v in config.task.reach[1])
+    return tuple(0.5 * v or 1.0 for v in config.task.reach[1])
 
 
-def _beyond(reach: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+def _beyond(
+    reach: tuple[tuple[float, ...], tuple[float, ...]],
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Where an imagined rollout has gone astray: at three times what is worth imagining."""
-    positions, velocities = (tuple(3 * x for x in part) for part in reach)
-    return positions, velocities
+    positions, velocities = reach
+    return tuple(3 * x for x in positions), tuple(3 * x for x in velocities)
 
 
 def _free(model: PyTree) -> PyTree:

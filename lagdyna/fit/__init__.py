@@ -17,6 +17,7 @@ from ._losses import InverseLoss as InverseLoss
 from ._losses import MultiStepLoss as MultiStepLoss
 from ._losses import OneStepLoss as OneStepLoss
 from ._losses import RewardLoss as RewardLoss
+from ._losses import TerminationLoss as TerminationLoss
 from ._residual_loss import MotionResidual as MotionResidual
 from ._residual_loss import Residual as Residual
 from ._residual_loss import ResidualLoss as ResidualLoss

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Scalar
 
 from ..data import Experience
 from ..mechanics import AbstractDynamics, MechanicalSystem, State
-from ..models import AbstractReward
+from ..models import AbstractReward, TerminationNetwork
 from ..simulate import AbstractTransition
 
 Model = TypeVar("Model")
@@ -16,10 +16,10 @@ Batch = TypeVar("Batch")
 
 
 class AbstractLoss(eqx.Module, Generic[Model, Batch]):
-    """How far a model is from a batch of data: a mean of scaled squared errors.
+    """How far a model is from a batch of data, commonly a mean of scaled squared errors.
 
-    Every output is divided by its own scale, so that an output in large units does not
-    drown the others. 1 is the loss of a model that predicts no variation at all.
+    There every output is divided by its own scale, so that an output in large units does
+    not drown the others. 1 is the loss of a model that predicts no variation at all.
     """
 
     @abc.abstractmethod
@@ -213,6 +213,20 @@ class RewardLoss(AbstractSquaredLoss[AbstractReward, Experience]):
         """Of the reward, `k = 1`."""
         predicted = model(row.state, row.action, row.next_state)
         return ((predicted - row.reward) / self.scale)[None]
+
+
+class TerminationLoss(AbstractLoss[TerminationNetwork, Experience]):
+    """Whether each step ended its episode: the cross-entropy, in nats.
+
+    The log-likelihood of a coin whose odds the network gives for the state that is
+    reached. A batch with as many ends as other steps puts the edge half way between what
+    was seen to end and what was not, however rare ends are.
+    """
+
+    def __call__(self, model: TerminationNetwork, batch: Experience) -> Scalar:
+        logit = jax.vmap(model.logit)(batch.next_state)
+        ended = batch.terminated.astype(logit.dtype)
+        return jnp.mean(jax.nn.softplus(logit) - ended * logit)
 
 
 def _squared_error(

@@ -13,3 +13,7 @@ from ._reward import AbstractReward as AbstractReward
 from ._reward import GivenReward as GivenReward
 from ._reward import RewardNetwork as RewardNetwork
 from ._structured_hnn import StructuredHNN as StructuredHNN
+from ._termination import AbstractTermination as AbstractTermination
+from ._termination import BoundTermination as BoundTermination
+from ._termination import NoTermination as NoTermination
+from ._termination import TerminationNetwork as TerminationNetwork

@@ -64,6 +64,8 @@ class SolvedTransition(AbstractTransition):
     - `substeps`: equal solver steps within `dt`. Ignored with `tolerances`.
     - `tolerances`: if given, steps adapt to them instead.
     - `velocity_limits`: the largest magnitude of each velocity; infinite by default.
+    - `held`: how many of the last coordinates stay as they are, such as where a target
+        lies. The field does not see them; whoever acts or pays does.
 
     **Raises:** `ValueError` for an unknown solver, a `dt` or `substeps` that is not
     positive, limits that are not positive or of the wrong length, `tolerances` with a
@@ -78,6 +80,7 @@ class SolvedTransition(AbstractTransition):
     substeps: int = eqx.field(static=True)
     tolerances: Tolerances | None
     velocity_limits: tuple[float, ...] | None = eqx.field(static=True)
+    held: int = eqx.field(static=True)
 
     def __init__(
         self,
@@ -89,6 +92,7 @@ class SolvedTransition(AbstractTransition):
         substeps: int = 1,
         tolerances: Tolerances | None = None,
         velocity_limits: tuple[float, ...] | None = None,
+        held: int = 0,
     ):
         if not (dt > 0 and np.isfinite(dt)):
             raise ValueError(f"`dt` must be a positive number of seconds, got {dt}")
@@ -112,7 +116,12 @@ class SolvedTransition(AbstractTransition):
                 f"`velocity_limits` has {len(velocity_limits)} entries for "
                 f"{coordinates.n} coordinates"
             )
+        if not 0 <= held < coordinates.n:
+            raise ValueError(
+                f"`held` must leave one of {coordinates.n} coordinates to move, got {held}"
+            )
         check_limits(velocity_limits)
+        self.held = held
         self.field = field
         self.coordinates = coordinates
         self.dt = float(dt)
@@ -121,7 +130,8 @@ class SolvedTransition(AbstractTransition):
         self.velocity_limits = velocity_limits
 
     def step(self, state: State, action: Float[Array, " m"]) -> State:
-        inner = self.field.encode(state)
+        moving = State(*(x[: x.shape[0] - self.held] for x in state)) if self.held else state
+        inner = self.field.encode(moving)
         if self.tolerances is None:
             inner = fixed_steps(self.field, self.solver, inner, action, self.dt, self.substeps)
         else:
@@ -137,6 +147,9 @@ class SolvedTransition(AbstractTransition):
                 tol.max_steps,
             )
         q, qd = self.field.decode(inner)
+        if self.held:
+            q = jnp.concatenate([q, state.q[-self.held :]])
+            qd = jnp.concatenate([qd, state.qd[-self.held :]])
         if self.velocity_limits is not None:
             limits = jnp.asarray(self.velocity_limits, qd.dtype)
             qd = jnp.clip(qd, -limits, limits)

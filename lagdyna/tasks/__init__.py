@@ -2,7 +2,9 @@
 
 from ._gymnasium import GymnasiumBatch as GymnasiumBatch
 from ._gymnasium import GymnasiumTask as GymnasiumTask
+from ._gymnasium import ObservationError as ObservationError
 from ._gymnasium import Outcome as Outcome
+from ._gymnasium import RenderingError as RenderingError
 from ._gymnasium import read_state as read_state
 from ._registry import TASKS as TASKS
 from ._registry import get_task as get_task

@@ -1,5 +1,8 @@
+import ctypes.util
 import difflib
+import importlib.util
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +13,14 @@ from jaxtyping import Bool, Float
 
 from ..mechanics import State
 from ._spec import TaskSpec
+
+
+class ObservationError(ValueError):
+    """An environment observed, while it ran, what it had not said that it would."""
+
+
+class RenderingError(ValueError):
+    """An environment cannot be drawn on this machine, commonly for want of OpenGL."""
 
 
 class Outcome(NamedTuple):
@@ -31,7 +42,8 @@ class Outcome(NamedTuple):
 class GymnasiumTask:
     """A Gymnasium environment, seen as a mechanical system: `(q, qd)` in, `[-1, 1]^m` out.
 
-    Nothing else in lagdyna knows Gymnasium. The environment is not modified.
+    Nothing else in lagdyna knows Gymnasium. The environment is not modified; dictionaries
+    that it observes are laid end to end, in the order of their space.
 
     **Arguments:**
 
@@ -39,7 +51,9 @@ class GymnasiumTask:
     - `render_mode`: as for `gymnasium.make`.
 
     **Raises:** `ValueError` if there is no such environment, its actions are not
-    continuous and bounded, or its observation or action does not fit `spec`.
+    continuous and bounded, or its observation or action does not fit `spec`. `reset` and
+    `step` raise [`lagdyna.tasks.ObservationError`][] if what is observed has another shape
+    than the environment's space, or is not finite where the state is read.
     """
 
     def __init__(self, spec: TaskSpec, *, render_mode: str | None = None):
@@ -79,8 +93,18 @@ class GymnasiumTask:
         return Outcome(read_state(self.spec, observation), total, *ended, steps)
 
     def render(self) -> np.ndarray:
-        """A picture of the current state, `(height, width, 3)`, 8 bit."""
-        return np.asarray(self._env.render())
+        """A picture of the current state, `(height, width, 3)`, 8 bit.
+
+        **Raises:** [`lagdyna.tasks.RenderingError`][] if it cannot be drawn here.
+        """
+        try:
+            return np.asarray(self._env.render())
+        # Without a display or OpenGL, drawing fails in as many ways as there are libraries.
+        except Exception as error:
+            raise RenderingError(
+                f"`env_id` was {self.spec.env_id!r}, of which no picture can be drawn on this "
+                f"machine: {error}"
+            ) from error
 
     @property
     def render_modes(self) -> Sequence[str]:
@@ -141,15 +165,49 @@ class GymnasiumBatch:
 
 
 def read_state(spec: TaskSpec, observation: Float[np.ndarray, "*batch obs"]) -> State:
-    """`(q, qd)` from where `spec` says that an observation keeps them."""
-    q, qd = [], []
+    """`(q, qd)` from where `spec` says that an observation keeps them, then its context."""
+    observed, q, qd = [], [], []
     for c in spec.coordinates:
         if c.cos is not None and c.sin is not None:
-            q.append(np.arctan2(observation[..., c.sin], observation[..., c.cos]))
+            observed.append(np.arctan2(observation[..., c.sin], observation[..., c.cos]))
         else:
-            q.append(observation[..., c.position])
+            observed.append(observation[..., c.position])
         qd.append(observation[..., c.velocity])
+    for position, c in zip(observed, spec.coordinates, strict=True):
+        if c.relative_to is not None:
+            apart = position - observed[c.relative_to]
+            position = np.arctan2(np.sin(apart), np.cos(apart))  # the shorter way round
+        q.append(position)
+    for i in spec.context:
+        q.append(observation[..., i])
+        qd.append(np.zeros_like(observation[..., i]))
     return State(_stacked(q), _stacked(qd))
+
+
+class _Checked(gym.ObservationWrapper):
+    """Refuses observations that the environment had not promised, when it makes them."""
+
+    def __init__(self, env: gym.Env, spec: TaskSpec):
+        super().__init__(env)
+        self._spec = spec
+        self._entries = sorted(
+            {*spec.context, *(i for c in spec.coordinates for i in c.indices)}
+        )
+
+    def observation(self, observation: Any) -> Any:
+        who, space = f"`env_id` was {self._spec.env_id!r}, which", self.observation_space
+        if np.shape(observation) != space.shape:
+            raise ObservationError(
+                f"{who} observed an array of shape {np.shape(observation)}, and its "
+                f"observations are {space}; only such are accepted"
+            )
+        for i in self._entries:
+            if not np.isfinite(observation[i]):
+                raise ObservationError(
+                    f"{who} observed {observation[i]} in entry {i}; only finite numbers are "
+                    "accepted where the state is read"
+                )
+        return observation
 
 
 def _stacked(columns: list[np.ndarray | np.generic]) -> Any:
@@ -167,20 +225,52 @@ def _make(spec: TaskSpec, render_mode: str | None) -> gym.Env:
     if render_mode == "rgb_array":
         # Pictures are drawn off screen; without this a machine that has none fails.
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    _prepare_mujoco()
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     # An environment that draws nothing need not know of render modes.
     mode: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
     try:
-        return gym.make(spec.env_id, **mode)
-    except (gym.error.DependencyNotInstalled, ImportError) as error:
-        raise ValueError(f"`env_id` {spec.env_id!r} needs more packages: {error}") from error
-    except (gym.error.UnregisteredEnv, gym.error.Error) as error:
-        near = difflib.get_close_matches(spec.env_id, gym.registry, n=3, cutoff=0.5)
-        hint = f"; nearest: {', '.join(near)}" if near else ""
-        raise ValueError(
-            f"`env_id` was {spec.env_id!r}, and Gymnasium makes no such environment: "
-            f"{str(error).rstrip('.')}{hint}"
-        ) from error
+        env = gym.make(spec.env_id, **mode)
+    except (gym.error.Error, ImportError) as error:
+        raise ValueError(_unmakeable(spec.env_id, error)) from error
+    if isinstance(env.observation_space, spaces.Dict):
+        env = gym.wrappers.FlattenObservation(env)
+    return env if env.observation_space.shape is None else _Checked(env, spec)
+
+
+def _prepare_mujoco() -> None:
+    """Has MuJoCo draw without a display where there is none; it asks once, when imported."""
+    displayed = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if sys.platform == "linux" and not displayed and ctypes.util.find_library("EGL"):
+        os.environ.setdefault("MUJOCO_GL", "egl")
+
+
+# What shows that an environment needs an extra of lagdyna's: a part of its id, or of what
+# Gymnasium says when it cannot make it.
+_EXTRAS = {"dm_control": "dm-control", "shimmy": "dm-control", "mujoco": "mujoco"}
+
+
+def _unmakeable(env_id: str, error: Exception) -> str:
+    """Why there is no such environment here."""
+    reason = str(error).rstrip(".")
+    missing = isinstance(error, gym.error.DependencyNotInstalled | ImportError)
+    extras = [x for word, x in _EXTRAS.items() if word in f"{env_id} {reason}".lower()]
+    if extras and (missing or not _installed(extras[0])):
+        return (
+            f"`env_id` {env_id!r} needs more packages, which "
+            f"`pip install 'lagdyna[{extras[0]}]'` installs: {reason}"
+        )
+    if missing:
+        return f"`env_id` {env_id!r} needs more packages: {reason}"
+    near = difflib.get_close_matches(env_id, gym.registry, n=3, cutoff=0.5)
+    hint = f"; nearest: {', '.join(near)}" if near else ""
+    return f"`env_id` was {env_id!r}, and Gymnasium makes no such environment: {reason}{hint}"
+
+
+def _installed(extra: str) -> bool:
+    """Whether the packages of an extra can be imported, without importing them."""
+    packages = {"mujoco": ("mujoco",), "dm-control": ("shimmy", "dm_control")}[extra]
+    return all(importlib.util.find_spec(package) is not None for package in packages)
 
 
 def _check(spec: TaskSpec, env: gym.Env) -> tuple[np.ndarray, np.ndarray]:
@@ -212,4 +302,9 @@ def _check(spec: TaskSpec, env: gym.Env) -> tuple[np.ndarray, np.ndarray]:
                 f"`coordinates[{i}]` reads entry {max(c.indices)} of the observation, and "
                 f"that of {spec.env_id!r} has entries 0 to {observations.shape[0] - 1}"
             )
+    if spec.context and max(spec.context) >= observations.shape[0]:
+        raise ValueError(
+            f"`context` reads entry {max(spec.context)} of the observation, and that of "
+            f"{spec.env_id!r} has entries 0 to {observations.shape[0] - 1}"
+        )
     return actions.low, actions.high

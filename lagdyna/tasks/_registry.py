@@ -4,6 +4,7 @@ from types import MappingProxyType
 
 import gymnasium as gym
 
+from ._foreign import FOREIGN
 from ._spec import CoordinateSpec, TaskSpec
 from .suite import SUITE
 
@@ -19,6 +20,7 @@ TASKS: Mapping[str, TaskSpec] = MappingProxyType(
             target_return=-200.0,
             description="Gymnasium's pendulum: swing up and balance with weak torque.",
         ),
+        **FOREIGN,
         **{name: entry.spec for name, entry in SUITE.items()},
     }
 )

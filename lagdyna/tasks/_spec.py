@@ -24,8 +24,14 @@ class CoordinateSpec:
     - `velocity_limit`: the speed at which the environment clips, if it does. It becomes
         part of the transition, so that no agent exploits speeds that do not exist.
     - `velocity_range`: the largest speed worth imagining; `velocity_limit` by default.
-    - `position_range`: for a linear coordinate, the largest distance from 0 worth
-        imagining.
+    - `position_range`: the largest distance from 0 worth imagining; of an angle by
+        default the whole circle, `pi`. Where episodes end, that is `ends_beyond`.
+    - `relative_to`: the number of another angle, where the environment observes both
+        from the same direction and yet this one's velocity from the other's, as of a
+        joint: the coordinate is then the difference of the two observed angles, and
+        `velocity` its derivative.
+    - `ends_beyond`: the magnitude beyond which the environment ends the episode, if it
+        does so by this coordinate alone. Then it need not be learned.
 
     **Raises:** `ValueError` if what is given does not say where to read the coordinate or
     how far it reaches.
@@ -39,17 +45,21 @@ class CoordinateSpec:
     velocity_limit: Positive | None = None
     velocity_range: Positive | None = None
     position_range: Positive | None = None
+    relative_to: Index | None = None
+    ends_beyond: Positive | None = None
 
     def __post_init__(self):
         given = tuple(x is not None for x in (self.position, self.cos, self.sin))
         by_position, by_embedding = (True, False, False), (False, True, True)
         if self.kind == "linear" and given != by_position:
             raise ValueError("a linear coordinate needs `position`, and no `cos` or `sin`")
-        if self.kind == "linear" and self.position_range is None:
+        if self.kind == "linear" and self.position_range is None and self.ends_beyond is None:
             raise ValueError(
                 "a linear coordinate needs `position_range`, "
                 "the largest distance from 0 worth imagining"
             )
+        if self.kind == "linear" and self.relative_to is not None:
+            raise ValueError("`relative_to` is for angles, and the coordinate is linear")
         if self.kind == "angle" and given not in (by_position, by_embedding):
             raise ValueError("an angle needs either `position`, or both `cos` and `sin`")
         if self.velocity_limit is None and self.velocity_range is None:
@@ -64,9 +74,8 @@ class CoordinateSpec:
     @property
     def reach(self) -> tuple[float, float]:
         """The largest position and speed worth imagining."""
-        position = math.pi if self.kind == "angle" else self.position_range
+        position = self.position_range or self.ends_beyond or math.pi
         velocity = self.velocity_range or self.velocity_limit
-        assert position is not None
         assert velocity is not None
         return position, velocity
 
@@ -85,6 +94,14 @@ class TaskSpec:
     - `dt`: seconds of one step of the environment.
     - `force`: the actuation map, a row per coordinate, a column per action: the
         generalised force (N or N m) when an action is at its upper bound.
+    - `dissipation`: `"viscous"` where the joints have viscous friction, to be learned.
+    - `terminates`: whether the environment ends episodes before their time, by a
+        condition that is to be learned. One that is known is stated by the coordinates'
+        `ends_beyond` instead.
+    - `context`: indices of what an observation holds that stays the same throughout an
+        episode, such as where a target lies. Reward, policy and critics see it as further
+        coordinates, which do not move; the dynamics do not.
+    - `context_range`: the largest magnitude of that worth imagining.
     - `target_return`: the mean return at which the task counts as solved, if there is one.
     - `description`: a sentence for people.
     - `repeat`: steps of the environment for which each action is held. Model, replay buffer
@@ -92,14 +109,19 @@ class TaskSpec:
     - `substeps`: equal steps of the model's solver within the time of an action, where the
         config does not say.
 
-    **Raises:** `ValueError` if the numbers of coordinates and of rows of `force` differ,
-    or `repeat` or `substeps` is not positive.
+    **Raises:** `ValueError` if the numbers of coordinates and of rows of `force` differ, if
+    a coordinate's `relative_to` is not another angle, if the end of an episode is both
+    stated and to be learned, or if `repeat` or `substeps` is not positive.
     """
 
     env_id: str
     coordinates: tuple[CoordinateSpec, ...]
     dt: Positive
     force: tuple[tuple[float, ...], ...]
+    dissipation: Literal["none", "viscous"] = "none"
+    terminates: bool = False
+    context: tuple[Index, ...] = ()
+    context_range: Positive = 1.0
     target_return: float | None = None
     description: str = ""
     repeat: Count = 1
@@ -113,6 +135,21 @@ class TaskSpec:
             )
         if len({len(row) for row in self.force}) != 1 or len(self.force[0]) == 0:
             raise ValueError("`force` must have as many columns in each row, one per action")
+        for i, c in enumerate(self.coordinates):
+            if c.relative_to is not None and (
+                c.relative_to == i
+                or c.relative_to >= self.n
+                or self.coordinates[c.relative_to].kind != "angle"
+            ):
+                raise ValueError(
+                    f"`coordinates[{i}].relative_to` was {c.relative_to}; the number of "
+                    "another coordinate, counted from 0, that is an angle is accepted"
+                )
+        if self.terminates and any(c.ends_beyond is not None for c in self.coordinates):
+            raise ValueError(
+                "`terminates` was given with a coordinate's `ends_beyond`: the end of an "
+                "episode is either learned or stated"
+            )
 
         for name, value in (("repeat", self.repeat), ("substeps", self.substeps)):
             if value < 1:
@@ -139,12 +176,25 @@ class TaskSpec:
         return Coordinates(tuple(c.kind == "angle" for c in self.coordinates))
 
     @property
+    def state_coordinates(self) -> Coordinates:
+        """The same of a whole state: the coordinates, then the context."""
+        return Coordinates((*self.joint_coordinates.angles, *(False for _ in self.context)))
+
+    @property
     def velocity_limits(self) -> tuple[float, ...]:
-        """The speed at which the environment clips each velocity, infinite where not."""
-        return tuple(c.velocity_limit or math.inf for c in self.coordinates)
+        """The speed at which each velocity of a state is clipped, infinite where not."""
+        limits = (c.velocity_limit or math.inf for c in self.coordinates)
+        return (*limits, *(math.inf for _ in self.context))
+
+    @property
+    def ends_beyond(self) -> tuple[float, ...]:
+        """The magnitude of each of a state's that ends an episode, infinite where none does."""
+        bounds = (c.ends_beyond or math.inf for c in self.coordinates)
+        return (*bounds, *(math.inf for _ in self.context))
 
     @property
     def reach(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """The largest positions and speeds worth imagining, each of length `n`."""
+        """The largest positions and speeds of a state worth imagining; context stands still."""
         positions, velocities = zip(*(c.reach for c in self.coordinates), strict=True)
-        return positions, velocities
+        ranges = tuple(self.context_range for _ in self.context)
+        return (*positions, *ranges), (*velocities, *(0.0 for _ in self.context))

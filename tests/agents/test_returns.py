@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,11 +16,12 @@ numbers = hnp.arrays(np.float64, (2, TIME, BATCH), elements=st.floats(-100, 100)
 
 
 def by_hand(
-    rewards: np.ndarray, values: np.ndarray, gamma: float, lambda_: float, t: int = 0
+    rewards: np.ndarray, values: np.ndarray, gamma: Any, lambda_: float, t: int = 0
 ) -> np.ndarray:
     """The recursion of SPEC section 7, from step `t` on, read off the page."""
     following = values[t] if t == TIME - 1 else by_hand(rewards, values, gamma, lambda_, t + 1)
-    return rewards[t] + gamma * ((1 - lambda_) * values[t] + lambda_ * following)
+    own = gamma if isinstance(gamma, float) else gamma[t]
+    return rewards[t] + own * ((1 - lambda_) * values[t] + lambda_ * following)
 
 
 @given(numbers, fractions, fractions)
@@ -30,6 +33,21 @@ def test_follows_the_recursion(
     for t in range(TIME):
         desired = by_hand(rewards, values, gamma, lambda_, t)
         np.testing.assert_allclose(returns[t], desired, rtol=1e-12, atol=1e-10)
+
+
+@given(numbers, hnp.arrays(np.float64, (TIME, BATCH), elements=fractions), fractions)
+def test_each_step_may_have_a_discount_of_its_own(
+    x64: None, arrays: np.ndarray, gammas: np.ndarray, lambda_: float
+) -> None:
+    rewards, values = map(jnp.asarray, arrays)
+    returns = lambda_returns(rewards, values, jnp.asarray(gammas), lambda_)
+    for t in range(TIME):
+        desired = by_hand(*arrays, gammas, lambda_, t)
+        np.testing.assert_allclose(returns[t], desired, rtol=1e-12, atol=1e-10)
+    ended = jnp.asarray(gammas).at[3].set(0.0)
+    cut = lambda_returns(rewards.at[4:].set(7.0), values.at[3:].set(9.0), ended, lambda_)
+    whole = lambda_returns(rewards, values, ended, lambda_)
+    np.testing.assert_array_equal(cut[:4], whole[:4])  # nothing counts after the end
 
 
 @given(numbers, fractions)

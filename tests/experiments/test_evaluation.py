@@ -164,3 +164,11 @@ def test_a_learning_curve_is_drawn_with_a_target_or_without(
     plot_learning_curve(tmp_path / "a.png", [record], "title", target)
     with Image.open(tmp_path / "a.png") as image:
         assert len(np.unique(np.asarray(image.convert("L")))) > 10
+
+
+def test_an_episode_that_cannot_be_drawn_here_has_no_pictures() -> None:
+    undrawable = dataclasses.replace(COUNTDOWN, env_id="lagdyna-tests/Undrawable-v0")
+    shown: list[np.ndarray] = []
+    rollout = record_rollout(undrawable, brake, 3, 100, shown.append)
+    assert shown == []
+    assert np.all(rollout.rewards == 1)

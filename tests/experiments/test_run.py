@@ -13,6 +13,7 @@ from lagdyna.experiments import Silence, Trainer, UserError, config_from_table, 
 from lagdyna.experiments._evaluation import evaluate_policy
 from lagdyna.tasks import get_task
 
+from .. import environments as environments  # registers them
 from .small import small_config
 
 SUMMARY = {
@@ -288,3 +289,12 @@ def test_a_filter_that_would_not_fit_is_refused_before_anything_is_written(
     with pytest.raises(UserError, match="`model.hidden` was .3000, 3000., which makes"):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_an_environment_that_breaks_its_promise_ends_the_run_in_a_sentence(tmp_path):
+    task = dataclasses.replace(get_task("Pendulum-v1"), env_id="lagdyna-tests/Undefined-v0")
+    config = dataclasses.replace(small_config(), task=task)
+    with pytest.raises(UserError, match="observed nan in entry 2; only finite numbers"):
+        train(config, tmp_path / "run")
+    with pytest.raises(UserError, match="observed nan in entry 2; only finite numbers"):
+        evaluate_policy(task, lambda states: np.zeros((2, 1)), [0, 1], 10)

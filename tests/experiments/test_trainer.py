@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from lagdyna.experiments import Trainer, Training, UserError
 from lagdyna.mechanics import State
+from lagdyna.simulate import LagrangianField
 from lagdyna.tasks import Outcome
 
 from .small import small_config
@@ -193,3 +195,49 @@ def test_a_covariance_that_would_not_fit_is_refused_before_it_is_made() -> None:
         Trainer(config).init()
     blocks = small_config(learner={"name": "ekf-block"}, reward={"hidden": [16, 16]})
     Trainer(blocks).init()
+
+
+def test_targets_and_ends_are_learned_with_and_the_dynamics_see_neither() -> None:
+    """A pendulum whose target lies elsewhere in each episode, which ends beyond 1."""
+    pendulum = small_config().task
+    task = dataclasses.replace(pendulum, context=(0, 1), context_range=0.5, terminates=True)
+    config = small_config(learner={"updates": 400, "batch": 8})
+    trainer = Trainer(dataclasses.replace(config, task=task))
+    training = trainer.init()
+    qd = np.asarray([-1.0, 0.0, 0.0], np.float32)
+    for i in range(16):
+        over = i % 8 == 7
+        here, there = (
+            State(np.asarray([q, 0.1, -0.2 * (i // 8)], np.float32), qd)
+            for q in (0.1 * (i % 8), 1.5 if over else 0.1 * (i % 8 + 1))
+        )
+        action = np.asarray([0.1 * (i % 3)], np.float32)
+        training = trainer.record(training, here, action, Outcome(there, -1.0 - i, over, False))
+    training = trainer.begin_fit(training)
+    losses = []
+    for chunk in range(2):
+        training, metrics = trainer.fit(training, jnp.asarray(chunk), 200)
+        losses.append(float(metrics["termination_loss"]))
+        assert not any(
+            metrics[f"{part}_skipped"] for part in ("model", "reward", "termination")
+        )
+    assert losses[1] < losses[0] < 0.7
+    lost, alive = (State(jnp.asarray([q, 0.1, 0.0]), jnp.asarray(qd)) for q in (1.5, 0.2))
+    assert training.termination(lost) > 0.5 > training.termination(alive)
+    before = training.behaviour
+    training, metrics = trainer.behave(training, jnp.asarray(0), 2)
+    assert float(metrics["agent_skipped"]) == 0
+    # Once nothing is alive at any start, there is nothing to learn from.
+    dead = eqx.tree_at(
+        lambda t: (t.termination.network.layers[-1].bias, t.behaviour),
+        training,
+        (jnp.full(1, 1e6), before),
+    )
+    _, metrics = trainer.behave(dead, jnp.asarray(0), 2)
+    assert float(metrics["imagined_reward"]) == 0
+    field = training.transition.field
+    assert isinstance(field, LagrangianField)
+    assert field.system.lagrangian.mass_factor(jnp.zeros(1)).shape == (1, 1)
+    targets = np.asarray([[0.2, 0.1, -0.2], [0.2, 0.5, 0.2]], np.float32)
+    actions = trainer.act(training, State(targets, np.stack([qd, qd])))
+    assert abs(float(actions[0, 0] - actions[1, 0])) > 1e-4

@@ -120,6 +120,24 @@ def test_a_linear_coordinate_is_not_wrapped():
 STEPS = 7
 
 
+def test_what_is_held_stays_and_the_rest_does_not_see_it(x64):
+    """A pendulum and where its target lies."""
+    together = SolvedTransition(
+        pendulum_field(),
+        Coordinates((True, False, False)),
+        0.4,
+        velocity_limits=(8.0, math.inf, math.inf),
+        held=2,
+    )
+    alone = step(transition(velocity_limits=(8.0,)), state(*START), jnp.asarray(ACTION))
+    for target in ((0.3, -7.0), (5.0, 0.0)):
+        start = State(jnp.asarray([START[0], *target]), jnp.asarray([START[1], 0.0, 0.0]))
+        after = step(together, start, jnp.asarray(ACTION))
+        identical(State(after.q[:1], after.qd[:1]), alone)
+        assert after.q[1:].tolist() == list(target)
+        assert after.qd[1:].tolist() == [0.0, 0.0]
+
+
 def test_a_rollout_is_a_loop_of_steps_with_its_start_included(tolerance):
     solved, actions = transition(0.05), jnp.tanh(normals(0, STEPS, 1))
     states = [state(*START)]

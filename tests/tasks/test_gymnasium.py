@@ -15,6 +15,8 @@ from lagdyna.tasks import (
     CoordinateSpec,
     GymnasiumBatch,
     GymnasiumTask,
+    ObservationError,
+    RenderingError,
     TaskSpec,
     get_task,
     read_state,
@@ -245,12 +247,16 @@ REFUSED = {
         r"`force` has 2 columns, and 'Pendulum-v1' has actions of shape \(1,\)",
     ),
     "picture": (another("lagdyna-tests/Picture-v0"), "only vectors"),
-    "dictionary": (another("lagdyna-tests/Dictionary-v0"), "only vectors"),
+    "text": (another("lagdyna-tests/Text-v0"), "only vectors"),
     "index": (
         dataclasses.replace(
             SPEC, coordinates=(dataclasses.replace(SPEC.coordinates[0], velocity=3),)
         ),
         r"`coordinates\[0\]` reads entry 3.*entries 0 to 2",
+    ),
+    "context": (
+        dataclasses.replace(SPEC, context=(1, 3)),
+        "`context` reads entry 3 of the observation.*entries 0 to 2",
     ),
 }
 
@@ -264,6 +270,88 @@ def test_an_environment_that_does_not_fit_is_refused_in_a_sentence(
     with pytest.raises(ValueError, match=said) as error:
         make(spec)
     assert "\n" not in str(error.value)
+
+
+BROKEN = {
+    "Growing": r"observed an array of shape \(4,\), and its observations are Box\(.*\(3,\)",
+    "Undefined": "observed nan in entry 2; only finite numbers are accepted",
+    "Infinite": "observed inf in entry 0; only finite numbers are accepted",
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_an_environment_that_breaks_its_promise_is_refused_when_it_does(what: str) -> None:
+    spec = another(f"lagdyna-tests/{what}-v0")
+    task, batch = GymnasiumTask(spec), GymnasiumBatch(spec, 2)
+    task.reset(0)
+    batch.reset([0, 1])
+    for _ in range(2):
+        task.step(np.zeros(1))
+        batch.step(np.zeros((2, 1)))
+    said = f"`env_id` was 'lagdyna-tests/{what}-v0', which {BROKEN[what]}"
+    with pytest.raises(ObservationError, match=said):
+        task.step(np.zeros(1))
+    with pytest.raises(ObservationError, match=said):
+        batch.step(np.zeros((2, 1)))
+
+
+def test_a_dictionary_is_laid_end_to_end() -> None:
+    """In the order of its space, which sorts the names."""
+    spec = another("lagdyna-tests/Nested-v0")
+    task, plain = GymnasiumTask(spec), gym.make("lagdyna-tests/Nested-v0")
+    plain.observation_space.seed(4)
+    task._env.unwrapped.observation_space.seed(4)
+    state, (observation, _) = task.reset(0), plain.reset(seed=0)
+    (cos, sin), (velocity,) = observation["a"], observation["b"]
+    np.testing.assert_allclose(state.q, [math.atan2(sin, cos)], rtol=1e-6)
+    np.testing.assert_array_equal(state.qd, [velocity])
+
+
+MISSING = {
+    "mujoco": (
+        another("InvertedPendulum-v5"),
+        gym.error.DependencyNotInstalled("MuJoCo is not installed, run `pip install mujoco`"),
+    ),
+    "dm-control": (
+        another("shimmy:dm_control/acrobot-swingup-v0"),
+        ModuleNotFoundError("No module named 'shimmy'"),
+    ),
+}
+
+
+@pytest.mark.parametrize("extra", MISSING)
+def test_packages_that_are_missing_are_named_by_their_extra(
+    monkeypatch: pytest.MonkeyPatch, extra: str
+) -> None:
+    spec, error = MISSING[extra]
+
+    def make(*args: Any, **kwargs: Any) -> gym.Env:
+        raise error
+
+    monkeypatch.setattr(gym, "make", make)
+    with pytest.raises(ValueError, match=rf"needs more packages, .*'lagdyna\[{extra}\]'"):
+        GymnasiumTask(spec)
+
+
+def test_an_environment_that_came_without_its_simulator_asks_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Shimmy registers dm_control's environments only where there is dm_control."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"more packages, .*'lagdyna\[dm-control\]'.*"):
+        GymnasiumTask(another("dm_control/no-such-v0"))
+
+
+def test_an_angle_of_a_joint_is_apart_from_the_link_before() -> None:
+    first = CoordinateSpec(kind="angle", cos=0, sin=1, velocity=4, velocity_range=1.0)
+    second = CoordinateSpec(
+        kind="angle", cos=2, sin=3, velocity=5, velocity_range=1.0, relative_to=0
+    )
+    spec = TaskSpec(env_id="x", coordinates=(first, second), dt=0.1, force=((0.0,), (1.0,)))
+    observation = [f(angle) for angle in (2.5, -2.9) for f in (math.cos, math.sin)]
+    q, qd = read_state(spec, np.asarray([*observation, 0.3, 0.4]))
+    np.testing.assert_allclose(q, [2.5, 2 * math.pi - 5.4], rtol=1e-6)
+    np.testing.assert_allclose(qd, [0.3, 0.4], rtol=1e-6)
 
 
 def test_an_environment_that_is_refused_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,3 +397,10 @@ def test_a_batch_says_which_episodes_ended() -> None:
 def test_a_batch_is_of_at_least_one(copies: int) -> None:
     with pytest.raises(ValueError, match=f"`copies` must be at least 1, got {copies}"):
         GymnasiumBatch(SPEC, copies)
+
+
+def test_an_environment_that_cannot_be_drawn_here_says_so() -> None:
+    task = GymnasiumTask(another("lagdyna-tests/Undrawable-v0"), render_mode="rgb_array")
+    task.reset(0)
+    with pytest.raises(RenderingError, match=r"no picture can be drawn.*no OpenGL platform"):
+        task.render()

@@ -2,18 +2,29 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from lagdyna.tasks import TASKS, GymnasiumTask, get_task
+from lagdyna.tasks import TASKS, GymnasiumTask, TaskSpec, get_task
+from lagdyna.tasks._foreign import FOREIGN
+
+
+def described(name: str) -> TaskSpec:
+    """A task whose packages are here."""
+    if name in FOREIGN:
+        pytest.importorskip("mujoco")
+    if name.startswith("dm_control"):
+        pytest.importorskip("dm_control")
+        pytest.importorskip("shimmy")
+    return get_task(name)
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_registered_task_can_be_made_and_stepped(name: str) -> None:
-    spec = get_task(name)
+    spec = described(name)
     env = GymnasiumTask(spec)
     state = env.reset(0)
     outcome = env.step(np.zeros(spec.action_size))
     env.close()
     for q, qd in (state, outcome.state):
-        assert q.shape == qd.shape == (spec.n,)
+        assert q.shape == qd.shape == (spec.state_coordinates.n,)
         assert np.all(np.isfinite([q, qd]))
     assert np.isfinite(outcome.reward)
     assert spec.description
@@ -21,8 +32,11 @@ def test_every_registered_task_can_be_made_and_stepped(name: str) -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_velocity_limits_are_those_of_the_observations(name: str) -> None:
-    spec = get_task(name)
-    space = gym.spec(spec.env_id).make().observation_space
+    spec = described(name)
+    if name == "InvertedDoublePendulum-v5":
+        pytest.skip("its observation is clipped, and its space does not say so")
+    space = GymnasiumTask(spec)._env.observation_space
+    assert isinstance(space, gym.spaces.Box)
     for c in spec.coordinates:
         if c.velocity_limit is not None:
             assert c.velocity_limit == space.high[c.velocity] == -space.low[c.velocity]

@@ -1,9 +1,10 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
-from lagdyna.tasks import CoordinateSpec, TaskSpec
+from lagdyna.tasks import CoordinateSpec, TaskSpec, read_state
 
 ANGLE: dict[str, Any] = {"kind": "angle", "velocity": 2, "velocity_limit": 8.0}
 LINEAR: dict[str, Any] = {
@@ -51,6 +52,15 @@ def test_reach_is_what_is_worth_imagining() -> None:
     assert slower.indices == (2, 0)
 
 
+def test_what_ends_an_episode_is_the_edge_of_what_is_worth_imagining() -> None:
+    ended = CoordinateSpec(**ANGLE, position=0, ends_beyond=0.2)
+    assert ended.reach == (0.2, 8.0)
+    narrow = CoordinateSpec(**ANGLE, position=0, position_range=0.5)
+    assert narrow.reach == (0.5, 8.0)
+    cart = CoordinateSpec(**LINEAR | {"position_range": None, "ends_beyond": 2.4})
+    assert cart.reach == (2.4, 2.0)
+
+
 def a_task(**fields: Any) -> TaskSpec:
     both = (CoordinateSpec(**LINEAR), CoordinateSpec(**ANGLE, cos=3, sin=4))
     known: dict[str, Any] = {"env_id": "x", "coordinates": both, "dt": 0.1}
@@ -81,3 +91,38 @@ def test_force_must_have_a_row_per_coordinate_and_a_column_per_action(
 ) -> None:
     with pytest.raises(ValueError, match=said):
         a_task(**fields)
+
+
+def test_ends_of_episodes_are_stated_or_learned() -> None:
+    ended = CoordinateSpec(**LINEAR | {"ends_beyond": 2.4})
+    angle = CoordinateSpec(**ANGLE, cos=3, sin=4)
+    assert a_task(coordinates=(ended, angle)).ends_beyond == (2.4, math.inf)
+    assert a_task().ends_beyond == (math.inf, math.inf)
+    with pytest.raises(ValueError, match="either learned or stated"):
+        a_task(coordinates=(ended, angle), terminates=True)
+
+
+@pytest.mark.parametrize("other", [0, 1, 2])
+def test_an_angle_is_relative_to_another_angle(other: int) -> None:
+    """Of a cart and a pole there is none."""
+    pole = CoordinateSpec(**ANGLE, cos=3, sin=4, relative_to=other)
+    said = rf"`coordinates\[1\].relative_to` was {other}; the number of another"
+    with pytest.raises(ValueError, match=said):
+        a_task(coordinates=(CoordinateSpec(**LINEAR), pole))
+    with pytest.raises(ValueError, match="`relative_to` is for angles"):
+        CoordinateSpec(**LINEAR, relative_to=other)
+
+
+def test_context_follows_the_coordinates_and_does_not_move() -> None:
+    task = a_task(context=(7, 5), context_range=0.2)
+    assert task.n == 2
+    assert task.joint_coordinates.angles == (False, True)
+    assert task.state_coordinates.angles == (False, True, False, False)
+    assert task.reach == ((3.0, math.pi, 0.2, 0.2), (2.0, 8.0, 0.0, 0.0))
+    assert task.velocity_limits == (math.inf, 8.0, math.inf, math.inf)
+    assert task.ends_beyond == (math.inf,) * 4
+    assert a_task().state_coordinates == a_task().joint_coordinates
+    observed = np.asarray([1.0, 2.0, 3.0, 1.0, 0.0, 5.5, 6.6, 7.7])
+    q, qd = read_state(task, observed)
+    np.testing.assert_allclose(q, [1.0, 0.0, 7.7, 5.5], rtol=1e-6)
+    np.testing.assert_array_equal(qd, [2.0, 3.0, 0.0, 0.0])

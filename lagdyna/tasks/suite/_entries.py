@@ -56,8 +56,8 @@ class SuiteEntry:
             kind="linear",
             position=0,
             velocity=velocities,
-            position_range=4.0,
-            velocity_range=10.0,
+            position_range=2.0,
+            velocity_range=5.0,
         )
         angles = tuple(
             CoordinateSpec(

@@ -1,0 +1,162 @@
+"""What each choice of the agent is worth, in a simulator that is exact: no model, no data.
+
+    python benchmarks/behaviour.py --task acrobot --seeds 3 --out behaviour.json
+
+The agent learns in the task's own equations and reward, so that what is compared is how it
+learns to act and nothing else. Rollouts begin as in a run, in states of its real episodes and
+in states drawn anywhere; there is one more episode after every 500 updates. Each variant
+differs from the defaults by what its name says. Prints a Markdown table of mean returns over
+20 episodes, after each quarter of the updates.
+"""
+
+import dataclasses
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from _common import arguments, machine, write
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from lagdyna.agents import Features, ImaginationActorCritic, mixed_starts
+from lagdyna.data import Experience, ReplayBuffer
+from lagdyna.experiments import AgentConfig
+from lagdyna.experiments._parts import ACTIVATIONS, falling, make_optimiser
+from lagdyna.mechanics import Coordinates, State
+from lagdyna.models import GivenReward
+from lagdyna.simulate import AbstractTransition
+from lagdyna.tasks import SUITE, SuiteTask, suite_task
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "all rollouts begin anew": {"restart": 1.0},
+    "a nat of entropy is worth 0.01": {"entropy": 1e-2},
+    "a nat of entropy is worth 0.001": {"entropy": 1e-3},
+    "gradients clipped at 100": {"clip": 100.0},
+    "replayed starts only": {"uniform_starts": 0.0},
+    "horizon 8": {"horizon": 8},
+    "horizon 32": {"horizon": 32},
+    "two critics": {"critics": 2},
+    "rate 5e-4": {"rate": 5e-4},
+    "actions not held": {"repeat": 1},
+}
+
+
+class Exact(AbstractTransition):
+    """A task's own equations, in steps as long as its actions are held."""
+
+    coordinates: Coordinates
+    task: SuiteTask
+    repeat: int = eqx.field(static=True)
+
+    def step(self, state: State, action: Float[Array, " m"]) -> State:
+        for _ in range(self.repeat):
+            state = self.task.advance(state, action)
+        return state
+
+
+def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) -> list[float]:
+    """Mean returns after each quarter of the updates."""
+    task, spec = suite_task(name), SUITE[name].spec
+    coordinates, reach, piece = spec.joint_coordinates, spec.reach, 500
+    optimiser = make_optimiser("adam", falling(config.rate, updates, 0.1), config.clip)
+    agent = ImaginationActorCritic(
+        features=Features(coordinates, tuple(0.5 * v for v in reach[1])),
+        action_size=spec.action_size,
+        hidden=config.hidden,
+        activation=ACTIVATIONS[config.activation],
+        horizon=config.horizon,
+        restart=config.restart,
+        limits=(tuple(3 * x for x in reach[0]), tuple(3 * x for x in reach[1])),
+        discount=config.discount,
+        return_lambda=config.return_lambda,
+        entropy=config.entropy,
+        critics=config.critics,
+        target_rate=config.target_rate,
+        policy_optimiser=optimiser,
+        critic_optimiser=optimiser,
+    )
+    transition = Exact(coordinates, task, repeat)
+    reward = GivenReward(lambda state, action, following: task.reward(following))
+    uniform = round(config.uniform_starts * config.batch)
+    actions = task.horizon // repeat
+
+    @jax.jit
+    def episode(policy: PyTree, key: PRNGKeyArray, noise: Array) -> tuple[Experience, Array]:
+        """With that much of the policy's noise; 2 stands for random actions."""
+        acting = eqx.combine(policy, rest).policy
+        start_key, noise_key = jax.random.split(key)
+
+        def body(state: State, eps: Array) -> tuple[State, Experience]:
+            action, _ = acting.sample(state, jnp.minimum(noise, 1.0) * eps)
+            action = jnp.where(noise > 1, jnp.tanh(eps), action)
+            following, paid = state, jnp.zeros(())
+            for _ in range(repeat):
+                following, one = task.step(following, action)
+                paid += one
+            ended = jnp.zeros((), bool)
+            return following, Experience(state, action, paid, following, ended)
+
+        eps = jax.random.normal(noise_key, (actions, spec.action_size))
+        _, experience = jax.lax.scan(body, task.reset(start_key), eps)
+        return experience, jnp.sum(experience.reward)
+
+    @jax.jit
+    def improve(arrays: PyTree, buffer: ReplayBuffer, key: PRNGKeyArray) -> PyTree:
+        def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, None]:
+            start_key, key = jax.random.split(key)
+            starts = mixed_starts(start_key, buffer, config.batch, uniform, *reach)
+            behaviour, _ = agent.update(
+                eqx.combine(arrays, rest), transition, reward, starts, jnp.asarray(0.5), key=key
+            )
+            return eqx.filter(behaviour, eqx.is_array), None
+
+        return jax.lax.scan(body, arrays, jax.random.split(key, piece))[0]
+
+    def keys(purpose: int) -> PRNGKeyArray:
+        return jax.random.fold_in(jax.random.key(seed), purpose)
+
+    first = eqx.filter_jit(agent.init)(keys(0), config.batch)
+    arrays, rest = eqx.partition(first, eqx.is_array)
+    buffer = ReplayBuffer.empty((1 + updates // piece) * actions, task.n, spec.action_size)
+    add = jax.jit(lambda buffer, experience: buffer.add(experience, jnp.zeros((), int)))
+    buffer = add(buffer, episode(arrays, keys(1), jnp.asarray(2.0))[0])
+    judge = jax.jit(jax.vmap(lambda a, k: episode(a, k, jnp.zeros(()))[1], in_axes=(None, 0)))
+    returns = []
+    for i in range(updates // piece):
+        arrays = improve(arrays, buffer, keys(10 + 2 * i))
+        buffer = add(buffer, episode(arrays, keys(11 + 2 * i), jnp.ones(()))[0])
+        if (i + 1) * piece * 4 % updates < 4 * piece:
+            judged = judge(arrays, jax.random.split(keys(2), 20))
+            returns.append(float(np.mean(judged)))
+    return returns
+
+
+def main() -> None:
+    """Learns, prints the table, writes JSON."""
+    parser = arguments(__doc__, "behaviour.json")
+    parser.add_argument("--task", choices=list(SUITE), default="acrobot")
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--updates", type=int, default=12_000)
+    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    args = parser.parse_args()
+    about = {**machine(), "task": args.task, "updates": args.updates}
+    table: dict[str, list[list[float]]] = {}
+    print("| variant | return at the end, each seed | mean after each quarter |")
+    print("|---|---|---|")
+    for variant in args.variants:
+        changes = dict(VARIANTS[variant])
+        repeat = changes.pop("repeat", SUITE[args.task].repeat)
+        config = dataclasses.replace(AgentConfig(), **changes)
+        table[variant] = [
+            learn(args.task, config, repeat, args.updates, seed) for seed in range(args.seeds)
+        ]
+        ends = ", ".join(f"{returns[-1]:.0f}" for returns in table[variant])
+        means = ", ".join(f"{mean:.0f}" for mean in np.mean(table[variant], axis=0))
+        print(f"| {variant} | {ends} | {means} |", flush=True)
+    write(args.out, {"about": about, "variants": table})
+
+
+if __name__ == "__main__":
+    main()

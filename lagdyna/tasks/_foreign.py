@@ -1,0 +1,129 @@
+"""Descriptions of environments that come with MuJoCo. Figures are from their XML files.
+
+An action's force is its gear times the upper bound of its control; `dt` is the simulator's
+step times the number of its steps in an action.
+"""
+
+from collections.abc import Mapping
+
+from ._spec import CoordinateSpec, TaskSpec
+
+FOREIGN: Mapping[str, TaskSpec] = {
+    "InvertedPendulum-v5": TaskSpec(
+        env_id="InvertedPendulum-v5",
+        # qpos, then qvel: of the cart, then of the pole from upright.
+        coordinates=(
+            CoordinateSpec(
+                kind="linear", position=0, velocity=2, position_range=1.0, velocity_range=2.0
+            ),
+            CoordinateSpec(
+                kind="angle", position=1, velocity=3, ends_beyond=0.2, velocity_range=3.0
+            ),
+        ),
+        dt=0.04,
+        force=((300.0,), (0.0,)),
+        dissipation="viscous",
+        target_return=950.0,
+        description="MuJoCo's pole on a cart: keep it within 0.2 rad of upright.",
+    ),
+    "InvertedDoublePendulum-v5": TaskSpec(
+        env_id="InvertedDoublePendulum-v5",
+        # x; sines, then cosines of both joints, the second from the first link; velocities.
+        coordinates=(
+            CoordinateSpec(
+                kind="linear",
+                position=0,
+                velocity=5,
+                position_range=1.0,
+                velocity_limit=10.0,
+                velocity_range=3.0,
+            ),
+            *(
+                CoordinateSpec(
+                    kind="angle",
+                    sin=1 + joint,
+                    cos=3 + joint,
+                    velocity=6 + joint,
+                    position_range=0.3,
+                    velocity_limit=10.0,
+                    velocity_range=4.0,
+                )
+                for joint in range(2)
+            ),
+        ),
+        dt=0.05,
+        force=((500.0,), (0.0,), (0.0,)),
+        dissipation="viscous",
+        terminates=True,
+        target_return=9100.0,
+        description="MuJoCo's two poles on a cart: keep the tip above a height of 1 m.",
+    ),
+    "Reacher-v5": TaskSpec(
+        env_id="Reacher-v5",
+        # Cosines, then sines of both joints; the target; velocities; finger from target.
+        coordinates=(
+            CoordinateSpec(kind="angle", cos=0, sin=2, velocity=6, velocity_range=20.0),
+            CoordinateSpec(kind="angle", cos=1, sin=3, velocity=7, velocity_range=20.0),
+        ),
+        dt=0.02,
+        force=((200.0, 0.0), (0.0, 200.0)),
+        dissipation="viscous",
+        context=(4, 5),
+        context_range=0.2,
+        target_return=-3.75,
+        description="MuJoCo's arm of two links in the plane, whose tip is to reach a target.",
+    ),
+    "dm_control/pendulum-swingup-v0": TaskSpec(
+        env_id="shimmy:dm_control/pendulum-swingup-v0",
+        coordinates=(
+            CoordinateSpec(kind="angle", cos=0, sin=1, velocity=2, velocity_range=10.0),
+        ),
+        dt=0.02,
+        force=((1.0,),),
+        dissipation="viscous",
+        description="dm_control's pendulum: swing up with weak torque; paid only near upright.",
+    ),
+    "dm_control/cartpole-swingup-v0": TaskSpec(
+        env_id="shimmy:dm_control/cartpole-swingup-v0",
+        coordinates=(
+            CoordinateSpec(
+                kind="linear", position=0, velocity=3, position_range=1.8, velocity_range=5.0
+            ),
+            CoordinateSpec(kind="angle", cos=1, sin=2, velocity=4, velocity_range=12.0),
+        ),
+        dt=0.01,
+        force=((10.0,), (0.0,)),
+        dissipation="viscous",
+        description="dm_control's pole on a cart: swing it up and balance it.",
+    ),
+    "dm_control/acrobot-swingup-v0": TaskSpec(
+        env_id="shimmy:dm_control/acrobot-swingup-v0",
+        # Sines, then cosines of both links from upright; velocities of the joints.
+        coordinates=(
+            CoordinateSpec(kind="angle", sin=0, cos=2, velocity=4, velocity_range=8.0),
+            CoordinateSpec(
+                kind="angle", sin=1, cos=3, velocity=5, velocity_range=16.0, relative_to=0
+            ),
+        ),
+        dt=0.01,
+        force=((0.0,), (2.0,)),
+        dissipation="viscous",
+        description="dm_control's acrobot: two links, driven at the elbow, are to stand up.",
+    ),
+    **{
+        f"dm_control/reacher-{level}-v0": TaskSpec(
+            env_id=f"shimmy:dm_control/reacher-{level}-v0",
+            # Angles of both joints; finger to target; velocities.
+            coordinates=(
+                CoordinateSpec(kind="angle", position=0, velocity=4, velocity_range=10.0),
+                CoordinateSpec(kind="angle", position=1, velocity=5, velocity_range=10.0),
+            ),
+            dt=0.02,
+            force=((0.05, 0.0), (0.0, 0.05)),
+            dissipation="viscous",
+            description=f"dm_control's arm of two links: touch a {size} target.",
+        )
+        for level, size in (("easy", "large"), ("hard", "small"))
+    },
+}
+"""Environments of Gymnasium's and dm_control's that run on MuJoCo."""

@@ -1,0 +1,157 @@
+import dataclasses
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lagdyna.data import Experience, ReplayBuffer
+from lagdyna.fit import GradientLearner, TerminationLoss, learn
+from lagdyna.mechanics import Coordinates, State
+from lagdyna.models import BoundTermination, NoTermination, TerminationNetwork
+
+from ..helpers import close, normals, randomised, shape_of
+
+MIXED = Coordinates((False, True))
+LEARNER = GradientLearner(optax.adam(1e-2), TerminationLoss())
+anything = st.floats(-3, 3)
+
+
+def a_state(x: float, angle: float) -> State:
+    return State(jnp.asarray([x, angle]), jnp.zeros(2))
+
+
+def test_nothing_ends_where_nothing_does() -> None:
+    assert NoTermination()(a_state(1e6, 3.0)) == 0
+    assert jax.tree.leaves(NoTermination()) == []
+
+
+@given(anything, anything)
+def test_a_bound_ends_an_episode_where_it_is_exceeded(
+    x64: None, x: float, angle: float
+) -> None:
+    """The more likely the further beyond; by a half at the bound, by either coordinate."""
+    ends = BoundTermination((2.0, 0.5))
+    exceeded = max((abs(x) - 2.0) / 2.0, (abs(angle) - 0.5) / 0.5)  # in bounds
+    assert float(ends(a_state(x, angle))) == pytest.approx(
+        1 / (1 + math.exp(min(-exceeded / 0.02, 700))), rel=1e-9, abs=1e-12
+    )
+
+
+def test_a_coordinate_without_a_bound_ends_nothing() -> None:
+    ends = BoundTermination((math.inf, 0.5))
+    assert ends(a_state(1e9, 0.3)) < 1e-6
+    assert ends(a_state(0.0, 0.7)) > 1 - 1e-6
+    slope = jax.grad(lambda q: ends(State(q, jnp.zeros(2))))(jnp.asarray([5.0, 0.5]))
+    assert slope[0] == 0
+    assert slope[1] > 1, "the edge can be seen by a gradient"
+
+
+@pytest.mark.parametrize("bounds", [(math.inf, math.inf), (0.0, 1.0), (-1.0, 1.0)])
+def test_bounds_must_be_bounds(bounds: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="`bounds`"):
+        BoundTermination(bounds)
+
+
+def test_a_learned_one_is_a_probability_that_does_not_see_whole_turns(x64: None) -> None:
+    model = randomised(shape_of(TerminationNetwork, MIXED, (2.0, 3.0), hidden=(6,)), 0, 0.4)
+    q, qd = normals(1, 2, 2)
+    here = model(State(q, qd))
+    assert 0 < here < 1
+    close(here, 1 / (1 + jnp.exp(-model.logit(State(q, qd)))), 1e-12)
+    close(model(State(q + jnp.asarray([0.0, 2 * jnp.pi]), qd)), here, 1e-12)
+    assert abs(model(State(q + jnp.asarray([1.0, 0.0]), qd)) - here) > 1e-3
+    assert abs(model(State(q, qd + 1)) - here) > 1e-3
+
+
+def test_the_loss_is_the_cross_entropy(x64: None) -> None:
+    model = randomised(shape_of(TerminationNetwork, MIXED, (2.0, 3.0), hidden=(6,)), 0, 0.4)
+    states = State(*normals(2, 2, 8, 2))
+    ended = jnp.arange(8) % 3 == 0
+    batch = Experience(states, jnp.zeros((8, 1)), jnp.zeros(8), states, ended)
+    p = np.asarray([model(State(q, qd)) for q, qd in zip(*states, strict=True)])
+    desired = -np.mean(np.where(ended, np.log(p), np.log(1 - p)))
+    close(TerminationLoss()(model, batch), desired, 1e-12)
+
+
+def fallen(states: State) -> jax.Array:
+    """The rule to be found: a pole that leans by more than 0.4."""
+    return jnp.abs(states.q[:, 1]) > 0.4
+
+
+def test_a_threshold_is_found_from_few_ends() -> None:
+    """Thirty ends in three hundred steps, drawn in equal parts, tell new states apart."""
+    rng = np.random.default_rng(0)
+    lean = np.concatenate([rng.uniform(-0.4, 0.4, 270), rng.choice([-1, 1], 30) * 0.5])
+    lean[270:] += rng.uniform(-0.09, 0.09, 30)
+    q = np.stack([rng.uniform(-1, 1, 300), lean], axis=1)
+    states = State(jnp.asarray(q, jnp.float32), jnp.asarray(rng.normal(size=(300, 2)) * 0.5))
+    states = jax.tree.map(lambda x: x.astype(jnp.float32), states)
+    ended = fallen(states)
+    assert ended.sum() == 30
+    buffer = ReplayBuffer.empty(400, 2, 1).add(
+        Experience(states, jnp.zeros((300, 1)), jnp.zeros(300), states, ended), jnp.asarray(0)
+    )
+    rows = buffer.experience.terminated
+    weights = rows / rows.sum() + (buffer.filled & ~rows) / (~ended).sum()
+
+    @eqx.filter_jit
+    def taught() -> TerminationNetwork:
+        model = TerminationNetwork(MIXED, (1.0, 1.0), hidden=(16,), key=jax.random.key(0))
+        fit = learn(
+            LEARNER,
+            model,
+            LEARNER.init(model),
+            lambda key: buffer.sample_weighted(key, 64, weights),
+            key=jax.random.key(1),
+            steps=600,
+        )
+        return fit.model
+
+    model = taught()
+    new = State(
+        jnp.asarray(rng.uniform(-1, 1, (1000, 2)) * [1.0, 0.6], jnp.float32),
+        jnp.asarray(rng.normal(size=(1000, 2)) * 0.5, jnp.float32),
+    )
+    clear = np.abs(np.abs(new.q[:, 1]) - 0.4) > 0.06  # not at the edge, where none were seen
+    right = (np.asarray(jax.vmap(model)(new)) > 0.5) == np.asarray(fallen(new))
+    assert right[clear].mean() > 0.97
+    assert np.asarray(fallen(new))[clear].mean() == pytest.approx(0.24, abs=0.06)
+
+
+def test_a_weighted_draw_is_as_often_as_its_weight_says() -> None:
+    places = jnp.arange(6.0)[:, None]
+    state = State(places, places)
+    buffer = ReplayBuffer.empty(9, 1, 1).add(
+        Experience(state, places, places[:, 0], state, jnp.zeros(6, bool)), jnp.asarray(0)
+    )
+    weights = jnp.asarray([0.0, 1.0, 0.0, 3.0, 4.0, 0.0, 5.0, 5.0, 5.0])  # the last are empty
+    drawn = buffer.sample_weighted(jax.random.key(0), 4000, weights).reward
+    counts = np.bincount(np.asarray(drawn, int), minlength=6) / 4000
+    np.testing.assert_allclose(counts, [0, 0.125, 0, 0.375, 0.5, 0], atol=0.03)
+
+
+def test_a_description_says_what_ends() -> None:
+    from lagdyna.experiments import Trainer
+    from lagdyna.tasks import get_task
+
+    from ..experiments.small import small_config
+
+    pendulum = get_task("Pendulum-v1")
+    bounded = dataclasses.replace(
+        pendulum,
+        coordinates=(dataclasses.replace(pendulum.coordinates[0], ends_beyond=0.2),),
+    )
+    learned = dataclasses.replace(pendulum, terminates=True)
+    kinds = []
+    for task in (pendulum, bounded, learned):
+        config = dataclasses.replace(small_config(), task=task)
+        shapes = eqx.filter_eval_shape(lambda c=config: Trainer(c).init())
+        kinds.append(type(shapes.termination))
+        assert bool(jax.tree.leaves(shapes.termination_state)) == task.terminates
+    assert kinds == [NoTermination, BoundTermination, TerminationNetwork]

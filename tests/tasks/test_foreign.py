@@ -1,0 +1,153 @@
+"""Descriptions of MuJoCo's environments, held against MuJoCo itself."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from lagdyna.data import Experience
+from lagdyna.fit import GradientLearner, OneStepLoss, fit, step_scale
+from lagdyna.mechanics import (
+    FixedActuation,
+    MechanicalSystem,
+    State,
+    ViscousDissipation,
+)
+from lagdyna.models import DeLaN
+from lagdyna.simulate import LagrangianField, SolvedTransition
+from lagdyna.tasks import GymnasiumTask, TaskSpec, get_task
+
+GYMNASIUM = ("InvertedPendulum-v5", "InvertedDoublePendulum-v5", "Reacher-v5")
+DM_CONTROL = (
+    "dm_control/pendulum-swingup-v0",
+    "dm_control/cartpole-swingup-v0",
+    "dm_control/acrobot-swingup-v0",
+    "dm_control/reacher-easy-v0",
+    "dm_control/reacher-hard-v0",
+)
+
+
+def opened(name: str) -> tuple[TaskSpec, GymnasiumTask, Any, Any]:
+    """A task, and the model and data of its simulator."""
+    pytest.importorskip("mujoco")
+    if name in DM_CONTROL:
+        pytest.importorskip("dm_control")
+        pytest.importorskip("shimmy")
+    spec = get_task(name)
+    task = GymnasiumTask(spec)
+    inner = task._env.unwrapped
+    holder: Any = inner._env.physics if name in DM_CONTROL else inner
+    return spec, task, holder.model, holder.data
+
+
+def apart(spec: TaskSpec, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """How far apart joints are, angles along the shorter way."""
+    gone = np.asarray(a, np.float64)[: spec.n] - np.asarray(b, np.float64)[: spec.n]
+    angle = np.asarray(spec.joint_coordinates.angles)
+    return np.where(angle, np.remainder(gone + np.pi, 2 * np.pi) - np.pi, gone)
+
+
+@pytest.mark.parametrize("name", GYMNASIUM + DM_CONTROL)
+def test_a_description_is_what_the_simulator_holds(name: str) -> None:
+    """Coordinates and velocities are its joints', forces and friction as it computes them."""
+    spec, task, model, data = opened(name)
+    state, rng, n = task.reset(1), np.random.default_rng(0), spec.n
+    for _ in range(30):
+        np.testing.assert_allclose(apart(spec, state.q, data.qpos), 0, atol=1e-5)
+        np.testing.assert_allclose(state.qd[:n], data.qvel[:n], rtol=1e-5, atol=1e-6)
+        action = rng.uniform(-0.3, 0.3, spec.action_size)
+        before, outcome = state, task.step(action)
+        state = outcome.state
+        if outcome.terminated:
+            state = task.reset(2)
+            continue
+        force = np.asarray(spec.force) @ action
+        np.testing.assert_allclose(data.qfrc_actuator[:n], force, rtol=1e-5, atol=1e-7)
+        # A velocity is the derivative of its coordinate: within a step it is somewhere
+        # between the velocities at both ends.
+        gone = apart(spec, state.q, before.q) / spec.dt
+        mean, change = 0.5 * (before.qd + state.qd)[:n], (state.qd - before.qd)[:n]
+        assert np.all(np.abs(gone - mean) <= 0.51 * np.abs(change) + 0.05)
+        # What is no coordinate of a joint stands still.
+        np.testing.assert_array_equal(state.q[n:], before.q[n:])
+        np.testing.assert_array_equal(state.qd[n:], 0)
+    damped = np.any(np.asarray(model.dof_damping)[:n] > 0)
+    assert spec.dissipation == ("viscous" if damped else "none")
+    task.close()
+
+
+@pytest.mark.parametrize("name", GYMNASIUM)
+def test_episodes_end_where_the_description_says(name: str) -> None:
+    spec, task, _, _ = opened(name)
+    ended = []
+    for seed in range(3):
+        task.reset(seed)
+        for _ in range(60):
+            outcome = task.step(np.full(spec.action_size, (-1.0) ** seed))
+            beyond = bool(np.any(np.abs(outcome.state.q) > np.asarray(spec.ends_beyond)))
+            if not spec.terminates:
+                assert outcome.terminated == beyond
+            ended.append(outcome.terminated)
+            if outcome.terminated or outcome.truncated:
+                break
+    assert any(ended) == (spec.terminates or min(spec.ends_beyond) < math.inf)
+    task.close()
+
+
+def recorded(spec: TaskSpec, task: GymnasiumTask, episodes: int, steps: int) -> Experience:
+    """Steps that stay clear of the joint's stop."""
+    rng, rows = np.random.default_rng(0), []
+    for seed in range(episodes):
+        state = task.reset(seed)
+        for _ in range(steps):
+            action = rng.uniform(-0.3, 0.3, spec.action_size)
+            outcome = task.step(action)
+            if np.all(np.abs([state.q[1], outcome.state.q[1]]) < 2.5):
+                before, after = (State(*(x[:2] for x in s)) for s in (state, outcome.state))
+                rows.append((*before, action, outcome.reward, *after, False))
+            state = outcome.state
+    q, qd, action, reward, next_q, next_qd, ended = map(np.asarray, zip(*rows, strict=True))
+    state, after = State(q, qd), State(next_q, next_qd)
+    experience = Experience(state, action, reward, after, ended)
+    return jax.tree.map(
+        lambda x: jnp.asarray(x, bool if x.dtype == bool else jnp.float32), experience
+    )
+
+
+def test_friction_and_masses_of_the_reacher_are_found() -> None:
+    """With the force of an action known, both come in units of their own, not as a ratio.
+
+    The mass matrix takes up the rotors' inertia, 1 kg m^2 each; the links' is 1e-3 of it.
+    """
+    spec, task, model, data = opened("Reacher-v5")
+    experience = recorded(spec, task, 20, 25)
+    assert experience.reward.shape[0] > 300
+    coordinates = spec.joint_coordinates
+    system = MechanicalSystem(
+        DeLaN(coordinates, hidden=(16,), initial_mass=2.0, key=jax.random.key(0)),
+        coordinates,
+        FixedActuation(spec.force),
+        ViscousDissipation(jnp.full(2, 0.1)),
+    )
+    transition = SolvedTransition(LagrangianField(system), coordinates, spec.dt)
+    scale = step_scale(experience, coordinates)
+    optimiser = optax.adam(optax.cosine_decay_schedule(1e-2, 2500, 0.01))
+    learner = GradientLearner(optimiser, OneStepLoss(scale))
+    found = fit(transition, learner, experience, key=jax.random.key(1), steps=2500).model
+    predicted = jax.vmap(found.step)(experience.state, experience.action)
+    for actual, desired, unit in (
+        (predicted.q, experience.next_state.q, scale.q),
+        (predicted.qd, experience.next_state.qd, scale.qd),
+    ):
+        assert float(jnp.sqrt(jnp.mean(((actual - desired) / unit) ** 2))) < 0.02
+    learned = found.field.system
+    np.testing.assert_allclose(
+        learned.dissipation.coefficients, model.dof_damping[:2], rtol=0.05
+    )
+    q = jnp.asarray(data.qpos[:2], jnp.float32)
+    factor = learned.lagrangian.mass_factor(q)
+    np.testing.assert_allclose(factor @ factor.T, np.diag(model.dof_armature[:2]), atol=0.05)
