@@ -7,7 +7,6 @@ import jax.numpy as jnp
 
 from lagdyna import Config, State, load_run, train
 from lagdyna.experiments import AgentConfig, CollectConfig, EvaluationConfig, ModelConfig
-from lagdyna.simulate import LagrangianField
 from lagdyna.tasks import CoordinateSpec, TaskSpec
 
 # --8<-- [start:spec]
@@ -53,10 +52,8 @@ for record in run.records:
         print(f"{evaluation['env_steps']} steps: return {evaluation['return_mean']:.1f}")
 
 # The learned energy at rest, against the hill in the environment's source: sin(3 x).
-field = run.transition.field
-assert isinstance(field, LagrangianField)
 x = jnp.linspace(-1.1, 0.4, 6)
-potential = jax.vmap(field.system.energy)(x[:, None], jnp.zeros((6, 1)))
+potential = jax.vmap(run.model.energy)(x[:, None], jnp.zeros((6, 1)))
 hill = 2.5 / 3 * jnp.sin(3 * x)
 print("x        ", *(f"{value:7.2f}" for value in x))
 print("learned V", *(f"{value:7.2f}" for value in potential - potential[0]))

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax.numpy as jnp
 
 import lagdyna
-from lagdyna.simulate import LagrangianField, rollout
+from lagdyna.simulate import rollout
 
 directory = Path(sys.argv[1])
 for line in (directory / "metrics.jsonl").read_text().splitlines():
@@ -18,11 +18,10 @@ for line in (directory / "metrics.jsonl").read_text().splitlines():
         print(f"  {evaluation['env_steps']} steps: return {evaluation['return_mean']:.1f}")
 
 run = lagdyna.load_run(directory)
-field = run.transition.field
-assert isinstance(field, LagrangianField)
 upright = lagdyna.State(jnp.zeros(1), jnp.zeros(1))
 hanging = lagdyna.State(jnp.full(1, jnp.pi), jnp.zeros(1))
-print("mass matrix, upright:", field.system.lagrangian.mass_matrix(*upright))
+if run.model.has_lagrangian:  # the model mlp has none
+    print("mass matrix, upright:", run.model.mass_matrix(*upright))
 
 batch = lagdyna.State(jnp.stack([upright.q, hanging.q]), jnp.zeros((2, 1)))
 print("actions of the policy, upright and hanging:", *run.trainer.act(run.training, batch))

@@ -142,10 +142,11 @@ def _heading(config: Config, out: Path, env_steps: int, seeds: Sequence[int]) ->
     which = f"seed {seeds[0]}"
     if len(seeds) > 1:
         which = f"seeds {seeds[0]} to {seeds[-1]}"
+    solver = "no solver" if config.model.discrete else f"{config.solver.name} solver"
     goes_on = f", going on after {env_steps} steps" if env_steps else ""
     return Text(
-        f"{config.task.env_id}: {config.agent.name} agent in a {config.model.name} model, "
-        f"{config.solver.name} solver, {config.learner.name} learner, "
+        f"{config.task.env_id}: {config.agent.name} agent, {config.model.name} model, "
+        f"{solver}, {config.learner.name} learner, "
         f"{which}{goes_on} -> {out}"
     )
 

@@ -67,7 +67,7 @@ def train(
     solver
         One of `lagdyna solvers`; heun by default.
     model
-        The dynamics model; delan by default.
+        The dynamics model: delan (the default), lnn, or mlp, which needs no solver.
     learner
         The optimiser of the model's weights, adam by default, or a Kalman filter, ekf,
         ekf-block or ekf-diagonal.

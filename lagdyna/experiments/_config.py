@@ -37,24 +37,41 @@ class ModelConfig:
 
     **Arguments:**
 
-    - `name`: `"delan"`, see [`lagdyna.models.DeLaN`][].
+    - `name`: `"delan"`, see [`lagdyna.models.DeLaN`][]; `"lnn"`, a Lagrangian of any form,
+        see [`lagdyna.models.LNN`][]; or `"mlp"`, a network for a whole step that knows no
+        mechanics, see [`lagdyna.simulate.MLPTransition`][]: no solver is used then.
     - `hidden`: widths of the hidden layers of each network.
     - `activation`: of those networks.
-    - `initial_mass`: the diagonal of the mass matrix before training, kg or kg m^2.
-    - `dissipation`: `"none"`, or `"viscous"` to learn viscous friction; by default what
-        the task says.
+    - `initial_mass`: the diagonal of the mass matrix before training, kg or kg m^2, for
+        `delan`.
+    - `dissipation`: `"none"`, or `"viscous"` to learn viscous friction with a Lagrangian; by
+        default what the task says.
+
+    **Raises:** `ValueError` if friction is to be learned and the model knows no forces.
     """
 
-    name: Literal["delan"] = "delan"
+    name: Literal["delan", "lnn", "mlp"] = "delan"
     hidden: Widths = (64, 64)
     activation: ActivationName = "softplus"
     initial_mass: Positive = 1.0
     dissipation: Literal["none", "viscous"] | None = None
 
+    def __post_init__(self):
+        if self.discrete and self.dissipation not in (None, "none"):
+            raise ValueError(
+                f"`dissipation` was {self.dissipation!r} with the model {self.name!r}, which "
+                "knows no forces; 'none' is accepted, or as `name` delan or lnn"
+            )
+
+    @property
+    def discrete(self) -> bool:
+        """Whether it gives whole steps, so that nothing is to be solved."""
+        return self.name == "mlp"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SolverConfig:
-    """How the model is solved from one action to the next.
+    """How the model is solved from one action to the next. A discrete one is not.
 
     **Arguments:**
 

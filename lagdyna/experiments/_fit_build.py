@@ -17,20 +17,20 @@ from ..mechanics import (
     MechanicalSystem,
     State,
 )
-from ..models import HNN, LNN, DeLaN, NeuralODE, ResidualForce, StructuredHNN
+from ..models import HNN, NeuralODE, ResidualForce, StructuredHNN
 from ..simulate import (
     AbstractTransition,
     AccelerationField,
     HamiltonianField,
     LagrangianField,
-    MLPTransition,
     SolvedTransition,
 )
 from ._errors import UserError
 from ._fit_config import FitConfig
 from ._fit_data import Control, Prepared, coordinates_of, experience_of
 from ._fitted_model import FittedModel
-from ._parts import ACTIVATIONS, make_dissipation
+from ._models import make_lagrangian, make_mlp, network_options
+from ._parts import make_dissipation
 from ._user_part import user_part
 
 
@@ -132,19 +132,10 @@ def build(
     **Raises:** `UserError` if the solver cannot solve the model.
     """
     model, coordinates = config.model, coordinates_of(config, sizes.n)
-    options: Any = {
-        "hidden": model.hidden,
-        "activation": ACTIVATIONS[model.activation],
-        "key": key,
-    }
+    options = network_options(model, key)
     if model.name in ("mlp", "constrained-mlp"):
-        return MLPTransition(
-            coordinates,
-            sizes.actions,
-            scale=State(jnp.asarray(sizes.steps_q), jnp.asarray(sizes.steps_qd)),
-            velocity_scale=sizes.speeds,
-            **options,
-        )
+        scale = State(jnp.asarray(sizes.steps_q), jnp.asarray(sizes.steps_qd))
+        return make_mlp(model, coordinates, sizes.actions, sizes.speeds, key, scale=scale)
     if model.name == "neural-ode":
         dynamics = NeuralODE(
             coordinates,
@@ -163,13 +154,8 @@ def build(
     else:
         actuation = _actuation(config, sizes)
         dissipation = make_dissipation(model.dissipation, sizes.n)
-        mass = {"initial_mass": model.initial_mass}
         if model.name in ("delan", "lnn"):
-            lagrangian = (
-                DeLaN(coordinates, **mass, **options)
-                if model.name == "delan"
-                else LNN(coordinates, velocity_scale=sizes.speeds, **options)
-            )
+            lagrangian = make_lagrangian(model, coordinates, sizes.speeds, key)
             field = LagrangianField(
                 MechanicalSystem(lagrangian, coordinates, actuation, dissipation)
             )
@@ -177,7 +163,7 @@ def build(
             hamiltonian = (
                 HNN(coordinates, **options)
                 if model.name == "hnn"
-                else StructuredHNN(coordinates, **mass, **options)
+                else StructuredHNN(coordinates, initial_mass=model.initial_mass, **options)
             )
             field = HamiltonianField(hamiltonian, actuation, dissipation)
     try:

@@ -15,7 +15,7 @@ from ..simulate import (
 
 
 class FittedModel(eqx.Module):
-    """What was fitted, with all that can be asked of it: a PyTree for `jit`, `vmap`, `grad`.
+    """What was learned, with all that can be asked of it: a PyTree for `jit`, `vmap`, `grad`.
 
     A question that a model has no answer to, say the mass matrix of a neural ODE, is a
     `ValueError` that names what has one.
@@ -125,4 +125,4 @@ class FittedModel(eqx.Module):
     def _without(self, what: str, who: str) -> str:
         field = self._field
         name = type(self.transition if field is None else field).__name__
-        return f"a `{name}` has no {what}; of the models of `lagdyna fit`, {who} do"
+        return f"a `{name}` has no {what}; of the models that a config names, {who} do"

@@ -7,6 +7,8 @@ import jax
 from jaxtyping import Array, Float, PyTree, Scalar
 
 from ..fit import AbstractSquaredLoss
+from ..models import RewardNetwork
+from ..simulate import MLPTransition
 from ._errors import UserError
 
 
@@ -34,6 +36,12 @@ class HoldingLoss(AbstractSquaredLoss[PyTree, PyTree]):
 def divided(model: PyTree, fixed: tuple[str, ...]) -> tuple[PyTree, PyTree]:
     """A model as what is free and what is held of it, for `eqx.combine`.
 
+    What is set from data, to be the unit of what is learned, is held always. It gets no
+    gradient, but weight decay would shrink it, and filters that look at a model of other
+    weights, such as `ukf`, would change it too.
+
+    **Arguments:** `fixed`, names of what more is held.
+
     **Raises:** `UserError` if a name is that of no parameter.
     """
     leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(model, eqx.is_inexact_array))
@@ -42,13 +50,21 @@ def divided(model: PyTree, fixed: tuple[str, ...]) -> tuple[PyTree, PyTree]:
         if not any(_matches(each, name) for each in names):
             raise UserError(f"`model.fixed` was {list(fixed)}; accepted: {', '.join(names)}")
 
+    given = (*fixed, *_FROM_DATA.get(type(model), ()))
+
     def held(path: Any, leaf: Any) -> bool:
         known = parameter_name(path)
-        return eqx.is_inexact_array(leaf) and any(_matches(known, name) for name in fixed)
+        return eqx.is_inexact_array(leaf) and any(_matches(known, name) for name in given)
 
     where = jax.tree_util.tree_map_with_path(held, model)
     held_part, free = eqx.partition(model, where)
     return free, held_part
+
+
+_FROM_DATA: dict[type, tuple[str, ...]] = {
+    MLPTransition: ("scale.q", "scale.qd"),
+    RewardNetwork: ("location", "scale"),
+}
 
 
 def parameter_name(path: Any) -> str:

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Scalar
 
-from ..mechanics import AbstractRigidBody, MechanicalSystem, State
-from ..simulate import LagrangianField
+from ..mechanics import AbstractRigidBody, State
 from ._evaluation import record_rollout
+from ._fitted_model import FittedModel
 from ._plots import plot_energy, plot_learning_curve
 from ._trainer import Trainer, Training
 from ._video import filming
@@ -23,7 +23,10 @@ def draw(
     out: Path,
     seed: int,
 ) -> None:
-    """The pictures of a finished run: learning curve, a rollout, and its learned energies."""
+    """The pictures of a finished run: learning curve, a rollout, and its learned energies.
+
+    A model without a Lagrangian knows of no energies.
+    """
     config = trainer.config
     plot_learning_curve(
         out / "learning_curve.png",
@@ -39,7 +42,10 @@ def draw(
             config.evaluation.max_steps,
             show,
         )
-    system = _system(training)
+    model = FittedModel(training.transition)
+    if not model.has_lagrangian:
+        return
+    system = model.system
     states = jax.tree.map(np.asarray, rollout.states)
     states = State(*(x[:, : config.task.n] for x in states))  # what moves
     energy = np.asarray(_along(system.energy, *states))
@@ -62,12 +68,6 @@ def draw(
 def _along(function: Callable[..., Scalar], *args: Array) -> Float[Array, " time"]:
     """Compiled once for all seeds, whose systems differ in their numbers alone."""
     return jax.vmap(function)(*args)
-
-
-def _system(training: Training) -> MechanicalSystem:
-    field = training.transition.field
-    assert isinstance(field, LagrangianField)
-    return field.system
 
 
 def _work(trainer: Trainer, states: State, actions: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from ..fit import AbstractPosterior
 from ..mechanics import State
 from ..models import AbstractReward
-from ..simulate import SolvedTransition
+from ..simulate import AbstractTransition
 from ..tasks import GymnasiumTask, ObservationError
 from ._checkpoint import load_checkpoint, save_checkpoint
 from ._config import Config
@@ -26,6 +26,7 @@ from ._files import (
     write_json_lines,
     write_text,
 )
+from ._fitted_model import FittedModel
 from ._pictures import draw
 from ._progress import AbstractProgress, Silence
 from ._rounds import run_rounds
@@ -45,8 +46,8 @@ class Run(NamedTuple):
     **Attributes:**
 
     - `config`: what determined it.
-    - `transition`: the learned simulator; `transition.field.system.lagrangian` is the
-        learned Lagrangian.
+    - `transition`: the learned simulator; a [`lagdyna.simulate.SolvedTransition`][], or for
+        the model `mlp` a [`lagdyna.simulate.MLPTransition`][].
     - `reward`: the learned reward.
     - `training`: everything else that was learned and seen.
     - `trainer`: the compiled programs, such as `trainer.act(training, states)`.
@@ -56,12 +57,17 @@ class Run(NamedTuple):
     """
 
     config: Config
-    transition: SolvedTransition
+    transition: AbstractTransition
     reward: AbstractReward
     training: Training
     trainer: Trainer
     records: list[Record]
-    posterior: AbstractPosterior[SolvedTransition] | None
+    posterior: AbstractPosterior[AbstractTransition] | None
+
+    @property
+    def model(self) -> FittedModel:
+        """The simulator, with all that can be asked of it: its Lagrangian, if it has one."""
+        return FittedModel(self.transition)
 
 
 def default_directory(config: Config) -> Path:
@@ -351,7 +357,7 @@ def parts_of(config: Config) -> Summary:
         "agent": config.agent.name,
         "model": config.model.name,
         "learner": config.learner.name,
-        "solver": config.solver.name,
+        "solver": None if config.model.discrete else config.solver.name,
     }
 
 

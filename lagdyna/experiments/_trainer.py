@@ -33,16 +33,22 @@ from ..models import (
     AbstractReward,
     AbstractTermination,
     BoundTermination,
-    DeLaN,
     GivenReward,
     NoTermination,
     RewardNetwork,
     TerminationNetwork,
 )
-from ..simulate import LagrangianField, SolvedTransition
+from ..simulate import (
+    AbstractTransition,
+    LagrangianField,
+    MLPTransition,
+    SolvedTransition,
+)
 from ..tasks import Outcome, suite_name, suite_task
 from ._config import Config, is_filter
 from ._filters import check_memory, chosen_filter, make_filter
+from ._held import HoldingLoss, divided
+from ._models import make_lagrangian, make_mlp
 from ._parts import ACTIVATIONS, falling, make_dissipation, make_optimiser
 
 Metrics = dict[str, Scalar]
@@ -73,7 +79,7 @@ class Training(eqx.Module):
     - `rounds`, `episodes`, `env_steps`, `trainings`, `actions`: how many there have been.
     """
 
-    transition: SolvedTransition
+    transition: AbstractTransition
     reward: AbstractReward
     termination: AbstractTermination
     transition_state: PyTree
@@ -185,7 +191,9 @@ class Trainer:
             name, blocks = chosen_filter([*self._weights(config).values()])
             options = dataclasses.replace(learner.filter, blocks=blocks)
             learner = dataclasses.replace(learner, name=name, filter=options)
-        friction = config.model.dissipation or config.task.dissipation
+        # What the task says of friction is for models that know forces.
+        usual = "none" if config.model.discrete else config.task.dissipation
+        friction = config.model.dissipation or usual
         model = dataclasses.replace(config.model, dissipation=friction)
         return dataclasses.replace(
             config, learner=learner, solver=solver, collect=collect, model=model
@@ -198,7 +206,7 @@ class Trainer:
         if self._given_reward is None:
             models["reward"] = lambda: _reward(config, key)
         return {
-            section: eqx.filter(eqx.filter_eval_shape(make), _is_weight)
+            section: eqx.filter_eval_shape(lambda make=make: _free(make()))
             for section, make in models.items()
         }
 
@@ -224,13 +232,13 @@ class Trainer:
         reward = self._given_reward or _reward(config, reward_key)
         termination = _termination(config, jax.random.fold_in(reward_key, 0))
         buffer = ReplayBuffer.empty(self._capacity, task.state_coordinates.n, task.action_size)
-        transition_learner, reward_learner = self._learners(buffer)
+        transition_learner, reward_learner = self._learners(buffer, transition, reward)
         return Training(
             transition,
             reward,
             termination,
-            transition_learner.init(transition),
-            reward_learner.init(reward),
+            transition_learner.init(_free(transition)),
+            reward_learner.init(_free(reward)),
             self._begin_classifier(termination),
             self.agent.init(agent_key, config.agent.batch),
             buffer,
@@ -308,21 +316,31 @@ class Trainer:
 
     @eqx.filter_jit
     def begin_fit(self, training: Training) -> Training:
-        """Fresh learners, and the reward's location and scale, for one more training."""
-        buffer, reward = training.buffer, training.reward
+        """Fresh learners, and the scales of reward and steps, for one more training."""
+        buffer, reward, transition = training.buffer, training.reward, training.transition
+        first = training.trainings == 0
+        if isinstance(transition, MLPTransition):
+            # Kept once set, save that it may grow, for the same reason: what the network
+            # says where there are no data is in its units.
+            scale = jax.tree.map(
+                lambda now, before: jnp.where(first, now, jnp.maximum(now, before)),
+                self._step_scale(buffer),
+                transition.scale,
+            )
+            transition = eqx.tree_at(lambda t: t.scale, transition, scale)
         if isinstance(reward, RewardNetwork):
             mean = _mean(buffer.experience.reward, buffer.filled)
             scale = root_mean_square(buffer.experience.reward - mean, buffer.filled)
             # Kept once set, save that the scale may grow: where there are no data, both
             # stand for what is usual, and a buffer that fills with the good states of a
             # good policy would make all others look better and better.
-            first = training.trainings == 0
             mean = jnp.where(first, mean, reward.location)
             scale = jnp.where(first, scale, jnp.maximum(scale, reward.scale))
             reward = eqx.tree_at(lambda r: (r.location, r.scale), reward, (mean, scale))
-        transition_learner, reward_learner = self._learners(buffer)
+        transition_learner, reward_learner = self._learners(buffer, transition, reward)
         return eqx.tree_at(
             lambda t: (
+                t.transition,
                 t.reward,
                 t.transition_state,
                 t.reward_state,
@@ -331,9 +349,10 @@ class Trainer:
             ),
             training,
             (
+                transition,
                 reward,
-                transition_learner.init(training.transition),
-                reward_learner.init(reward),
+                transition_learner.init(_free(transition)),
+                reward_learner.init(_free(reward)),
                 self._begin_classifier(training.termination),
                 training.trainings + 1,
             ),
@@ -347,16 +366,19 @@ class Trainer:
         config, buffer = self.config.learner, training.buffer
         key, reward_key = jax.random.split(self._key(training, _FIT, chunk))
         batch = config.batch_or_default
-        transition_learner, reward_learner = self._learners(buffer)
+        transition_learner, reward_learner = self._learners(
+            buffer, training.transition, training.reward
+        )
 
         def sample(key: PRNGKeyArray) -> PyTree:
             if config.window == 1:
                 return buffer.sample(key, batch)
             return buffer.sample_windows(key, batch, config.window)
 
+        free, held = divided(training.transition, ())
         transition = learn(
             transition_learner,
-            training.transition,
+            free,
             training.transition_state,
             sample,
             key=key,
@@ -369,16 +391,17 @@ class Trainer:
         training = eqx.tree_at(
             lambda t: (t.transition, t.transition_state),
             training,
-            (transition.model, transition.state),
+            (eqx.combine(transition.model, held), transition.state),
         )
         if isinstance(training.termination, TerminationNetwork):
             training, more = self._fit_termination(training, chunk, updates)
             metrics.update(more)
         if self._given_reward is not None:
             return training, metrics
+        free, held = divided(training.reward, ())
         reward = learn(
             reward_learner,
-            training.reward,
+            free,
             training.reward_state,
             lambda key: buffer.sample(key, batch),
             key=reward_key,
@@ -387,7 +410,9 @@ class Trainer:
         metrics["reward_loss"] = jnp.mean(reward.metrics["loss"])
         metrics["reward_skipped"] = jnp.sum(reward.metrics["skipped"])
         training = eqx.tree_at(
-            lambda t: (t.reward, t.reward_state), training, (reward.model, reward.state)
+            lambda t: (t.reward, t.reward_state),
+            training,
+            (eqx.combine(reward.model, held), reward.state),
         )
         return training, metrics
 
@@ -496,29 +521,40 @@ class Trainer:
         key = jax.random.fold_in(jax.random.key(training.seed), purpose)
         return jax.random.fold_in(jax.random.fold_in(key, training.trainings), index)
 
-    def posterior(self, training: Training) -> AbstractPosterior[SolvedTransition] | None:
+    def posterior(self, training: Training) -> AbstractPosterior[AbstractTransition] | None:
         """What the latest training left open of the dynamics, `None` if no filter learned."""
-        learner, _ = self._learners(training.buffer)
+        transition = training.transition
+        learner, _ = self._learners(training.buffer, transition, training.reward)
         if not isinstance(learner, AbstractFilter):
             return None
-        return learner.posterior(training.transition, training.transition_state)
+        free, held = divided(transition, ())
+        posterior = learner.posterior(free, training.transition_state)
+        return posterior.transformed(lambda learned: eqx.combine(learned, held))
 
-    def _learners(self, buffer: ReplayBuffer) -> tuple[Learner, Learner]:
-        """Learners of dynamics and reward, each loss scaled by the data in the buffer."""
+    def _step_scale(self, buffer: ReplayBuffer) -> State:
+        coordinates = self.config.task.state_coordinates
+        return step_scale(buffer.experience, coordinates, buffer.filled)
+
+    def _learners(
+        self, buffer: ReplayBuffer, transition: AbstractTransition, reward: AbstractReward
+    ) -> tuple[Learner, Learner]:
+        """Of what is free in dynamics and reward, each loss scaled by the buffer's data."""
         experience, filled = buffer.experience, buffer.filled
-        scale = step_scale(experience, self.config.task.state_coordinates, filled)
         make_loss: Any = OneStepLoss if self.config.learner.window == 1 else MultiStepLoss
         mean = _mean(experience.reward, filled)
         reward_loss = RewardLoss(root_mean_square(experience.reward - mean, filled))
         window = self.config.learner.window
         return (
-            self._learner(make_loss(scale), buffer, window),
-            self._learner(reward_loss, buffer, 1),
+            self._learner(make_loss(self._step_scale(buffer)), transition, buffer, window),
+            self._learner(reward_loss, reward, buffer, 1),
         )
 
-    def _learner(self, loss: AbstractSquaredLoss, buffer: ReplayBuffer, steps: int) -> Learner:
-        """The learner of a loss that sees so many steps of the buffer in each row."""
+    def _learner(
+        self, loss: AbstractSquaredLoss, model: PyTree, buffer: ReplayBuffer, steps: int
+    ) -> Learner:
+        """The learner of a model by a loss that sees so many steps in each row."""
         config = self.config.learner
+        loss = HoldingLoss(loss, divided(model, ())[1])
         if self._optimiser is not None:
             return GradientLearner(self._optimiser, loss)
         seen = config.updates_or_default * config.batch_or_default * steps
@@ -530,18 +566,23 @@ class Trainer:
 _FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE, _ENDS = range(8)
 
 
-def _transition(config: Config, key: PRNGKeyArray) -> SolvedTransition:
+def _transition(config: Config, key: PRNGKeyArray) -> AbstractTransition:
     task, coordinates = config.task, config.task.joint_coordinates
-    delan = DeLaN(
-        coordinates,
-        hidden=config.model.hidden,
-        activation=ACTIVATIONS[config.model.activation],
-        initial_mass=config.model.initial_mass,
-        key=key,
-    )
+    speeds = _velocity_scale(config)
+    if config.model.discrete:
+        return make_mlp(
+            config.model,
+            task.state_coordinates,
+            task.action_size,
+            speeds,
+            key,
+            velocity_limits=task.velocity_limits,
+            held=len(task.context),
+        )
+    lagrangian = make_lagrangian(config.model, coordinates, speeds[: task.n], key)
     friction = config.model.dissipation or task.dissipation
     dissipation = make_dissipation(friction, task.n)
-    system = MechanicalSystem(delan, coordinates, FixedActuation(task.force), dissipation)
+    system = MechanicalSystem(lagrangian, coordinates, FixedActuation(task.force), dissipation)
     return SolvedTransition(
         LagrangianField(system),
         task.state_coordinates,
@@ -600,9 +641,9 @@ def _beyond(
     return tuple(3 * x for x in positions), tuple(3 * x for x in velocities)
 
 
-def _is_weight(leaf: Any) -> bool:
-    """Whether it is the shape of something that is learned."""
-    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)
+def _free(model: PyTree) -> PyTree:
+    """What is learned of a model."""
+    return eqx.filter(divided(model, ())[0], eqx.is_inexact_array)
 
 
 def _mean(x: Float[Array, " rows"], where: Array) -> Scalar:

@@ -25,12 +25,14 @@ class MLPTransition(AbstractTransition):
     - `velocity_scale`: the magnitude that each velocity is divided by, length `n`; ones
         by default.
     - `velocity_limits`: the largest magnitude of each velocity; infinite by default.
+    - `held`: how many of the last coordinates stay as they are, such as where a target
+        lies. The network does not see them.
     - `hidden`: widths of the hidden layers.
     - `activation`: elementwise.
     - `key`: for the initial weights.
 
-    **Raises:** `ValueError` if a scale or the limits are not of length `n`, or a limit is not
-    positive.
+    **Raises:** `ValueError` if a scale or the limits are not of length `n`, a limit is not
+    positive, or nothing would move.
     """
 
     network: Network
@@ -38,6 +40,7 @@ class MLPTransition(AbstractTransition):
     scale: State
     velocity_scale: tuple[float, ...] = eqx.field(static=True)
     velocity_limits: tuple[float, ...] | None = eqx.field(static=True)
+    held: int = eqx.field(static=True)
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class MLPTransition(AbstractTransition):
         scale: State | None = None,
         velocity_scale: tuple[float, ...] | None = None,
         velocity_limits: tuple[float, ...] | None = None,
+        held: int = 0,
         hidden: tuple[int, ...] = (64, 64),
         activation: Activation = softplus,
         key: PRNGKeyArray,
@@ -61,9 +65,14 @@ class MLPTransition(AbstractTransition):
                 f"`scale`, `velocity_scale` and `velocity_limits` must have {n} entries, one "
                 "for each coordinate"
             )
+        if not 0 <= held < n:
+            raise ValueError(f"`held` must leave one of {n} coordinates to move, got {held}")
         check_limits(velocity_limits)
-        in_size = coordinates.embedding_size + n + action_size
-        self.network = Network(in_size, 2 * n, hidden, activation, output_scale=0.1, key=key)
+        moving = Coordinates(coordinates.angles[: n - held])
+        in_size = moving.embedding_size + moving.n + action_size
+        out_size = 2 * moving.n
+        self.network = Network(in_size, out_size, hidden, activation, output_scale=0.1, key=key)
+        self.held = held
         self.coordinates = coordinates
         self.scale = scale
         self.velocity_scale = velocity_scale
@@ -71,11 +80,13 @@ class MLPTransition(AbstractTransition):
 
     def step(self, state: State, action: Float[Array, " m"]) -> State:
         q, qd = state
-        v = qd / jnp.asarray(self.velocity_scale, qd.dtype)
-        change = self.network(jnp.concatenate([self.coordinates.embed(q), v, action]))
+        n = self.coordinates.n - self.held
+        moving = Coordinates(self.coordinates.angles[:n])
+        v = qd[:n] / jnp.asarray(self.velocity_scale[:n], qd.dtype)
+        change = self.network(jnp.concatenate([moving.embed(q[:n]), v, action]))
         unit = frozen(self.scale)
-        n = self.coordinates.n
-        q, qd = q + unit.q * change[:n], qd + unit.qd * change[n:]
+        q = q.at[:n].add(unit.q[:n] * change[:n])
+        qd = qd.at[:n].add(unit.qd[:n] * change[n:])
         if self.velocity_limits is not None:
             limits = jnp.asarray(self.velocity_limits, qd.dtype)
             qd = jnp.clip(qd, -limits, limits)

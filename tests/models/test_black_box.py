@@ -120,6 +120,23 @@ def test_mlp_transition_learns_the_change_of_state():
         MLPTransition(COORDINATES, 1, velocity_scale=(1.0, 1.0), key=KEYS[2])
 
 
+def test_a_network_for_whole_steps_does_not_see_what_is_held():
+    """A pendulum and where its target lies."""
+    alone = MLPTransition(COORDINATES, 1, key=KEYS[2])
+    both = Coordinates((True, False))
+    together = MLPTransition(both, 1, velocity_limits=(8.0, 1.0), held=1, key=KEYS[2])
+    q, qd, action = jnp.array([0.3]), jnp.array([-1.0]), jnp.array([0.5])
+    expected = alone.step(State(q, qd), action)
+    for target in (-7.0, 0.4):
+        start = State(jnp.append(q, target), jnp.append(qd, 0.0))
+        after = together.step(start, action)
+        np.testing.assert_allclose(after.q, [expected.q[0], target], rtol=1e-6)
+        np.testing.assert_allclose(after.qd, [expected.qd[0], 0.0], rtol=1e-6)
+    assert float(expected.qd[0]) != -1.0
+    with pytest.raises(ValueError, match="`held` must leave one of 1 coordinates"):
+        MLPTransition(COORDINATES, 1, held=1, key=KEYS[2])
+
+
 def test_motion_residual_vanishes_on_the_motion_only():
     system = pendulum(0.3)
     sizes = []
