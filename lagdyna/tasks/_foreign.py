@@ -55,6 +55,7 @@ FOREIGN: Mapping[str, TaskSpec] = {
         force=((500.0,), (0.0,), (0.0,)),
         dissipation="viscous",
         terminates=True,
+        substeps=2,
         target_return=9100.0,
         description="MuJoCo's two poles on a cart: keep the tip above a height of 1 m.",
     ),
