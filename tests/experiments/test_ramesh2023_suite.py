@@ -156,20 +156,20 @@ def test_a_network_for_the_change_over_an_action_knows_no_other_time() -> None:
 
 
 def test_models_are_judged_on_true_steps_of_the_policy_with_its_noise(x64: None) -> None:
-    task, repeat = suite_task("reacher"), 300
-    features = Features(task.system.coordinates, (5.0, 5.0))
-    policy = Policy(features, 2, hidden=(4,), activation=jnp.tanh, key=jax.random.key(0))
+    task, repeat = suite_task("pendulum"), 300
+    features = Features(task.system.coordinates, (5.0,))
+    policy = Policy(features, 1, hidden=(4,), activation=jnp.tanh, key=jax.random.key(0))
     program = eqx.filter_jit(noisy_steps)
     single, held = jax.tree.map(np.asarray, program(task, policy, repeat, jax.random.key(1), 2))
-    assert single.action.shape == (2 * 900, 2)  # what is left of 1000 steps is left out
-    assert held.action.shape == (2 * 3, 2)
+    assert single.action.shape == (2 * 900, 1)  # what is left of 1000 steps is left out
+    assert held.action.shape == (2 * 3, 1)
     assert single.before.q.dtype == np.float64
     true = jax.jit(jax.vmap(task.advance))(single.before, single.action)
     for x, y in zip(true, single.after, strict=True):
         np.testing.assert_allclose(x, y, atol=1e-12)
     # The steps follow one another, and each 300 of them are one held action.
     for x, y in zip(single.before, single.after, strict=True):
-        np.testing.assert_array_equal(x.reshape(2, 900, 2)[:, 1:], y.reshape(2, 900, 2)[:, :-1])
+        np.testing.assert_array_equal(x.reshape(2, 900, 1)[:, 1:], y.reshape(2, 900, 1)[:, :-1])
     for x, y in ((single.before, held.before), (single.action, held.action)):
         jax.tree.map(lambda x, y: np.testing.assert_array_equal(x[::repeat], y), x, y)
     for x, y in zip(single.after, held.after, strict=True):

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from ...agents import Policy
 from ...mechanics import State
 from ...simulate import AbstractTransition, SolvedTransition
-from ...tasks import SUITE, SuiteTask, suite_task
+from ...tasks import SuiteTask, suite_task
 from .._config import Config
 from .._plots import BLUE, GREY, ORANGE, finish, save
 from .._progress import AbstractProgress
@@ -429,14 +429,16 @@ def draw(path: Path, results: Results) -> None:
         value = PAPER[task].delan.value
         axes.axhline(value, color=GREY, lw=1, label="paper's LNN")
         axes.axhline(_REACHED * value, color=GREY, lw=1, ls=":", label="95 % of it")
-        axes.set_title(f"{task}: {SUITE[task].description}", fontsize=7)
+        axes.set_title(task, fontsize=9)
         axes.set_xlim(0, None)
         axes.set_ylim(0, 1000)
         finish(axes)
     for axes in grid.flat[len(tasks) :]:
         axes.set_axis_off()
-    figure.supxlabel("environment steps of experience", fontsize=9)
-    figure.supylabel("return", fontsize=9)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("return")
+    for axes in grid.flat[max(len(tasks) - columns, 0) : len(tasks)]:
+        axes.set_xlabel("steps of experience")
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, ncols=4, loc="outside lower center")
     save(figure, path)
