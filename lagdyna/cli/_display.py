@@ -38,7 +38,7 @@ class LiveDisplay(AbstractProgress):
 
     def begin(self, config: Config, out: Path, env_steps: int, seeds: Sequence[int]) -> None:
         self._start = time.perf_counter()
-        self._steps = (env_steps, config.steps)
+        self._steps = (env_steps, config.steps_or_default)
         self._console.print(_heading(config, out, env_steps, seeds))
         self._live = Live(get_renderable=self._draw, console=self._console)
         self._live.start()

@@ -63,7 +63,8 @@ def train(
         Train so many seeds, from that one on, as one program over all devices; each has a
         run directory of its own in the run's, beside figures over all of them.
     steps
-        Environment steps of real experience, random ones included; 400 by default.
+        Environment steps of real experience, random ones included; as many as the task
+        says by default, 400 of Pendulum-v1.
     solver
         One of `lagdyna solvers`; heun by default.
     model

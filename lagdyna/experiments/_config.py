@@ -274,13 +274,14 @@ class Config:
     **Arguments:**
 
     - `task`: a [`lagdyna.tasks.TaskSpec`][]; `Pendulum-v1` by default.
-    - `steps`: environment steps of real experience, random ones included.
+    - `steps`: environment steps of real experience, random ones included; by default as
+        many as the task says.
     - `seed`: of everything random.
     - `model`, `solver`, `learner`, `reward`, `agent`, `collect`, `evaluation`: the parts.
     """
 
     task: TaskSpec = field(default_factory=lambda: get_task("Pendulum-v1"))
-    steps: Count = 400
+    steps: Count | None = None
     seed: Whole = 0
     model: ModelConfig = ModelConfig()
     solver: SolverConfig = SolverConfig()
@@ -289,6 +290,11 @@ class Config:
     agent: AgentConfig = AgentConfig()
     collect: CollectConfig = CollectConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @property
+    def steps_or_default(self) -> int:
+        """`steps`, or what that is by default."""
+        return self.steps or self.task.steps
 
     @property
     def random_steps(self) -> int:

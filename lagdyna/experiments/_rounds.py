@@ -33,7 +33,7 @@ def run_rounds(
     world = make_world(seeds)
     config = seeds.trainer.config
     while True:
-        going = seeds.numbers(training.env_steps) < config.steps
+        going = seeds.numbers(training.env_steps) < config.steps_or_default
         if not going.any():
             return training, records
         try:
@@ -69,12 +69,12 @@ def _round(
     first, episodes = (
         seeds.numbers(array).copy() for array in (training.env_steps, training.episodes)
     )
-    ends = first + np.minimum(config.steps_per_round, config.steps - first)
+    ends = first + np.minimum(config.steps_per_round, config.steps_or_default - first)
     evaluations: Records = [[] for _ in seeds.seeds]
     steps, inside, paid = first, going.copy(), np.zeros(len(seeds.seeds))
 
     def tell(done: int) -> None:
-        progress.phase("collect", done, config.steps, metrics.shown(going))
+        progress.phase("collect", done, config.steps_or_default, metrics.shown(going))
 
     while inside.any():
         stops = steps + config.train_every
@@ -96,7 +96,9 @@ def _round(
         for i, entry in zip(places(inside), entries, strict=True):
             evaluations[i].append(entry)
         progress.evaluation(seeds.evaluation(entries))
-        inside &= (steps < config.steps) & ((steps < ends) | ~world.between(training))
+        inside &= (steps < config.steps_or_default) & (
+            (steps < ends) | ~world.between(training)
+        )
     training, _ = seeds.change(seeds.trainer.end_round, training, going)
     rounds, now = (seeds.numbers(array) for array in (training.rounds, training.episodes))
     return training, [

@@ -86,7 +86,7 @@ def train(
     """Learns to control a task, and leaves everything about it in a run directory.
 
     Real episodes, a fit of the model to all experience, imagined rollouts, an evaluation;
-    again, until `config.steps` steps of experience are used up. After every round a
+    again, until the config's steps of experience are used up. After every round a
     checkpoint is written, from which [`lagdyna.experiments.resume`][] goes on.
 
     **Arguments:**

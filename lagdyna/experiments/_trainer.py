@@ -138,7 +138,7 @@ class Trainer:
             make_optimiser("adam", falling(3e-3, learner.updates_or_default), learner.clip),
             TerminationLoss(),
         )
-        trainings = math.ceil(config.steps / config.train_every)
+        trainings = math.ceil(config.steps_or_default / config.train_every)
         rate = falling(agent.rate, trainings * agent.updates, 0.1)
         agent_optimiser = make_optimiser("adam", rate, agent.clip)
         self.agent = ImaginationActorCritic(
@@ -196,7 +196,12 @@ class Trainer:
         friction = config.model.dissipation or usual
         model = dataclasses.replace(config.model, dissipation=friction)
         return dataclasses.replace(
-            config, learner=learner, solver=solver, collect=collect, model=model
+            config,
+            steps=config.steps_or_default,
+            learner=learner,
+            solver=solver,
+            collect=collect,
+            model=model,
         )
 
     def _weights(self, config: Config) -> dict[str, PyTree]:
@@ -255,7 +260,7 @@ class Trainer:
             return config.collect.capacity
         # An episode that ends for good may do so with any step, and that one is stored.
         repeat = 1 if self.suite is None else config.task.repeat
-        return -(-config.steps // repeat)
+        return -(-config.steps_or_default // repeat)
 
     def _start(self, seed: UInt[Array, ""]) -> Live | None:
         if self.suite is None:

@@ -98,7 +98,7 @@ class CompiledWorld(AbstractWorld):
         going: Bool[np.ndarray, " seeds"],
         tell: Tell,
     ) -> tuple[Training, Float[np.ndarray, " seeds"]]:
-        seeds, total = self._seeds, self._seeds.trainer.config.steps
+        seeds, total = self._seeds, self._seeds.trainer.config.steps_or_default
         assert training.live is not None
         program = jax.tree_util.Partial(_collect, seeds.trainer, self._task)
         paid = np.zeros(len(seeds.seeds))
@@ -125,7 +125,7 @@ class CompiledWorld(AbstractWorld):
     def _length(self, steps: int, elapsed: int) -> int:
         """For how many steps the next action is held."""
         config = self._seeds.trainer.config
-        rest = min(self._task.horizon - elapsed, config.steps - steps)
+        rest = min(self._task.horizon - elapsed, config.steps_or_default - steps)
         return min(config.task.repeat, rest)
 
     def evaluate(
@@ -168,14 +168,16 @@ def _act(trainer: Trainer, task: SuiteTask, training: Training) -> tuple[Trainin
     assert live is not None
     repeat = config.task.repeat
     action = trainer.explore(training, live.state)
-    rest = jnp.minimum(task.horizon - live.elapsed, config.steps - training.env_steps)
+    rest = jnp.minimum(
+        task.horizon - live.elapsed, config.steps_or_default - training.env_steps
+    )
     length = jnp.minimum(repeat, rest)
     state, reward = _hold(task, live.state, action, repeat, length)
     never = jnp.zeros((), bool)
     experience = Experience(live.state, action, reward, state, never)
     training = trainer.store(training, experience, length, length == repeat)
     elapsed = live.elapsed + length
-    ended = (elapsed >= task.horizon) | (training.env_steps >= config.steps)
+    ended = (elapsed >= task.horizon) | (training.env_steps >= config.steps_or_default)
     episodes = training.episodes + ended
     fresh = Live(
         task.reset(trainer.start_key(training.seed, episodes)), jnp.zeros_like(elapsed)
@@ -239,7 +241,7 @@ class HostWorld(AbstractWorld):
         tell: Tell,
     ) -> tuple[Training, Float[np.ndarray, " seeds"]]:
         seeds, trainer = self._seeds, self._seeds.trainer
-        total, count = trainer.config.steps, len(seeds.seeds)
+        total, count = trainer.config.steps_or_default, len(seeds.seeds)
         self._open()
         steps = seeds.numbers(training.env_steps).copy()
         episodes = seeds.numbers(training.episodes).copy()

@@ -23,6 +23,7 @@ FOREIGN: Mapping[str, TaskSpec] = {
         dt=0.04,
         force=((300.0,), (0.0,)),
         dissipation="viscous",
+        steps=1_000,
         target_return=950.0,
         description="MuJoCo's pole on a cart: keep it within 0.2 rad of upright.",
     ),
@@ -56,6 +57,7 @@ FOREIGN: Mapping[str, TaskSpec] = {
         dissipation="viscous",
         terminates=True,
         substeps=2,
+        steps=10_000,
         target_return=9100.0,
         description="MuJoCo's two poles on a cart: keep the tip above a height of 1 m.",
     ),
@@ -71,6 +73,7 @@ FOREIGN: Mapping[str, TaskSpec] = {
         dissipation="viscous",
         context=(4, 5),
         context_range=0.2,
+        steps=10_000,
         target_return=-3.75,
         description="MuJoCo's arm of two links in the plane, whose tip is to reach a target.",
     ),
@@ -82,6 +85,8 @@ FOREIGN: Mapping[str, TaskSpec] = {
         dt=0.02,
         force=((1.0,),),
         dissipation="viscous",
+        repeat=2,
+        steps=10_000,
         description="dm_control's pendulum: swing up with weak torque; paid only near upright.",
     ),
     "dm_control/cartpole-swingup-v0": TaskSpec(
@@ -95,6 +100,9 @@ FOREIGN: Mapping[str, TaskSpec] = {
         dt=0.01,
         force=((10.0,), (0.0,)),
         dissipation="viscous",
+        repeat=4,
+        substeps=2,
+        steps=25_000,
         description="dm_control's pole on a cart: swing it up and balance it.",
     ),
     "dm_control/acrobot-swingup-v0": TaskSpec(
@@ -109,6 +117,9 @@ FOREIGN: Mapping[str, TaskSpec] = {
         dt=0.01,
         force=((0.0,), (2.0,)),
         dissipation="viscous",
+        repeat=4,
+        substeps=2,
+        steps=25_000,
         description="dm_control's acrobot: two links, driven at the elbow, are to stand up.",
     ),
     **{
@@ -122,6 +133,8 @@ FOREIGN: Mapping[str, TaskSpec] = {
             dt=0.02,
             force=((0.05, 0.0), (0.0, 0.05)),
             dissipation="viscous",
+            repeat=2,
+            steps=10_000,
             description=f"dm_control's arm of two links: touch a {size} target.",
         )
         for level, size in (("easy", "large"), ("hard", "small"))

@@ -102,6 +102,7 @@ class TaskSpec:
         episode, such as where a target lies. Reward, policy and critics see it as further
         coordinates, which do not move; the dynamics do not.
     - `context_range`: the largest magnitude of that worth imagining.
+    - `steps`: of experience, the environment's, that a run is given by default.
     - `target_return`: the mean return at which the task counts as solved, if there is one.
     - `description`: a sentence for people.
     - `repeat`: steps of the environment for which each action is held. Model, replay buffer
@@ -122,6 +123,7 @@ class TaskSpec:
     terminates: bool = False
     context: tuple[Index, ...] = ()
     context_range: Positive = 1.0
+    steps: Count = 400
     target_return: float | None = None
     description: str = ""
     repeat: Count = 1

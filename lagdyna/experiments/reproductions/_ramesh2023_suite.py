@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from ...agents import Policy
 from ...mechanics import State
 from ...simulate import AbstractTransition, SolvedTransition
-from ...tasks import SuiteTask, suite_task
+from ...tasks import SUITE, SuiteTask, suite_task
 from .._config import Config
 from .._plots import BLUE, GREY, ORANGE, finish, save
 from .._progress import AbstractProgress
@@ -79,7 +79,7 @@ def steps_of(task: str, quick: bool) -> int:
     """Steps of experience that a run of that task is given."""
     if quick:
         return 600 if task in _EASY else 2_000
-    return 6_000 if task in _EASY else 25_000
+    return SUITE[task].steps
 
 
 def run_config(task: str, model: str, steps: int, seed: int) -> Config:
@@ -99,7 +99,7 @@ class Telling(AbstractProgress):
         self._steps = 0
 
     def begin(self, config: Config, out: Path, env_steps: int, seeds: Any) -> None:
-        self._steps = config.steps
+        self._steps = config.steps_or_default
 
     def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
         pass

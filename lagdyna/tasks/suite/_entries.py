@@ -25,6 +25,7 @@ class SuiteEntry:
     - `gravity`: m/s^2.
     - `point_mass`: whether it is a mass of 1 kg on a weightless link; else links are uniform
         rods of 0.1 kg and 1 m, and a cart has 1 kg.
+    - `steps`: of experience for a run.
     - `repeat`, `substeps`: for how many steps a learner holds each action, and solver steps of
         its model in that time.
     """
@@ -37,6 +38,7 @@ class SuiteEntry:
     description: str
     gravity: float = 9.8
     point_mass: bool = False
+    steps: int = 25_000
     repeat: int = 1
     substeps: int = 1
 
@@ -75,6 +77,7 @@ class SuiteEntry:
             dt=self.dt,
             force=self.force,
             description=self.description,
+            steps=self.steps,
             repeat=self.repeat,
             substeps=self.substeps,
         )
@@ -84,6 +87,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
     {
         "pendulum": SuiteEntry(
             env_id="lagdyna/Pendulum-v0",
+            steps=6_000,
             links=1,
             cart=False,
             dt=0.02,
@@ -94,6 +98,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
         ),
         "reacher": SuiteEntry(
             env_id="lagdyna/Reacher-v0",
+            steps=6_000,
             links=2,
             cart=False,
             dt=0.02,
@@ -104,6 +109,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
         ),
         "cartpole": SuiteEntry(
             env_id="lagdyna/CartPole-v0",
+            steps=6_000,
             links=1,
             cart=True,
             dt=0.01,
