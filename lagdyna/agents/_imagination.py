@@ -253,7 +253,8 @@ class ImaginationActorCritic(eqx.Module):
             begin |= jax.vmap(termination)(going) > 0.5
         # In which order fresh starts come, say replayed ones first, must not decide which
         # rollouts get them.
-        fresh = jax.tree.map(lambda x: jax.random.permutation(order_key, x), starts)
+        order = jax.random.permutation(order_key, going.q.shape[0])
+        fresh = jax.tree.map(lambda x: x[order], starts)
         return jax.tree.map(lambda a, b: jnp.where(begin[:, None], a, b), fresh, going)
 
 

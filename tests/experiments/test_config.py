@@ -90,7 +90,7 @@ def test_an_unknown_key_is_refused_wherever_it_is(where: str) -> None:
 
 
 BAD: list[tuple[str, str, Any, str]] = [
-    ("", "steps", True, "`steps` was True: expected `int`, got `bool`"),
+    ("", "steps", True, "`steps` was True: expected `int | null`, got `bool`"),
     ("", "task", {}, "`task`: Object missing required field `env_id`"),
     ("", "task", 3, "`task` was 3"),
     ("task.", "dt", float("inf"), "`task.dt` was inf: expected a finite number"),

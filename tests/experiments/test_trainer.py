@@ -52,7 +52,7 @@ def test_no_two_draws_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return noting
 
-    for name in ("normal", "uniform", "randint"):
+    for name in ("normal", "uniform", "randint", "bernoulli", "permutation"):
         monkeypatch.setattr(jax.random, name, spied(name))
     config = small_config(
         steps=4,
@@ -74,9 +74,10 @@ def test_no_two_draws_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
                 training, _ = trainer.fit(training, jnp.asarray(chunk), 1)
                 training, _ = trainer.behave(training, jnp.asarray(chunk), 1)
     # Three updates of each part and four actions: a batch for dynamics and one for reward;
-    # replayed and uniform starts and the policy's noise for the agent; and for an action
-    # both kinds of it, of which one is used.
-    assert len(used) - weights == 3 * 2 + 3 * 3 + 4 * 2
+    # replayed and uniform starts, which rollouts take them and in which order, the policy's
+    # noise and states for the scale of rewards for the agent; and for an action both kinds
+    # of it, of which one is used.
+    assert len(used) - weights == 3 * 2 + 3 * 6 + 4 * 2
     keys = [key for _, key in used]
     shared = {what for what in used if keys.count(what[1]) > 1}
     assert not shared
