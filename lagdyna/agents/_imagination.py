@@ -15,6 +15,8 @@ from ._networks import Critic, Features, Policy
 from ._returns import lambda_returns
 from ._survival import survival
 
+Limits = tuple[tuple[float, ...], tuple[float, ...]]
+
 
 class Imagined(NamedTuple):
     """A batch of imagined rollouts.
@@ -38,6 +40,7 @@ def imagine(
     starts: State,
     noise: Float[Array, "time batch m"],
     termination: AbstractTermination = NoTermination(),
+    limits: Limits | None = None,
 ) -> Imagined:
     """Rollouts of a stochastic policy through a model, differentiable in all of it.
 
@@ -48,11 +51,15 @@ def imagine(
     - `noise`: standard normal, one vector per action.
     - `termination`: where episodes end. A rollout that is over waits where it ended: a
         model that has seen nothing beyond could take it anywhere, infinity included.
+    - `limits`: the largest magnitudes of positions and velocities, each of length `n`, at
+        which a state is clipped, for the same reason. None by default.
     """
 
     def body(state: State, eps: Array) -> tuple[State, tuple[State, Array, Array]]:
         action, log_probability = jax.vmap(policy.sample)(state, eps)
         following = jax.vmap(transition.step)(state, action)
+        if limits is not None:
+            following = _clipped(following, limits)
         if not isinstance(termination, NoTermination):
             over = jax.vmap(termination)(state)[:, None] > _OVER
             following = jax.tree.map(partial(jnp.where, over), state, following)
@@ -66,6 +73,14 @@ def imagine(
     visited = jax.tree.map(lambda x: x[:-1], states)
     rewards = jax.vmap(jax.vmap(reward))(visited, actions, following)
     return Imagined(states, rewards, log_probabilities)
+
+
+def _clipped(state: State, limits: Limits) -> State:
+    q, qd = (
+        jnp.clip(x, -jnp.asarray(limit, x.dtype), jnp.asarray(limit, x.dtype))
+        for x, limit in zip(state, limits, strict=True)
+    )
+    return State(q, qd)
 
 
 # The probability from which on an end counts as certain.
@@ -111,7 +126,8 @@ class ImaginationActorCritic(eqx.Module):
     - `restart`: the fraction of the rollouts that begins anew in an update, by chance; 1 is
         all of them.
     - `limits`: the largest magnitudes of positions and velocities, each of length `n`; a
-        rollout that has gone beyond begins anew.
+        rollout is clipped there, and begins anew. One that no solver can follow would
+        otherwise spoil the updates of all.
     - `discount`, `return_lambda`: of [`lagdyna.agents.lambda_returns`][].
     - `entropy`: what a nat of the policy's entropy is worth, in units of scaled reward.
     - `critics`: how many.
@@ -125,7 +141,7 @@ class ImaginationActorCritic(eqx.Module):
     activation: Activation = eqx.field(static=True)
     horizon: int = eqx.field(static=True)
     restart: float = eqx.field(static=True)
-    limits: tuple[tuple[float, ...], tuple[float, ...]] = eqx.field(static=True)
+    limits: Limits = eqx.field(static=True)
     discount: float = eqx.field(static=True)
     return_lambda: float = eqx.field(static=True)
     entropy: float = eqx.field(static=True)
@@ -192,7 +208,9 @@ class ImaginationActorCritic(eqx.Module):
             starts = self._begun(behaviour.going, starts, begin_key, termination)
 
         def actor_loss(policy: Policy) -> tuple[Scalar, tuple[Imagined, Array, Array | None]]:
-            imagined = imagine(policy, transition, reward, starts, noise, termination)
+            imagined = imagine(
+                policy, transition, reward, starts, noise, termination, self.limits
+            )
             following = jax.tree.map(lambda x: x[1:], imagined.states)
             values = _values(behaviour.targets, following).min(axis=0)
             paid = imagined.rewards / reward_scale
@@ -247,8 +265,9 @@ class ImaginationActorCritic(eqx.Module):
         begin_key, order_key = jax.random.split(key)
         begin = jax.random.bernoulli(begin_key, self.restart, going.q.shape[:1])
         for x, limit in zip(going, self.limits, strict=True):
-            within = jnp.abs(x) <= jnp.asarray(limit, x.dtype)  # false for what is no number
-            begin |= ~jnp.all(within, axis=-1)
+            limit = jnp.asarray(limit, x.dtype)
+            within = (jnp.abs(x) < limit) | (limit == 0)  # of a context, which does not move
+            begin |= ~jnp.all(within & jnp.isfinite(x), axis=-1)
         if not isinstance(termination, NoTermination):
             begin |= jax.vmap(termination)(going) > 0.5
         # In which order fresh starts come, say replayed ones first, must not decide which

@@ -17,6 +17,7 @@ from lagdyna.agents import (
     Critic,
     Features,
     ImaginationActorCritic,
+    Policy,
     imagine,
     lambda_returns,
     uniform_states,
@@ -24,6 +25,7 @@ from lagdyna.agents import (
 from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem, State
 from lagdyna.models import AbstractReward, RewardNetwork
 from lagdyna.simulate import AbstractTransition, LagrangianField, SolvedTransition
+from lagdyna.systems import PlanarChain
 
 from ..helpers import PENDULUM, close, identical, normals, random_delan, randomised
 
@@ -195,6 +197,34 @@ def test_rollouts_that_went_astray_begin_anew(x64: None) -> None:
     begun = np.asarray(agent._begun(State(q, qd), some_starts(), jax.random.key(0)).q)
     assert np.all(np.isin(begun[:2], np.asarray(some_starts().q)))
     close(begun[2:], np.asarray(q)[2:], 0)
+
+
+def test_a_rollout_that_no_solver_can_follow_spoils_nothing() -> None:
+    """At such speeds Coriolis forces overflow in a few steps."""
+    chain = PlanarChain.rods(2)
+    system = MechanicalSystem(chain, chain.coordinates, FixedActuation(((0.0,), (1.0,))))
+    transition = SolvedTransition(LagrangianField(system), chain.coordinates, 0.1)
+    policy = eqx.filter_jit(
+        lambda key: Policy(
+            Features(chain.coordinates, (5.0, 5.0)),
+            1,
+            hidden=(4,),
+            activation=jnp.tanh,
+            key=key,
+        )
+    )(jax.random.key(0))
+    starts = State(jnp.full((2, 2), 1.0), jnp.asarray([[0.0, 0.0], [60.0, -60.0]]))
+    reward, noise = Odd(*(jnp.asarray(x) for x in (0.0, 0.0, 1.0))), jnp.zeros((12, 2, 1))
+
+    @eqx.filter_jit
+    def last_of(limits: Any) -> State:
+        states = imagine(policy, transition, reward, starts, noise, limits=limits).states
+        return jax.tree.map(lambda x: x[-1], states)
+
+    free, kept = last_of(None), last_of(((10.0, 10.0), (30.0, 30.0)))
+    assert not np.all(np.abs(free.qd[1]) < 1e3)
+    assert np.all(np.abs(kept.qd) <= 30.0)
+    close(kept.q[0], free.q[0], 1e-6)
 
 
 @pytest.mark.parametrize("restart", [0.25, 0.75])

@@ -106,6 +106,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             gravity=0.0,
             description="Turn two links without gravity, both joints driven.",
             repeat=2,
+            substeps=2,
         ),
         "cartpole": SuiteEntry(
             env_id="lagdyna/CartPole-v0",
