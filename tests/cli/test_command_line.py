@@ -274,7 +274,9 @@ def test_help_and_version(lagdyna):
 )
 def test_a_killed_run_resumes_to_the_same_end(lagdyna, environment, tmp_path, how):
     # Two episodes; the process dies somewhere in the second.
-    options = [*flags()[2:], "--steps=400", "--collect.steps_per_round=200", "--seed=3"]
+    # Trained twice in each, so that the machine is not busy with trainings alone.
+    rounds = ["--collect.steps_per_round=200", "--collect.train_every=100"]
+    options = [*flags()[2:], "--steps=400", *rounds, "--seed=3"]
     assert lagdyna("train", *options, "--out", "whole").returncode == 0
     process = subprocess.Popen(
         [COMMAND, "train", *options, "--out", "killed"],

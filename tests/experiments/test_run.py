@@ -205,16 +205,16 @@ def test_a_given_reward_is_used_and_not_learned(tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"solver": {"name": "bosh3", "rtol": 1e-3, "atol": 1e-3}},
         {
             "learner": {"window": 4, "name": "rmsprop"},
+            "model": {"dissipation": "viscous", "activation": "tanh"},
             "solver": {"name": "semi_implicit_euler", "substeps": 2},
-        },
-        {"model": {"dissipation": "viscous", "activation": "tanh"}},
-        {
             "agent": {"critics": 2, "uniform_starts": 1.0},
             "collect": {"capacity": 10, "hold": 3},
         },
+        pytest.param(
+            {"solver": {"name": "bosh3", "rtol": 1e-3, "atol": 1e-3}}, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_every_part_can_be_swapped_in_the_config(tmp_path, changes):

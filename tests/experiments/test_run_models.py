@@ -102,7 +102,7 @@ def test_what_is_loaded_is_the_model_that_was_named(runs: dict[str, Path]) -> No
     np.testing.assert_array_equal(mlp.model.step(State(q, qd), tau).q.shape, (1,))
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [pytest.param("lnn", marks=pytest.mark.slow), "mlp"])
 def test_interrupted_it_resumes_to_the_same_end(
     runs: dict[str, Path], model: str, tmp_path: Path
 ) -> None:
