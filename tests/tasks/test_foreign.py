@@ -1,5 +1,6 @@
 """Descriptions of MuJoCo's environments, held against MuJoCo itself."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -37,7 +38,8 @@ def opened(name: str) -> tuple[TaskSpec, GymnasiumTask, Any, Any]:
     if name in DM_CONTROL:
         pytest.importorskip("dm_control")
         pytest.importorskip("shimmy")
-    spec = get_task(name)
+    # Step by step, for however many of them a learner holds an action.
+    spec = dataclasses.replace(get_task(name), repeat=1)
     task = GymnasiumTask(spec)
     inner = task._env.unwrapped
     holder: Any = inner._env.physics if name in DM_CONTROL else inner
