@@ -19,10 +19,9 @@ import numpy as np
 from _common import arguments, machine, write
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from lagdyna.agents import Features, ImaginationActorCritic, mixed_starts
+from lagdyna.agents import mixed_starts
 from lagdyna.data import Experience, ReplayBuffer
-from lagdyna.experiments import AgentConfig
-from lagdyna.experiments._parts import ACTIVATIONS, falling, make_optimiser
+from lagdyna.experiments import AgentConfig, CollectConfig, Config, Trainer
 from lagdyna.mechanics import Coordinates, State
 from lagdyna.models import GivenReward
 from lagdyna.simulate import AbstractTransition
@@ -58,25 +57,17 @@ class Exact(AbstractTransition):
 
 def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) -> list[float]:
     """Mean returns after each quarter of the updates."""
-    task, spec = suite_task(name), SUITE[name].spec
-    coordinates, reach, piece = spec.joint_coordinates, spec.reach, 500
-    optimiser = make_optimiser("adam", falling(config.rate, updates, 0.1), config.clip)
-    agent = ImaginationActorCritic(
-        features=Features(coordinates, tuple(0.5 * v for v in reach[1])),
-        action_size=spec.action_size,
-        hidden=config.hidden,
-        activation=ACTIVATIONS[config.activation],
-        horizon=config.horizon,
-        restart=config.restart,
-        limits=(tuple(3 * x for x in reach[0]), tuple(3 * x for x in reach[1])),
-        discount=config.discount,
-        return_lambda=config.return_lambda,
-        entropy=config.entropy,
-        critics=config.critics,
-        target_rate=config.target_rate,
-        policy_optimiser=optimiser,
-        critic_optimiser=optimiser,
+    task, piece = suite_task(name), 500
+    spec = dataclasses.replace(SUITE[name].spec, repeat=repeat)
+    # The agent of a run with so many trainings, of `piece` updates each.
+    whole = Config(
+        task=spec,
+        steps=updates // piece * task.horizon,
+        agent=dataclasses.replace(config, updates=piece),
+        collect=CollectConfig(train_every=task.horizon),
     )
+    agent = Trainer(whole).agent
+    coordinates, reach = spec.joint_coordinates, spec.reach
     transition = Exact(coordinates, task, repeat)
     reward = GivenReward(lambda state, action, following: task.reward(following))
     uniform = round(config.uniform_starts * config.batch)

@@ -1,4 +1,6 @@
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 
 # Most of the time of most tests is the compiler's. It is told to hurry before it is there.
@@ -27,6 +29,17 @@ def _record(event: str, duration: float, **kwargs: object) -> None:
 
 
 jax.monitoring.register_event_duration_secs_listener(_record)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What one worker, or one `lagdyna`, has compiled, the others need not: all inherit this."""
+    where = "JAX_COMPILATION_CACHE_DIR"
+    if where not in os.environ:
+        os.environ[where] = tempfile.mkdtemp(prefix="lagdyna-tests-")
+        jax.config.update(where.lower(), os.environ[where])
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(where), ignore_errors=True))
+    seconds = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
+    jax.config.update(seconds.lower(), float(os.environ.setdefault(seconds, "0.3")))
 
 
 @pytest.fixture

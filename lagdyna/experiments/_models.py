@@ -1,15 +1,30 @@
 """Untrained models that a config names, for training runs and fits alike."""
 
+import math
 from typing import Any
 
 from jaxtyping import PRNGKeyArray
 
-from ..mechanics import AbstractLagrangian, Coordinates, State
-from ..models import LNN, DeLaN
-from ..simulate import MLPTransition
-from ._config import ModelConfig
+from ..mechanics import (
+    AbstractLagrangian,
+    Coordinates,
+    FixedActuation,
+    MechanicalSystem,
+    State,
+)
+from ..models import (
+    LNN,
+    AbstractTermination,
+    BoundTermination,
+    DeLaN,
+    NoTermination,
+    RewardNetwork,
+    TerminationNetwork,
+)
+from ..simulate import AbstractTransition, LagrangianField, MLPTransition, SolvedTransition
+from ._config import Config, ModelConfig
 from ._fit_config import FitModelConfig
-from ._parts import ACTIVATIONS
+from ._parts import ACTIVATIONS, make_dissipation
 
 
 def network_options(model: ModelConfig | FitModelConfig, key: PRNGKeyArray) -> dict[str, Any]:
@@ -59,3 +74,67 @@ def make_mlp(
         held=held,
         **network_options(model, key),
     )
+
+
+def usual_speeds(config: Config) -> tuple[float, ...]:
+    """Half of the largest speed: what is usual is then of order one."""
+    return tuple(0.5 * v or 1.0 for v in config.task.reach[1])
+
+
+def make_transition(config: Config, key: PRNGKeyArray) -> AbstractTransition:
+    """The simulator that is to be learned of a task."""
+    task, coordinates = config.task, config.task.joint_coordinates
+    speeds = usual_speeds(config)
+    if config.model.discrete:
+        return make_mlp(
+            config.model,
+            task.state_coordinates,
+            task.action_size,
+            speeds,
+            key,
+            velocity_limits=task.velocity_limits,
+            held=len(task.context),
+        )
+    lagrangian = make_lagrangian(config.model, coordinates, speeds[: task.n], key)
+    friction = config.model.dissipation or task.dissipation
+    dissipation = make_dissipation(friction, task.n)
+    system = MechanicalSystem(lagrangian, coordinates, FixedActuation(task.force), dissipation)
+    return SolvedTransition(
+        LagrangianField(system),
+        task.state_coordinates,
+        task.action_time,
+        solver=config.solver.name,
+        substeps=config.solver.substeps or task.substeps,
+        tolerances=config.solver.tolerances,
+        velocity_limits=task.velocity_limits,
+        held=len(task.context),
+    )
+
+
+def make_reward(config: Config, key: PRNGKeyArray) -> RewardNetwork:
+    """The reward that is to be learned of a task."""
+    task = config.task
+    return RewardNetwork(
+        task.state_coordinates,
+        task.action_size,
+        usual_speeds(config),
+        hidden=config.reward.hidden,
+        activation=ACTIVATIONS[config.reward.activation],
+        key=key,
+    )
+
+
+def make_termination(config: Config, key: PRNGKeyArray) -> AbstractTermination:
+    """Where the task's episodes end: to be learned, stated, or nowhere."""
+    task = config.task
+    if task.terminates:
+        return TerminationNetwork(
+            task.state_coordinates,
+            usual_speeds(config),
+            hidden=config.reward.hidden,
+            activation=ACTIVATIONS[config.reward.activation],
+            key=key,
+        )
+    if min(task.ends_beyond) < math.inf:
+        return BoundTermination(task.ends_beyond)
+    return NoTermination()

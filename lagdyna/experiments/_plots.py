@@ -29,13 +29,7 @@ def plot_learning_curve(
     ends = [record["env_steps"] for record in records]
     trained = [record["train_return"] for record in records]
     axes.plot(ends, trained, "x", color=ORANGE, label="episode learned from")
-    if target is not None:
-        axes.axhline(target, color=GREY, ls="--", lw=1, label=f"target {target:g}")
-    axes.set(xlabel="steps of real experience", ylabel="return", title=title)
-    axes.set_xlim(0, None)
-    figure.legend(frameon=False, ncols=3, loc="outside lower center")
-    finish(axes)
-    save(figure, path)
+    _save_curve(figure, axes, path, title, target)
 
 
 def plot_learning_curves(
@@ -56,6 +50,13 @@ def plot_learning_curves(
     axes.plot(steps, middle, "o-", ms=3, color=BLUE, label="interquartile mean")
     if interval is not None:
         axes.fill_between(steps, *interval, color=BLUE, alpha=0.2, lw=0, label="95 % bootstrap")
+    _save_curve(figure, axes, path, title, target)
+
+
+def _save_curve(
+    figure: Figure, axes: Axes, path: Path, title: str, target: float | None
+) -> None:
+    """What every curve of returns against experience has, and the file."""
     if target is not None:
         axes.axhline(target, color=GREY, ls="--", lw=1, label=f"target {target:g}")
     axes.set(xlabel="steps of real experience", ylabel="return", title=title)

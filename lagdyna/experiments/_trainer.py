@@ -24,32 +24,21 @@ from ..fit import (
     root_mean_square,
     step_scale,
 )
-from ..mechanics import (
-    FixedActuation,
-    MechanicalSystem,
-    State,
-)
+from ..mechanics import State
 from ..models import (
     AbstractReward,
     AbstractTermination,
-    BoundTermination,
     GivenReward,
-    NoTermination,
     RewardNetwork,
     TerminationNetwork,
 )
-from ..simulate import (
-    AbstractTransition,
-    LagrangianField,
-    MLPTransition,
-    SolvedTransition,
-)
+from ..simulate import AbstractTransition, MLPTransition
 from ..tasks import Outcome, suite_name, suite_task
 from ._config import Config, is_filter
 from ._filters import check_memory, chosen_filter, make_filter
 from ._held import HoldingLoss, divided
-from ._models import make_lagrangian, make_mlp
-from ._parts import ACTIVATIONS, falling, make_dissipation, make_optimiser
+from ._models import make_reward, make_termination, make_transition, usual_speeds
+from ._parts import ACTIVATIONS, falling, make_optimiser
 
 Metrics = dict[str, Scalar]
 RewardFn = Callable[[State, Float[Array, " m"], State], Scalar]
@@ -142,7 +131,7 @@ class Trainer:
         rate = falling(agent.rate, trainings * agent.updates, 0.1)
         agent_optimiser = make_optimiser("adam", rate, agent.clip)
         self.agent = ImaginationActorCritic(
-            features=Features(task.state_coordinates, _velocity_scale(config)),
+            features=Features(task.state_coordinates, usual_speeds(config)),
             action_size=task.action_size,
             hidden=agent.hidden,
             activation=ACTIVATIONS[agent.activation],
@@ -207,9 +196,9 @@ class Trainer:
     def _weights(self, config: Config) -> dict[str, PyTree]:
         """What is learned, by the section of the config that sizes it; shapes alone."""
         key = jax.random.key(0)
-        models: dict[str, Callable[[], Any]] = {"model": lambda: _transition(config, key)}
+        models: dict[str, Callable[[], Any]] = {"model": lambda: make_transition(config, key)}
         if self._given_reward is None:
-            models["reward"] = lambda: _reward(config, key)
+            models["reward"] = lambda: make_reward(config, key)
         return {
             section: eqx.filter_eval_shape(lambda make=make: _free(make()))
             for section, make in models.items()
@@ -233,9 +222,9 @@ class Trainer:
         config, task = self.config, self.config.task
         key = jax.random.fold_in(jax.random.key(seed), _INIT)
         model_key, reward_key, agent_key = jax.random.split(key, 3)
-        transition = _transition(config, model_key)
-        reward = self._given_reward or _reward(config, reward_key)
-        termination = _termination(config, jax.random.fold_in(reward_key, 0))
+        transition = make_transition(config, model_key)
+        reward = self._given_reward or make_reward(config, reward_key)
+        termination = make_termination(config, jax.random.fold_in(reward_key, 0))
         buffer = ReplayBuffer.empty(self._capacity, task.state_coordinates.n, task.action_size)
         transition_learner, reward_learner = self._learners(buffer, transition, reward)
         return Training(
@@ -571,71 +560,9 @@ class Trainer:
 _FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE, _ENDS = range(8)
 
 
-def _transition(config: Config, key: PRNGKeyArray) -> AbstractTransition:
-    task, coordinates = config.task, config.task.joint_coordinates
-    speeds = _velocity_scale(config)
-    if config.model.discrete:
-        return make_mlp(
-            config.model,
-            task.state_coordinates,
-            task.action_size,
-            speeds,
-            key,
-            velocity_limits=task.velocity_limits,
-            held=len(task.context),
-        )
-    lagrangian = make_lagrangian(config.model, coordinates, speeds[: task.n], key)
-    friction = config.model.dissipation or task.dissipation
-    dissipation = make_dissipation(friction, task.n)
-    system = MechanicalSystem(lagrangian, coordinates, FixedActuation(task.force), dissipation)
-    return SolvedTransition(
-        LagrangianField(system),
-        task.state_coordinates,
-        task.action_time,
-        solver=config.solver.name,
-        substeps=config.solver.substeps or task.substeps,
-        tolerances=config.solver.tolerances,
-        velocity_limits=task.velocity_limits,
-        held=len(task.context),
-    )
-
-
-def _reward(config: Config, key: PRNGKeyArray) -> RewardNetwork:
-    task = config.task
-    return RewardNetwork(
-        task.state_coordinates,
-        task.action_size,
-        _velocity_scale(config),
-        hidden=config.reward.hidden,
-        activation=ACTIVATIONS[config.reward.activation],
-        key=key,
-    )
-
-
 def short_seed(seed: int) -> UInt[Array, ""]:
     """As many bits of a seed as fit."""
     return jnp.asarray(seed % 2**32, jnp.uint32)
-
-
-def _termination(config: Config, key: PRNGKeyArray) -> AbstractTermination:
-    """Where the task's episodes end: to be learned, stated, or nowhere."""
-    task = config.task
-    if task.terminates:
-        return TerminationNetwork(
-            task.state_coordinates,
-            _velocity_scale(config),
-            hidden=config.reward.hidden,
-            activation=ACTIVATIONS[config.reward.activation],
-            key=key,
-        )
-    if min(task.ends_beyond) < math.inf:
-        return BoundTermination(task.ends_beyond)
-    return NoTermination()
-
-
-def _velocity_scale(config: Config) -> tuple[float, ...]:
-    """Half of the largest speed: what is usual is then of order one."""
-    return tuple(0.5 * v or 1.0 for v in config.task.reach[1])
 
 
 def _beyond(

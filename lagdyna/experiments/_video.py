@@ -43,9 +43,7 @@ def check_video(path: Path) -> None:
         raise UserError(f"{given}, which exists; a new file is accepted")
     if ending in _CODECS:
         try:
-            import imageio_ffmpeg
-
-            imageio_ffmpeg.get_ffmpeg_exe()
+            _ffmpeg()
         except (ImportError, RuntimeError) as error:
             raise UserError(
                 f"{given}, and {ending} needs imageio-ffmpeg, which is not installed or has no "
@@ -122,15 +120,20 @@ def _gif(path: Path, dt: float, width: int | None) -> Iterator[Show]:
         )
 
 
+def _ffmpeg() -> str:
+    """The program that codes films."""
+    import imageio_ffmpeg  # pyright: ignore[reportMissingImports]
+
+    return imageio_ffmpeg.get_ffmpeg_exe()
+
+
 @contextmanager
 def _film(path: Path, dt: float) -> Iterator[Show]:
-    import imageio_ffmpeg
-
     ffmpeg: subprocess.Popen[bytes] | None = None
 
     def begun(file: Path, height: int, width: int) -> subprocess.Popen[bytes]:
         # imageio-ffmpeg's own writer forks in a way of which JAX, with its threads, warns.
-        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error"]
+        command = [_ffmpeg(), "-y", "-loglevel", "error"]
         command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
         command += ["-r", repr(1 / dt), "-i", "-", "-an", "-pix_fmt", "yuv420p"]
         command += ["-vf", "scale=trunc(iw/2)*2:trunc(ih/2)*2"]  # the codecs want even sizes

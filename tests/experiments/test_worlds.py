@@ -101,6 +101,37 @@ def test_collecting_in_pieces_is_collecting_at_once(lived: tuple[Training, float
             np.testing.assert_array_equal(a, b)
 
 
+def test_an_episode_is_collected_in_parts_though_a_round_has_its_steps() -> None:
+    """In actions of 30 steps: a training may come before the end of the episode, not after."""
+    config = config_of("pendulum", 30, steps=1500, collect={"random_steps": 700})
+    seeds = OneSeed(Trainer(config))
+    world, training = make_world(seeds), seeds.start()
+    for stop, steps, between in ((400, 420, False), (900, 900, False), (2000, 1000, True)):
+        training, _ = world.collect(
+            training,
+            np.asarray([stop]),
+            np.asarray([300]),
+            np.asarray([True]),
+            lambda done: None,
+        )
+        assert int(training.env_steps) == steps
+        assert world.between(training).tolist() == [between]
+
+
+def test_on_the_host_context_is_stored_beside_the_coordinates() -> None:
+    """Its third entry is `rest` over 10 at the time, which here stands for a target."""
+    config = countdown(1, steps=12)
+    task = dataclasses.replace(config.task, context=(2, 0), context_range=1.0)
+    training, _ = all_of_it(dataclasses.replace(config, task=task))
+    states, following = training.buffer.experience.state, training.buffer.experience.next_state
+    assert states.q.shape == (12, 3)
+    rest = np.asarray(states.q[:, 1])
+    assert np.all((rest > 0) & (rest < 1))
+    np.testing.assert_allclose(following.q[:, 1], rest - 0.1, atol=1e-6)
+    np.testing.assert_array_equal(states.q[:, 2], 1)
+    np.testing.assert_array_equal(states.qd[:, 1:], 0)
+
+
 def test_a_round_of_a_thousand_steps_is_one_call_of_the_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -82,6 +82,28 @@ def test_a_description_is_what_the_simulator_holds(name: str) -> None:
     task.close()
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_double_pendulum_s_velocity_limits_are_where_observations_are_clipped(
+    sign: int,
+) -> None:
+    """Within them a velocity is observed as it is, beyond as the limit."""
+    spec, task, model, data = opened("InvertedDoublePendulum-v5")
+    task.reset(0)
+    inner: Any = task._env.unwrapped
+    space = inner.observation_space
+    for place, c in enumerate(spec.coordinates):
+        limit = c.velocity_limit
+        assert limit is not None
+        assert np.isinf([space.low[c.velocity], space.high[c.velocity]]).all()
+        for speed, seen in ((0.99 * limit, 0.99 * limit), (1.01 * limit, limit)):
+            velocities = np.zeros(model.nv)
+            velocities[place] = sign * speed
+            inner.set_state(data.qpos.copy(), velocities)
+            observed = inner._get_obs()[c.velocity]
+            assert observed == pytest.approx(sign * seen, rel=1e-12)
+    task.close()
+
+
 @pytest.mark.parametrize("name", GYMNASIUM)
 def test_episodes_end_where_the_description_says(name: str) -> None:
     spec, task, _, _ = opened(name)

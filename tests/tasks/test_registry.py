@@ -30,11 +30,13 @@ def test_every_registered_task_can_be_made_and_stepped(name: str) -> None:
     assert spec.description
 
 
-@pytest.mark.parametrize("name", TASKS)
+# Clipped, though its space does not say so: `test_foreign.py` asks the simulator.
+UNSAID = "InvertedDoublePendulum-v5"
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name != UNSAID])
 def test_velocity_limits_are_those_of_the_observations(name: str) -> None:
     spec = described(name)
-    if name == "InvertedDoublePendulum-v5":
-        pytest.skip("its observation is clipped, and its space does not say so")
     space = GymnasiumTask(spec)._env.observation_space
     assert isinstance(space, gym.spaces.Box)
     for c in spec.coordinates:
