@@ -1,10 +1,9 @@
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
-
-# Most of the time of most tests is the compiler's. It is told to hurry before it is there.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import jax
 import pytest
@@ -32,14 +31,30 @@ jax.monitoring.register_event_duration_secs_listener(_record)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What one worker, or one `lagdyna`, has compiled, the others need not: all inherit this."""
-    where = "JAX_COMPILATION_CACHE_DIR"
+    """Most of the time of most tests is the compiler's: it is told to hurry, and what one
+    worker or one `lagdyna` has compiled the others, which inherit this, need not.
+    """
+    if "XLA_FLAGS" not in os.environ:
+        os.environ["XLA_FLAGS"] = " ".join(flag for flag in _HURRY if _is_known(flag))
+    where, seconds = _PROGRAMS
     if where not in os.environ:
         os.environ[where] = tempfile.mkdtemp(prefix="lagdyna-tests-")
-        jax.config.update(where.lower(), os.environ[where])
+        os.environ.setdefault(seconds, "0.3")
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(where), ignore_errors=True))
-    seconds = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
-    jax.config.update(seconds.lower(), float(os.environ.setdefault(seconds, "0.3")))
+        # It has been imported, and read its variables, already.
+        jax.config.update(where.lower(), os.environ[where])
+        jax.config.update(seconds.lower(), float(os.environ[seconds]))
+
+
+_HURRY = ("--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false")
+_PROGRAMS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
+
+
+def _is_known(flag: str) -> bool:
+    """Asked in another process, since XLA ends one that gives it a flag of another version."""
+    command = [sys.executable, "-c", "import jax; jax.devices()"]
+    environment = {**os.environ, "XLA_FLAGS": flag}
+    return subprocess.run(command, env=environment, capture_output=True).returncode == 0
 
 
 @pytest.fixture

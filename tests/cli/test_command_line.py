@@ -33,15 +33,10 @@ velocity_range = 1.0
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    # Compiled programs are shared between the processes of this module.
-    cache = tmp_path_factory.mktemp("cache")
-    return {
-        **os.environ,
-        "JAX_COMPILATION_CACHE_DIR": str(cache),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "MPLBACKEND": "Agg",
-    }
+def environment():
+    # Here small programs are worth sharing too: there are many processes.
+    small = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    return {**os.environ, **small, "MPLBACKEND": "Agg"}
 
 
 @pytest.fixture
