@@ -154,6 +154,9 @@ class LearnerConfig:
     - `updates`: per training; by default 2000, of a filter 200.
     - `batch`: steps, or windows, per update; by default 64, of a filter 32.
     - `window`: 1 learns each step by itself; more learns windows of that many steps.
+    - `substeps`: equal steps of the solver within an action's time while dynamics are learned;
+        by default one for each step of the environment, or the solver's if those are more.
+        What a solver's long steps are off by would otherwise be learned as if it were physics.
     """
 
     name: Literal[OptimiserName, FilterName, "auto"] = "adam"
@@ -162,6 +165,7 @@ class LearnerConfig:
     updates: Count | None = None
     batch: Count | None = None
     window: Count = 1
+    substeps: Count | None = None
     filter: FilterConfig = field(default_factory=FilterConfig)
 
     @property

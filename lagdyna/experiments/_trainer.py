@@ -32,13 +32,14 @@ from ..models import (
     RewardNetwork,
     TerminationNetwork,
 )
-from ..simulate import AbstractTransition, MLPTransition
+from ..simulate import AbstractTransition, MLPTransition, SolvedTransition
 from ..tasks import Outcome, suite_name, suite_task
 from ._config import Config, is_filter
 from ._filters import check_memory, chosen_filter, make_filter
 from ._held import HoldingLoss, divided
 from ._models import make_reward, make_termination, make_transition, usual_speeds
 from ._parts import ACTIVATIONS, falling, make_optimiser
+from ._stepped import SteppedLoss
 
 Metrics = dict[str, Scalar]
 RewardFn = Callable[[State, Float[Array, " m"], State], Scalar]
@@ -175,6 +176,7 @@ class Trainer:
             config.learner,
             updates=config.learner.updates_or_default,
             batch=config.learner.batch_or_default,
+            substeps=config.learner.substeps or max(substeps, config.task.repeat),
         )
         if learner.name == "auto":
             name, blocks = chosen_filter([*self._weights(config).values()])
@@ -537,9 +539,12 @@ class Trainer:
         make_loss: Any = OneStepLoss if self.config.learner.window == 1 else MultiStepLoss
         mean = _mean(experience.reward, filled)
         reward_loss = RewardLoss(root_mean_square(experience.reward - mean, filled))
-        window = self.config.learner.window
+        window, substeps = self.config.learner.window, self.config.learner.substeps
+        step_loss = make_loss(self._step_scale(buffer))
+        if substeps is not None and isinstance(transition, SolvedTransition):
+            step_loss = SteppedLoss(step_loss, substeps)
         return (
-            self._learner(make_loss(self._step_scale(buffer)), transition, buffer, window),
+            self._learner(step_loss, transition, buffer, window),
             self._learner(reward_loss, reward, buffer, 1),
         )
 
