@@ -183,6 +183,7 @@ class ImaginationActorCritic(eqx.Module):
         *,
         key: PRNGKeyArray,
         termination: AbstractTermination = NoTermination(),
+        entropy: Scalar | None = None,
     ) -> tuple[Behaviour, dict[str, Scalar]]:
         """One update of actor and critics on one batch of imagined rollouts.
 
@@ -195,6 +196,7 @@ class ImaginationActorCritic(eqx.Module):
             `1 / (1 - discount)` whatever the task pays in.
         - `key`: for the policy's noise.
         - `termination`: where episodes end, see [`lagdyna.agents.survival`][].
+        - `entropy`: what a nat of entropy is worth now, by default as much as ever.
 
         **Returns:** the behaviour, and metrics: `actor_loss`, `critic_loss`,
         `imagined_reward`, `entropy`, and `skipped`, how many of the two updates were not
@@ -206,6 +208,7 @@ class ImaginationActorCritic(eqx.Module):
         if self.restart < 1:
             begin_key = jax.random.fold_in(key, 1)
             starts = self._begun(behaviour.going, starts, begin_key, termination)
+        worth = self.entropy if entropy is None else entropy
 
         def actor_loss(policy: Policy) -> tuple[Scalar, tuple[Imagined, Array, Array | None]]:
             imagined = imagine(
@@ -218,7 +221,7 @@ class ImaginationActorCritic(eqx.Module):
             if not isinstance(termination, NoTermination):
                 discount, weights = survival(termination, imagined.states, discount)
             returns = lambda_returns(
-                paid - self.entropy * imagined.log_probabilities,
+                paid - worth * imagined.log_probabilities,
                 values,
                 discount,
                 self.return_lambda,

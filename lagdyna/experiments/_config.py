@@ -203,7 +203,8 @@ class AgentConfig:
     - `hidden`, `activation`: of policy and critics.
     - `horizon`: imagined steps per rollout.
     - `discount`, `return_lambda`: of the lambda-return.
-    - `entropy`: what a nat of entropy is worth, in units of scaled reward.
+    - `entropy`: what a nat of entropy is worth, in units of scaled reward, at first.
+    - `entropy_end`: the fraction of that to which it falls along a cosine over the whole run.
     - `critics`: how many; the smallest estimate is believed.
     - `target_rate`: how fast the target critics follow.
     - `rate`, `clip`: of Adam, for policy and critics; the rate falls to a tenth along a
@@ -222,6 +223,7 @@ class AgentConfig:
     discount: Annotated[float, Meta(gt=0, lt=1)] = 0.99
     return_lambda: Fraction = 0.95
     entropy: NonNegative = 1e-1
+    entropy_end: Fraction = 0.1
     critics: Count = 1
     target_rate: Annotated[float, Meta(gt=0, le=1)] = 0.02
     rate: Positive = 2e-3

@@ -128,8 +128,8 @@ class Trainer:
             make_optimiser("adam", falling(3e-3, learner.updates_or_default), learner.clip),
             TerminationLoss(),
         )
-        trainings = math.ceil(config.steps_or_default / config.train_every)
-        rate = falling(agent.rate, trainings * agent.updates, 0.1)
+        self._trainings = math.ceil(config.steps_or_default / config.train_every)
+        rate = falling(agent.rate, self._trainings * agent.updates, 0.1)
         agent_optimiser = make_optimiser("adam", rate, agent.clip)
         self.agent = ImaginationActorCritic(
             features=Features(task.state_coordinates, usual_speeds(config)),
@@ -451,6 +451,8 @@ class Trainer:
         config, buffer = self.config.agent, training.buffer
         uniform = round(config.uniform_starts * config.batch)
         reward_scale = self._reward_scale(training, chunk)
+        worth = falling(config.entropy, self._trainings, config.entropy_end)
+        entropy = jnp.asarray(worth(training.trainings - 1))
         arrays, static = eqx.partition(training.behaviour, eqx.is_array)
 
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, Metrics]:
@@ -463,6 +465,7 @@ class Trainer:
                 reward_scale,
                 key=noise_key,
                 termination=training.termination,
+                entropy=entropy,
             )
             return eqx.filter(behaviour, eqx.is_array), metrics
 
