@@ -451,8 +451,7 @@ class Trainer:
         config, buffer = self.config.agent, training.buffer
         uniform = round(config.uniform_starts * config.batch)
         reward_scale = self._reward_scale(training, chunk)
-        worth = falling(config.entropy, self._trainings, config.entropy_end)
-        entropy = jnp.asarray(worth(training.trainings - 1))
+        entropy = self.entropy(training.trainings)
         arrays, static = eqx.partition(training.behaviour, eqx.is_array)
 
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, Metrics]:
@@ -475,6 +474,12 @@ class Trainer:
         means = {name: jnp.mean(values) for name, values in metrics.items()}
         training = eqx.tree_at(lambda t: t.behaviour, training, eqx.combine(arrays, static))
         return training, {**means, "agent_skipped": skipped}
+
+    def entropy(self, training: Int[Array, ""]) -> Scalar:
+        """What a nat of the policy's entropy is worth in a training, the first being 1."""
+        agent = self.config.agent
+        worth = falling(agent.entropy, self._trainings, agent.entropy_end)
+        return jnp.asarray(worth(training - 1))
 
     def _reward_scale(self, training: Training, chunk: Int[Array, ""]) -> Scalar:
         """What is usual as a reward: among those that were paid, or anywhere.

@@ -405,6 +405,21 @@ def test_a_critic_sees_a_reward_that_ends_nowhere() -> None:
         np.testing.assert_allclose(values, 15.0, rtol=0.02)
 
 
+def test_what_entropy_is_worth_can_be_said_anew_for_each_update(x64: None) -> None:
+    agent, other = an_agent(entropy=0.1), an_agent(entropy=0.7)
+    behaviour, arguments = learned(agent), (a_transition(), a_reward(), some_starts())
+    scale, key = jnp.asarray(2.0), jax.random.key(9)
+    told, metrics = agent.update(
+        behaviour, *arguments, scale, key=key, entropy=jnp.asarray(0.7)
+    )
+    known, expected = other.update(behaviour, *arguments, scale, key=key)
+    np.testing.assert_allclose(weights(told.policy), weights(known.policy), rtol=1e-10)
+    np.testing.assert_allclose(weights(told.critics), weights(known.critics), rtol=1e-10)
+    close(metrics["actor_loss"], expected["actor_loss"], 1e-10)
+    usual, _ = agent.update(behaviour, *arguments, scale, key=key)
+    assert np.max(np.abs(weights(usual.policy) - weights(told.policy))) > 1e-6
+
+
 @pytest.mark.parametrize("entropy", [0.0, 1.0])
 def test_entropy_is_sought_only_where_it_is_paid_for(entropy: float) -> None:
     """Nothing else is paid, nor hoped for."""

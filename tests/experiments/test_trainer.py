@@ -171,6 +171,15 @@ def test_good_rewards_later_on_do_not_make_states_without_data_look_better(
     assert float(larger.reward.scale) == pytest.approx(np.std([2, 4, 100, 200]), rel=1e-3)
 
 
+def test_what_entropy_is_worth_falls_from_the_first_training_to_the_last() -> None:
+    """Half a cosine over the run's ten trainings, were there one more."""
+    agent = {"entropy": 0.2, "entropy_end": 0.25}
+    trainer = Trainer(small_config(steps=100, agent=agent))
+    worth = [float(trainer.entropy(jnp.asarray(i))) for i in range(1, 12)]
+    wave = [0.125 + 0.075 * np.cos(np.pi * i / 10) for i in range(11)]
+    np.testing.assert_allclose(worth, wave, rtol=1e-6)
+
+
 def test_a_filter_learns_dynamics_and_reward() -> None:
     learner = {"name": "ekf", "updates": 40, "batch": 8}
     trainer = Trainer(small_config(collect={"random_steps": 12, "hold": 3}, learner=learner))
