@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from _common import arguments, machine, write
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
 
 from lagdyna.agents import mixed_starts
 from lagdyna.data import Experience, ReplayBuffer
@@ -32,6 +32,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "all rollouts begin anew": {"restart": 1.0},
     "a nat of entropy is worth 0.01": {"entropy": 1e-2},
     "a nat of entropy is worth 0.001": {"entropy": 1e-3},
+    "what it is worth does not fall": {"entropy_end": 1.0},
     "gradients clipped at 100": {"clip": 100.0},
     "replayed starts only": {"uniform_starts": 0.0},
     "horizon 8": {"horizon": 8},
@@ -66,7 +67,8 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
         agent=dataclasses.replace(config, updates=piece),
         collect=CollectConfig(train_every=task.horizon),
     )
-    agent = Trainer(whole).agent
+    trainer = Trainer(whole)
+    agent = trainer.agent
     coordinates, reach = spec.joint_coordinates, spec.reach
     transition = Exact(coordinates, task, repeat)
     reward = GivenReward(lambda state, action, following: task.reward(following))
@@ -94,12 +96,20 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
         return experience, jnp.sum(experience.reward)
 
     @jax.jit
-    def improve(arrays: PyTree, buffer: ReplayBuffer, key: PRNGKeyArray) -> PyTree:
+    def improve(
+        arrays: PyTree, buffer: ReplayBuffer, key: PRNGKeyArray, entropy: Scalar
+    ) -> PyTree:
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, None]:
             start_key, key = jax.random.split(key)
             starts = mixed_starts(start_key, buffer, config.batch, uniform, *reach)
             behaviour, _ = agent.update(
-                eqx.combine(arrays, rest), transition, reward, starts, jnp.asarray(0.5), key=key
+                eqx.combine(arrays, rest),
+                transition,
+                reward,
+                starts,
+                jnp.asarray(0.5),
+                key=key,
+                entropy=entropy,
             )
             return eqx.filter(behaviour, eqx.is_array), None
 
@@ -116,7 +126,7 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
     judge = jax.jit(jax.vmap(lambda a, k: episode(a, k, jnp.zeros(()))[1], in_axes=(None, 0)))
     returns = []
     for i in range(updates // piece):
-        arrays = improve(arrays, buffer, keys(10 + 2 * i))
+        arrays = improve(arrays, buffer, keys(10 + 2 * i), trainer.entropy(jnp.asarray(i + 1)))
         buffer = add(buffer, episode(arrays, keys(11 + 2 * i), jnp.ones(()))[0])
         if (i + 1) * piece * 4 % updates < 4 * piece:
             judged = judge(arrays, jax.random.split(keys(2), 20))
