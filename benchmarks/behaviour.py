@@ -19,7 +19,7 @@ import numpy as np
 from _common import arguments, machine, write
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
 
-from lagdyna.agents import mixed_starts
+from lagdyna.agents import ImaginationActorCritic, mixed_starts
 from lagdyna.data import Experience, ReplayBuffer
 from lagdyna.experiments import AgentConfig, CollectConfig, Config, Trainer
 from lagdyna.mechanics import Coordinates, State
@@ -69,6 +69,7 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
     )
     trainer = Trainer(whole)
     agent = trainer.agent
+    assert isinstance(agent, ImaginationActorCritic)
     coordinates, reach = spec.joint_coordinates, spec.reach
     transition = Exact(coordinates, task, repeat)
     reward = GivenReward(lambda state, action, following: task.reward(following))

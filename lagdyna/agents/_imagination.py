@@ -14,6 +14,7 @@ from ..simulate import AbstractTransition
 from ._networks import Critic, Features, Policy
 from ._returns import lambda_returns
 from ._survival import survival
+from ._targets import followed
 
 Limits = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -59,7 +60,7 @@ def imagine(
         action, log_probability = jax.vmap(policy.sample)(state, eps)
         following = jax.vmap(transition.step)(state, action)
         if limits is not None:
-            following = _clipped(following, limits)
+            following = clipped(following, limits)
         if not isinstance(termination, NoTermination):
             over = jax.vmap(termination)(state)[:, None] > _OVER
             following = jax.tree.map(partial(jnp.where, over), state, following)
@@ -75,7 +76,7 @@ def imagine(
     return Imagined(states, rewards, log_probabilities)
 
 
-def _clipped(state: State, limits: Limits) -> State:
+def clipped(state: State, limits: Limits) -> State:
     q, qd = (
         jnp.clip(x, -jnp.asarray(limit, x.dtype), jnp.asarray(limit, x.dtype))
         for x, limit in zip(state, limits, strict=True)
@@ -252,7 +253,7 @@ class ImaginationActorCritic(eqx.Module):
             "entropy": -_mean(imagined.log_probabilities, weights),
             "skipped": policy_skipped + critics_skipped,
         }
-        targets = _followed(behaviour.targets, critics, self.target_rate)
+        targets = followed(behaviour.targets, critics, self.target_rate)
         going = jax.tree.map(lambda x: jax.lax.stop_gradient(x[-1]), imagined.states)
         behaviour = Behaviour(policy, critics, targets, policy_state, critics_state, going)
         return behaviour, metrics
@@ -289,9 +290,3 @@ def _mean(x: Float[Array, "time batch"], weights: Array | None) -> Scalar:
 
 def _values(critics: tuple[Critic, ...], states: State) -> Float[Array, "critics time batch"]:
     return jnp.stack([jax.vmap(jax.vmap(critic))(states) for critic in critics])
-
-
-def _followed(targets: PyTree, critics: PyTree, rate: float) -> PyTree:
-    weights, rest = eqx.partition(targets, eqx.is_inexact_array)
-    towards = eqx.filter(critics, eqx.is_inexact_array)
-    return eqx.combine(optax.incremental_update(towards, weights, rate), rest)

@@ -1,3 +1,4 @@
+import abc
 import math
 
 import equinox as eqx
@@ -31,7 +32,69 @@ class Features(eqx.Module):
         return jnp.concatenate([self.coordinates.embed(state.q), state.qd / scale])
 
 
-class Policy(eqx.Module):
+class AbstractPolicy(eqx.Module):
+    """What acts: without noise when it is judged, with noise when it learns."""
+
+    features: eqx.AbstractVar[Features]
+
+    @abc.abstractmethod
+    def mode(self, state: State) -> Float[Array, " m"]:
+        """The action without noise, in `[-1, 1]^m`."""
+
+    @abc.abstractmethod
+    def sample(
+        self, state: State, eps: Float[Array, " m"]
+    ) -> tuple[Float[Array, " m"], Scalar]:
+        """The action for the standard normal `eps`, and its log-probability density, 0 for a
+        policy that is not stochastic."""
+
+
+class NoisyPolicy(AbstractPolicy):
+    """A deterministic policy, `tanh(mu(s))`, and noise beside it to learn from.
+
+    **Arguments:** as for [`lagdyna.agents.Policy`][], and `noise`, the standard deviation of
+    what is added to actions, which are then clipped to `[-1, 1]`.
+    """
+
+    network: Network
+    features: Features
+    noise: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        features: Features,
+        action_size: int,
+        *,
+        hidden: tuple[int, ...],
+        activation: Activation,
+        noise: float,
+        key: PRNGKeyArray,
+    ):
+        self.network = Network(
+            features.size,
+            action_size,
+            hidden,
+            activation,
+            output_scale=0.1,
+            linear=False,
+            key=key,
+        )
+        self.features = features
+        self.noise = noise
+
+    def mode(self, state: State) -> Float[Array, " m"]:
+        """`tanh(mu)`."""
+        return jnp.tanh(self.network(self.features(state)))
+
+    def sample(
+        self, state: State, eps: Float[Array, " m"]
+    ) -> tuple[Float[Array, " m"], Scalar]:
+        """`tanh(mu)` and noise, clipped, and 0."""
+        action = jnp.clip(self.mode(state) + self.noise * eps, -1, 1)
+        return action, jnp.zeros((), action.dtype)
+
+
+class Policy(AbstractPolicy):
     """A stochastic policy: a Gaussian squashed into `[-1, 1]^m`.
 
     `action = tanh(mu(s) + sigma(s) eps)` with `eps ~ N(0, I)` (Ramesh & Ravindran 2023).

@@ -73,7 +73,7 @@ def train(
         The optimiser of the model's weights, adam by default, or a Kalman filter, ekf,
         ekf-block or ekf-diagonal.
     agent
-        The agent; imagination by default.
+        The agent, imagination or dyna; imagination by default.
     out
         A new or empty directory for the run; the first free one in runs/ by default.
     set

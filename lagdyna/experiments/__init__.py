@@ -4,6 +4,7 @@ from ._compare import compare as compare
 from ._config import AgentConfig as AgentConfig
 from ._config import CollectConfig as CollectConfig
 from ._config import Config as Config
+from ._config import DynaConfig as DynaConfig
 from ._config import EvaluationConfig as EvaluationConfig
 from ._config import FilterConfig as FilterConfig
 from ._config import LearnerConfig as LearnerConfig

@@ -1,3 +1,4 @@
+import math
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, get_args
 
@@ -194,12 +195,74 @@ class RewardConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AgentConfig:
-    """The agent that learns in imagination.
+class DynaConfig:
+    """The agent that learns from transitions, real and imagined; see [`lagdyna.agents.Dyna`][].
 
     **Arguments:**
 
-    - `name`: `"imagination"`, see [`lagdyna.agents.ImaginationActorCritic`][].
+    - `algorithm`: `"td3"`, see [`lagdyna.agents.TD3`][], or `"sac"`, see
+        [`lagdyna.agents.SAC`][].
+    - `ratio`: the fraction of a batch that the model has imagined; with 0 the agent is
+        model-free, and no model is trained.
+    - `hidden`, `activation`: of policy and critics.
+    - `discount`: of the return.
+    - `critics`: how many; the smallest estimate is believed.
+    - `target_rate`: how fast the targets follow.
+    - `rate`, `clip`: of Adam, for policy, critics and temperature.
+    - `updates`: for each step of the environment; by default 40, without a model 1.
+    - `batch`: transitions per update.
+    - `rollouts`, `length`: how many rollouts of how many actions are imagined at a time:
+        before every 200 updates of a training.
+    - `uniform_starts`: the fraction of rollouts that begins anywhere, not in the buffer.
+    - `capacity`: imagined transitions that are kept, the latest.
+    - `noise`: standard deviation of the noise of TD3's actions.
+    - `target_noise`, `target_clip`, `delay`: of TD3.
+
+    **Raises:** `ValueError` if more is imagined at a time than is kept.
+    """
+
+    algorithm: Literal["td3", "sac"] = "td3"
+    ratio: Fraction = 0.9
+    hidden: Widths = (256, 256)
+    activation: ActivationName | Literal["relu"] = "relu"
+    discount: Annotated[float, Meta(gt=0, lt=1)] = 0.99
+    critics: Count = 2
+    target_rate: UpToOne = 0.005
+    rate: Positive = 1e-3
+    clip: Positive = 100.0
+    updates: Count | None = None
+    batch: Count = 128
+    rollouts: Count = 400
+    length: Count = 10
+    uniform_starts: Fraction = 0.75
+    capacity: Count = 20_000
+    noise: NonNegative = 0.1
+    target_noise: NonNegative = 0.2
+    target_clip: NonNegative = 0.5
+    delay: Count = 2
+
+    def __post_init__(self):
+        if self.ratio and self.rollouts * self.length > self.capacity:
+            raise ValueError(
+                f"`capacity` was {self.capacity}, and `rollouts` x `length`, {self.rollouts} x "
+                f"{self.length} transitions, are imagined at a time; at least as many are "
+                "accepted"
+            )
+
+    @property
+    def updates_or_default(self) -> int:
+        """`updates`, or what that is by default."""
+        return self.updates or (40 if self.ratio else 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentConfig:
+    """The agent: which one, and the one that learns in imagination.
+
+    **Arguments:**
+
+    - `name`: `"imagination"`, see [`lagdyna.agents.ImaginationActorCritic`][], which all that
+        follows is of; or `"dyna"`, see [`lagdyna.agents.Dyna`][].
     - `hidden`, `activation`: of policy and critics.
     - `horizon`: imagined steps per rollout.
     - `discount`, `return_lambda`: of the lambda-return.
@@ -214,9 +277,10 @@ class AgentConfig:
     - `restart`: the fraction of them that begins anew in an update; the others go on from
         where the last update's came to.
     - `uniform_starts`: the fraction of beginnings that are anywhere, not in the buffer.
+    - `dyna`: what the other agent needs to know, a [`lagdyna.experiments.DynaConfig`][].
     """
 
-    name: Literal["imagination"] = "imagination"
+    name: Literal["imagination", "dyna"] = "imagination"
     hidden: Widths = (64, 64)
     activation: ActivationName = "tanh"
     horizon: Count = 16
@@ -232,6 +296,12 @@ class AgentConfig:
     batch: Count = 64
     restart: Fraction = 0.05
     uniform_starts: Fraction = 0.75
+    dyna: DynaConfig = DynaConfig()
+
+    @property
+    def model_free(self) -> bool:
+        """Whether it needs no model."""
+        return self.name == "dyna" and self.dyna.ratio == 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,6 +386,23 @@ class Config:
     def steps_per_round(self) -> int:
         """`collect.steps_per_round`, or what that is by default."""
         return self._steps_or(self.collect.steps_per_round, 200)
+
+    @property
+    def trainings(self) -> int:
+        """How many times model and agent are trained in the run."""
+        return math.ceil(self.steps_or_default / self.train_every)
+
+    @property
+    def agent_updates(self) -> int:
+        """Updates of the agent in a training."""
+        if self.agent.name == "dyna":
+            return self.train_every * self.agent.dyna.updates_or_default
+        return self.agent.updates
+
+    @property
+    def model_updates(self) -> int:
+        """Updates of the model in a training, 0 if the agent needs none."""
+        return 0 if self.agent.model_free else self.learner.updates_or_default
 
     def _steps_or(self, given: int | None, actions: int) -> int:
         return actions * self.task.repeat if given is None else given

@@ -21,6 +21,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "tanh": jnp.tanh,
     "silu": jax.nn.silu,
     "elu": jax.nn.elu,
+    "relu": jax.nn.relu,
 }
 
 

@@ -144,8 +144,8 @@ def _train(
     trainer, config = seeds.trainer, seeds.trainer.config
     training, _ = seeds.change(trainer.begin_fit, training, going)
     for name, program, updates in (
-        ("fit", trainer.fit, config.learner.updates_or_default),
-        ("imagine", trainer.behave, config.agent.updates),
+        ("fit", trainer.fit, config.model_updates),
+        ("imagine", trainer.behave, config.agent_updates),
     ):
         # Pieces short enough to watch and to interrupt, of at most two sizes to compile.
         sizes = [_PIECE] * (updates // _PIECE)

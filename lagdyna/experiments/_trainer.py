@@ -1,5 +1,4 @@
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Scalar, UInt
 
-from ..agents import Behaviour, Features, ImaginationActorCritic, mixed_starts, uniform_states
+from ..agents import (
+    Behaviour,
+    Dyna,
+    DynaBehaviour,
+    ImaginationActorCritic,
+    mixed_starts,
+    uniform_states,
+)
 from ..data import Experience, ReplayBuffer
 from ..fit import (
     AbstractFilter,
@@ -34,11 +40,12 @@ from ..models import (
 )
 from ..simulate import AbstractTransition, MLPTransition, SolvedTransition
 from ..tasks import Outcome, suite_name, suite_task
+from ._agents import make_agent
 from ._config import Config, is_filter
 from ._filters import check_memory, chosen_filter, make_filter
 from ._held import HoldingLoss, divided
-from ._models import make_reward, make_termination, make_transition, usual_speeds
-from ._parts import ACTIVATIONS, falling, make_optimiser
+from ._models import make_reward, make_termination, make_transition
+from ._parts import falling, make_optimiser
 from ._stepped import SteppedLoss
 
 Metrics = dict[str, Scalar]
@@ -75,7 +82,7 @@ class Training(eqx.Module):
     transition_state: PyTree
     reward_state: PyTree
     termination_state: PyTree
-    behaviour: Behaviour
+    behaviour: Behaviour | DynaBehaviour
     buffer: ReplayBuffer
     live: Live | None
     seed: UInt[Array, ""]
@@ -110,7 +117,7 @@ class Trainer:
         # What the compiled programs depend on. The seed reaches them as an array.
         self._identity = (dataclasses.replace(config, seed=0), self._given_reward)
         self._hash = hash(self._identity)  # every call of a program asks for it
-        task, agent = config.task, config.agent
+        task = config.task
         self._reach = task.reach
         self.suite = suite_name(task)
         learner = config.learner
@@ -128,25 +135,7 @@ class Trainer:
             make_optimiser("adam", falling(3e-3, learner.updates_or_default), learner.clip),
             TerminationLoss(),
         )
-        self._trainings = math.ceil(config.steps_or_default / config.train_every)
-        rate = falling(agent.rate, self._trainings * agent.updates, 0.1)
-        agent_optimiser = make_optimiser("adam", rate, agent.clip)
-        self.agent = ImaginationActorCritic(
-            features=Features(task.state_coordinates, usual_speeds(config)),
-            action_size=task.action_size,
-            hidden=agent.hidden,
-            activation=ACTIVATIONS[agent.activation],
-            horizon=agent.horizon,
-            restart=agent.restart,
-            limits=_beyond(self._reach),
-            discount=agent.discount,
-            return_lambda=agent.return_lambda,
-            entropy=agent.entropy,
-            critics=agent.critics,
-            target_rate=agent.target_rate,
-            policy_optimiser=agent_optimiser,
-            critic_optimiser=agent_optimiser,
-        )
+        self.agent = make_agent(config)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Trainer) and self._identity == other._identity
@@ -236,12 +225,17 @@ class Trainer:
             transition_learner.init(_free(transition)),
             reward_learner.init(_free(reward)),
             self._begin_classifier(termination),
-            self.agent.init(agent_key, config.agent.batch),
+            self._behaviour(agent_key),
             buffer,
             self._start(seed),
             seed,
             *(jnp.zeros((), int) for _ in range(5)),
         )
+
+    def _behaviour(self, key: PRNGKeyArray) -> Behaviour | DynaBehaviour:
+        if isinstance(self.agent, Dyna):
+            return self.agent.init(key, self.config.task.state_coordinates.n)
+        return self.agent.init(key, self.config.agent.batch)
 
     @property
     def _capacity(self) -> int:
@@ -447,7 +441,22 @@ class Trainer:
     def behave(
         self, training: Training, chunk: Int[Array, ""], updates: int
     ) -> tuple[Training, Metrics]:
-        """`updates` updates of the agent in imagination; `chunk` as for `fit`."""
+        """`updates` updates of the agent; `chunk` as for `fit`."""
+        if isinstance(self.agent, Dyna):
+            behaviour, metrics = self._dyna(self.agent, training, chunk, updates)
+        else:
+            behaviour, metrics = self._imagination(self.agent, training, chunk, updates)
+        skipped = metrics.pop("skipped")
+        training = eqx.tree_at(lambda t: t.behaviour, training, behaviour)
+        return training, {**metrics, "agent_skipped": skipped}
+
+    def _imagination(
+        self,
+        agent: ImaginationActorCritic,
+        training: Training,
+        chunk: Int[Array, ""],
+        updates: int,
+    ) -> tuple[Behaviour, Metrics]:
         config, buffer = self.config.agent, training.buffer
         uniform = round(config.uniform_starts * config.batch)
         reward_scale = self._reward_scale(training, chunk)
@@ -456,7 +465,7 @@ class Trainer:
 
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, Metrics]:
             start_key, noise_key = jax.random.split(key)
-            behaviour, metrics = self.agent.update(
+            behaviour, metrics = agent.update(
                 eqx.combine(arrays, static),
                 training.transition,
                 training.reward,
@@ -472,13 +481,32 @@ class Trainer:
         arrays, metrics = jax.lax.scan(body, arrays, keys)
         skipped = jnp.sum(metrics.pop("skipped"))
         means = {name: jnp.mean(values) for name, values in metrics.items()}
-        training = eqx.tree_at(lambda t: t.behaviour, training, eqx.combine(arrays, static))
-        return training, {**means, "agent_skipped": skipped}
+        return eqx.combine(arrays, static), {**means, "skipped": skipped}
+
+    def _dyna(
+        self, agent: Dyna, training: Training, chunk: Int[Array, ""], updates: int
+    ) -> tuple[DynaBehaviour, Metrics]:
+        behaviour, buffer = training.behaviour, training.buffer
+        assert isinstance(behaviour, DynaBehaviour)
+        key = self._key(training, _BEHAVE, chunk)
+        start_key, real_key, imagine_key, key = jax.random.split(key, 4)
+        if agent.imagines:
+            uniform = round(self.config.agent.dyna.uniform_starts * agent.rollouts)
+            behaviour = agent.imagine(
+                behaviour,
+                training.transition,
+                training.reward,
+                mixed_starts(start_key, buffer, agent.rollouts, uniform, *self._reach),
+                buffer.sample(real_key, agent.rollouts),
+                key=imagine_key,
+                termination=training.termination,
+            )
+        return agent.updates(behaviour, buffer, jax.random.split(key, updates))
 
     def entropy(self, training: Int[Array, ""]) -> Scalar:
         """What a nat of the policy's entropy is worth in a training, the first being 1."""
         agent = self.config.agent
-        worth = falling(agent.entropy, self._trainings, agent.entropy_end)
+        worth = falling(agent.entropy, self.config.trainings, agent.entropy_end)
         return jnp.asarray(worth(training - 1))
 
     def _reward_scale(self, training: Training, chunk: Int[Array, ""]) -> Scalar:
@@ -576,14 +604,6 @@ _FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE, _ENDS = range(8)
 def short_seed(seed: int) -> UInt[Array, ""]:
     """As many bits of a seed as fit."""
     return jnp.asarray(seed % 2**32, jnp.uint32)
-
-
-def _beyond(
-    reach: tuple[tuple[float, ...], tuple[float, ...]],
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Where an imagined rollout has gone astray: at three times what is worth imagining."""
-    positions, velocities = reach
-    return tuple(3 * x for x in positions), tuple(3 * x for x in velocities)
 
 
 def _free(model: PyTree) -> PyTree:

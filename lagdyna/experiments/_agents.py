@@ -1,0 +1,77 @@
+"""Untrained agents that a config names."""
+
+from ..agents import SAC, TD3, Dyna, Features, ImaginationActorCritic
+from ._config import Config
+from ._models import usual_speeds
+from ._parts import ACTIVATIONS, falling, make_optimiser
+
+
+def make_agent(config: Config) -> ImaginationActorCritic | Dyna:
+    """The agent of a run."""
+    return _make_dyna(config) if config.agent.name == "dyna" else _make_imagination(config)
+
+
+def _features(config: Config) -> Features:
+    return Features(config.task.state_coordinates, usual_speeds(config))
+
+
+def _make_imagination(config: Config) -> ImaginationActorCritic:
+    agent = config.agent
+    rate = falling(agent.rate, config.trainings * agent.updates, 0.1)
+    optimiser = make_optimiser("adam", rate, agent.clip)
+    return ImaginationActorCritic(
+        features=_features(config),
+        action_size=config.task.action_size,
+        hidden=agent.hidden,
+        activation=ACTIVATIONS[agent.activation],
+        horizon=agent.horizon,
+        restart=agent.restart,
+        limits=_astray(config),
+        discount=agent.discount,
+        return_lambda=agent.return_lambda,
+        entropy=agent.entropy,
+        critics=agent.critics,
+        target_rate=agent.target_rate,
+        policy_optimiser=optimiser,
+        critic_optimiser=optimiser,
+    )
+
+
+def _make_dyna(config: Config) -> Dyna:
+    options = config.agent.dyna
+    common = {
+        "features": _features(config),
+        "action_size": config.task.action_size,
+        "hidden": options.hidden,
+        "activation": ACTIVATIONS[options.activation],
+        "critics": options.critics,
+        "discount": options.discount,
+        "target_rate": options.target_rate,
+        "optimiser": make_optimiser("adam", options.rate, options.clip),
+    }
+    learner = (
+        SAC(**common)
+        if options.algorithm == "sac"
+        else TD3(
+            **common,
+            noise=options.noise,
+            target_noise=options.target_noise,
+            target_clip=options.target_clip,
+            delay=options.delay,
+        )
+    )
+    return Dyna(
+        learner=learner,
+        batch=options.batch,
+        ratio=options.ratio,
+        rollouts=options.rollouts,
+        length=options.length,
+        capacity=options.capacity,
+        limits=_astray(config),
+    )
+
+
+def _astray(config: Config) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Where an imagined rollout has gone astray: at three times what is worth imagining."""
+    positions, velocities = config.task.reach
+    return tuple(3 * x for x in positions), tuple(3 * x for x in velocities)

@@ -1,0 +1,88 @@
+"""Training runs of the agent that learns from transitions."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lagdyna import load_run, resume, train
+from lagdyna.agents import DynaBehaviour
+from lagdyna.experiments import Config, Silence, Trainer, UserError, config_from_table
+
+from .small import TABLE, small_config
+
+DYNA = {"hidden": [8], "updates": 1, "batch": 8, "rollouts": 4, "length": 2, "capacity": 12}
+
+
+def dyna_config(dyna: dict[str, Any], **changes: Any) -> Config:
+    agent = {"name": "dyna", "dyna": {**DYNA, **dyna}}
+    task = "pendulum"
+    collect = {"random_steps": 20, "train_every": 20, "steps_per_round": 1000}
+    return small_config(agent=agent, task=task, steps=60, collect=collect, **changes)
+
+
+class Stop(Silence):
+    """Interrupts the run in its second training."""
+
+    trainings = 0
+
+    def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
+        self.trainings += name == "fit"
+        if self.trainings == 2:
+            raise KeyboardInterrupt
+
+
+def weights_of(out: Path, part: str) -> dict[str, np.ndarray]:
+    with np.load(out / "checkpoint" / "training.npz") as file:
+        return {name: file[name] for name in file.files if name.startswith(f".{part}.")}
+
+
+def test_a_model_learned_by_a_filter_and_a_soft_agent(tmp_path: Path) -> None:
+    """Every part is another than by default; interrupted, the run comes to the same end."""
+    config = dyna_config(
+        {"algorithm": "sac"}, model={"name": "lnn", "hidden": [4]}, learner={"name": "ekf"}
+    )
+    out, stopped = tmp_path / "run", tmp_path / "stopped"
+    train(config, out)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, stopped, progress=Stop())
+    resume(stopped)
+    whole, again = weights_of(out, "behaviour"), weights_of(stopped, "behaviour")
+    assert whole.keys() == again.keys()
+    for name in whole:
+        np.testing.assert_array_equal(whole[name], again[name])
+    run = load_run(out)
+    assert isinstance(run.training.behaviour, DynaBehaviour)
+    imagined = run.training.behaviour.imagined
+    # Three trainings, each of 8 transitions, in a buffer for 12.
+    assert imagined is not None
+    assert (int(imagined.added), int(imagined.size)) == (24, 12)
+    record = run.records[-1]
+    assert record["skipped_updates"] == 0
+    assert {"critic_loss", "value", "entropy", "model_loss"} <= record.keys()
+
+
+def test_without_a_model_none_is_learned(tmp_path: Path) -> None:
+    config = dyna_config({"ratio": 0.0})
+    out = tmp_path / "run"
+    train(config, out)
+    first = Trainer(config).init()
+    run = load_run(out)
+    assert run.training.behaviour.imagined is None  # pyright: ignore
+    before, after = (
+        np.concatenate([np.ravel(layer.weight) for layer in model.layers])
+        for model in (
+            part.field.system.lagrangian.potential_network  # pyright: ignore
+            for part in (first.transition, run.training.transition)
+        )
+    )
+    np.testing.assert_array_equal(before, after)
+    assert "model_loss" not in run.records[-1]
+    assert run.records[-1]["critic_loss"] > 0
+
+
+def test_more_imagined_at_a_time_than_is_kept_is_refused() -> None:
+    table = {**TABLE, "agent": {"name": "dyna", "dyna": {"rollouts": 30, "capacity": 200}}}
+    with pytest.raises(UserError, match="`capacity` was 200, and `rollouts` x `length`"):
+        config_from_table(table)
