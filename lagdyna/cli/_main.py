@@ -68,7 +68,8 @@ def train(
     solver
         One of `lagdyna solvers`; heun by default.
     model
-        The dynamics model: delan (the default), lnn, or mlp, which needs no solver.
+        The dynamics model: delan (the default), lnn, or mlp and constrained-mlp, which need no
+        solver.
     learner
         The optimiser of the model's weights, adam by default, or a Kalman filter, ekf,
         ekf-block or ekf-diagonal.

@@ -39,25 +39,39 @@ class ModelConfig:
     **Arguments:**
 
     - `name`: `"delan"`, see [`lagdyna.models.DeLaN`][]; `"lnn"`, a Lagrangian of any form,
-        see [`lagdyna.models.LNN`][]; or `"mlp"`, a network for a whole step that knows no
-        mechanics, see [`lagdyna.simulate.MLPTransition`][]: no solver is used then.
+        see [`lagdyna.models.LNN`][]; `"mlp"`, a network for a whole step that knows no
+        mechanics, see [`lagdyna.simulate.MLPTransition`][]: no solver is used then; or
+        `"constrained-mlp"`, the same with the residual of known equations in its loss, see
+        [`lagdyna.fit.ResidualLoss`][].
     - `hidden`: widths of the hidden layers of each network.
     - `activation`: of those networks.
     - `initial_mass`: the diagonal of the mass matrix before training, kg or kg m^2, for
         `delan`.
     - `dissipation`: `"none"`, or `"viscous"` to learn viscous friction with a Lagrangian; by
         default what the task says.
+    - `known`: the equations of `constrained-mlp`, a [`lagdyna.mechanics.MechanicalSystem`][]
+        or its Lagrangian as `FILE.py:NAME`; by default those in
+        [`lagdyna.tasks.known_equations`][], if the task is there.
+    - `residual_weight`: of those equations against the data.
 
-    **Raises:** `ValueError` if friction is to be learned and the model knows no forces.
+    **Raises:** `ValueError` if friction is to be learned and the model knows no forces, or
+    `known` is given with another model.
     """
 
-    name: Literal["delan", "lnn", "mlp"] = "delan"
+    name: Literal["delan", "lnn", "mlp", "constrained-mlp"] = "delan"
     hidden: Widths = (64, 64)
     activation: ActivationName = "softplus"
     initial_mass: Positive = 1.0
     dissipation: Literal["none", "viscous"] | None = None
+    known: str | None = None
+    residual_weight: NonNegative = 1.0
 
     def __post_init__(self):
+        if self.known is not None and self.name != "constrained-mlp":
+            raise ValueError(
+                f"`known` was {self.known!r} with the model {self.name!r}, which knows no "
+                "equations; constrained-mlp is the `name` of the one that does"
+            )
         if self.discrete and self.dissipation not in (None, "none"):
             raise ValueError(
                 f"`dissipation` was {self.dissipation!r} with the model {self.name!r}, which "
@@ -67,7 +81,7 @@ class ModelConfig:
     @property
     def discrete(self) -> bool:
         """Whether it gives whole steps, so that nothing is to be solved."""
-        return self.name == "mlp"
+        return self.name in ("mlp", "constrained-mlp")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from ..mechanics import (
@@ -22,9 +24,12 @@ from ..models import (
     TerminationNetwork,
 )
 from ..simulate import AbstractTransition, LagrangianField, MLPTransition, SolvedTransition
+from ..tasks import known_equations
 from ._config import Config, ModelConfig
+from ._errors import UserError
 from ._fit_config import FitModelConfig
 from ._parts import ACTIVATIONS, make_dissipation
+from ._user_part import user_part
 
 
 def network_options(model: ModelConfig | FitModelConfig, key: PRNGKeyArray) -> dict[str, Any]:
@@ -138,3 +143,48 @@ def make_termination(config: Config, key: PRNGKeyArray) -> AbstractTermination:
     if min(task.ends_beyond) < math.inf:
         return BoundTermination(task.ends_beyond)
     return NoTermination()
+
+
+def known_of(config: Config) -> MechanicalSystem | None:
+    """The equations that a constrained network is told, `None` of any other model.
+
+    **Raises:** `UserError` if there are none, they do not fit the task, or cannot be in the
+    loss that the config asks for.
+    """
+    model, task = config.model, config.task
+    if model.name != "constrained-mlp":
+        return None
+    if config.learner.window > 1 or task.context:
+        what = "`learner.window` above 1" if config.learner.window > 1 else "a `context`"
+        raise UserError(
+            f"`model.name` was 'constrained-mlp', whose equations are of single steps of what "
+            f"moves, and not of {what}"
+        )
+    given = known_equations(task)
+    if model.known is not None:
+        given = user_part("model.known", model.known)
+    if isinstance(given, AbstractLagrangian):
+        given = MechanicalSystem(given, task.joint_coordinates, FixedActuation(task.force))
+    if given is None:
+        raise UserError(
+            "`model.name` was 'constrained-mlp', which needs `model.known`, the equations of "
+            f"{task.env_id} as FILE.py:NAME"
+        )
+    if not isinstance(given, MechanicalSystem):
+        raise UserError(
+            f"`model.known` was {model.known!r}, a {type(given).__name__}; a MechanicalSystem "
+            "or a Lagrangian is accepted"
+        )
+    n, m = jnp.zeros(task.n), jnp.zeros(task.action_size)
+    try:
+        shape = jax.eval_shape(given.forward_dynamics, n, n, m).shape
+    except Exception as error:  # of shapes that do not fit, whatever raises it
+        raise UserError(
+            f"`model.known` does not fit the {task.n} coordinates and {task.action_size} "
+            f"actions of {task.env_id}: {' '.join(str(error).split())[:200]}"
+        ) from error
+    if shape != (task.n,):
+        raise UserError(
+            f"`model.known` gives {shape} accelerations; {task.env_id} has {task.n} coordinates"
+        )
+    return given

@@ -22,15 +22,17 @@ from ..fit import (
     AbstractPosterior,
     AbstractSquaredLoss,
     GradientLearner,
+    MotionResidual,
     MultiStepLoss,
     OneStepLoss,
+    ResidualLoss,
     RewardLoss,
     TerminationLoss,
     learn,
     root_mean_square,
     step_scale,
 )
-from ..mechanics import State
+from ..mechanics import MechanicalSystem, State
 from ..models import (
     AbstractReward,
     AbstractTermination,
@@ -44,7 +46,7 @@ from ._agents import make_agent
 from ._config import Config, is_filter
 from ._filters import check_memory, chosen_filter, make_filter
 from ._held import HoldingLoss, divided
-from ._models import make_reward, make_termination, make_transition
+from ._models import known_of, make_reward, make_termination, make_transition
 from ._parts import falling, make_optimiser
 from ._stepped import SteppedLoss
 
@@ -113,6 +115,7 @@ class Trainer:
 
     def __init__(self, config: Config, reward: RewardFn | None = None):
         self._given_reward = None if reward is None else GivenReward(reward)
+        self._known = known_of(config)
         self.config = config = self._completed(config)
         # What the compiled programs depend on. The seed reaches them as an array.
         self._identity = (dataclasses.replace(config, seed=0), self._given_reward)
@@ -577,12 +580,24 @@ class Trainer:
         reward_loss = RewardLoss(root_mean_square(experience.reward - mean, filled))
         window, substeps = self.config.learner.window, self.config.learner.substeps
         step_loss = make_loss(self._step_scale(buffer))
+        if self._known is not None:
+            step_loss = self._constrained(step_loss, self._known, buffer)
         if substeps is not None and isinstance(transition, SolvedTransition):
             step_loss = SteppedLoss(step_loss, substeps)
         return (
             self._learner(step_loss, transition, buffer, window),
             self._learner(reward_loss, reward, buffer, 1),
         )
+
+    def _constrained(
+        self, loss: OneStepLoss, known: MechanicalSystem, buffer: ReplayBuffer
+    ) -> ResidualLoss:
+        """The loss with known equations, scaled by what they are where nothing changes."""
+        residual = MotionResidual(known, self.config.task.action_time)
+        experience = buffer.experience
+        still = jax.vmap(residual)(experience.state, experience.action, experience.state)
+        scale = root_mean_square(still, buffer.filled)
+        return ResidualLoss(loss, residual, scale, self.config.model.residual_weight)
 
     def _learner(
         self, loss: AbstractSquaredLoss, model: PyTree, buffer: ReplayBuffer, steps: int

@@ -6,6 +6,7 @@ from ._gymnasium import ObservationError as ObservationError
 from ._gymnasium import Outcome as Outcome
 from ._gymnasium import RenderingError as RenderingError
 from ._gymnasium import read_state as read_state
+from ._known import known_equations as known_equations
 from ._registry import TASKS as TASKS
 from ._registry import get_task as get_task
 from ._spec import CoordinateSpec as CoordinateSpec
