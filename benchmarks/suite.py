@@ -44,8 +44,8 @@ from lagdyna.experiments.reproductions._ramesh2023_suite import (
     printed,
     run_config,
     steps_of,
-    steps_to,
 )
+from lagdyna.experiments.reproductions._runs import steps_to
 from lagdyna.tasks import get_task, suite_task
 
 MODEL_UPDATES, BEHAVIOUR_UPDATES, PIECE = 10_000, 1_000, 200

@@ -72,6 +72,10 @@ def _make_dyna(config: Config) -> Dyna:
 
 
 def _astray(config: Config) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Where an imagined rollout has gone astray: at three times what is worth imagining."""
+    """Where an imagined rollout has gone astray."""
     positions, velocities = config.task.reach
-    return tuple(3 * x for x in positions), tuple(3 * x for x in velocities)
+    return tuple(ASTRAY * x for x in positions), tuple(ASTRAY * x for x in velocities)
+
+
+# In units of what is worth imagining.
+ASTRAY = 3.0

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -42,7 +43,7 @@ from ..models import (
 )
 from ..simulate import AbstractTransition, MLPTransition, SolvedTransition
 from ..tasks import Outcome, suite_name, suite_task
-from ._agents import make_agent
+from ._agents import ASTRAY, make_agent
 from ._config import Config, is_filter
 from ._filters import check_memory, chosen_filter, make_filter
 from ._held import HoldingLoss, divided
@@ -122,6 +123,7 @@ class Trainer:
         self._hash = hash(self._identity)  # every call of a program asks for it
         task = config.task
         self._reach = task.reach
+        self._farthest = _farthest(config)
         self.suite = suite_name(task)
         learner = config.learner
         self._optimiser = (
@@ -290,8 +292,13 @@ class Trainer:
     ) -> Training:
         """What one action of the current episode did, if that is to be kept.
 
+        What happens where no rollout is imagined is not: a cart that has been driven off would
+        have the model learn of nowhere else.
+
         **Arguments:** `steps`, of the environment, for which the action was held.
         """
+        for state in (experience.state, experience.next_state):
+            keep &= jnp.all(jnp.abs(state.q) <= jnp.asarray(self._farthest))
         entry = jax.tree.map(
             lambda new, stored: new[None].astype(stored.dtype),
             experience,
@@ -619,6 +626,17 @@ _FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE, _ENDS = range(8)
 def short_seed(seed: int) -> UInt[Array, ""]:
     """As many bits of a seed as fit."""
     return jnp.asarray(seed % 2**32, jnp.uint32)
+
+
+def _farthest(config: Config) -> tuple[float, ...]:
+    """How far each coordinate may be for experience to be learned from.
+
+    Angles may be anywhere; so may what moves along a line, unless the task says how far of that
+    is worth imagining.
+    """
+    ranges = [c.position_range if c.kind == "linear" else None for c in config.task.coordinates]
+    context = [None] * len(config.task.context)
+    return tuple(math.inf if r is None else ASTRAY * r for r in (*ranges, *context))
 
 
 def _free(model: PyTree) -> PyTree:

@@ -23,7 +23,7 @@ from lagdyna.experiments import (
     UserError,
     reproduce,
 )
-from lagdyna.experiments.reproductions import _ramesh2023_suite as suite
+from lagdyna.experiments.reproductions import _runs as runs
 from lagdyna.experiments.reproductions._ramesh2023_suite import (
     PAPER,
     Ramesh2023Suite,
@@ -33,9 +33,9 @@ from lagdyna.experiments.reproductions._ramesh2023_suite import (
     make_part,
     noisy_steps,
     one_step_errors,
-    steps_to,
 )
 from lagdyna.experiments.reproductions._reproduction import Result, Results, entry
+from lagdyna.experiments.reproductions._runs import steps_to
 from lagdyna.mechanics import FixedActuation, MechanicalSystem
 from lagdyna.simulate import LagrangianField, MLPTransition, SolvedTransition
 from lagdyna.systems import Pendulum
@@ -252,10 +252,10 @@ def test_a_run_that_was_interrupted_goes_on_within_its_part(
         assert out == directory
         return {"wall_seconds": 7.0}
 
-    monkeypatch.setattr(suite, "train", begin)
-    monkeypatch.setattr(suite, "resume", go_on)
+    monkeypatch.setattr(runs, "train", begin)
+    monkeypatch.setattr(runs, "resume", go_on)
     run = Run(config, training.transition, training.reward, training, trainer, records, None)
-    monkeypatch.setattr(suite, "load_run", lambda out: run)
+    monkeypatch.setattr(runs, "load_run", lambda out: run)
     with pytest.raises(KeyboardInterrupt):
         make_part(config, directory, told.append)
     assert told == ["return 3 after 10 of 60 steps"]

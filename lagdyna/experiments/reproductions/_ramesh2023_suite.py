@@ -9,8 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Integer, PRNGKeyArray, PyTree, Scalar
-from matplotlib.axes import Axes
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
 from matplotlib.figure import Figure
 
 from ...agents import Policy
@@ -19,11 +18,11 @@ from ...simulate import AbstractTransition, SolvedTransition
 from ...tasks import SUITE, SuiteTask, suite_task
 from .._config import Config
 from .._plots import BLUE, GREY, ORANGE, finish, save
-from .._progress import AbstractProgress
-from .._run import Run, load_run, resume, train
+from .._run import Run
 from .._statistics import interquartile_mean
 from .._toml import config_from_table
 from ._reproduction import AbstractReproduction, Entry, Result, Results, entry
+from ._runs import band, steps_to, train_or_resume
 
 
 class Figures(NamedTuple):
@@ -89,30 +88,6 @@ def run_config(task: str, model: str, steps: int, seed: int) -> Config:
     """
     table = {"task": task, "model": {"name": model}, "steps": steps, "seed": seed}
     return config_from_table(table)
-
-
-class Telling(AbstractProgress):
-    """Tells how a run goes on, in a few words."""
-
-    def __init__(self, tell: Callable[[str], None]):
-        self._tell = tell
-        self._steps = 0
-
-    def begin(self, config: Config, out: Path, env_steps: int, seeds: Any) -> None:
-        self._steps = config.steps_or_default
-
-    def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
-        pass
-
-    def evaluation(self, evaluation: dict[str, Any]) -> None:
-        steps, value = evaluation["env_steps"], evaluation["return_mean"]
-        self._tell(f"return {value:.0f} after {steps} of {self._steps} steps")
-
-    def record(self, record: dict[str, Any]) -> None:
-        pass
-
-    def end(self) -> None:
-        pass
 
 
 class Steps(NamedTuple):
@@ -258,36 +233,15 @@ def _exact(leaf: PyTree) -> PyTree:
 
 def make_part(config: Config, directory: Path, tell: Callable[[str], None]) -> Result:
     """Trains, or goes on with the training that stands in the directory, and judges it."""
-    progress = Telling(tell)
-    begun = (directory / "config.toml").exists()
-    summary = (
-        resume(directory, progress=progress)
-        if begun
-        else train(config, directory, progress=progress)
-    )
+    run, made = train_or_resume(config, directory, tell)
     tell("judging the model")
-    run = load_run(directory)
-    evaluations = [each for record in run.records for each in record["evaluations"]]
-    return {
-        "steps": np.asarray([each["env_steps"] for each in evaluations]),
-        "returns": np.asarray([each["return_mean"] for each in evaluations]),
-        "seconds": np.asarray(summary["wall_seconds"]),
-        **judge(run),
-    }
+    return {**made, **judge(run)}
 
 
 def converged_return(returns: Float[np.ndarray, " times"]) -> float:
     """The mean over the last tenth of the evaluations, one at least."""
     last = max(round(_LAST * len(returns)), 1)
     return float(np.mean(returns[-last:]))
-
-
-def steps_to(
-    steps: Integer[np.ndarray, " times"], returns: Float[np.ndarray, " times"], target: float
-) -> float:
-    """The steps of the first evaluation at the target or above; `nan` if there is none."""
-    reached = np.flatnonzero(returns >= target)
-    return float(steps[reached[0]]) if reached.size else float("nan")
 
 
 class Ramesh2023Suite(AbstractReproduction):
@@ -425,7 +379,8 @@ def draw(path: Path, results: Results) -> None:
     for task, axes in zip(tasks, grid.flat, strict=False):
         for model, colour in zip(MODELS, (BLUE, ORANGE), strict=True):
             if f"{task}.{model}" in results.parts:
-                _band(axes, results, f"{task}.{model}", colour)
+                label = {"delan": "DeLaN", "mlp": "MLP"}[model]
+                band(axes, results, f"{task}.{model}", colour, label)
         value = PAPER[task].delan.value
         axes.axhline(value, color=GREY, lw=1, label="paper's LNN")
         axes.axhline(_REACHED * value, color=GREY, lw=1, ls=":", label="95 % of it")
@@ -442,12 +397,3 @@ def draw(path: Path, results: Results) -> None:
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, ncols=4, loc="outside lower center")
     save(figure, path)
-
-
-def _band(axes: Axes, results: Results, kind: str, colour: str) -> None:
-    """The interquartile mean over seeds, and their range."""
-    steps, returns = results.parts[kind][0]["steps"], results.stacked(kind, "returns")
-    axes.fill_between(steps, returns.min(0), returns.max(0), color=colour, alpha=0.15, lw=0)
-    middle = [interquartile_mean(column) for column in returns.T]
-    label = {"delan": "DeLaN", "mlp": "MLP"}[kind.split(".")[1]]
-    axes.plot(steps, middle, color=colour, lw=1.4, label=label)

@@ -1,0 +1,78 @@
+"""Reproductions whose parts are training runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Integer
+from matplotlib.axes import Axes
+
+from .._config import Config
+from .._progress import AbstractProgress
+from .._run import Run, load_run, resume, train
+from .._statistics import interquartile_mean
+from ._reproduction import Result, Results
+
+
+class Telling(AbstractProgress):
+    """Tells how a run goes on, in a few words."""
+
+    def __init__(self, tell: Callable[[str], None]):
+        self._tell = tell
+        self._steps = 0
+
+    def begin(self, config: Config, out: Path, env_steps: int, seeds: Any) -> None:
+        self._steps = config.steps_or_default
+
+    def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
+        pass
+
+    def evaluation(self, evaluation: dict[str, Any]) -> None:
+        steps, value = evaluation["env_steps"], evaluation["return_mean"]
+        self._tell(f"return {value:.0f} after {steps} of {self._steps} steps")
+
+    def record(self, record: dict[str, Any]) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+def train_or_resume(
+    config: Config, directory: Path, tell: Callable[[str], None]
+) -> tuple[Run, Result]:
+    """Trains, or goes on with the training that stands in the directory.
+
+    **Returns:** the run, and of its evaluations `steps` and `returns`; its `seconds`.
+    """
+    progress = Telling(tell)
+    begun = (directory / "config.toml").exists()
+    summary = (
+        resume(directory, progress=progress)
+        if begun
+        else train(config, directory, progress=progress)
+    )
+    run = load_run(directory)
+    evaluations = [each for record in run.records for each in record["evaluations"]]
+    return run, {
+        "steps": np.asarray([each["env_steps"] for each in evaluations]),
+        "returns": np.asarray([each["return_mean"] for each in evaluations]),
+        "seconds": np.asarray(summary["wall_seconds"]),
+    }
+
+
+def steps_to(
+    steps: Integer[np.ndarray, " times"], returns: Float[np.ndarray, " times"], target: float
+) -> float:
+    """The steps of the first evaluation at the target or above; `nan` if there is none."""
+    reached = np.flatnonzero(returns >= target)
+    return float(steps[reached[0]]) if reached.size else float("nan")
+
+
+def band(axes: Axes, results: Results, kind: str, colour: str, label: str) -> None:
+    """The interquartile mean of returns over seeds, and their range."""
+    steps, returns = results.parts[kind][0]["steps"], results.stacked(kind, "returns")
+    axes.fill_between(steps, returns.min(0), returns.max(0), color=colour, alpha=0.15, lw=0)
+    middle = [interquartile_mean(column) for column in returns.T]
+    axes.plot(steps, middle, color=colour, lw=1.4, label=label)

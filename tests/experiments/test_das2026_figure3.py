@@ -1,0 +1,63 @@
+"""The figure of four agents, from made-up runs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lagdyna.experiments import REPRODUCTIONS, Trainer
+from lagdyna.experiments.reproductions._das2026_figure3 import COMPETITORS, run_config
+from lagdyna.experiments.reproductions._reproduction import Result, Results
+
+FIGURE = REPRODUCTIONS["das2026-figure3"]
+
+
+def part(returns: list[float]) -> Result:
+    steps = 50 * np.arange(1, len(returns) + 1)
+    return {"steps": steps, "returns": np.asarray(returns), "seconds": np.asarray(1.0)}
+
+
+def test_figures_of_made_up_runs(tmp_path: Path) -> None:
+    good = [[-900.0, -200.0, -150.0], [-900.0, -199.0, -250.0], [-100.0, -900.0, -170.0]]
+    never = [-900.0, -900.0, -200.1]
+    parts = {
+        "lnn-ekf": [part(returns) for returns in good],
+        "model-free": [part(never), part(good[0])],
+    }
+    found = {each.name: each for each in FIGURE.report(tmp_path, Results(parts), False)}
+    assert list(found) == [
+        *("steps_to_target.lnn-ekf", "steps_to_target.model-free"),
+        *("return.lnn-ekf", "return.model-free"),
+    ]
+    steps = found["steps_to_target.lnn-ekf"]
+    assert (steps.paper, steps.low, steps.high, steps.seeds) == (28_500, 50, 100, 3)
+    assert steps.ours == pytest.approx(250 / 3)
+    free = found["steps_to_target.model-free"]
+    assert (free.paper, free.ours) == (90_000, 100)
+    assert "1 of 2 seeds never reached it in 150 steps" in free.note
+    assert found["return.lnn-ekf"].ours == pytest.approx(np.mean([-150, -250, -170]))
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert len(np.unique(np.asarray(picture.convert("L")))) > 50
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_competitors_differ_in_what_they_are_called_for(quick: bool) -> None:
+    configs = {kind: run_config(kind, quick, 3) for kind in FIGURE.kinds}
+    assert {config.seed for config in configs.values()} == {3}
+    assert {config.task.env_id for config in configs.values()} == {"Pendulum-v1"}
+    agents = {kind: config.agent.name for kind, config in configs.items()}
+    assert agents.pop("imagination") == "imagination"
+    assert set(agents.values()) == {"dyna"}
+    free = configs.pop("model-free")
+    assert (free.model_updates, free.agent_updates) == (0, free.train_every)
+    assert all(config.model_updates > 0 for config in configs.values())
+    for kind in ("lnn-adam", "constrained-mlp"):
+        assert configs[kind].model.name == kind.removesuffix("-adam")
+        assert configs[kind].learner.name == "adam"
+        assert configs[kind].agent == configs["lnn-ekf"].agent
+    assert (configs["lnn-ekf"].model.name, configs["lnn-ekf"].learner.name) == ("lnn", "ekf")
+    for kind in configs:
+        Trainer(configs[kind]).check_sizes()
+        given = COMPETITORS[kind]
+        assert configs[kind].steps == (given.quick_steps if quick else given.steps)
