@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lagdyna import load_run, train
+from lagdyna.data import Experience
 from lagdyna.experiments import Config, Trainer, UserError
 from lagdyna.fit import OneStepLoss
 from lagdyna.simulate import MLPTransition

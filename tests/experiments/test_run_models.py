@@ -168,9 +168,10 @@ def test_learners_change_weights_and_nothing_that_is_set_from_data(
         return
     drawn = posterior.sample(jax.random.key(0), 3)
     assert isinstance(drawn, type(after.transition))
-    state = State(jnp.asarray([0.3]), jnp.asarray([-1.0]))
-    steps = eqx.filter_vmap(lambda each: each.step(state, jnp.zeros(1)).qd, in_axes=(0,))(drawn)
-    assert len(set(np.asarray(steps)[:, 0].tolist())) == 3
+    # Two may make the same step, where velocities are clipped; their weights differ.
+    weights = jax.tree.leaves(eqx.filter(drawn, eqx.is_inexact_array))
+    rows = np.concatenate([np.reshape(leaf, (3, -1)) for leaf in weights], axis=1)
+    assert len(np.unique(rows, axis=0)) == 3
 
 
 def test_friction_of_a_model_that_knows_no_forces_is_refused(tmp_path: Path) -> None:
