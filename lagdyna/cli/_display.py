@@ -143,11 +143,12 @@ def _heading(config: Config, out: Path, env_steps: int, seeds: Sequence[int]) ->
     if len(seeds) > 1:
         which = f"seeds {seeds[0]} to {seeds[-1]}"
     solver = "no solver" if config.model.discrete else f"{config.solver.name} solver"
+    model = f"{config.model.name} model, {solver}, {config.learner.name} learner"
+    if config.agent.model_free:
+        model = "no model"
     goes_on = f", going on after {env_steps} steps" if env_steps else ""
     return Text(
-        f"{config.task.env_id}: {config.agent.name} agent, {config.model.name} model, "
-        f"{solver}, {config.learner.name} learner, "
-        f"{which}{goes_on} -> {out}"
+        f"{config.task.env_id}: {config.agent.name} agent, {model}, {which}{goes_on} -> {out}"
     )
 
 

@@ -25,7 +25,7 @@ def draw(
 ) -> None:
     """The pictures of a finished run: learning curve, a rollout, and its learned energies.
 
-    A model without a Lagrangian knows of no energies.
+    A model without a Lagrangian knows of no energies, nor does one that was not learned.
     """
     config = trainer.config
     plot_learning_curve(
@@ -43,7 +43,7 @@ def draw(
             show,
         )
     model = FittedModel(training.transition)
-    if not model.has_lagrangian:
+    if config.agent.model_free or not model.has_lagrangian:
         return
     system = model.system
     states = jax.tree.map(np.asarray, rollout.states)

@@ -351,13 +351,14 @@ def config_of(run: Path) -> Config:
 
 
 def parts_of(config: Config) -> Summary:
-    """What a summary says of the parts."""
+    """What a summary says of the parts, `None` of those that the run did without."""
+    free = config.agent.model_free
     return {
         "task": config.task.env_id,
         "agent": config.agent.name,
-        "model": config.model.name,
-        "learner": config.learner.name,
-        "solver": None if config.model.discrete else config.solver.name,
+        "model": None if free else config.model.name,
+        "learner": None if free else config.learner.name,
+        "solver": None if free or config.model.discrete else config.solver.name,
     }
 
 

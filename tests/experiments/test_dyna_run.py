@@ -1,5 +1,6 @@
 """Training runs of the agent that learns from transitions."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from lagdyna import load_run, resume, train
 from lagdyna.agents import DynaBehaviour
+from lagdyna.cli._display import _heading
 from lagdyna.experiments import Config, Silence, Trainer, UserError, config_from_table
 
 from .small import TABLE, small_config
@@ -80,6 +82,10 @@ def test_without_a_model_none_is_learned(tmp_path: Path) -> None:
     np.testing.assert_array_equal(before, after)
     assert "model_loss" not in run.records[-1]
     assert run.records[-1]["critic_loss"] > 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert [summary[part] for part in ("model", "learner", "solver")] == [None] * 3
+    assert not (out / "energy.png").exists()
+    assert "dyna agent, no model, seed 0" in _heading(config, out, 0, (0,)).plain
 
 
 def test_more_imagined_at_a_time_than_is_kept_is_refused() -> None:
