@@ -1,5 +1,4 @@
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -43,11 +42,12 @@ from ..models import (
 )
 from ..simulate import AbstractTransition, MLPTransition, SolvedTransition
 from ..tasks import Outcome, suite_name, suite_task
-from ._agents import ASTRAY, make_agent
+from ._agents import make_agent
 from ._config import Config, is_filter
 from ._filters import check_memory, chosen_filter, make_filter
 from ._held import HoldingLoss, divided
 from ._models import known_of, make_reward, make_termination, make_transition
+from ._nearby import Nearby
 from ._parts import falling, make_optimiser
 from ._stepped import SteppedLoss
 
@@ -123,7 +123,7 @@ class Trainer:
         self._hash = hash(self._identity)  # every call of a program asks for it
         task = config.task
         self._reach = task.reach
-        self._farthest = _farthest(config)
+        self._nearby = Nearby.of(config)
         self.suite = suite_name(task)
         learner = config.learner
         self._optimiser = (
@@ -292,16 +292,14 @@ class Trainer:
     ) -> Training:
         """What one action of the current episode did, if that is to be kept.
 
-        What happens where no rollout is imagined is not: a cart that has been driven off would
-        have the model learn of nowhere else.
+        Positions beyond those of imagined rollouts are stored as these see them, at the limit;
+        what they pay is learned, the dynamics are not.
 
         **Arguments:** `steps`, of the environment, for which the action was held.
         """
-        for state in (experience.state, experience.next_state):
-            keep &= jnp.all(jnp.abs(state.q) <= jnp.asarray(self._farthest))
         entry = jax.tree.map(
             lambda new, stored: new[None].astype(stored.dtype),
-            experience,
+            self._nearby.clipped(experience),
             training.buffer.experience,
         )
         return eqx.tree_at(
@@ -372,8 +370,8 @@ class Trainer:
 
         def sample(key: PRNGKeyArray) -> PyTree:
             if config.window == 1:
-                return buffer.sample(key, batch)
-            return buffer.sample_windows(key, batch, config.window)
+                return self._nearby.sample(buffer, key, batch)
+            return self._nearby.sample_windows(buffer, key, batch, config.window)
 
         free, held = divided(training.transition, ())
         transition = learn(
@@ -575,7 +573,7 @@ class Trainer:
 
     def _step_scale(self, buffer: ReplayBuffer) -> State:
         coordinates = self.config.task.state_coordinates
-        return step_scale(buffer.experience, coordinates, buffer.filled)
+        return step_scale(buffer.experience, coordinates, self._nearby.rows(buffer))
 
     def _learners(
         self, buffer: ReplayBuffer, transition: AbstractTransition, reward: AbstractReward
@@ -592,8 +590,8 @@ class Trainer:
         if substeps is not None and isinstance(transition, SolvedTransition):
             step_loss = SteppedLoss(step_loss, substeps)
         return (
-            self._learner(step_loss, transition, buffer, window),
-            self._learner(reward_loss, reward, buffer, 1),
+            self._learner(step_loss, transition, self._nearby.rows(buffer), window),
+            self._learner(reward_loss, reward, filled, 1),
         )
 
     def _constrained(
@@ -603,20 +601,19 @@ class Trainer:
         residual = MotionResidual(known, self.config.task.action_time)
         experience = buffer.experience
         still = jax.vmap(residual)(experience.state, experience.action, experience.state)
-        scale = root_mean_square(still, buffer.filled)
+        scale = root_mean_square(still, self._nearby.rows(buffer))
         return ResidualLoss(loss, residual, scale, self.config.model.residual_weight)
 
     def _learner(
-        self, loss: AbstractSquaredLoss, model: PyTree, buffer: ReplayBuffer, steps: int
+        self, loss: AbstractSquaredLoss, model: PyTree, rows: Bool[Array, " rows"], steps: int
     ) -> Learner:
-        """The learner of a model by a loss that sees so many steps in each row."""
+        """The learner of a model, from those rows, by a loss of so many steps each."""
         config = self.config.learner
         loss = HoldingLoss(loss, divided(model, ())[1])
         if self._optimiser is not None:
             return GradientLearner(self._optimiser, loss)
         seen = config.updates_or_default * config.batch_or_default * steps
-        rows = jnp.maximum(jnp.sum(buffer.filled), 1)
-        return make_filter(config.name, loss, config.filter, seen / rows)
+        return make_filter(config.name, loss, config.filter, seen / jnp.maximum(rows.sum(), 1))
 
 
 # What randomness is for; part of the key, so that no two uses share one.
@@ -626,17 +623,6 @@ _FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE, _ENDS = range(8)
 def short_seed(seed: int) -> UInt[Array, ""]:
     """As many bits of a seed as fit."""
     return jnp.asarray(seed % 2**32, jnp.uint32)
-
-
-def _farthest(config: Config) -> tuple[float, ...]:
-    """How far each coordinate may be for experience to be learned from.
-
-    Angles may be anywhere; so may what moves along a line, unless the task says how far of that
-    is worth imagining.
-    """
-    ranges = [c.position_range if c.kind == "linear" else None for c in config.task.coordinates]
-    context = [None] * len(config.task.context)
-    return tuple(math.inf if r is None else ASTRAY * r for r in (*ranges, *context))
 
 
 def _free(model: PyTree) -> PyTree:

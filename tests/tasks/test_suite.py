@@ -182,6 +182,18 @@ def test_a_step_follows_the_true_motion_and_pays_for_where_it_leads() -> None:
 
 
 @pytest.mark.usefixtures("x64")
+def test_links_that_no_step_can_follow_stay_and_are_paid_nothing() -> None:
+    """Numbers on the way of so fast a motion overflow, in every precision."""
+    task = suite_task("acro3bot")
+    state = State(jnp.asarray([0.1, -0.2, 0.3]), jnp.asarray([1e30, -1e30, 1e30]))
+    following, reward = eqx.filter_jit(task.step)(state, jnp.asarray([1.0, -1.0]))
+    assert following.q.tolist() == state.q.tolist()
+    assert following.qd.tolist() == state.qd.tolist()
+    assert float(reward) == 0
+    assert float(task.reward(state)) > 0
+    assert task.advance(state, jnp.zeros(2)).q.tolist() == state.q.tolist()
+
+
 def test_actions_are_clipped() -> None:
     task = suite_task("acrobot")
     state = some_state(task, 4)

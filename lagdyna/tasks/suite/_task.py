@@ -2,7 +2,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, Scalar
+from jaxtyping import Array, Bool, Float, Key, Scalar
 
 from ...mechanics import MechanicalSystem, State
 
@@ -89,16 +89,25 @@ class SuiteTask(eqx.Module):
     def advance(self, state: State, action: Float[Array, " m"]) -> State:
         """The state `dt` later. `action` is clipped to `[-1, 1]^m` and held.
 
-        Angles of the result are in `(-pi, pi]`.
+        Angles of the result are in `(-pi, pi]`. Links that spin so fast that a step of `dt`
+        cannot follow them, and gives what is not finite, stay as they are.
         """
-        action = jnp.clip(action.astype(state.q.dtype), -1, 1)
-        q, qd = _runge_kutta_step(self.system, state, action, self.dt)
-        return State(self.system.coordinates.wrap(q), qd)
+        return self._followed(state, action)[0]
 
     def step(self, state: State, action: Float[Array, " m"]) -> tuple[State, Scalar]:
-        """The state `dt` later, as `advance` gives it, and its reward."""
-        following = self.advance(state, action)
-        return following, self.reward(following)
+        """The state `dt` later, as `advance` gives it, and its reward: 0 if it could not."""
+        following, finite = self._followed(state, action)
+        return following, jnp.where(finite, self.reward(following), 0)
+
+    def _followed(
+        self, state: State, action: Float[Array, " m"]
+    ) -> tuple[State, Bool[Array, ""]]:
+        """The next state, and whether it could be computed."""
+        action = jnp.clip(action.astype(state.q.dtype), -1, 1)
+        q, qd = _runge_kutta_step(self.system, state, action, self.dt)
+        finite = jnp.all(jnp.isfinite(q) & jnp.isfinite(qd))
+        after = State(self.system.coordinates.wrap(q), qd)
+        return jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state), finite
 
     def observe(self, state: State) -> Float[Array, " obs"]:
         """`x` of a cart, then cosine and sine of each angle in turn, then all velocities."""

@@ -1,0 +1,74 @@
+"""Which experience the dynamics are learned from, and what becomes of the rest."""
+
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, PRNGKeyArray, PyTree
+
+from ..agents._imagination import Limits, clipped
+from ..data import Experience, ReplayBuffer
+from ..mechanics import State
+from ._agents import ASTRAY
+from ._config import Config
+
+
+class Nearby(NamedTuple):
+    """How far and how fast what moves may be, as imagined rollouts know it.
+
+    Beyond, a rollout is clipped, so what is paid there is worth learning and how things move
+    there is not: a cart driven hundreds of metres away, or links that spin faster than any step
+    can follow, would have the model learn of nothing else, and a reward that has seen nothing
+    of it might promise anything.
+
+    **Attributes:** `limits`, of positions and of velocities; infinite for the positions of
+    angles, for a context, and where the task sets none.
+    """
+
+    limits: Limits
+
+    @classmethod
+    def of(cls, config: Config) -> "Nearby":
+        """The limits of a task: those of imagined rollouts."""
+        task = config.task
+        _, velocities = task.reach
+        ranges = [c.position_range if c.kind == "linear" else None for c in task.coordinates]
+        free = [math.inf] * len(task.context)
+        far = [math.inf if r is None else ASTRAY * r for r in ranges]
+        fast = [ASTRAY * v for v in velocities[: task.n]]
+        return cls(((*far, *free), (*fast, *free)))
+
+    def clipped(self, experience: Experience) -> Experience:
+        """What is stored of experience: states at the limit where they are beyond it."""
+        return experience._replace(
+            state=clipped(experience.state, self.limits),
+            next_state=clipped(experience.next_state, self.limits),
+        )
+
+    def __call__(self, experience: Experience) -> Bool[Array, "..."]:
+        """Which entries of what was stored lie within the limits."""
+
+        def within(state: State) -> Bool[Array, "..."]:
+            q, qd = (
+                jnp.all(jnp.abs(x) < jnp.asarray(most, x.dtype), axis=-1)
+                for x, most in zip(state, self.limits, strict=True)
+            )
+            return q & qd
+
+        return within(experience.state) & within(experience.next_state)
+
+    def rows(self, buffer: ReplayBuffer) -> Bool[Array, " capacity"]:
+        """Which places of a buffer hold an entry within the limits."""
+        return buffer.filled & self(buffer.experience)
+
+    def sample(self, buffer: ReplayBuffer, key: PRNGKeyArray, batch: int) -> Experience:
+        """`batch` entries within the limits, drawn uniformly."""
+        weights = self.rows(buffer).astype(buffer.experience.reward.dtype)
+        return buffer.sample_weighted(key, batch, weights)
+
+    def sample_windows(
+        self, buffer: ReplayBuffer, key: PRNGKeyArray, batch: int, length: int
+    ) -> PyTree:
+        """`batch` windows, as of a buffer, masked from the first entry beyond the limits."""
+        windows, mask = buffer.sample_windows(key, batch, length)
+        return windows, mask * jnp.cumprod(self(windows), axis=1)
