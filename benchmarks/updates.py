@@ -8,20 +8,33 @@ rollouts of 16 steps, backpropagated through. Sizes are those of Ramesh & Ravind
 dynamics and reward 64x64, actor and critic 256x256. What is timed are the compiled programs
 of `lagdyna train` itself. The time that the matrix products alone would take comes from
 counting their operations and timing a plain product of the same run.
+
+Then updates per second of the agents that learn from transitions, TD3 and SAC, each with its
+policy and two critics of 256x256 and batches of 128, nine parts in ten imagined, in the loop of
+`lagdyna train --agent dyna`; beside them Stable-Baselines3's TD3 where that is installed. And
+what a million transitions, half of them imagined, take in memory: the arrays, and what the
+compiled updates need besides, in which a copy of the buffers would show.
 """
+
+from statistics import median
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from _common import arguments, machine, milliseconds, seconds, write
 from _flops import matmul_flops
+from _stable_baselines import updates_per_second
+from jaxtyping import Array, PyTree
 
 from lagdyna import State
+from lagdyna.agents import Dyna, DynaBehaviour
 from lagdyna.data import Experience, ReplayBuffer
 from lagdyna.experiments import (
     AgentConfig,
     CollectConfig,
     Config,
+    DynaConfig,
     LearnerConfig,
     Trainer,
     Training,
@@ -29,6 +42,7 @@ from lagdyna.experiments import (
 from lagdyna.tasks import CoordinateSpec, TaskSpec
 
 ROWS, MODEL_UPDATES, BEHAVIOUR_UPDATES = 4096, 500, 50
+TRANSITIONS, HALF_MILLION, AGENT_UPDATES = 128, 500_000, 500
 
 
 def chain(n: int) -> Config:
@@ -103,13 +117,98 @@ def measure(n: int, repeats: int) -> dict[str, object]:
     return row
 
 
+def dyna(algorithm: str) -> Trainer:
+    """A run of the pendulum with half a million real and as many imagined transitions."""
+    options = DynaConfig(
+        algorithm=algorithm,  # pyright: ignore[reportArgumentType]
+        batch=TRANSITIONS,
+        capacity=HALF_MILLION,
+    )
+    return Trainer(
+        Config(
+            steps=HALF_MILLION,
+            agent=AgentConfig(name="dyna", dyna=options),
+            collect=CollectConfig(train_every=AGENT_UPDATES),
+        )
+    )
+
+
+def off_policy(algorithm: str, repeats: int) -> dict[str, Any]:
+    """Updates per second, and the memory of transitions and of what updates them."""
+    trainer = dyna(algorithm)
+    agent = trainer.agent
+    assert isinstance(agent, Dyna)
+    training = trainer.init()
+    behaviour, real = training.behaviour, training.buffer
+    assert isinstance(behaviour, DynaBehaviour)
+
+    def full(buffer: ReplayBuffer, key: int) -> ReplayBuffer:
+        leaves, tree = jax.tree.flatten(buffer.experience)
+        keys = jax.random.split(jax.random.key(key), len(leaves))
+        made = [
+            x if x.dtype == bool else jax.random.uniform(k, x.shape, x.dtype, -1)
+            for x, k in zip(leaves, keys, strict=True)
+        ]
+        experience = jax.tree.unflatten(tree, made)
+        return ReplayBuffer(experience, buffer.episode, jnp.asarray(buffer.capacity))
+
+    assert behaviour.imagined is not None
+    real = full(real, 0)
+    behaviour = DynaBehaviour(behaviour.learned, full(behaviour.imagined, 1))
+    stored = sum(x.nbytes for x in jax.tree.leaves((real, behaviour.imagined)))
+    arrays, static = eqx.partition((behaviour, real), eqx.is_array)
+
+    @jax.jit
+    def program(arrays: PyTree, keys: Array) -> PyTree:
+        behaviour, real = eqx.combine(arrays, static)
+        return eqx.filter(agent.updates(behaviour, real, keys)[0].learned, eqx.is_array)
+
+    keys = jax.random.split(jax.random.key(2), AGENT_UPDATES)
+    compiled = program.lower(arrays, keys).compile()
+    _, times = seconds(lambda: compiled(arrays, keys), repeats)
+    needed: Any = compiled.memory_analysis()
+    flops = matmul_flops(program, arrays, keys) / AGENT_UPDATES
+    rate = matmul_rate(real.experience.reward.dtype, repeats)
+    return {
+        "algorithm": algorithm,
+        "updates_per_second": round(AGENT_UPDATES / median(times), 1),
+        "matmul_mflop": round(flops / 1e6, 1),
+        "matmul_alone_per_second": round(rate / flops, 1),
+        "transitions": 2 * HALF_MILLION,
+        "transitions_mb": round(stored / 1e6, 1),
+        "updates_need_mb": round(needed.temp_size_in_bytes / 1e6, 1),
+    }
+
+
+def agents(repeats: int) -> dict[str, object]:
+    """Those that learn from transitions, and another library's where it is installed."""
+    rows = [off_policy(algorithm, repeats) for algorithm in ("td3", "sac")]
+    for row in rows:
+        print(
+            f"{row['algorithm']}: {row['updates_per_second']} updates/s, of matrix products "
+            f"alone {row['matmul_alone_per_second']}; a million transitions "
+            f"{row['transitions_mb']} MB, the updates {row['updates_need_mb']} MB more"
+        )
+    try:
+        theirs = updates_per_second(TRANSITIONS, ROWS, AGENT_UPDATES, repeats)
+    except ImportError:
+        print("Stable-Baselines3 is not installed; nothing to hold TD3 against")
+        return {"agents": rows}
+    ratio = rows[0]["updates_per_second"] / theirs["updates_per_second"]  # pyright: ignore
+    print(
+        f"Stable-Baselines3's TD3: {theirs['updates_per_second']} updates/s, {ratio:.1f} times"
+    )
+    return {"agents": rows, "stable_baselines3": theirs, "times_as_fast": round(ratio, 2)}
+
+
 def main() -> None:
     """Measures, prints a table, writes JSON."""
     parser = arguments(__doc__, "updates.json")
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--n", type=int, nargs="+", default=[1, 2, 3, 4])
+    parser.add_argument("--n", type=int, nargs="*", default=[1, 2, 3, 4], help="none: agents")
     args = parser.parse_args()
     about = machine()
+    transitions = agents(args.repeats)
     rows = []
     print(f"{'n':>2} {'dtype':8} {'model ms':>9} {'behaviour ms':>13} {'matmul alone ms':>16}")
     for precision in (32, 64):
@@ -124,7 +223,7 @@ def main() -> None:
                 f"{model['matmul_bound_ms']:7.3f} {behaviour['matmul_bound_ms']:8.2f}",  # pyright: ignore
                 flush=True,
             )
-    write(args.out, {"benchmark": "updates", "machine": about, "rows": rows})
+    write(args.out, {"benchmark": "updates", "machine": about, "rows": rows, **transitions})
 
 
 if __name__ == "__main__":
