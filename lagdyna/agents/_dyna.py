@@ -1,5 +1,7 @@
 """Dyna: an off-policy agent that learns from what was and from what a model imagines."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,8 @@ from jaxtyping import Array, Bool, Key, PRNGKeyArray, PyTree, Scalar
 from ..data import Experience, ReplayBuffer
 from ..mechanics import State
 from ..models import AbstractReward, AbstractTermination, NoTermination
-from ..simulate import AbstractTransition
+from ..simulate import AbstractTransition, SampledTransition
+from ._doubts import doubts
 from ._imagination import Limits, clipped
 from ._networks import AbstractPolicy
 from ._off_policy import AbstractOffPolicy, ActorCritic
@@ -45,6 +48,9 @@ class Dyna(eqx.Module):
     - `capacity`: of `D_model`; when it is full the oldest transitions make room.
     - `limits`: the largest magnitudes of positions and velocities that are imagined, each of
         length `n`; an imagined state is clipped there.
+    - `pessimism`: how many standard deviations of what a step is worth, its reward and the
+        discounted value that follows, are taken off its reward, over the members of a
+        [`lagdyna.simulate.SampledTransition`][].
     """
 
     learner: AbstractOffPolicy
@@ -54,6 +60,7 @@ class Dyna(eqx.Module):
     length: int = eqx.field(static=True)
     capacity: int = eqx.field(static=True)
     limits: Limits = eqx.field(static=True)
+    pessimism: float = eqx.field(static=True, default=0.0)
 
     def __check_init__(self):
         if not 0 <= self.ratio <= 1:
@@ -84,7 +91,7 @@ class Dyna(eqx.Module):
     def imagine(
         self,
         behaviour: DynaBehaviour,
-        transition: AbstractTransition,
+        transition: AbstractTransition | SampledTransition,
         reward: AbstractReward,
         starts: State,
         instead: Experience,
@@ -106,10 +113,21 @@ class Dyna(eqx.Module):
         assert behaviour.imagined is not None
         policy = behaviour.policy
 
+        def worth(state: State, action: Array, following: State) -> Array:
+            following = clipped(following, self.limits)
+            going = 1 - jax.vmap(termination)(following)
+            values = self.learner.values(behaviour.learned, following)
+            paid = jax.vmap(reward)(state, action, following)
+            return paid + self.learner.discount * going * values
+
         def step(state: State, eps: Array) -> tuple[State, Experience]:
             action, _ = jax.vmap(policy.sample)(state, eps)
-            following = clipped(jax.vmap(transition.step)(state, action), self.limits)
+            following = clipped(transition.steps(state, action), self.limits)
             paid = jax.vmap(reward)(state, action, following)
+            if self.pessimism:
+                paid = paid - self.pessimism * doubts(
+                    transition, state, action, partial(worth, state, action)
+                )
             over = jax.vmap(termination)(following) > 0.5
             made = Experience(state, action, paid, following, over)
             known = jnp.isfinite(paid) & _finite(following)
@@ -132,7 +150,7 @@ class Dyna(eqx.Module):
         **Returns:** what it has learned then, and metrics.
         """
         real_key, imagined_key, key = jax.random.split(key, 3)
-        invented = round(self.ratio * self.batch)
+        invented = round(self.ratio * self.batch)  # as in the config's own check
         batch = real.sample(real_key, self.batch - invented)
         if behaviour.imagined is not None and invented:
             more = behaviour.imagined.sample(imagined_key, invented)

@@ -10,7 +10,8 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
 from ..fit import apply_gradient
 from ..mechanics import State
 from ..models import AbstractReward, AbstractTermination, Activation, NoTermination
-from ..simulate import AbstractTransition
+from ..simulate import AbstractTransition, SampledTransition
+from ._doubts import doubts
 from ._networks import Critic, Features, Policy
 from ._returns import lambda_returns
 from ._survival import survival
@@ -25,18 +26,20 @@ class Imagined(NamedTuple):
     **Attributes:** (time leads)
 
     - `states`: `s_0 .. s_T`, a `State` of shapes `(T + 1, batch, n)`.
+    - `actions`: `a_0 .. a_{T-1}`, shape `(T, batch, m)`.
     - `rewards`: `r_0 .. r_{T-1}`, shape `(T, batch)`.
     - `log_probabilities`: of the actions, shape `(T, batch)`.
     """
 
     states: State
+    actions: Float[Array, "time batch m"]
     rewards: Float[Array, "time batch"]
     log_probabilities: Float[Array, "time batch"]
 
 
 def imagine(
     policy: Policy,
-    transition: AbstractTransition,
+    transition: AbstractTransition | SampledTransition,
     reward: AbstractReward,
     starts: State,
     noise: Float[Array, "time batch m"],
@@ -48,6 +51,7 @@ def imagine(
     **Arguments:**
 
     - `policy`, `transition`, `reward`: who acts, in what, and for what.
+        In a [`lagdyna.simulate.SampledTransition`][] each rollout has a world of its own.
     - `starts`: a `State` of shapes `(batch, n)`.
     - `noise`: standard normal, one vector per action.
     - `termination`: where episodes end. A rollout that is over waits where it ended: a
@@ -58,7 +62,7 @@ def imagine(
 
     def body(state: State, eps: Array) -> tuple[State, tuple[State, Array, Array]]:
         action, log_probability = jax.vmap(policy.sample)(state, eps)
-        following = jax.vmap(transition.step)(state, action)
+        following = transition.steps(state, action)
         if limits is not None:
             following = clipped(following, limits)
         if not isinstance(termination, NoTermination):
@@ -73,7 +77,7 @@ def imagine(
     # Nothing in the loop waits for the rewards, so they are computed all at once.
     visited = jax.tree.map(lambda x: x[:-1], states)
     rewards = jax.vmap(jax.vmap(reward))(visited, actions, following)
-    return Imagined(states, rewards, log_probabilities)
+    return Imagined(states, actions, rewards, log_probabilities)
 
 
 def clipped(state: State, limits: Limits) -> State:
@@ -134,6 +138,9 @@ class ImaginationActorCritic(eqx.Module):
     - `critics`: how many.
     - `target_rate`: the fraction of the way that targets go to the critics in an update.
     - `policy_optimiser`, `critic_optimiser`: Optax transformations.
+    - `pessimism`: how many standard deviations of what a step is worth, its reward and the
+        discounted value that follows, are taken off its reward, over the members of a
+        [`lagdyna.simulate.SampledTransition`][].
     """
 
     features: Features
@@ -150,6 +157,7 @@ class ImaginationActorCritic(eqx.Module):
     target_rate: float = eqx.field(static=True)
     policy_optimiser: optax.GradientTransformation = eqx.field(static=True)
     critic_optimiser: optax.GradientTransformation = eqx.field(static=True)
+    pessimism: float = eqx.field(static=True, default=0.0)
 
     def init(self, key: PRNGKeyArray, batch: int) -> Behaviour:
         """Untrained policy and critics, for `batch` imagined rollouts in an update."""
@@ -177,7 +185,7 @@ class ImaginationActorCritic(eqx.Module):
     def update(
         self,
         behaviour: Behaviour,
-        transition: AbstractTransition,
+        transition: AbstractTransition | SampledTransition,
         reward: AbstractReward,
         starts: State,
         reward_scale: Scalar,
@@ -218,6 +226,10 @@ class ImaginationActorCritic(eqx.Module):
             following = jax.tree.map(lambda x: x[1:], imagined.states)
             values = _values(behaviour.targets, following).min(axis=0)
             paid = imagined.rewards / reward_scale
+            if self.pessimism:
+                paid = paid - self.pessimism * self._doubts(
+                    behaviour.targets, transition, reward, imagined, reward_scale, termination
+                )
             discount, weights = self.discount, None
             if not isinstance(termination, NoTermination):
                 discount, weights = survival(termination, imagined.states, discount)
@@ -257,6 +269,30 @@ class ImaginationActorCritic(eqx.Module):
         going = jax.tree.map(lambda x: jax.lax.stop_gradient(x[-1]), imagined.states)
         behaviour = Behaviour(policy, critics, targets, policy_state, critics_state, going)
         return behaviour, metrics
+
+    def _doubts(
+        self,
+        targets: tuple[Critic, ...],
+        transition: AbstractTransition | SampledTransition,
+        reward: AbstractReward,
+        imagined: Imagined,
+        reward_scale: Scalar,
+        termination: AbstractTermination,
+    ) -> Float[Array, "time batch"]:
+        """How far the members of the transition are apart about what each step is worth."""
+
+        def of(states: State, actions: Array) -> Array:
+            def worth(following: State) -> Array:
+                following = clipped(following, self.limits)
+                going = 1 - jax.vmap(termination)(following)
+                values = jnp.stack([jax.vmap(critic)(following) for critic in targets])
+                paid = jax.vmap(reward)(states, actions, following) / reward_scale
+                return paid + self.discount * going * values.min(axis=0)
+
+            return doubts(transition, states, actions, worth)
+
+        visited = jax.tree.map(lambda x: x[:-1], imagined.states)
+        return jax.vmap(of)(visited, imagined.actions)
 
     def _begun(
         self,

@@ -136,6 +136,11 @@ class AbstractOffPolicy(eqx.Module):
             jnp.zeros((), int),
         )
 
+    def values(self, learned: ActorCritic, states: State) -> Float[Array, " batch"]:
+        """What a batch of states is believed to be worth under the policy without noise."""
+        actions = jax.vmap(learned.policy.mode)(states)
+        return _values(learned.targets, states, actions).min(axis=0)
+
     def _criticised(
         self, learned: ActorCritic, batch: Experience, following: Float[Array, " batch"]
     ) -> tuple[ActorCritic, dict[str, Scalar]]:

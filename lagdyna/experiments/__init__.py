@@ -9,6 +9,7 @@ from ._config import EvaluationConfig as EvaluationConfig
 from ._config import FilterConfig as FilterConfig
 from ._config import LearnerConfig as LearnerConfig
 from ._config import ModelConfig as ModelConfig
+from ._config import PosteriorConfig as PosteriorConfig
 from ._config import RewardConfig as RewardConfig
 from ._config import SolverConfig as SolverConfig
 from ._errors import UserError as UserError

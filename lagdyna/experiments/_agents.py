@@ -34,6 +34,7 @@ def _make_imagination(config: Config) -> ImaginationActorCritic:
         target_rate=agent.target_rate,
         policy_optimiser=optimiser,
         critic_optimiser=optimiser,
+        pessimism=agent.posterior.pessimism,
     )
 
 
@@ -68,6 +69,7 @@ def _make_dyna(config: Config) -> Dyna:
         length=options.length,
         capacity=options.capacity,
         limits=_astray(config),
+        pessimism=config.agent.posterior.pessimism,
     )
 
 

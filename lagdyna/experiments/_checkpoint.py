@@ -1,5 +1,5 @@
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -25,13 +25,16 @@ def save_checkpoint(path: Path, tree: PyTree, notes: dict[str, Any]) -> None:
     save_arrays(path, {**arrays, _NOTES: np.asarray(json.dumps(notes))})
 
 
-def load_checkpoint(path: Path, like: Tree) -> tuple[Tree, dict[str, Any]]:
+def load_checkpoint(
+    path: Path, like: Tree, check: Callable[[dict[str, Any]], None] | None = None
+) -> tuple[Tree, dict[str, Any]]:
     """The tree and the notes that `save_checkpoint` wrote.
 
     **Arguments:**
 
     - `path`: the `.npz` file.
     - `like`: a tree of the same structure, shapes and types.
+    - `check`: looks at the notes before anything else is looked at, and may raise.
 
     **Raises:** `UserError` if the file is missing, cut off, damaged, or holds another
     model than `like`.
@@ -42,6 +45,8 @@ def load_checkpoint(path: Path, like: Tree) -> tuple[Tree, dict[str, Any]]:
         notes = json.loads(str(found.pop(_NOTES)))
     except (KeyError, ValueError) as error:
         raise _damaged(path, error) from error
+    if check is not None:
+        check(notes)
     for name, leaf in expected:
         if name not in found:
             raise UserError(f"{str(path)!r} is of another model: it holds no `{name}`")

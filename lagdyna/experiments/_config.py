@@ -232,7 +232,8 @@ class DynaConfig:
     - `noise`: standard deviation of the noise of TD3's actions.
     - `target_noise`, `target_clip`, `delay`: of TD3.
 
-    **Raises:** `ValueError` if more is imagined at a time than is kept.
+    **Raises:** `ValueError` if more is imagined at a time than is kept, or less kept than a
+    batch asks for.
     """
 
     algorithm: Literal["td3", "sac"] = "td3"
@@ -262,11 +263,47 @@ class DynaConfig:
                 f"{self.length} transitions, are imagined at a time; at least as many are "
                 "accepted"
             )
+        if self.ratio and self.capacity < self.imagined:
+            raise ValueError(
+                f"`capacity` was {self.capacity}, and a `batch` of {self.batch} at a `ratio` "
+                f"of {self.ratio:g} takes {self.imagined} imagined transitions; at least as "
+                "many are accepted"
+            )
+
+    @property
+    def imagined(self) -> int:
+        """How many transitions of a batch are imagined; the others are real."""
+        return round(self.ratio * self.batch)
 
     @property
     def updates_or_default(self) -> int:
         """`updates`, or what that is by default."""
         return self.updates or (40 if self.ratio else 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PosteriorConfig:
+    """What imagination makes of what a filter has left open of the dynamics.
+
+    **Arguments:**
+
+    - `samples`: how many models are drawn from the posterior before every 200 updates; each
+        rollout is imagined in one of them. With 0 all are in the model of the mean.
+    - `pessimism`: how many standard deviations, over those models, of what a step is worth
+        are taken off its reward.
+
+    **Raises:** `ValueError` for pessimism without two samples.
+    """
+
+    samples: Whole = 0
+    pessimism: NonNegative = 0.0
+
+    def __post_init__(self):
+        if self.pessimism and self.samples < 2:
+            raise ValueError(
+                f"`pessimism` was {self.pessimism:g} with {self.samples} `samples`; at least 2 "
+                "are accepted, for there to be a deviation"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,7 +328,11 @@ class AgentConfig:
     - `restart`: the fraction of them that begins anew in an update; the others go on from
         where the last update's came to.
     - `uniform_starts`: the fraction of beginnings that are anywhere, not in the buffer.
+    - `posterior`: whether either agent imagines in samples of the posterior that a filter
+        leaves, a [`lagdyna.experiments.PosteriorConfig`][].
     - `dyna`: what the other agent needs to know, a [`lagdyna.experiments.DynaConfig`][].
+
+    **Raises:** `ValueError` if the rollouts are not a multiple of the samples.
     """
 
     name: Literal["imagination", "dyna"] = "imagination"
@@ -310,7 +351,18 @@ class AgentConfig:
     batch: Count = 64
     restart: Fraction = 0.05
     uniform_starts: Fraction = 0.75
+    posterior: PosteriorConfig = PosteriorConfig()
     dyna: DynaConfig = DynaConfig()
+
+    def __post_init__(self):
+        samples = self.posterior.samples
+        what = ("dyna.rollouts", self.dyna.rollouts)
+        name, rollouts = what if self.name == "dyna" else ("batch", self.batch)
+        if samples and rollouts % samples:
+            raise ValueError(
+                f"`posterior.samples` was {samples} and `{name}` {rollouts}; a multiple of the "
+                "samples is accepted, for each to have as many rollouts"
+            )
 
     @property
     def model_free(self) -> bool:
@@ -380,6 +432,28 @@ class Config:
     agent: AgentConfig = AgentConfig()
     collect: CollectConfig = CollectConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    def __post_init__(self):
+        samples = self.agent.posterior.samples
+        if samples and not is_filter(self.learner.name):
+            raise ValueError(
+                f"`agent.posterior.samples` was {samples} with the learner "
+                f"{self.learner.name!r}, which leaves no posterior; a filter is accepted, such "
+                "as ekf"
+            )
+        if samples and self.agent.model_free:
+            raise ValueError(
+                f"`agent.posterior.samples` was {samples} with `agent.dyna.ratio` 0, an agent "
+                "without a model to draw samples of"
+            )
+        dyna, capacity = self.agent.dyna, self.collect.capacity
+        real = dyna.batch - dyna.imagined
+        if self.agent.name == "dyna" and capacity is not None and capacity < real:
+            raise ValueError(
+                f"`collect.capacity` was {capacity}, and a batch of the agent takes {real} "
+                f"real transitions (`agent.dyna.batch` {dyna.batch}, `agent.dyna.ratio` "
+                f"{dyna.ratio:g}); at least as many are accepted"
+            )
 
     @property
     def steps_or_default(self) -> int:

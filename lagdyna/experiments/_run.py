@@ -1,6 +1,7 @@
 import json
 import platform
 import time
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from ..simulate import AbstractTransition
 from ..tasks import GymnasiumTask, ObservationError
 from ._checkpoint import load_checkpoint, save_checkpoint
 from ._config import Config
+from ._differences import check_unchanged
 from ._errors import UserError
 from ._evaluation import Act, evaluate_policy, record_rollout
 from ._files import (
@@ -31,7 +33,7 @@ from ._pictures import draw
 from ._progress import AbstractProgress, Silence
 from ._rounds import run_rounds
 from ._seeds import OneSeed
-from ._toml import check_config, config_to_toml, load_config
+from ._toml import check_config, config_from_table, config_to_toml, load_config
 from ._trainer import RewardFn, Trainer, Training
 from ._video import check_draws, check_video, filming
 from ._worlds import EVALUATE_AGAIN, PICTURE, start_seeds
@@ -137,7 +139,7 @@ def resume(
     if not checkpoint_of(run).exists():  # interrupted before the first round's end
         (run / "checkpoint").mkdir(exist_ok=True)
         return _continue(trainer, trainer.init(), [], 0.0, run, progress or Silence())
-    training, notes = load_checkpoint(checkpoint_of(run), trainer.init())
+    training, notes = load_training(run, trainer)
     records = read_first_lines(run / "metrics.jsonl", notes["records"])
     seconds = notes["wall_seconds"]
     return _continue(trainer, training, records, seconds, run, progress or Silence())
@@ -171,7 +173,7 @@ def load_run(run: str | Path, *, reward: RewardFn | None = None) -> Run:
     run = Path(run)
     config = config_of(run)
     trainer = Trainer(config, reward)
-    training, notes = load_checkpoint(checkpoint_of(run), trainer.init())
+    training, notes = load_training(run, trainer)
     records = read_first_lines(run / "metrics.jsonl", notes["records"])
     return Run(
         config,
@@ -290,7 +292,7 @@ def _continue(
     start = time.perf_counter() - seconds
 
     def keep(training: Training, records: list[list[Record]]) -> None:
-        write_round(out, training, records[0], time.perf_counter() - start)
+        write_round(out, trainer, training, records[0], time.perf_counter() - start)
 
     progress.begin(config, out, int(training.env_steps), (config.seed,))
     try:
@@ -304,12 +306,32 @@ def _continue(
         progress.end()
 
 
-def write_round(out: Path, training: Training, records: list[Record], seconds: float) -> None:
+def write_round(
+    out: Path, trainer: Trainer, training: Training, records: list[Record], seconds: float
+) -> None:
     """Metrics and checkpoint of a run after a round."""
     write_json_lines(out / "metrics.jsonl", records)
     # The checkpoint comes last: it vouches for that many lines of metrics.
-    notes = {"records": len(records), "wall_seconds": seconds}
+    notes = {
+        "records": len(records),
+        "wall_seconds": seconds,
+        "config": config_to_toml(trainer.config),
+    }
     save_checkpoint(checkpoint_of(out), training, notes)
+
+
+def load_training(run: Path, trainer: Trainer) -> tuple[Training, dict[str, Any]]:
+    """A run's training and notes as its latest round left them.
+
+    **Raises:** `UserError` if they are damaged, or of another config than the trainer's.
+    """
+
+    def check(notes: dict[str, Any]) -> None:
+        if "config" in notes:
+            begun = config_from_table(tomllib.loads(notes["config"]))
+            check_unchanged(str(run), begun, trainer.config)
+
+    return load_checkpoint(checkpoint_of(run), trainer.init(), check)
 
 
 def begin_directory(out: Path, trainer: Trainer) -> None:

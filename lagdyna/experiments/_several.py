@@ -134,7 +134,8 @@ def _continue(
     def keep(training: Training, records: Records) -> None:
         now = time.perf_counter() - start
         for i, directory in enumerate(directories):
-            write_round(directory, crew.one(training, i), records[i], now)
+            one = _trainer_of(crew, crew.seeds[i], reward)
+            write_round(directory, one, crew.one(training, i), records[i], now)
         # What a resumed run goes on from: the seeds' own checkpoints may be of two rounds if
         # it is interrupted between them. It vouches for their metrics, and so comes last.
         notes = {"records": [len(lines) for lines in records], "wall_seconds": now}

@@ -40,7 +40,12 @@ from ..models import (
     RewardNetwork,
     TerminationNetwork,
 )
-from ..simulate import AbstractTransition, MLPTransition, SolvedTransition
+from ..simulate import (
+    AbstractTransition,
+    MLPTransition,
+    SampledTransition,
+    SolvedTransition,
+)
 from ..tasks import Outcome, suite_name, suite_task
 from ._agents import make_agent
 from ._config import Config, is_filter
@@ -469,13 +474,14 @@ class Trainer:
         uniform = round(config.uniform_starts * config.batch)
         reward_scale = self._reward_scale(training, chunk)
         entropy = self.entropy(training.trainings)
+        transition = self._imagined_in(training, chunk)
         arrays, static = eqx.partition(training.behaviour, eqx.is_array)
 
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, Metrics]:
             start_key, noise_key = jax.random.split(key)
             behaviour, metrics = agent.update(
                 eqx.combine(arrays, static),
-                training.transition,
+                transition,
                 training.reward,
                 mixed_starts(start_key, buffer, config.batch, uniform, *self._reach),
                 reward_scale,
@@ -502,7 +508,7 @@ class Trainer:
             uniform = round(self.config.agent.dyna.uniform_starts * agent.rollouts)
             behaviour = agent.imagine(
                 behaviour,
-                training.transition,
+                self._imagined_in(training, chunk),
                 training.reward,
                 mixed_starts(start_key, buffer, agent.rollouts, uniform, *self._reach),
                 buffer.sample(real_key, agent.rollouts),
@@ -510,6 +516,18 @@ class Trainer:
                 termination=training.termination,
             )
         return agent.updates(behaviour, buffer, jax.random.split(key, updates))
+
+    def _imagined_in(
+        self, training: Training, chunk: Int[Array, ""]
+    ) -> AbstractTransition | SampledTransition:
+        """The model that rollouts are of, or samples of what is left open of it."""
+        samples = self.config.agent.posterior.samples
+        if not samples:
+            return training.transition
+        posterior = self.posterior(training)
+        assert posterior is not None
+        key = self._key(training, _SAMPLES, chunk)
+        return SampledTransition(posterior.sample(key, samples))
 
     def entropy(self, training: Int[Array, ""]) -> Scalar:
         """What a nat of the policy's entropy is worth in a training, the first being 1."""
@@ -617,7 +635,7 @@ class Trainer:
 
 
 # What randomness is for; part of the key, so that no two uses share one.
-_FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE, _ENDS = range(8)
+_FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE, _ENDS, _SAMPLES = range(9)
 
 
 def short_seed(seed: int) -> UInt[Array, ""]:

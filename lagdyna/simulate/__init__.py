@@ -2,6 +2,7 @@
 
 from ._mlp_transition import MLPTransition as MLPTransition
 from ._rollout import rollout as rollout
+from ._sampled import SampledTransition as SampledTransition
 from ._solvers import SOLVERS as SOLVERS
 from ._solvers import get_solver as get_solver
 from ._transition import AbstractTransition as AbstractTransition

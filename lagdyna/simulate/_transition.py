@@ -2,6 +2,7 @@ import abc
 
 import diffrax as dfx
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -24,6 +25,10 @@ class AbstractTransition(eqx.Module):
     @abc.abstractmethod
     def step(self, state: State, action: Float[Array, " m"]) -> State:
         """The state one action later. `action` is in `[-1, 1]^m` and is held."""
+
+    def steps(self, states: State, actions: Float[Array, "batch m"]) -> State:
+        """The same of a batch, states of shapes `(batch, n)`."""
+        return jax.vmap(self.step)(states, actions)
 
 
 class Tolerances(eqx.Module):

@@ -1,16 +1,28 @@
 """Training runs of the agent that learns from transitions."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from lagdyna import load_run, resume, train
 from lagdyna.agents import DynaBehaviour
 from lagdyna.cli._display import _heading
-from lagdyna.experiments import Config, Silence, Trainer, UserError, config_from_table
+from lagdyna.experiments import (
+    Config,
+    PosteriorConfig,
+    Silence,
+    Trainer,
+    UserError,
+    config_from_table,
+)
+from lagdyna.experiments.reproductions._runs import train_or_resume
+from lagdyna.mechanics import State
+from lagdyna.simulate import SampledTransition
 
 from .small import TABLE, small_config
 
@@ -86,6 +98,84 @@ def test_without_a_model_none_is_learned(tmp_path: Path) -> None:
     assert [summary[part] for part in ("model", "learner", "solver")] == [None] * 3
     assert not (out / "energy.png").exists()
     assert "dyna agent, no model, seed 0" in _heading(config, out, 0, (0,)).plain
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"agent": {"name": "dyna", "dyna": {"batch": 64, "capacity": 40, "rollouts": 4}}},
+            "`capacity` was 40, and a `batch` of 64 at a `ratio` of 0.9 takes 58 imagined",
+        ),
+        (
+            {"agent": {"name": "dyna"}, "collect": {"capacity": 5}},
+            "`collect.capacity` was 5, and a batch of the agent takes 13 real",
+        ),
+        (
+            {"agent": {"posterior": {"samples": 4}}},
+            "`agent.posterior.samples` was 4 with the learner 'adam', which leaves no post",
+        ),
+        (
+            {"learner": {"name": "ekf"}, "agent": {"posterior": {"samples": 3}}},
+            "`posterior.samples` was 3 and `batch` 64; a multiple",
+        ),
+        (
+            {
+                "learner": {"name": "ekf"},
+                "agent": {"name": "dyna", "dyna": {"ratio": 0.0}, "posterior": {"samples": 4}},
+            },
+            "`agent.posterior.samples` was 4 with `agent.dyna.ratio` 0",
+        ),
+        (
+            {"agent": {"posterior": {"pessimism": 1.0}}},
+            "`pessimism` was 1 with 0 `samples`; at least 2",
+        ),
+    ],
+)
+def test_what_cannot_be_learned_from_is_refused(changes: dict, message: str) -> None:
+    with pytest.raises(UserError) as error:
+        config_from_table(changes)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("agent", ["dyna", "imagination"])
+def test_rollouts_in_samples_of_a_posterior(agent: str, tmp_path: Path) -> None:
+    config = dyna_config({}, learner={"name": "ekf"}, model={"hidden": [4]})
+    posterior = PosteriorConfig(samples=4, pessimism=0.5)
+    options = dataclasses.replace(config.agent, name=agent, posterior=posterior)
+    config = dataclasses.replace(config, agent=options, steps=20)
+    train(config, tmp_path / "run")
+    run = load_run(tmp_path / "run")
+    assert run.config.agent.posterior == posterior
+    assert run.records[-1]["skipped_updates"] == 0
+    sampled = run.trainer._imagined_in(run.training, jnp.asarray(0))
+    assert isinstance(sampled, SampledTransition)
+    state = State(jnp.asarray([[0.5]]), jnp.asarray([[1.0]]))
+    after = sampled.all_steps(state, jnp.ones((1, 1))).qd.ravel()
+    assert len(np.unique(after)) == 4
+    mean = run.transition.step(State(*(x[0] for x in state)), jnp.ones(1)).qd[0]
+    assert abs(np.mean(after) - mean) < 3 * np.std(after)
+
+
+def test_a_run_is_not_gone_on_with_under_another_config(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(dyna_config({}), out, progress=Stop())
+    written = out / "config.toml"
+    text = written.read_text()
+    # Interrupted before the first checkpoint nothing is known that could differ.
+    resume(out)
+    changed = text.replace("batch = 8", "batch = 9")
+    assert changed != text
+    written.write_text(changed)
+    with pytest.raises(UserError) as error:
+        load_run(out)
+    said = str(error.value)
+    assert "was begun with another config: " in said
+    assert "`learner.batch` was 8 and is 9" in said
+    assert "discount" not in said
+    with pytest.raises(UserError, match="`seed` was 0 and is 1"):
+        train_or_resume(dyna_config({}, seed=1), tmp_path / "run", lambda text: None)
 
 
 def test_more_imagined_at_a_time_than_is_kept_is_refused() -> None:

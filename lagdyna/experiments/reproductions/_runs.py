@@ -9,9 +9,11 @@ from jaxtyping import Float, Integer
 from matplotlib.axes import Axes
 
 from .._config import Config
+from .._differences import check_unchanged
 from .._progress import AbstractProgress
-from .._run import Run, load_run, resume, train
+from .._run import Run, config_of, load_run, resume, train
 from .._statistics import interquartile_mean
+from .._trainer import Trainer
 from ._reproduction import Result, Results
 
 
@@ -45,9 +47,13 @@ def train_or_resume(
     """Trains, or goes on with the training that stands in the directory.
 
     **Returns:** the run, and of its evaluations `steps` and `returns`; its `seconds`.
+
+    **Raises:** `UserError` if what stands there was begun with another config.
     """
     progress = Telling(tell)
     begun = (directory / "config.toml").exists()
+    if begun:
+        check_unchanged(str(directory), config_of(directory), Trainer(config).config)
     summary = (
         resume(directory, progress=progress)
         if begun

@@ -1,0 +1,33 @@
+from collections.abc import Callable
+
+import jax
+from jaxtyping import Array, Float
+
+from ..mechanics import State
+from ..simulate import AbstractTransition, SampledTransition
+from ..simulate._sampled import deviation
+
+Worth = Callable[[State], Float[Array, " batch"]]
+
+
+def doubts(
+    transition: AbstractTransition | SampledTransition,
+    states: State,
+    actions: Float[Array, "batch m"],
+    worth: Worth,
+) -> Float[Array, " batch"]:
+    """How far the members of a sampled transition are apart about what steps are worth.
+
+    **Arguments:** `states`, a `State` of shapes `(batch, n)`; `worth`, of the states that
+    follow: the rewards of the steps and the discounted values of where they lead.
+
+    **Returns:** the standard deviation over the members, 0 where they agree.
+
+    **Raises:** `ValueError` for a transition that is not sampled.
+    """
+    if not isinstance(transition, SampledTransition):
+        raise ValueError(
+            "`pessimism` asks how far the members of a SampledTransition are apart; got a "
+            f"{type(transition).__name__}"
+        )
+    return deviation(jax.vmap(worth)(transition.all_steps(states, actions)))
