@@ -201,18 +201,32 @@ def compare(
     /,
     *,
     out: Annotated[Path | None, Parameter(show_default=False)] = None,
+    target: Annotated[float | None, Parameter(show_default=False)] = None,
 ) -> None:
-    """Lay fits side by side: errors on validation data in one table and one plot.
+    """Lay runs side by side in one table and one plot: fits, or agents of one task.
+
+    Fits by their errors on validation data. Agents by interquartile means over their seeds with
+    95 % bootstrap intervals, and by the probability that a run is better than one of the first.
 
     Parameters
     ----------
     runs
-        Directories of `lagdyna fit`.
+        Directories of `lagdyna fit`, or of `lagdyna train`, with or without `--seeds`.
     out
-        A new or empty directory for compare.json and rollout_error.png.
+        A new or empty directory for compare.json and rollout_error.png or learning_curves.png.
+    target
+        Of agents: the return to which steps are counted; the task's by default.
     """
     from .. import experiments
 
+    if any(experiments.is_training(run) for run in runs):
+        _compare_training([*runs], out, target)
+        return
+    if target is not None:
+        raise experiments.UserError(
+            f"`--target` was {target:g} for fits, which have no return; runs of `lagdyna "
+            "train` have one"
+        )
     rows = experiments.compare([*runs], out)
     table = Table(
         Column("run", no_wrap=True), *(Path(row["run"]).name for row in rows), box=None
@@ -327,6 +341,49 @@ def resume(run: Path, /) -> None:
         return
     summary = _interruptible(lambda: experiments.resume(run, progress=display(console)), run)
     _print_summary(summary, run)
+
+
+def _compare_training(runs: list[Path], out: Path | None, target: float | None) -> None:
+    from .. import experiments
+
+    rows = experiments.compare_training([*runs], out, target)
+    table = Table(
+        Column("run", no_wrap=True), *(Path(row["run"]).name for row in rows), box=None
+    )
+    for key in ("agent", "model", "learner", "seeds", "env_steps"):
+        table.add_row(key.replace("env_", ""), *(_cell(row[key]) for row in rows))
+    for key, heading in (("return", "return"), ("steps_to_target", "steps to target")):
+        table.add_row(
+            heading, *(_with_interval(row[key], row[f"{key}_interval"]) for row in rows)
+        )
+    goal = rows[0]["target_return"]
+    if goal is not None:
+        table.add_row("reached it", *(f"{row['reached']} of {row['seeds']}" for row in rows))
+    for key, heading in (("better_return", "higher return"), ("fewer_steps", "fewer steps")):
+        cells = [
+            "-" if found is None else _with_interval(found["probability"], _ends(found))
+            for found in (row[key] for row in rows)
+        ]
+        table.add_row(f"P({heading})", *cells)
+    console.print(table)
+    _say(
+        "interquartile means over seeds, 95 % bootstrap intervals; P, that a run does better "
+        f"than one of {Path(rows[0]['run']).name}"
+        + ("" if goal is None else f"; the target is a return of {goal:g}")
+    )
+    if out is not None:
+        _say(f"-> {out}")
+
+
+def _ends(found: dict[str, float | None]) -> tuple[float, float] | None:
+    low, high = found["low"], found["high"]
+    return None if low is None or high is None else (low, high)
+
+
+def _with_interval(value: float | None, ends: tuple[float, float] | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" + ("" if ends is None else f" ({ends[0]:.4g} to {ends[1]:.4g})")
 
 
 @app.command

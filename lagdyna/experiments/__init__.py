@@ -1,6 +1,8 @@
 """Whole training runs: their configs, their directories, their results."""
 
 from ._compare import compare as compare
+from ._compare_training import compare_training as compare_training
+from ._compare_training import is_training as is_training
 from ._config import AgentConfig as AgentConfig
 from ._config import CollectConfig as CollectConfig
 from ._config import Config as Config

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ._files import replacing
+from ._statistics import interquartile_interval, interquartile_mean
 
 BLUE, ORANGE, GREEN, GREY = "#1f5fa8", "#d9731a", "#2d8a57", "#6b6b6b"
 
@@ -53,15 +54,39 @@ def plot_learning_curves(
     _save_curve(figure, axes, path, title, target)
 
 
+def plot_comparison(
+    path: Path,
+    curves: dict[str, tuple[Integer[np.ndarray, " times"], Float[np.ndarray, "seeds times"]]],
+    title: str,
+    target: float | None,
+) -> None:
+    """Interquartile means over seeds with their intervals, one line for each, to a PNG file."""
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for i, (label, (steps, returns)) in enumerate(curves.items()):
+        middle = [interquartile_mean(column) for column in returns.T]
+        band = interquartile_interval(returns)
+        named = f"{label}, {len(returns)} seed{'s' if len(returns) > 1 else ''}"
+        axes.plot(steps, middle, "o-", ms=3, color=f"C{i}", label=named)
+        if band is not None:
+            axes.fill_between(steps, *band, color=f"C{i}", alpha=0.2, lw=0)
+    _save_curve(figure, axes, path, title, target, columns=1)
+
+
 def _save_curve(
-    figure: Figure, axes: Axes, path: Path, title: str, target: float | None
+    figure: Figure,
+    axes: Axes,
+    path: Path,
+    title: str,
+    target: float | None,
+    columns: int = 4,
 ) -> None:
     """What every curve of returns against experience has, and the file."""
     if target is not None:
         axes.axhline(target, color=GREY, ls="--", lw=1, label=f"target {target:g}")
     axes.set(xlabel="steps of real experience", ylabel="return", title=title)
     axes.set_xlim(0, None)
-    figure.legend(frameon=False, ncols=4, loc="outside lower center")
+    figure.legend(frameon=False, ncols=columns, loc="outside lower center")
     finish(axes)
     save(figure, path)
 

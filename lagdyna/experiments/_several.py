@@ -151,7 +151,7 @@ def _continue(
             trainer, one = _trainer_of(crew, seed, reward), crew.one(training, i)
             now = time.perf_counter() - start
             summaries.append(finish(trainer, one, records[i], now, directories[i]))
-        times, returns = _curves(records)
+        times, returns = curves(records)
         plot_learning_curves(
             out / "learning_curve.png",
             times,
@@ -192,7 +192,7 @@ def _summary(crew: ManySeeds, summaries: list[Summary], seconds: float) -> Summa
     }
 
 
-def _curves(records: Records) -> tuple[np.ndarray, np.ndarray]:
+def curves(records: Records) -> tuple[np.ndarray, np.ndarray]:
     """Mean returns of every seed, `(seeds, times)`, and the times, steps of experience.
 
     A seed that was not evaluated at a time has the return of its last evaluation before.
@@ -211,6 +211,14 @@ def _curves(records: Records) -> tuple[np.ndarray, np.ndarray]:
 def _trainer_of(crew: ManySeeds, seed: int, reward: RewardFn | None) -> Trainer:
     """The trainer of a run of that seed alone; it shares the crew's programs."""
     return Trainer(dataclasses.replace(crew.trainer.config, seed=seed), reward)
+
+
+def directories_of(run: Path) -> list[Path]:
+    """The directories of the seeds' own runs.
+
+    **Raises:** `UserError` if what says which there are is damaged.
+    """
+    return [_directory(run, seed) for seed in _seeds_of(run)]
 
 
 def _directory(out: Path, seed: int) -> Path:

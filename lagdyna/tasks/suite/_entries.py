@@ -28,6 +28,7 @@ class SuiteEntry:
     - `steps`: of experience for a run.
     - `repeat`, `substeps`: for how many steps a learner holds each action, and solver steps of
         its model in that time.
+    - `speed`: the largest of a link that is worth imagining, rad/s.
     """
 
     env_id: str
@@ -41,6 +42,7 @@ class SuiteEntry:
     steps: int = 25_000
     repeat: int = 1
     substeps: int = 1
+    speed: float = 10.0
 
     @property
     def force(self) -> tuple[tuple[float, ...], ...]:
@@ -67,7 +69,7 @@ class SuiteEntry:
                 cos=first + 2 * i,
                 sin=first + 2 * i + 1,
                 velocity=velocities + first + i,
-                velocity_range=10.0,
+                velocity_range=self.speed,
             )
             for i in range(self.links)
         )
@@ -107,6 +109,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             description="Turn two links without gravity, both joints driven.",
             repeat=2,
             substeps=2,
+            speed=3.0,
         ),
         "cartpole": SuiteEntry(
             env_id="lagdyna/CartPole-v0",
