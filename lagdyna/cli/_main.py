@@ -375,12 +375,12 @@ def _compare_training(runs: list[Path], out: Path | None, target: float | None) 
         _say(f"-> {out}")
 
 
-def _ends(found: dict[str, float | None]) -> tuple[float, float] | None:
+def _ends(found: dict[str, float | None]) -> list[float] | None:
     low, high = found["low"], found["high"]
-    return None if low is None or high is None else (low, high)
+    return None if low is None or high is None else [low, high]
 
 
-def _with_interval(value: float | None, ends: tuple[float, float] | None) -> str:
+def _with_interval(value: float | None, ends: list[float] | None) -> str:
     if value is None:
         return "-"
     return f"{value:.4g}" + ("" if ends is None else f" ({ends[0]:.4g} to {ends[1]:.4g})")

@@ -121,14 +121,18 @@ def _row(agents: Agents, first: Agents, target: float | None) -> Row:
         "seeds": len(returns),
         "env_steps": int(agents.steps[-1]),
         "return": interquartile_mean(returns),
-        "return_interval": interval(returns),
+        "return_interval": _listed(interval(returns)),
         "target_return": target,
         "reached": None if target is None else int(reached.size),
         "steps_to_target": interquartile_mean(reached) if reached.size else None,
-        "steps_to_target_interval": interval(reached) if reached.size else None,
+        "steps_to_target_interval": _listed(interval(reached)),
         "better_return": None if better is None else better._asdict(),
         "fewer_steps": None if fewer is None else fewer._asdict(),
     }
+
+
+def _listed(ends: tuple[float, float] | None) -> list[float] | None:
+    return None if ends is None else [*ends]
 
 
 def _ends(agents: Agents) -> Float[np.ndarray, " seeds"]:
