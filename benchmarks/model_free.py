@@ -5,8 +5,8 @@
 Both are TD3 on `Pendulum-v1` with the same settings: policy and two critics of 256x256 with
 ReLU, Adam at 1e-3, batches of 128, a discount of 0.99, targets that follow by 0.005, noise of
 0.1 in actions and of 0.2, clipped at 0.5, in target actions, an actor updated every other time,
-100 random steps, and one update for each step; theirs after each, ours after every 200. Both are
-judged after every 200 steps on the same 20 episodes. Seeds that are in `--out` already are not
+100 random steps, and one update for each step; theirs after each, ours after every 200. Both
+are judged every 200 steps on the same 20 episodes. Seeds that are in `--out` already are not
 run again. Beside the JSON file comes a picture of the same name.
 """
 
