@@ -1,5 +1,7 @@
 """The Kalman filters: on linear models they are Bayesian regression, on any they are safe."""
 
+import itertools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,7 @@ from .regressions import (
     nonlinear,
     regression,
     split,
+    update,
 )
 
 BLOCKS = ("full", "layer", "node", "weight")
@@ -147,6 +150,32 @@ def test_every_form_learns_a_network(blocks: str, iterations: int) -> None:
     model, _, metrics = learned(learner, network(), batches)
     assert float(Misfit()(model, nonlinear(99))) < 0.3 * first
     assert float(metrics["skipped"]) == 0
+
+
+class Cubic(eqx.Module):
+    """`w^3 x`, which at 0 has no slope."""
+
+    w: Array
+
+    def __call__(self, x: Array) -> Array:
+        return self.w**3 * x
+
+
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_a_step_that_the_linearisation_was_wrong_about_is_not_taken(
+    iterations: int, x64: None
+) -> None:
+    """From 0.1 the slope promises 8 at 267, where it is 19 million."""
+    learner = KalmanLearner(Misfit(), prior=10.0, noise=0.1, iterations=iterations)
+    model = Cubic(jnp.asarray([0.1]))
+    batch = (jnp.ones((1, 1)), jnp.full((1, 1), 8.0))
+    state = learner.init(model)
+    errors = []
+    for _ in range(400):
+        model, state, metrics = update(learner, model, state, batch)
+        errors.append(float(metrics["loss"]))
+    assert all(after <= before * 1.01 for before, after in itertools.pairwise(errors))
+    assert float(model.w[0]) == pytest.approx(2.0, abs=0.05)
 
 
 @pytest.mark.parametrize("blocks", ["full", "node"])

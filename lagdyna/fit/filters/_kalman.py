@@ -42,6 +42,11 @@ class KalmanLearner(AbstractFilter[Model, Batch]):
     (Das et al. 2026, eq. 7-13; settings that all filters share are told in
     [`lagdyna.fit.AbstractFilter`][].)
 
+    Where the errors of a batch are larger after its step than before, the linearisation was
+    wrong about it: the step is then found again with ten times the noise, twelve times at most,
+    and left out if that does not help. In a model that is linear in its weights that never
+    happens.
+
     The covariance may be kept in `blocks` that are taken for independent while they share
     the covariance `S` of innovations (Puskorius & Feldkamp 1991): `"full"` is one block of
     all weights, and holds their square; `"layer"` has one for the weights and biases of
@@ -88,16 +93,40 @@ class KalmanLearner(AbstractFilter[Model, Batch]):
         noise: Scalar,
         updates: Scalar,
     ) -> Found:
-        first = update = _gain(belief, at, at.error, noise)
-        for _ in range(self.iterations - 1):
-            step = belief.ungrouped(update.step, weights)
-            here = jax.tree.map(jnp.add, weights, step)
-            at = self._observed(errors, here)
-            pairs = zip(at.more, update.step, strict=True)
-            back = at.error - sum(jnp.einsum("ebi,bi->e", j, s) for j, s in pairs)
-            update = _gain(belief, at, back, noise)
-        gained = _Gained(at.more, update.gain, update.noise)
-        return Found(belief.ungrouped(update.step, weights), gained, first.log_evidence)
+        before = jnp.sum(at.error**2)
+        most = before + _WORSE * (before + noise * jnp.sum(at.seen))
+
+        def moved(step: Parts) -> PyTree:
+            return jax.tree.map(jnp.add, weights, belief.ungrouped(step, weights))
+
+        def tried(noise: Scalar) -> _Tried:
+            here = at
+            first = update = _gain(belief, here, here.error, noise)
+            for _ in range(self.iterations - 1):
+                here = self._observed(errors, moved(update.step))
+                pairs = zip(here.more, update.step, strict=True)
+                back = here.error - sum(jnp.einsum("ebi,bi->e", j, s) for j, s in pairs)
+                update = _gain(belief, here, back, noise)
+            after = jnp.sum(observed(errors(moved(update.step))).error ** 2)
+            return _Tried(here.more, update, first.log_evidence, after <= most)
+
+        def again(last: tuple[_Tried, Scalar, Array]) -> tuple[_Tried, Scalar, Array]:
+            _, noise, tries = last
+            return tried(_COARSER * noise), _COARSER * noise, tries + 1
+
+        first = tried(noise)
+        last, _, _ = jax.lax.while_loop(
+            lambda last: ~last[0].better & (last[2] < _TRIES),
+            again,
+            (first, noise, jnp.zeros((), int)),
+        )
+        gained = _Gained(last.jacobian, last.update.gain, last.update.noise)
+        # What is not a number is left out by what calls this, and counted.
+        step = jax.tree.map(
+            lambda s: jnp.where(last.better, s, jnp.nan),
+            belief.ungrouped(last.update.step, weights),
+        )
+        return Found(step, gained, first.log_evidence)
 
     def _after(self, state: FilterState, belief: Any, found: Found, usable: Array) -> Any:
         if self.rank is not None:
@@ -115,6 +144,20 @@ class KalmanLearner(AbstractFilter[Model, Batch]):
         self, weights: PyTree, rest: PyTree, state: FilterState
     ) -> GaussianPosterior[Model]:
         return GaussianPosterior.of(weights, rest, state.belief, state.noise)
+
+
+# A step after which the batch fits worse than before it is one that the linearisation was wrong
+# about; it is tried again as if the batch had been seen through so much more noise, so often.
+_WORSE, _COARSER, _TRIES = 1e-3, 10.0, 12
+
+
+class _Tried(NamedTuple):
+    """A step that may be taken: whether the batch fits no worse after it."""
+
+    jacobian: Parts
+    update: "_Gain"
+    log_evidence: Scalar
+    better: Array
 
 
 class _Gained(NamedTuple):
