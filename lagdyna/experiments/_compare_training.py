@@ -10,6 +10,7 @@ from ._compare import Row
 from ._config import Config
 from ._errors import UserError
 from ._files import new_directory, read_first_lines, write_json
+from ._fitting import is_fit
 from ._plots import plot_comparison
 from ._run import config_of, finished_summary
 from ._several import curves, directories_of, is_several
@@ -33,7 +34,8 @@ class Agents(NamedTuple):
 def is_training(run: str | Path) -> bool:
     """Whether a directory holds a run of `lagdyna train`, of one seed or of several."""
     run = Path(run)
-    return is_several(run) or ((run / "config.toml").exists() and (run / "checkpoint").exists())
+    begun = (run / "config.toml").exists() and (run / "checkpoint").exists()
+    return is_several(run) or (begun and not is_fit(run))
 
 
 def compare_training(

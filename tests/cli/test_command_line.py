@@ -153,7 +153,7 @@ def test_plain_lines_tell_how_a_run_went(finished):
     assert "target -200 not reached" in said
 
 
-def test_several_seeds_are_one_run(lagdyna, tmp_path):
+def test_several_seeds_are_one_run(lagdyna, finished, tmp_path):
     done = lagdyna("train", *flags(), "--seed", "2", "--seeds", "2", "--out", "both")
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "both" / "summary.json").read_text())
@@ -169,6 +169,13 @@ def test_several_seeds_are_one_run(lagdyna, tmp_path):
     refused = lagdyna("evaluate", "both")
     assert refused.returncode == 2
     assert "seed-2, seed-3" in refused.stderr
+    compared = lagdyna("compare", "both", finished[0], "--target", "-5000", "--out", "side")
+    assert compared.returncode == 0, compared.stderr
+    assert "2 of 2" in compared.stdout
+    assert "P(higher return)" in compared.stdout
+    rows = json.loads((tmp_path / "side" / "compare.json").read_text())
+    assert [row["seeds"] for row in rows] == [2, 1]
+    assert (tmp_path / "side" / "learning_curves.png").stat().st_size > 1000
 
 
 def test_a_run_is_never_written_over(lagdyna, finished):
@@ -338,6 +345,9 @@ def test_a_fit_and_a_comparison_from_outside(lagdyna, tmp_path):
     assert compared.returncode == 0, compared.stderr
     assert "delan" in compared.stdout
     assert len(json.loads((tmp_path / "both" / "compare.json").read_text())) == 2
+    returns = lagdyna("compare", "delan", "mlp", "--target", "1")
+    assert returns.returncode == 2
+    assert "`--target` was 1 for fits, which have no return" in returns.stderr
     resumed = lagdyna("resume", "delan")
     assert resumed.returncode == 0, resumed.stderr
     shown = lagdyna("fit", "swing.csv", "--angles", "0", "--show-config")
