@@ -29,6 +29,7 @@ def test_figures_of_made_up_runs(tmp_path: Path) -> None:
     assert list(found) == [
         *("steps_to_target.lnn-ekf", "steps_to_target.model-free"),
         *("return.lnn-ekf", "return.model-free"),
+        "fewer_steps.lnn-ekf.model-free",
     ]
     steps = found["steps_to_target.lnn-ekf"]
     assert (steps.paper, steps.low, steps.high, steps.seeds) == (28_500, 50, 100, 3)
@@ -37,6 +38,12 @@ def test_figures_of_made_up_runs(tmp_path: Path) -> None:
     assert (free.paper, free.ours) == (90_000, 100)
     assert "1 of 2 seeds never reached it in 150 steps" in free.note
     assert found["return.lnn-ekf"].ours == pytest.approx(np.mean([-150, -250, -170]))
+    fewer = found["fewer_steps.lnn-ekf.model-free"]
+    # 100, 100 and 50 steps beside never and 100: two ties in six pairs.
+    assert fewer.ours == pytest.approx((3 + 1 + 2 * 0.5) / 6)
+    assert fewer.low is not None
+    assert fewer.low <= fewer.ours
+    assert "95 % from" in steps.note
     with Image.open(tmp_path / "curves.png") as picture:
         assert len(np.unique(np.asarray(picture.convert("L")))) > 50
 

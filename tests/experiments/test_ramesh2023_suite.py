@@ -88,6 +88,9 @@ def test_entries_of_made_up_runs(tmp_path: Path) -> None:
     assert "over the task's dt" in error.note
     assert "over an action's time" in network.note
     assert "held_l1.pendulum.mlp" not in found  # that is its error of one step
+    better = found["better_return.pendulum"]  # 760 and 700 beside two of 700
+    assert better.ours == pytest.approx(0.5 + 2 * 0.5 / 4)
+    assert "probability that a seed of delan has a higher return" in better.note
     assert (tmp_path / "curves.png").exists()
 
 

@@ -155,6 +155,10 @@ def test_a_reproduction_says_how_many_seeds_it_needs(tmp_path: Path) -> None:
     assert reproduce(twice, tmp_path / "two")[0].seeds == 2
     assert reproduce(Counting(), tmp_path / "three")[0].seeds == 3
     assert twice.made == ["up-0", "down-0", "up-1", "down-1"]
+    Twice.quick_seeds = 1
+    assert reproduce(Twice(), tmp_path / "quick", quick=True)[0].seeds == 1
+    assert reproduce(Twice(), tmp_path / "chosen", quick=True, seeds=3)[0].seeds == 3
+    assert reproduce(Twice(), tmp_path / "whole")[0].seeds == 2
 
 
 def test_an_interrupted_reproduction_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -9,10 +9,9 @@ from matplotlib.figure import Figure
 
 from .._config import Config
 from .._plots import BLUE, GREEN, GREY, ORANGE, finish, save
-from .._statistics import interquartile_mean
 from .._toml import config_from_table
-from ._reproduction import AbstractReproduction, Entry, Result, Results, entry
-from ._runs import band, steps_to, train_or_resume
+from ._reproduction import AbstractReproduction, Entry, Result, Results
+from ._runs import band, improvement_entry, middle_entry, steps_to, train_or_resume
 
 TARGET = -200.0
 
@@ -84,6 +83,13 @@ COMPETITORS: Mapping[str, Competitor] = MappingProxyType(
 )
 
 
+COMPARED = (
+    ("lnn-ekf", "lnn-adam"),
+    *((kind, "model-free") for kind in COMPETITORS if kind != "model-free"),
+)
+"""Which are told how probably the one is better than the other."""
+
+
 def run_config(kind: str, quick: bool, seed: int) -> Config:
     """The config of a run."""
     given = COMPETITORS[kind]
@@ -108,12 +114,15 @@ class Das2026Figure3(AbstractReproduction):
         evaluation with a mean return of -200 or more; the paper's are read off its figure,
         to a return that it does not print.
     - `return.AGENT`: the mean return of the last evaluation.
+    - `fewer_steps.AGENT.OTHER`: the probability that a seed of the one reaches the target in
+        fewer steps than a seed of the other (Agarwal et al. 2021).
     """
 
     name = "das2026-figure3"
     title = "Dyna with LNN and EKF, LNN and Adam, constrained network, no model (Das 2026)"
     kinds = tuple(COMPETITORS)
     seeds = 10
+    quick_seeds = 2
 
     def make(
         self, kind: str, seed: int, quick: bool, directory: Path, tell: Callable[[str], None]
@@ -122,31 +131,45 @@ class Das2026Figure3(AbstractReproduction):
 
     def report(self, out: Path, results: Results, quick: bool) -> list[Entry]:
         draw(out / "curves.png", results)
-        note = "interquartile mean" + (", --quick" if quick else "")
-        return [
-            made
+        note = ", --quick" if quick else ""
+        made = [
+            figure(kind, results.parts[kind], note)
             for figure in (_steps, _return)
-            for made in (figure(kind, results.parts[kind], note) for kind in results.parts)
+            for kind in results.parts
         ]
+        pairs = [pair for pair in COMPARED if {*pair} <= {*results.parts}]
+        return [*made, *(_fewer(results, *pair) for pair in pairs)]
 
 
 def _steps(kind: str, parts: list[Result], note: str) -> Entry:
-    values = [steps_to(part["steps"], part["returns"], TARGET) for part in parts]
-    return entry(
+    return middle_entry(
         f"steps_to_target.{kind}",
-        values,
+        _to_target(parts),
         "steps",
         paper=COMPETITORS[kind].paper,
-        note=f"to a return of {TARGET:g}; {note}",
+        note=f"to a return of {TARGET:g}{note}",
         missing=f"never reached it in {int(parts[0]['steps'][-1])} steps",
-        middle=interquartile_mean,
+    )
+
+
+def _to_target(parts: list[Result]) -> list[float]:
+    return [steps_to(part["steps"], part["returns"], TARGET) for part in parts]
+
+
+def _fewer(results: Results, ours: str, theirs: str) -> Entry:
+    return improvement_entry(
+        f"fewer_steps.{ours}.{theirs}",
+        _to_target(results.parts[ours]),
+        _to_target(results.parts[theirs]),
+        f"that a seed of {ours} takes fewer steps to the target than one of {theirs}",
+        fewer=True,
     )
 
 
 def _return(kind: str, parts: list[Result], note: str) -> Entry:
     values = [float(part["returns"][-1]) for part in parts]
-    note = f"after {int(parts[0]['steps'][-1])} steps; {note}"
-    return entry(f"return.{kind}", values, "", note=note, middle=interquartile_mean)
+    note = f"after {int(parts[0]['steps'][-1])} steps{note}"
+    return middle_entry(f"return.{kind}", values, "", note=note)
 
 
 def draw(path: Path, results: Results) -> None:

@@ -19,10 +19,9 @@ from ...tasks import SUITE, SuiteTask, suite_task
 from .._config import Config
 from .._plots import BLUE, GREY, ORANGE, finish, save
 from .._run import Run
-from .._statistics import interquartile_mean
 from .._toml import config_from_table
-from ._reproduction import AbstractReproduction, Entry, Result, Results, entry
-from ._runs import band, steps_to, train_or_resume
+from ._reproduction import AbstractReproduction, Entry, Result, Results
+from ._runs import band, improvement_entry, middle_entry, steps_to, train_or_resume
 
 
 class Figures(NamedTuple):
@@ -268,6 +267,8 @@ class Ramesh2023Suite(AbstractReproduction):
         its print does not say whether the table has that.
     - `held_l1.TASK`: as `one_step_l1`, of DeLaN over the time of an action, to be compared
         with the network's.
+    - `better_return.TASK`: the probability that a seed with the DeLaN has a higher return than
+        one with the network (Agarwal et al. 2021), without `.mlp`.
 
     Errors are those of the final model on ten episodes of the final policy with its noise,
     from which nothing was learned, in the float64 reference environment, the model in float64.
@@ -288,12 +289,23 @@ class Ramesh2023Suite(AbstractReproduction):
 
     def report(self, out: Path, results: Results, quick: bool) -> list[Entry]:
         draw(out / "curves.png", results)
-        return [
+        made = [
             made
             for figure in (_returns, _steps, _one_step, _observed, _held)
             for kind in results.parts
             for made in figure(kind, results.parts[kind], ", --quick" if quick else "")
         ]
+        both = [task for task in PAPER if {f"{task}.{m}" for m in MODELS} <= {*results.parts}]
+        return [*made, *(_better(task, results) for task in both)]
+
+
+def _better(task: str, results: Results) -> Entry:
+    ours, theirs = (
+        [converged_return(part["returns"]) for part in results.parts[f"{task}.{model}"]]
+        for model in ("delan", "mlp")
+    )
+    note = "that a seed of delan has a higher return than one of mlp"
+    return improvement_entry(f"better_return.{task}", ours, theirs, note)
 
 
 def _named(figure: str, kind: str) -> str:
@@ -317,10 +329,8 @@ def _middle(
     note: str,
     **more: str,
 ) -> list[Entry]:
-    note = f"interquartile mean; {note}"
     name = _named(figure, kind)
-    made = entry(name, values, unit, paper=paper, note=note, middle=interquartile_mean, **more)
-    return [made]
+    return [middle_entry(name, values, unit, paper=paper, note=note, **more)]
 
 
 def _returns(kind: str, parts: list[Result], quick: str) -> list[Entry]:

@@ -77,6 +77,7 @@ class AbstractReproduction(abc.ABC):
     - `tasks`: what may be chosen from, if anything; kinds are then called `TASK.` and
         something more.
     - `quick_tasks`: those that a quick one makes by default; all of them if empty.
+    - `quick_seeds`: how many seeds a quick one has by default, if not as many.
     """
 
     name: ClassVar[str]
@@ -85,6 +86,7 @@ class AbstractReproduction(abc.ABC):
     seeds: ClassVar[int] = 3
     tasks: ClassVar[tuple[str, ...]] = ()
     quick_tasks: ClassVar[tuple[str, ...]] = ()
+    quick_seeds: ClassVar[int | None] = None
 
     @abc.abstractmethod
     def make(
@@ -137,7 +139,7 @@ def reproduce(
     - `reproduction`: one of the values of `lagdyna.experiments.REPRODUCTIONS`.
     - `out`: a directory for `results.json` and the pictures, new, empty, or one where this
         reproduction was begun; by default the first free one in `runs/`.
-    - `seeds`: how many; by default as many as the reproduction says.
+    - `seeds`: how many; by default as many as the reproduction says, for a quick one too.
     - `quick`: for a fraction of the work, which shows the tendency only.
     - `tasks`: for which of the reproduction's tasks, if it has any; by default for all, a
         quick one for those that it says.
@@ -149,7 +151,8 @@ def reproduce(
     tasks.
     """
     kinds = _kinds(reproduction, quick, tasks)
-    seeds = reproduction.seeds if seeds is None else seeds
+    if seeds is None:
+        seeds = (reproduction.quick_seeds if quick else None) or reproduction.seeds
     out = reproduction_directory(reproduction.name) if out is None else Path(out)
     begun = {"name": reproduction.name, "quick": quick}
     if is_reproduction(out):

@@ -12,9 +12,9 @@ from .._config import Config
 from .._differences import check_unchanged
 from .._progress import AbstractProgress
 from .._run import Run, config_of, load_run, resume, train
-from .._statistics import interquartile_mean
+from .._statistics import improvement, interquartile_mean, interval
 from .._trainer import Trainer
-from ._reproduction import Result, Results
+from ._reproduction import Entry, Result, Results, entry
 
 
 class Telling(AbstractProgress):
@@ -66,6 +66,48 @@ def train_or_resume(
         "returns": np.asarray([each["return_mean"] for each in evaluations]),
         "seconds": np.asarray(summary["wall_seconds"]),
     }
+
+
+def middle_entry(
+    name: str,
+    values: list[float],
+    unit: str,
+    *,
+    paper: float | None = None,
+    note: str = "",
+    missing: str = "without a value",
+) -> Entry:
+    """The entry of an interquartile mean over seeds, with its 95 % bootstrap interval."""
+    finite = np.asarray([value for value in values if np.isfinite(value)])
+    ends = interval(finite) if finite.size else None
+    what = "interquartile mean"
+    if ends is not None:
+        what = f"{what}, 95 % from {ends[0]:.4g} to {ends[1]:.4g}"
+    return entry(
+        name,
+        values,
+        unit,
+        paper=paper,
+        note=f"{what}; {note}" if note else what,
+        missing=missing,
+        middle=interquartile_mean,
+    )
+
+
+def improvement_entry(
+    name: str, ours: list[float], theirs: list[float], note: str, *, fewer: bool = False
+) -> Entry:
+    """The entry of the probability that a seed of ours has a larger value than one of theirs.
+
+    **Arguments:** `fewer`, that it has a smaller one; `nan` then stands for never.
+    """
+    sign = -1 if fewer else 1
+    values = [sign * np.nan_to_num(np.asarray(x, float), nan=np.inf) for x in (ours, theirs)]
+    found = improvement(*values)
+    ends = "" if found.low is None else f"; 95 % from {found.low:.2f} to {found.high:.2f}"
+    note = f"probability {note}{ends}"
+    low, high = (found.low, found.high)
+    return Entry(name, None, found.probability, low, high, "", min(map(len, values)), note)
 
 
 def steps_to(
