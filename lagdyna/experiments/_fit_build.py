@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
@@ -31,7 +30,7 @@ from ._fit_data import Control, Prepared, coordinates_of, experience_of
 from ._fitted_model import FittedModel
 from ._models import make_lagrangian, make_mlp, network_options
 from ._parts import make_dissipation
-from ._user_part import user_part
+from ._user_part import fitting_system, user_part
 
 
 class Sizes(NamedTuple):
@@ -102,24 +101,7 @@ def known_system(
             _actuation(config, sizes),
             make_dissipation(config.model.dissipation, sizes.n),
         )
-    if not isinstance(given, MechanicalSystem):
-        raise UserError(
-            f"`model.known` was {config.model.known!r}, a {type(given).__name__}; a "
-            "MechanicalSystem or a Lagrangian is accepted"
-        )
-    n, m = jnp.zeros(sizes.n), jnp.zeros(sizes.actions)
-    try:
-        shape = jax.eval_shape(given.forward_dynamics, n, n, m).shape
-    except Exception as error:  # of shapes that do not fit, whatever raises it
-        raise UserError(
-            f"`model.known` does not fit data of {sizes.n} coordinates and {sizes.actions} "
-            f"controls: {' '.join(str(error).split())[:200]}"
-        ) from error
-    if shape != (sizes.n,):
-        raise UserError(
-            f"`model.known` gives {shape} accelerations; the data have {sizes.n} coordinates"
-        )
-    return given
+    return fitting_system(given, config.model.known, sizes.n, sizes.actions, "the data")
 
 
 def build(

@@ -3,8 +3,6 @@
 import math
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from ..mechanics import (
@@ -29,7 +27,7 @@ from ._config import Config, ModelConfig
 from ._errors import UserError
 from ._fit_config import FitModelConfig
 from ._parts import ACTIVATIONS, make_dissipation
-from ._user_part import user_part
+from ._user_part import fitting_system, user_part
 
 
 def network_options(model: ModelConfig | FitModelConfig, key: PRNGKeyArray) -> dict[str, Any]:
@@ -170,21 +168,4 @@ def known_of(config: Config) -> MechanicalSystem | None:
             "`model.name` was 'constrained-mlp', which needs `model.known`, the equations of "
             f"{task.env_id} as FILE.py:NAME"
         )
-    if not isinstance(given, MechanicalSystem):
-        raise UserError(
-            f"`model.known` was {model.known!r}, a {type(given).__name__}; a MechanicalSystem "
-            "or a Lagrangian is accepted"
-        )
-    n, m = jnp.zeros(task.n), jnp.zeros(task.action_size)
-    try:
-        shape = jax.eval_shape(given.forward_dynamics, n, n, m).shape
-    except Exception as error:  # of shapes that do not fit, whatever raises it
-        raise UserError(
-            f"`model.known` does not fit the {task.n} coordinates and {task.action_size} "
-            f"actions of {task.env_id}: {' '.join(str(error).split())[:200]}"
-        ) from error
-    if shape != (task.n,):
-        raise UserError(
-            f"`model.known` gives {shape} accelerations; {task.env_id} has {task.n} coordinates"
-        )
-    return given
+    return fitting_system(given, model.known, task.n, task.action_size, task.env_id)

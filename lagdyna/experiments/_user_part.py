@@ -3,6 +3,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
+from ..mechanics import MechanicalSystem
 from ._errors import UserError
 
 
@@ -38,3 +42,33 @@ def user_part(option: str, spec: str) -> Any:
         return getattr(module, name)
     except AttributeError:
         raise UserError(f"`{option}` was {spec!r}, and {file!r} has no {name!r}") from None
+
+
+def fitting_system(
+    given: Any, named: str | None, n: int, actions: int, of: str
+) -> MechanicalSystem:
+    """What `model.known` named, as a system of `n` coordinates and so many actions.
+
+    **Arguments:** `of`, whose coordinates they are, for messages.
+
+    **Raises:** `UserError` if it is none, or one of other sizes.
+    """
+    if not isinstance(given, MechanicalSystem):
+        raise UserError(
+            f"`model.known` was {named!r}, a {type(given).__name__}; a MechanicalSystem or a "
+            "Lagrangian is accepted"
+        )
+    q, action = jnp.zeros(n), jnp.zeros(actions)
+    try:
+        shape = jax.eval_shape(given.forward_dynamics, q, q, action).shape
+    except Exception as error:  # of shapes that do not fit, whatever raises it
+        raise UserError(
+            f"`model.known` does not fit the {n} coordinates and {actions} actions of {of}: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from error
+    if shape != (n,):
+        raise UserError(
+            f"`model.known` gives {shape} accelerations for the {n} coordinates and {actions} "
+            f"actions of {of}"
+        )
+    return given

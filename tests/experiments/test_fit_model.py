@@ -480,7 +480,7 @@ def test_known_equations_bring_a_discrete_network_nearer_to_them(
         ({"name": "known", "known": "{}:nothing"}, {}, "has no 'nothing'"),
         ({"name": "known", "known": "no/file.py:system"}, {}, "there is no file 'no/file.py'"),
         ({"name": "known", "known": "{}:follows"}, {}, "a function; a MechanicalSystem"),
-        ({"name": "residual", "known": "{}:two_motors"}, {}, "does not fit data of 1 coord"),
+        ({"name": "residual", "known": "{}:two_motors"}, {}, "does not fit the 1 coordinates"),
         (
             {"name": "known", "known": "{}:system", "fixed": ["g"]},
             {},
