@@ -12,6 +12,7 @@ from . import tasks as tasks
 from .experiments import Config as Config
 from .experiments import FitConfig as FitConfig
 from .experiments import compare as compare
+from .experiments import compare_training as compare_training
 from .experiments import evaluate as evaluate
 from .experiments import fit_model as fit_model
 from .experiments import load as load
