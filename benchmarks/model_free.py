@@ -18,10 +18,11 @@ import gymnasium as gym
 import numpy as np
 from _common import arguments, machine, write
 
-from lagdyna.experiments import config_from_table, load_run, train
+from lagdyna.experiments import config_from_table
 from lagdyna.experiments._plots import plot_comparison
-from lagdyna.experiments._statistics import improvement, interquartile_mean, interval
+from lagdyna.experiments._statistics import interquartile_mean, interval, sooner
 from lagdyna.experiments._worlds import EVALUATE, start_seeds
+from lagdyna.experiments.reproductions._runs import steps_to, train_or_resume
 
 TASK, TARGET, EVERY, EPISODES, RANDOM = "Pendulum-v1", -200.0, 200, 20, 100
 HIDDEN, BATCH, RATE, NOISE = (256, 256), 128, 1e-3, 0.1
@@ -38,10 +39,9 @@ def ours(steps: int, seed: int, directory: Path) -> list[float]:
         "collect": {"random_steps": RANDOM, "train_every": EVERY},
         "evaluation": {"episodes": EPISODES},
     }
-    out = directory / f"seed-{seed}"
-    train(config_from_table(table), out)
-    records = load_run(out).records
-    return [entry["return_mean"] for record in records for entry in record["evaluations"]]
+    directory.mkdir(parents=True, exist_ok=True)
+    _, found = train_or_resume(config_from_table(table), directory / f"seed-{seed}", print)
+    return found["returns"].tolist()
 
 
 def theirs(steps: int, seed: int) -> list[float]:
@@ -80,9 +80,8 @@ def theirs(steps: int, seed: int) -> list[float]:
 
 
 def first(curve: list[float]) -> float:
-    """Steps of the first evaluation at the target or above, infinite if there is none."""
-    there = np.flatnonzero(np.asarray(curve) >= TARGET)
-    return EVERY * (1.0 + there[0]) if there.size else np.inf
+    """Steps of the first evaluation at the target or above, `nan` if there is none."""
+    return steps_to(EVERY * np.arange(1, len(curve) + 1), np.asarray(curve), TARGET)
 
 
 def main() -> None:
@@ -95,7 +94,10 @@ def main() -> None:
     results: dict[str, Any] = {"about": machine(), "steps": args.steps}
     curves: dict[str, dict[str, list[float]]] = {"lagdyna": {}, "Stable-Baselines3": {}}
     if args.out.exists():
-        curves = json.loads(args.out.read_text(encoding="utf-8"))["curves"]
+        found = json.loads(args.out.read_text(encoding="utf-8"))
+        if found["steps"] != args.steps:
+            raise SystemExit(f"{args.out} is of {found['steps']} steps, not {args.steps}")
+        curves = found["curves"]
     for seed in range(args.seeds):
         for name, run in (
             ("lagdyna", lambda seed: ours(args.steps, seed, args.runs)),
@@ -112,17 +114,18 @@ def main() -> None:
     for name, values in steps.items():
         reached = values[np.isfinite(values)]
         results[name] = {
-            "steps_to_target": interquartile_mean(reached),
+            "steps_to_target": interquartile_mean(reached) if reached.size else None,
             "interval": interval(reached),
             "reached": int(reached.size),
             "seeds": len(values),
         }
         print(name, results[name])
-    found = improvement(-steps["lagdyna"], -steps["Stable-Baselines3"])
+    ends = (float(args.steps), float(args.steps))
+    found = sooner(steps["lagdyna"], steps["Stable-Baselines3"], ends)
     results["fewer_steps"] = found._asdict()
     print("probability that ours takes fewer steps:", found)
     times = EVERY * np.arange(1, args.steps // EVERY + 1)
-    drawn = {name: (times, np.asarray([*each.values()])) for name, each in curves.items()}
+    drawn = [(name, times, np.asarray([*each.values()])) for name, each in curves.items()]
     plot_comparison(args.out.with_suffix(".png"), drawn, f"TD3 on {TASK}", TARGET)
     write(args.out, {**results, "curves": curves})
 

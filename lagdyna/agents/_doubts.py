@@ -23,11 +23,12 @@ def doubts(
 
     **Returns:** the standard deviation over the members, 0 where they agree.
 
-    **Raises:** `ValueError` for a transition that is not sampled.
+    **Raises:** `ValueError` for a transition that is not sampled, or of one member.
     """
-    if not isinstance(transition, SampledTransition):
+    if not isinstance(transition, SampledTransition) or transition.count < 2:
+        count = f" of {transition.count}" if isinstance(transition, SampledTransition) else ""
         raise ValueError(
-            "`pessimism` asks how far the members of a SampledTransition are apart; got a "
-            f"{type(transition).__name__}"
+            "`pessimism` asks how far the members of a SampledTransition are apart, of two at "
+            f"least; got a {type(transition).__name__}{count}"
         )
     return deviation(jax.vmap(worth)(transition.all_steps(states, actions)))

@@ -1,34 +1,46 @@
 """Several agents beside each other, each with its seeds."""
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 
 from ._compare import Row
 from ._config import Config
 from ._errors import UserError
-from ._files import new_directory, read_first_lines, write_json
+from ._files import new_directory, write_json
 from ._fitting import is_fit
 from ._plots import plot_comparison
 from ._run import config_of, finished_summary
-from ._several import curves, directories_of, is_several
-from ._statistics import improvement, interquartile_mean, interval
+from ._several import Curve, curves, directories_of, evaluations_of, is_several
+from ._statistics import Improvement, improvement, interquartile_mean, interval, sooner
 
 
 class Agents(NamedTuple):
     """The runs of one agent.
 
-    **Attributes:** `name`, of the directory; `config`; `steps` and `returns`, of each seed's
-    evaluations; `summaries`, each seed's.
+    **Attributes:** `name`, of the directory; `config`; `ends`, the last return of each seed;
+    `evaluations`, the steps and returns of each seed's; `parts`, what summaries say of model
+    and learner.
     """
 
     name: str
     config: Config
-    steps: Integer[np.ndarray, " times"]
-    returns: Float[np.ndarray, "seeds times"]
-    summaries: list[dict[str, Any]]
+    ends: Float[np.ndarray, " seeds"]
+    evaluations: list[Curve]
+    parts: dict[str, Any]
+
+    def steps_to(self, target: float) -> Float[np.ndarray, " seeds"]:
+        """The steps of each seed's first evaluation at the target or above, `nan` if none."""
+        there = [steps[returns >= target] for steps, returns in self.evaluations]
+        return np.asarray([steps[0] if steps.size else np.nan for steps in there], float)
+
+    @property
+    def last(self) -> int:
+        """The steps of the last evaluation."""
+        return max(int(steps[-1]) for steps, _ in self.evaluations)
 
 
 def is_training(run: str | Path) -> bool:
@@ -59,10 +71,10 @@ def compare_training(
     `env_steps`; `return`, `return_interval`; `reached`, how many seeds came to the target;
     `steps_to_target`, of those, `steps_to_target_interval`; `better_return` and
     `fewer_steps`, the probabilities of improvement over the first row with their intervals,
-    where a seed that never came to the target takes longer than any that did. What does not
-    exist is `None`.
+    where pairs that ended before it could be said count half. What does not exist is `None`.
 
-    **Raises:** `UserError` if there are no runs, one is not finished, or their tasks differ.
+    **Raises:** `UserError` if there are no runs, one is not finished or damaged, or their
+    environments differ.
     """
     if not runs:
         raise UserError("`runs` was empty; at least one directory of a run is accepted")
@@ -79,57 +91,72 @@ def compare_training(
     rows = [_row(each, agents[0], goal) for each in agents]
     if out is not None:
         out = new_directory(Path(out))
-        named = {
-            f"{_about(row)} ({Path(each.name).name})": (each.steps, each.returns)
+        drawn = [
+            (f"{_about(row)} ({row['run']})", *curves(each.evaluations))
             for row, each in zip(rows, agents, strict=True)
-        }
-        plot_comparison(out / "learning_curves.png", named, task.env_id, goal)
+        ]
+        plot_comparison(out / "learning_curves.png", drawn, task.env_id, goal)
         write_json(out / "compare.json", rows)
     return rows
 
 
 def _read(run: Path) -> Agents:
+    if is_fit(run):
+        raise UserError(
+            f"`runs` has {str(run)!r}, which holds a fit, beside runs of `lagdyna train`; "
+            "either kind by itself is accepted"
+        )
     directories = directories_of(run) if is_several(run) else [run]
-    configs = [config_of(directory) for directory in directories]
+    config, *_ = [config_of(directory) for directory in directories]
     summaries = [finished_summary(directory) for directory in directories]
     if any(summary is None for summary in summaries):
         raise UserError(
             f"`runs` has {str(run)!r}, which has not come to its end; once `lagdyna resume` "
             "has finished it, it is accepted"
         )
-    times, returns = curves([_records(directory) for directory in directories])
-    kept = [summary for summary in summaries if summary is not None]
-    return Agents(str(run), configs[0], times, returns, kept)
+    try:
+        evaluations = [evaluations_of(_records(directory)) for directory in directories]
+        ends = np.asarray([summary["return_mean"] for summary in summaries if summary], float)
+        parts = {name: (summaries[0] or {})[name] for name in ("model", "learner")}
+        if len(ends) < len(directories) or not all(steps.size for steps, _ in evaluations):
+            raise ValueError("an empty summary, or no evaluations")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"`runs` has {str(run)!r}, whose `metrics.jsonl` or `summary.json` is missing, cut "
+            f"off or damaged ({type(error).__name__}: {error})"
+        ) from error
+    return Agents(str(run), config, ends, evaluations, parts)
 
 
 def _records(run: Path) -> list[dict[str, Any]]:
-    text = (run / "metrics.jsonl").read_text(encoding="utf-8")
-    return read_first_lines(run / "metrics.jsonl", text.count("\n"))
+    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def _row(agents: Agents, first: Agents, target: float | None) -> Row:
-    returns, steps = _ends(agents), _steps_to(agents, target)
-    reached = steps[np.isfinite(steps)]
-    better = None if agents is first else improvement(returns, _ends(first))
-    fewer = None
-    if agents is not first and target is not None:
-        fewer = improvement(-steps, -_steps_to(first, target))
-    summary = agents.summaries[0]
+    steps = None if target is None else agents.steps_to(target)
+    reached = np.empty(0) if steps is None else steps[np.isfinite(steps)]
+    better = fewer = None
+    if agents is not first:
+        better = improvement(agents.ends, first.ends)
+        if steps is not None and target is not None:
+            fewer = sooner(
+                steps, first.steps_to(target), (float(agents.last), float(first.last))
+            )
     return {
         "run": agents.name,
         "agent": agents.config.agent.name,
-        "model": summary["model"],
-        "learner": summary["learner"],
-        "seeds": len(returns),
-        "env_steps": int(agents.steps[-1]),
-        "return": interquartile_mean(returns),
-        "return_interval": _listed(interval(returns)),
+        **agents.parts,
+        "seeds": len(agents.ends),
+        "env_steps": agents.last,
+        "return": interquartile_mean(agents.ends),
+        "return_interval": _listed(interval(agents.ends)),
         "target_return": target,
-        "reached": None if target is None else int(reached.size),
+        "reached": None if steps is None else int(reached.size),
         "steps_to_target": interquartile_mean(reached) if reached.size else None,
         "steps_to_target_interval": _listed(interval(reached)),
-        "better_return": None if better is None else better._asdict(),
-        "fewer_steps": None if fewer is None else fewer._asdict(),
+        "better_return": _named(better),
+        "fewer_steps": _named(fewer),
     }
 
 
@@ -137,16 +164,8 @@ def _listed(ends: tuple[float, float] | None) -> list[float] | None:
     return None if ends is None else [*ends]
 
 
-def _ends(agents: Agents) -> Float[np.ndarray, " seeds"]:
-    return np.asarray([summary["return_mean"] for summary in agents.summaries], float)
-
-
-def _steps_to(agents: Agents, target: float | None) -> Float[np.ndarray, " seeds"]:
-    """Of each seed; infinite if it never came there."""
-    if target is None:
-        return np.full(len(agents.returns), np.inf)
-    there = agents.returns >= target
-    return np.where(there.any(axis=1), agents.steps[there.argmax(axis=1)], np.inf)
+def _named(found: Improvement | None) -> dict[str, float | None] | None:
+    return None if found is None else found._asdict()
 
 
 def _about(row: Row) -> str:

@@ -288,7 +288,8 @@ class PosteriorConfig:
     **Arguments:**
 
     - `samples`: how many models are drawn from the posterior before every 200 updates; each
-        rollout is imagined in one of them. With 0 all are in the model of the mean.
+        rollout is imagined in one of them, until they are drawn anew. With 0 all are in the
+        model of the mean.
     - `pessimism`: how many standard deviations, over those models, of what a step is worth
         are taken off its reward.
 

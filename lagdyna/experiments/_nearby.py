@@ -62,7 +62,7 @@ class Nearby(NamedTuple):
         return buffer.filled & self(buffer.experience)
 
     def sample(self, buffer: ReplayBuffer, key: PRNGKeyArray, batch: int) -> Experience:
-        """`batch` entries within the limits, drawn uniformly."""
+        """`batch` entries within the limits, drawn uniformly; if there are none, of any."""
         weights = self.rows(buffer).astype(buffer.experience.reward.dtype)
         return buffer.sample_weighted(key, batch, weights)
 

@@ -56,14 +56,14 @@ def plot_learning_curves(
 
 def plot_comparison(
     path: Path,
-    curves: dict[str, tuple[Integer[np.ndarray, " times"], Float[np.ndarray, "seeds times"]]],
+    curves: list[tuple[str, Integer[np.ndarray, " times"], Float[np.ndarray, "seeds times"]]],
     title: str,
     target: float | None,
 ) -> None:
-    """Interquartile means over seeds with their intervals, one line for each, to a PNG file."""
+    """Interquartile means over seeds with their intervals, a line for each, to a PNG file."""
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
-    for i, (label, (steps, returns)) in enumerate(curves.items()):
+    for i, (label, steps, returns) in enumerate(curves):
         middle = [interquartile_mean(column) for column in returns.T]
         band = interquartile_interval(returns)
         named = f"{label}, {len(returns)} seed{'s' if len(returns) > 1 else ''}"

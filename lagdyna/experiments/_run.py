@@ -127,7 +127,8 @@ def resume(
 
     **Returns:** the contents of `summary.json`; of a run that is complete, those it has.
 
-    **Raises:** `UserError` if the directory holds no run, or a damaged one.
+    **Raises:** `UserError` if the directory holds no run, a damaged one, or one that was begun
+    with another config than it has now.
     """
     run = Path(run)
     config = config_of(run)
@@ -168,7 +169,8 @@ def load_run(run: str | Path, *, reward: RewardFn | None = None) -> Run:
     **Arguments:** `run`, the directory; `reward`, the function that was passed to
     [`lagdyna.experiments.train`][], if one was.
 
-    **Raises:** `UserError` if the directory holds no run, or a damaged one.
+    **Raises:** `UserError` if the directory holds no run, a damaged one, or one that was begun
+    with another config than it has now.
     """
     run = Path(run)
     config = config_of(run)
@@ -292,7 +294,7 @@ def _continue(
     start = time.perf_counter() - seconds
 
     def keep(training: Training, records: list[list[Record]]) -> None:
-        write_round(out, trainer, training, records[0], time.perf_counter() - start)
+        write_round(out, config, training, records[0], time.perf_counter() - start)
 
     progress.begin(config, out, int(training.env_steps), (config.seed,))
     try:
@@ -307,7 +309,7 @@ def _continue(
 
 
 def write_round(
-    out: Path, trainer: Trainer, training: Training, records: list[Record], seconds: float
+    out: Path, config: Config, training: Training, records: list[Record], seconds: float
 ) -> None:
     """Metrics and checkpoint of a run after a round."""
     write_json_lines(out / "metrics.jsonl", records)
@@ -315,7 +317,7 @@ def write_round(
     notes = {
         "records": len(records),
         "wall_seconds": seconds,
-        "config": config_to_toml(trainer.config),
+        "config": config_to_toml(config),
     }
     save_checkpoint(checkpoint_of(out), training, notes)
 
@@ -327,11 +329,15 @@ def load_training(run: Path, trainer: Trainer) -> tuple[Training, dict[str, Any]
     """
 
     def check(notes: dict[str, Any]) -> None:
-        if "config" in notes:
-            begun = config_from_table(tomllib.loads(notes["config"]))
-            check_unchanged(str(run), begun, trainer.config)
+        if "config" in notes:  # older ones have none
+            check_unchanged(str(run), config_in(notes), trainer.config)
 
     return load_checkpoint(checkpoint_of(run), trainer.init(), check)
+
+
+def config_in(notes: dict[str, Any]) -> Config:
+    """The config that a checkpoint's notes have."""
+    return config_from_table(tomllib.loads(notes["config"]))
 
 
 def begin_directory(out: Path, trainer: Trainer) -> None:

@@ -6,19 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Integer
 
 from ..tasks import ObservationError
 from ._checkpoint import load_checkpoint, save_checkpoint
 from ._config import Config
+from ._differences import check_unchanged
 from ._errors import UserError
 from ._files import SEEDS_FILE, new_directory, read_first_lines, read_json, write_json
 from ._plots import plot_learning_curves
 from ._progress import AbstractProgress, Silence
-from ._rounds import Records, run_rounds
+from ._rounds import Record, Records, run_rounds
 from ._run import (
     Summary,
     begin_directory,
     checkpoint_of,
+    config_in,
     config_of,
     default_directory,
     finish,
@@ -30,7 +33,7 @@ from ._run import (
 )
 from ._seeds import ManySeeds
 from ._statistics import interquartile_interval, interquartile_mean
-from ._toml import check_config
+from ._toml import check_config, config_to_toml
 from ._trainer import RewardFn, Trainer, Training
 
 
@@ -93,7 +96,8 @@ def resume_seeds(
 
     **Returns:** the contents of the `summary.json` over all seeds.
 
-    **Raises:** `UserError` if the directory holds no such run, or a damaged one.
+    **Raises:** `UserError` if the directory holds no such run, a damaged one, or one whose
+    configs are not those that it was begun with.
     """
     run = Path(run)
     if not is_several(run):
@@ -110,7 +114,9 @@ def resume_seeds(
     crew = ManySeeds(Trainer(config, reward), seeds)
     training, records, seconds = crew.start(), [[] for _ in seeds], 0.0
     if checkpoint_of(run).exists():
-        training, notes = load_checkpoint(checkpoint_of(run), training)
+        training, notes = load_checkpoint(
+            checkpoint_of(run), training, lambda notes: _check(run, seeds, notes)
+        )
         training, seconds = crew.place(training), notes["wall_seconds"]
         records = [
             read_first_lines(_directory(run, seed) / "metrics.jsonl", count)
@@ -134,11 +140,15 @@ def _continue(
     def keep(training: Training, records: Records) -> None:
         now = time.perf_counter() - start
         for i, directory in enumerate(directories):
-            one = _trainer_of(crew, crew.seeds[i], reward)
+            one = dataclasses.replace(config, seed=crew.seeds[i])
             write_round(directory, one, crew.one(training, i), records[i], now)
         # What a resumed run goes on from: the seeds' own checkpoints may be of two rounds if
         # it is interrupted between them. It vouches for their metrics, and so comes last.
-        notes = {"records": [len(lines) for lines in records], "wall_seconds": now}
+        notes = {
+            "records": [len(lines) for lines in records],
+            "wall_seconds": now,
+            "config": config_to_toml(config),
+        }
         save_checkpoint(checkpoint_of(out), training, notes)
 
     begun = int(crew.numbers(training.env_steps).max())
@@ -151,7 +161,7 @@ def _continue(
             trainer, one = _trainer_of(crew, seed, reward), crew.one(training, i)
             now = time.perf_counter() - start
             summaries.append(finish(trainer, one, records[i], now, directories[i]))
-        times, returns = curves(records)
+        times, returns = curves([evaluations_of(lines) for lines in records])
         plot_learning_curves(
             out / "learning_curve.png",
             times,
@@ -192,25 +202,44 @@ def _summary(crew: ManySeeds, summaries: list[Summary], seconds: float) -> Summa
     }
 
 
-def curves(records: Records) -> tuple[np.ndarray, np.ndarray]:
-    """Mean returns of every seed, `(seeds, times)`, and the times, steps of experience.
+Curve = tuple[Integer[np.ndarray, " times"], Float[np.ndarray, " times"]]
+
+
+def evaluations_of(records: list[Record]) -> Curve:
+    """Steps of experience and mean returns of a seed's evaluations."""
+    entries = [entry for line in records for entry in line["evaluations"]]
+    return (
+        np.asarray([entry["env_steps"] for entry in entries]),
+        np.asarray([entry["return_mean"] for entry in entries], float),
+    )
+
+
+def curves(evaluations: list[Curve]) -> tuple[np.ndarray, np.ndarray]:
+    """Times, steps of experience, and mean returns of every seed at all of them.
 
     A seed that was not evaluated at a time has the return of its last evaluation before.
     """
-    evaluations = [
-        [entry for line in lines for entry in line["evaluations"]] for lines in records
-    ]
-    steps = [np.asarray([entry["env_steps"] for entry in each]) for each in evaluations]
-    times = np.unique(np.concatenate(steps))
-    times = times[times >= max(each[0] for each in steps)]
-    returns = [np.asarray([entry["return_mean"] for entry in each]) for each in evaluations]
-    places = [np.searchsorted(each, times, side="right") - 1 for each in steps]
-    return times, np.stack([r[place] for r, place in zip(returns, places, strict=True)])
+    times = np.unique(np.concatenate([steps for steps, _ in evaluations]))
+    times = times[times >= max(steps[0] for steps, _ in evaluations)]
+    return times, np.stack(
+        [
+            returns[np.searchsorted(steps, times, side="right") - 1]
+            for steps, returns in evaluations
+        ]
+    )
 
 
 def _trainer_of(crew: ManySeeds, seed: int, reward: RewardFn | None) -> Trainer:
     """The trainer of a run of that seed alone; it shares the crew's programs."""
     return Trainer(dataclasses.replace(crew.trainer.config, seed=seed), reward)
+
+
+def _check(run: Path, seeds: list[int], notes: dict[str, Any]) -> None:
+    """Refuses seeds whose configs are not those that the run was begun with."""
+    for seed in seeds if "config" in notes else ():
+        begun = dataclasses.replace(config_in(notes), seed=seed)
+        directory = _directory(run, seed)
+        check_unchanged(str(directory), begun, config_of(directory))
 
 
 def directories_of(run: Path) -> list[Path]:

@@ -44,7 +44,7 @@ def interquartile_interval(
 
 
 def interval(values: Float[np.ndarray, " seeds"]) -> tuple[float, float] | None:
-    """The 95 % bootstrap interval of the interquartile mean; `None` for a single seed."""
+    """The 95 % bootstrap interval of the interquartile mean; `None` of fewer than two seeds."""
     found = interquartile_interval(np.asarray(values, float)[:, None])
     return None if found is None else (float(found[0][0]), float(found[1][0]))
 
@@ -65,29 +65,46 @@ def improvement(
     ours: Float[np.ndarray, " seeds"], theirs: Float[np.ndarray, " others"]
 ) -> Improvement:
     """The probability that a value of `ours` is larger than one of `theirs` (Agarwal et al.
-    2021): the fraction of pairs of which it is so, a tie being half. Infinities may be given.
+    2021): the fraction of pairs of which it is so, a tie being half.
 
-    Runs of each are drawn with replacement, by themselves, 2000 times, always the same.
+    Runs of each are drawn with replacement, by themselves, 2000 times, always the same. What is
+    not a number is smaller than anything.
     """
+    a, b = (np.nan_to_num(np.asarray(x, float), nan=-np.inf) for x in (ours, theirs))
+    return _over_pairs(0.5 + 0.5 * (1.0 * (a[:, None] > b) - (a[:, None] < b)))
 
-    def statistic(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
-        pairs = np.sign(a[..., :, None] - b[..., None, :])
-        return np.asarray(0.5 + 0.5 * pairs.mean(axis=(-2, -1)))
 
-    # Only their order matters; ranks are finite.
-    ranks = stats.rankdata(np.concatenate([ours, theirs]))
-    a, b = ranks[: len(ours)], ranks[len(ours) :]
-    probability = float(statistic(a, b))
-    if min(len(a), len(b)) < 2:
+def sooner(
+    ours: Float[np.ndarray, " seeds"],
+    theirs: Float[np.ndarray, " others"],
+    ends: tuple[float, float],
+) -> Improvement:
+    """The probability that a run of ours arrives sooner than one of theirs.
+
+    **Arguments:** `ours`, `theirs`, the steps of each run until it arrived, `nan` if it had not
+    when it ended; `ends`, when ours and theirs did. A pair of which the data do not say it,
+    since the one ended before the other arrived or neither did, is half, as a tie is.
+    """
+    a, b = np.asarray(ours, float)[:, None], np.asarray(theirs, float)
+    # A run that ended without arriving is later than any that arrived by then.
+    first = (a < b) | (np.isnan(b) & (a <= ends[1]))
+    second = (b < a) | (np.isnan(a) & (b <= ends[0]))
+    return _over_pairs(0.5 + 0.5 * (1.0 * first - second))
+
+
+def _over_pairs(wins: Float[np.ndarray, "seeds others"]) -> Improvement:
+    def statistic(i: np.ndarray, j: np.ndarray, axis: int = -1) -> np.ndarray:
+        return np.asarray(wins[i[..., :, None], j[..., None, :]].mean(axis=(-2, -1)))
+
+    probability = float(wins.mean())
+    if min(wins.shape) < 2:
         return Improvement(probability, None, None)
     found = stats.bootstrap(
-        (a, b),
+        tuple(np.arange(count) for count in wins.shape),
         statistic,
         n_resamples=_RESAMPLES,
         vectorized=True,
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    # Where all runs of the one beat all of the other there is nothing to resample.
-    ends = [probability if np.isnan(end) else float(end) for end in found]
-    return Improvement(probability, *ends)
+    return Improvement(probability, float(found.low), float(found.high))

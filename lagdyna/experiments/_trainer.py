@@ -297,7 +297,7 @@ class Trainer:
     ) -> Training:
         """What one action of the current episode did, if that is to be kept.
 
-        Positions beyond those of imagined rollouts are stored as these see them, at the limit;
+        States beyond those of imagined rollouts are stored as these see them, at the limit;
         what they pay is learned, the dynamics are not.
 
         **Arguments:** `steps`, of the environment, for which the action was held.
@@ -379,22 +379,23 @@ class Trainer:
             return self._nearby.sample_windows(buffer, key, batch, config.window)
 
         free, held = divided(training.transition, ())
-        transition = learn(
-            transition_learner,
-            free,
-            training.transition_state,
-            sample,
-            key=key,
-            steps=updates,
+        before = (free, training.transition_state)
+        transition = learn(transition_learner, *before, sample, key=key, steps=updates)
+        # If nothing was near there is nothing to learn of, and something has been drawn.
+        near = jnp.any(self._nearby.rows(buffer))
+        learned = jax.tree.map(
+            lambda new, old: jnp.where(near, new, old) if eqx.is_array(new) else new,
+            (transition.model, transition.state),
+            before,
         )
         metrics = {
             "model_loss": jnp.mean(transition.metrics["loss"]),
-            "model_skipped": jnp.sum(transition.metrics["skipped"]),
+            "model_skipped": jnp.where(near, jnp.sum(transition.metrics["skipped"]), updates),
         }
         training = eqx.tree_at(
             lambda t: (t.transition, t.transition_state),
             training,
-            (eqx.combine(transition.model, held), transition.state),
+            (eqx.combine(learned[0], held), learned[1]),
         )
         if isinstance(training.termination, TerminationNetwork):
             training, more = self._fit_termination(training, chunk, updates)

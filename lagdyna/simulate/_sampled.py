@@ -10,8 +10,8 @@ from ._transition import AbstractTransition
 class SampledTransition(eqx.Module):
     """Several transitions that data have not told apart, as a posterior draws them.
 
-    Rollout `i` of a batch follows member `i % count` from its first step to its last: it is
-    imagined in one world (Thompson 1933), and not in a mean of worlds.
+    Rollout `i` of a batch follows member `i % count` in every step: it is imagined in one world
+    (Thompson 1933), and not in a mean of worlds.
 
     **Arguments:**
 

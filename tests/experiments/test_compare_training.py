@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.stats import mannwhitneyu
 
 from lagdyna.experiments import UserError, compare_training, config_from_table
-from lagdyna.experiments._statistics import improvement, interval
+from lagdyna.experiments._statistics import improvement, interval, sooner
 from lagdyna.experiments._toml import config_to_toml
 
 finite = st.floats(-1e3, 1e3)
@@ -35,10 +35,22 @@ def test_improvement_is_the_fraction_of_pairs(ours: list[float], theirs: list[fl
         assert 0 <= found.low <= found.probability <= found.high <= 1
 
 
-def test_a_seed_that_never_came_there_is_worse_than_any_that_did() -> None:
-    steps, never = np.asarray([100.0, 900.0]), np.asarray([np.inf, np.inf])
-    assert improvement(-steps, -never).probability == 1
-    assert improvement(-never, -never).probability == 0.5
+def test_sooner_counts_what_the_data_say_and_halves_what_they_do_not() -> None:
+    never = np.nan
+    ours, theirs = np.asarray([100.0, never]), np.asarray([100.0, 300.0, never])
+    # Ours ended after 200 steps, theirs after 1000. 100 ties with 100 and is before the others;
+    # what had not arrived by 200 is after 100, and may or may not be before 300.
+    found = sooner(ours, theirs, (200.0, 1000.0))
+    assert found.probability == pytest.approx((0.5 + 1 + 1 + 0 + 0.5 + 0.5) / 6)
+    assert sooner(theirs, ours, (1000.0, 200.0)).probability == pytest.approx(2.5 / 6)
+    assert found.low is not None
+    assert found.high is not None
+    assert 0 <= found.low <= found.probability <= found.high <= 1
+
+
+def test_what_is_not_a_number_is_the_worst() -> None:
+    assert improvement(np.asarray([np.nan]), np.asarray([-1e9])).probability == 0
+    assert improvement(np.asarray([np.nan]), np.asarray([np.nan])).probability == 0.5
 
 
 def test_the_interval_holds_the_mean_of_what_was_drawn() -> None:
@@ -122,3 +134,45 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
         compare_training([tmp_path / "a"])
     with pytest.raises(UserError, match="holds no run"):
         compare_training([tmp_path / "nothing"])
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("metrics.jsonl", None),
+        ("metrics.jsonl", b""),
+        ("metrics.jsonl", b'{"evaluations": [{"env_st'),
+        ("metrics.jsonl", b"\xff\xfe"),
+        ("summary.json", b"{}"),
+        ("summary.json", b'{"return_mean": 1.0}'),
+    ],
+)
+def test_a_damaged_run_is_refused(tmp_path: Path, file: str, damage: bytes | None) -> None:
+    made_up(tmp_path / "a", [-1.0])
+    if damage is None:
+        (tmp_path / "a" / file).unlink()
+    else:
+        (tmp_path / "a" / file).write_bytes(damage)
+    with pytest.raises(
+        UserError, match=r"metrics.jsonl. or .summary.json. is missing, cut off"
+    ):
+        compare_training([tmp_path / "a"])
+
+
+def test_a_fit_beside_a_run_is_refused(tmp_path: Path) -> None:
+    made_up(tmp_path / "a", [-1.0])
+    (tmp_path / "fit").mkdir()
+    (tmp_path / "fit" / "config.toml").write_text('[data]\nfile = "x.csv"\n')
+    with pytest.raises(UserError, match="holds a fit, beside runs of `lagdyna train`"):
+        compare_training([tmp_path / "a", tmp_path / "fit"])
+
+
+def test_runs_of_the_same_name_and_seeds_judged_at_other_times(tmp_path: Path) -> None:
+    """Each seed counts by its own evaluations, each directory has its own line."""
+    for name in ("x", "y"):
+        many(tmp_path / name / "run", [[-100.0, -900.0], [-900.0, -900.0]])
+        late = tmp_path / name / "run" / "seed-1" / "metrics.jsonl"
+        late.write_text(late.read_text().replace(": 50,", ": 90,"))
+    rows = compare_training([tmp_path / "x" / "run", tmp_path / "y" / "run"], tmp_path / "out")
+    assert [(row["reached"], row["steps_to_target"]) for row in rows] == [(1, 50)] * 2
+    assert rows[1]["fewer_steps"]["probability"] == 0.5

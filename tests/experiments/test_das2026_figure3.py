@@ -39,10 +39,11 @@ def test_figures_of_made_up_runs(tmp_path: Path) -> None:
     assert "1 of 2 seeds never reached it in 150 steps" in free.note
     assert found["return.lnn-ekf"].ours == pytest.approx(np.mean([-150, -250, -170]))
     fewer = found["fewer_steps.lnn-ekf.model-free"]
-    # 100, 100 and 50 steps beside never and 100: two ties in six pairs.
+    # 100, 100 and 50 steps beside never and 100, all of 150 steps: two ties in six pairs.
     assert fewer.ours == pytest.approx((3 + 1 + 2 * 0.5) / 6)
     assert fewer.low is not None
     assert fewer.low <= fewer.ours
+    assert "95 % bootstrap interval" in fewer.note
     assert "95 % from" in steps.note
     with Image.open(tmp_path / "curves.png") as picture:
         assert len(np.unique(np.asarray(picture.convert("L")))) > 50

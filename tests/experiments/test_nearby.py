@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -87,6 +88,21 @@ def test_what_happens_beyond_teaches_the_reward_and_not_the_dynamics(trainer: Tr
     beyond = State(jnp.asarray([LIMIT, 0.0]), jnp.zeros(2))
     high, low = (float(t.reward(beyond, jnp.zeros(1), beyond)) for t in learned)
     assert high - low > 2.0
+
+
+def test_with_nothing_near_the_dynamics_stay_as_they_are(trainer: Trainer) -> None:
+    training = driven(trainer, 20.0, 1.0)
+    far = jax.tree.map(lambda x: jnp.roll(x, -30, axis=0), training.buffer.experience)
+    buffer = ReplayBuffer(far, training.buffer.episode, jnp.asarray(30))
+    training = trainer.begin_fit(eqx.tree_at(lambda t: t.buffer, training, buffer))
+    after, metrics = trainer.fit(training, jnp.asarray(0), 30)
+    assert int(metrics["model_skipped"]) == 30
+    pairs = zip(*(jax.tree.leaves(t.transition) for t in (training, after)), strict=True)
+    assert all((a == b).all() for a, b in pairs)
+    assert any(
+        (a != b).any()
+        for a, b in zip(*(jax.tree.leaves(t.reward) for t in (training, after)), strict=True)
+    )
 
 
 def test_windows_end_where_the_limit_is_passed() -> None:

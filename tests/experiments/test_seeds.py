@@ -26,7 +26,7 @@ from lagdyna.experiments import (
 )
 from lagdyna.experiments import _seeds as seeds_module
 from lagdyna.experiments._seeds import ManySeeds
-from lagdyna.experiments._several import _curves
+from lagdyna.experiments._several import curves, evaluations_of
 from lagdyna.experiments._statistics import interquartile_interval, interquartile_mean
 from lagdyna.experiments._worlds import EPISODE, start_seeds
 from lagdyna.tasks import get_task
@@ -159,6 +159,12 @@ def test_interrupted_several_seeds_resume_to_the_same_end(whole: Path, tmp_path:
     # As if it had died while it wrote the next round down: one seed is ahead.
     for name in ("metrics.jsonl", "checkpoint/training.npz"):
         shutil.copy(whole / "seed-4" / name, run / "seed-4" / name)
+    written = run / "seed-5" / "config.toml"
+    text = written.read_text()
+    written.write_text(text.replace("batch = 8", "batch = 9", 1))
+    with pytest.raises(UserError, match=r"seed-5' was begun with another config: .* is 9"):
+        resume_seeds(run)
+    written.write_text(text)
     progress = Phases()
     resume_seeds(run, progress=progress)
     ends = [[line["env_steps"] for line in records_of(whole / f"seed-{s}")] for s in (4, 5)]
@@ -240,6 +246,7 @@ def test_curves_of_seeds_that_were_judged_at_other_times() -> None:
     def line(*points: tuple[int, float]) -> list[dict[str, Any]]:
         return [{"evaluations": [{"env_steps": s, "return_mean": r} for s, r in points]}]
 
-    times, returns = _curves([line((10, 1.0), (20, 2.0)), line((12, 5.0), (25, 6.0))])
+    seeds = [line((10, 1.0), (20, 2.0)), line((12, 5.0), (25, 6.0))]
+    times, returns = curves([evaluations_of(lines) for lines in seeds])
     np.testing.assert_array_equal(times, [12, 20, 25])
     np.testing.assert_array_equal(returns, [[1.0, 2.0, 2.0], [5.0, 5.0, 6.0]])

@@ -161,6 +161,46 @@ class Cubic(eqx.Module):
         return self.w**3 * x
 
 
+class Logarithm(eqx.Module):
+    """`log(w) x`, which is not a number where a long step may lead."""
+
+    w: Array
+
+    def __call__(self, x: Array) -> Array:
+        return jnp.log(self.w) * x
+
+
+@pytest.mark.parametrize("kind", [{"iterations": 1}, {"iterations": 3}, {"rank": 1}])
+def test_a_step_to_where_nothing_can_be_computed_is_not_taken(kind: dict, x64: None) -> None:
+    learner = KalmanLearner(Misfit(), prior=10.0, noise=0.1, **kind)
+    model = Logarithm(jnp.asarray([0.1]))
+    state = learner.init(model)
+    batch = (jnp.ones((1, 1)), jnp.full((1, 1), -5.0))
+    for _ in range(200):
+        model, state, metrics = update(learner, model, state, batch)
+        assert float(metrics["skipped"]) == 0
+    assert float(jnp.log(model.w[0])) == pytest.approx(-5.0, abs=0.1)
+
+
+def test_a_step_that_never_helps_is_left_out_and_counted(x64: None) -> None:
+    """The errors are a number where the filter is, and nowhere else."""
+
+    class Island(eqx.Module):
+        w: Array
+
+        def __call__(self, x: Array) -> Array:
+            return jnp.where(self.w == 0, self.w + x, jnp.nan)
+
+    learner = KalmanLearner(Misfit(), prior=1.0, noise=0.1)
+    model = Island(jnp.zeros(1))
+    state = learner.init(model)
+    batch = (jnp.ones((1, 1)), jnp.full((1, 1), 3.0))
+    after, kept, metrics = update(learner, model, state, batch)
+    assert float(metrics["skipped"]) == 1
+    assert float(after.w[0]) == 0
+    np.testing.assert_array_equal(kept.belief.blocks[0], state.belief.blocks[0])
+
+
 @pytest.mark.parametrize("iterations", [1, 3])
 def test_a_step_that_the_linearisation_was_wrong_about_is_not_taken(
     iterations: int, x64: None

@@ -194,6 +194,7 @@ def test_links_that_no_step_can_follow_stay_and_are_paid_nothing() -> None:
     assert task.advance(state, jnp.zeros(2)).q.tolist() == state.q.tolist()
 
 
+@pytest.mark.usefixtures("x64")
 def test_actions_are_clipped() -> None:
     task = suite_task("acrobot")
     state = some_state(task, 4)

@@ -5,13 +5,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from .._config import Config
 from .._plots import BLUE, GREEN, GREY, ORANGE, finish, save
+from .._statistics import sooner
 from .._toml import config_from_table
 from ._reproduction import AbstractReproduction, Entry, Result, Results
-from ._runs import band, improvement_entry, middle_entry, steps_to, train_or_resume
+from ._runs import band, middle_entry, probability_entry, steps_to, train_or_resume
 
 TARGET = -200.0
 
@@ -157,12 +159,14 @@ def _to_target(parts: list[Result]) -> list[float]:
 
 
 def _fewer(results: Results, ours: str, theirs: str) -> Entry:
-    return improvement_entry(
+    a, b = results.parts[ours], results.parts[theirs]
+    steps = np.asarray(_to_target(a)), np.asarray(_to_target(b))
+    found = sooner(*steps, (float(a[0]["steps"][-1]), float(b[0]["steps"][-1])))
+    return probability_entry(
         f"fewer_steps.{ours}.{theirs}",
-        _to_target(results.parts[ours]),
-        _to_target(results.parts[theirs]),
+        found,
+        min(len(a), len(b)),
         f"that a seed of {ours} takes fewer steps to the target than one of {theirs}",
-        fewer=True,
     )
 
 

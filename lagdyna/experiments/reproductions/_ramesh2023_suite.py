@@ -19,9 +19,10 @@ from ...tasks import SUITE, SuiteTask, suite_task
 from .._config import Config
 from .._plots import BLUE, GREY, ORANGE, finish, save
 from .._run import Run
+from .._statistics import improvement
 from .._toml import config_from_table
 from ._reproduction import AbstractReproduction, Entry, Result, Results
-from ._runs import band, improvement_entry, middle_entry, steps_to, train_or_resume
+from ._runs import band, middle_entry, probability_entry, steps_to, train_or_resume
 
 
 class Figures(NamedTuple):
@@ -305,7 +306,9 @@ def _better(task: str, results: Results) -> Entry:
         for model in ("delan", "mlp")
     )
     note = "that a seed of delan has a higher return than one of mlp"
-    return improvement_entry(f"better_return.{task}", ours, theirs, note)
+    found = improvement(np.asarray(ours), np.asarray(theirs))
+    seeds = min(len(ours), len(theirs))
+    return probability_entry(f"better_return.{task}", found, seeds, note)
 
 
 def _named(figure: str, kind: str) -> str:

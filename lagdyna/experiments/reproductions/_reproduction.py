@@ -21,7 +21,7 @@ class Entry(NamedTuple):
 
     **Attributes:** `name`; `paper`, its figure or `None`; `ours`, the mean over seeds, or what
     `note` says, with `low` and `high`, the least and the largest of them, `None` if no seed
-    gave a value; `unit`; `seeds`, how many; `note`.
+    gave a value, or of a probability its 95 % interval; `unit`; `seeds`, how many; `note`.
     """
 
     name: str
@@ -139,7 +139,8 @@ def reproduce(
     - `reproduction`: one of the values of `lagdyna.experiments.REPRODUCTIONS`.
     - `out`: a directory for `results.json` and the pictures, new, empty, or one where this
         reproduction was begun; by default the first free one in `runs/`.
-    - `seeds`: how many; by default as many as the reproduction says, for a quick one too.
+    - `seeds`: how many; by default as many as the reproduction says, which may be fewer for
+        a quick one.
     - `quick`: for a fraction of the work, which shows the tendency only.
     - `tasks`: for which of the reproduction's tasks, if it has any; by default for all, a
         quick one for those that it says.

@@ -12,7 +12,7 @@ from .._config import Config
 from .._differences import check_unchanged
 from .._progress import AbstractProgress
 from .._run import Run, config_of, load_run, resume, train
-from .._statistics import improvement, interquartile_mean, interval
+from .._statistics import Improvement, interquartile_mean, interval
 from .._trainer import Trainer
 from ._reproduction import Entry, Result, Results, entry
 
@@ -94,20 +94,10 @@ def middle_entry(
     )
 
 
-def improvement_entry(
-    name: str, ours: list[float], theirs: list[float], note: str, *, fewer: bool = False
-) -> Entry:
-    """The entry of the probability that a seed of ours has a larger value than one of theirs.
-
-    **Arguments:** `fewer`, that it has a smaller one; `nan` then stands for never.
-    """
-    sign = -1 if fewer else 1
-    values = [sign * np.nan_to_num(np.asarray(x, float), nan=np.inf) for x in (ours, theirs)]
-    found = improvement(*values)
-    ends = "" if found.low is None else f"; 95 % from {found.low:.2f} to {found.high:.2f}"
-    note = f"probability {note}{ends}"
-    low, high = (found.low, found.high)
-    return Entry(name, None, found.probability, low, high, "", min(map(len, values)), note)
+def probability_entry(name: str, found: Improvement, seeds: int, note: str) -> Entry:
+    """The entry of a probability of improvement, between the ends of its interval."""
+    note = f"probability {note}, 95 % bootstrap interval"
+    return Entry(name, None, *found, unit="", seeds=seeds, note=note)
 
 
 def steps_to(

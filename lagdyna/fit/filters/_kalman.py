@@ -42,10 +42,10 @@ class KalmanLearner(AbstractFilter[Model, Batch]):
     (Das et al. 2026, eq. 7-13; settings that all filters share are told in
     [`lagdyna.fit.AbstractFilter`][].)
 
-    Where the errors of a batch are larger after its step than before, the linearisation was
-    wrong about it: the step is then found again with ten times the noise, twelve times at most,
-    and left out if that does not help. In a model that is linear in its weights that never
-    happens.
+    Where the errors of a batch are larger after its step than before, by a thousandth and more,
+    or not numbers, the linearisation was wrong about it: the step is then found again with ten
+    times the noise, twelve times at most, and left out if that does not help. In a model that
+    is linear in its weights that never happens.
 
     The covariance may be kept in `blocks` that are taken for independent while they share
     the covariance `S` of innovations (Puskorius & Feldkamp 1991): `"full"` is one block of
@@ -94,7 +94,7 @@ class KalmanLearner(AbstractFilter[Model, Batch]):
         updates: Scalar,
     ) -> Found:
         before = jnp.sum(at.error**2)
-        most = before + _WORSE * (before + noise * jnp.sum(at.seen))
+        most = before + _WORSE * (before + noise / self.repeats * jnp.sum(at.seen))
 
         def moved(step: Parts) -> PyTree:
             return jax.tree.map(jnp.add, weights, belief.ungrouped(step, weights))
@@ -107,8 +107,9 @@ class KalmanLearner(AbstractFilter[Model, Batch]):
                 pairs = zip(here.more, update.step, strict=True)
                 back = here.error - sum(jnp.einsum("ebi,bi->e", j, s) for j, s in pairs)
                 update = _gain(belief, here, back, noise)
-            after = jnp.sum(observed(errors(moved(update.step))).error ** 2)
-            return _Tried(here.more, update, first.log_evidence, after <= most)
+            # What is not a number where something was seen is no better than anything.
+            left = jnp.where(at.seen > 0, errors(moved(update.step)), 0)
+            return _Tried(here.more, update, first.log_evidence, jnp.sum(left**2) <= most)
 
         def again(last: tuple[_Tried, Scalar, Array]) -> tuple[_Tried, Scalar, Array]:
             _, noise, tries = last
@@ -146,8 +147,9 @@ class KalmanLearner(AbstractFilter[Model, Batch]):
         return GaussianPosterior.of(weights, rest, state.belief, state.noise)
 
 
-# A step after which the batch fits worse than before it is one that the linearisation was wrong
-# about; it is tried again as if the batch had been seen through so much more noise, so often.
+# A step after which the batch fits worse than before it, by more than this fraction of its
+# errors and of its noise, is one that the linearisation was wrong about; it is tried again as
+# if the batch had been seen through so much more noise, so often.
 _WORSE, _COARSER, _TRIES = 1e-3, 10.0, 12
 
 
