@@ -56,7 +56,7 @@ def plot_learning_curves(
 
 def plot_comparison(
     path: Path,
-    curves: list[tuple[str, Integer[np.ndarray, " times"], Float[np.ndarray, "seeds times"]]],
+    curves: list[tuple[str, Integer[np.ndarray, " _"], Float[np.ndarray, "_ _"]]],
     title: str,
     target: float | None,
 ) -> None:

@@ -202,7 +202,8 @@ def _summary(crew: ManySeeds, summaries: list[Summary], seconds: float) -> Summa
     }
 
 
-Curve = tuple[Integer[np.ndarray, " times"], Float[np.ndarray, " times"]]
+# The axis has no name, since curves in one list may have other times.
+Curve = tuple[Integer[np.ndarray, " _"], Float[np.ndarray, " _"]]
 
 
 def evaluations_of(records: list[Record]) -> Curve:
