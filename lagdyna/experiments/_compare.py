@@ -51,8 +51,8 @@ def _report(run: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         pass
     raise UserError(
-        f"`runs` has {str(run)!r}, which holds no finished fit (no whole `report.json`); a "
-        "directory that `lagdyna fit` wrote is accepted"
+        f"`runs` has {str(run)!r}, which holds no finished fit (no whole `report.json`); "
+        "directories that `lagdyna fit` wrote are accepted, or such as `lagdyna train` wrote"
     )
 
 
