@@ -605,7 +605,9 @@ def _print_summary(summary: dict[str, Any], directory: Path) -> None:
         f"{summary['eval_episodes']} episodes after {summary['env_steps']} steps of "
         f"experience, {summary['wall_seconds']:.0f} s{verdict}"
     )
-    _say(f"the run is in {directory}: learning_curve.png, rollout.gif, energy.png, ...")
+    drawn = ("learning_curve.png", "rollout.gif", "energy.png")
+    there = [name for name in drawn if (directory / name).exists()]
+    _say(f"the run is in {directory}: {', '.join(there)}, ...")
 
 
 def _print_several(summary: dict[str, Any], directory: Path) -> None:
