@@ -575,8 +575,10 @@ def _reproduced(program: Callable[[Any], list[Any]], directory: Path) -> None:
         table.add_row(each.name, *map(_cell, found), each.unit)
     console.print(table)
     seeds = entries[0].seeds
-    what = f"means and ranges of {seeds} seeds" if seeds > 1 else "one seed"
-    _say(f"{what}; {entries[0].note}")
+    what = f"middle and range of {seeds} seeds" if seeds > 1 else "one seed"
+    notes = {each.note for each in entries}
+    note = notes.pop() if len(notes) == 1 else "results.json says what each figure is"
+    _say(f"{what}; {note}")
     _say(f"-> {directory}: results.json and pictures")
 
 
