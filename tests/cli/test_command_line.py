@@ -231,7 +231,11 @@ def test_a_damaged_run_is_refused(lagdyna, finished, tmp_path, damage):
     if damage != "missing":
         data = data[: len(data) // 2] if damage == "cut" else data
         (run / "checkpoint" / "training.npz").write_bytes(data)
-    said = {"cut": "cut off", "other": "of another model", "missing": "does not exist"}
+    said = {
+        "cut": "cut off",
+        "other": "`agent.critics` was 1 and is 2",
+        "missing": "does not exist",
+    }
     commands = ["evaluate"] if damage == "missing" else ["evaluate", "resume"]
     for command in commands:
         done = lagdyna(command, run)

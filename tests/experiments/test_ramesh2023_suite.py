@@ -23,6 +23,7 @@ from lagdyna.experiments import (
     UserError,
     reproduce,
 )
+from lagdyna.experiments._toml import config_to_toml
 from lagdyna.experiments.reproductions import _runs as runs
 from lagdyna.experiments.reproductions._ramesh2023_suite import (
     PAPER,
@@ -245,7 +246,7 @@ def test_a_run_that_was_interrupted_goes_on_within_its_part(
     def begin(config: Config, out: Path, progress: AbstractProgress) -> None:
         calls.append("train")
         out.mkdir()
-        (out / "config.toml").write_text("steps = 60")
+        (out / "config.toml").write_text(config_to_toml(trainer.config))
         progress.begin(config, out, 0, (0,))
         progress.evaluation({**at[0], "return_std": 0.0})
         raise KeyboardInterrupt

@@ -155,16 +155,20 @@ def test_a_run_whose_environment_is_gone(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("old", "new", "said"),
     [
-        ("[agent]\n", "[agent]\ncritics = 2\n"),
-        ('dissipation = "none"', 'dissipation = "viscous"'),
-        ("steps = 60", "steps = 80"),
-        ("hidden = [\n    8,\n]", "hidden = [9]"),
+        ("[agent]\n", "[agent]\ncritics = 2\n", "`agent.critics` was 1 and is 2"),
+        (
+            'dissipation = "none"',
+            'dissipation = "viscous"',
+            "`model.dissipation` was 'none' and is 'viscous'",
+        ),
+        ("steps = 60", "steps = 80", "`steps` was 60 and is 80"),
+        ("hidden = [\n    8,\n]", "hidden = [9]", "`model.hidden` was [8] and is [9]"),
     ],
     ids=["critics", "friction", "longer", "wider"],
 )
-def test_a_checkpoint_of_another_config(run: Path, old: str, new: str) -> None:
+def test_a_checkpoint_of_another_config(run: Path, old: str, new: str, said: str) -> None:
     path = run / "config.toml"
     text = path.read_text()
     assert old in text
@@ -172,6 +176,7 @@ def test_a_checkpoint_of_another_config(run: Path, old: str, new: str) -> None:
         text = text.replace("critics = 1\n", "")
     path.write_text(text.replace(old, new))
     before = (run / "checkpoint" / "training.npz").read_bytes()
-    with pytest.raises(UserError, match="is of another model"):
+    with pytest.raises(UserError, match="was begun with another config: ") as error:
         resume(run)
+    assert said in str(error.value)
     assert (run / "checkpoint" / "training.npz").read_bytes() == before

@@ -171,24 +171,6 @@ def test_good_rewards_later_on_do_not_make_states_without_data_look_better(
     assert float(larger.reward.scale) == pytest.approx(np.std([2, 4, 100, 200]), rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "kept"), [(5.9, 6.0, True), (5.9, 6.1, False), (-6.1, -5.9, False)]
-)
-def test_a_cart_that_has_been_driven_off_is_not_learned_from(
-    before: float, after: float, kept: bool
-) -> None:
-    """Two metres to both sides are worth imagining; no rollout is beyond six."""
-    trainer = Trainer(small_config(task="cartpole", steps=400))
-    here, there = (
-        State(np.asarray([x, 9.0], np.float32), np.asarray([90.0, 0.0], np.float32))
-        for x in (before, after)
-    )
-    outcome = Outcome(there, 0.1, False, False, 4)
-    training = trainer.record(trainer.init(), here, np.zeros(1, np.float32), outcome)
-    assert int(training.buffer.size) == kept
-    assert (int(training.env_steps), int(training.actions)) == (4, 1)
-
-
 def test_what_entropy_is_worth_falls_from_the_first_training_to_the_last() -> None:
     """Half a cosine over the run's ten trainings, were there one more."""
     agent = {"entropy": 0.2, "entropy_end": 0.25}
