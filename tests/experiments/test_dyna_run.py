@@ -138,7 +138,7 @@ def test_what_cannot_be_learned_from_is_refused(changes: dict, message: str) -> 
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("agent", ["dyna", "imagination"])
+@pytest.mark.parametrize("agent", [pytest.param("dyna", marks=pytest.mark.slow), "imagination"])
 def test_rollouts_in_samples_of_a_posterior(agent: str, tmp_path: Path) -> None:
     config = dyna_config({}, learner={"name": "ekf"}, model={"hidden": [4]})
     posterior = PosteriorConfig(samples=4, pessimism=0.5)
