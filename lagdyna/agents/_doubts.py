@@ -1,11 +1,11 @@
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..mechanics import State
 from ..simulate import AbstractTransition, SampledTransition
-from ..simulate._sampled import deviation
 
 Worth = Callable[[State], Float[Array, " batch"]]
 
@@ -31,4 +31,10 @@ def doubts(
             "`pessimism` asks how far the members of a SampledTransition are apart, of two at "
             f"least; got a {type(transition).__name__}{count}"
         )
-    return deviation(jax.vmap(worth)(transition.all_steps(states, actions)))
+    return _deviation(jax.vmap(worth)(transition.all_steps(states, actions)))
+
+
+def _deviation(x: Float[Array, "count *shape"]) -> Float[Array, "*shape"]:
+    """The standard deviation over members, with a gradient also where they all agree."""
+    variance = jnp.var(x, axis=0, ddof=1)
+    return jnp.sqrt(variance + jnp.finfo(x.dtype).eps ** 2)

@@ -668,7 +668,9 @@ def _cell(value: Any) -> str:
         return " ".join(_cell(each) for each in value)
     if value is None:
         return "-"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3g}" if abs(value) < 1000 or value > 1e6 else f"{value:,.0f}"
 
 
 def _write(out: Path | None, name: str, value: Any) -> None:

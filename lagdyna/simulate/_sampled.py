@@ -1,6 +1,5 @@
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..mechanics import State
@@ -57,9 +56,3 @@ class SampledTransition(eqx.Module):
 
 def _steps(transition: AbstractTransition, states: State, actions: Array) -> State:
     return transition.steps(states, actions)
-
-
-def deviation(x: Float[Array, "count *shape"]) -> Float[Array, "*shape"]:
-    """The standard deviation over members, with a gradient also where they all agree."""
-    variance = jnp.var(x, axis=0, ddof=1)
-    return jnp.sqrt(variance + jnp.finfo(x.dtype).eps ** 2)
