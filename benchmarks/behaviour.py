@@ -35,6 +35,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "what it is worth does not fall": {"entropy_end": 1.0},
     "gradients clipped at 100": {"clip": 100.0},
     "replayed starts only": {"uniform_starts": 0.0},
+    "policy and critic of 64x64": {"hidden": (64, 64)},
     "horizon 8": {"horizon": 8},
     "horizon 32": {"horizon": 32},
     "two critics": {"critics": 2},

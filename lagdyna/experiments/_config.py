@@ -337,7 +337,7 @@ class AgentConfig:
     """
 
     name: Literal["imagination", "dyna"] = "imagination"
-    hidden: Widths = (64, 64)
+    hidden: Widths = (256, 256)
     activation: ActivationName = "tanh"
     horizon: Count = 16
     discount: Annotated[float, Meta(gt=0, lt=1)] = 0.99
