@@ -186,8 +186,15 @@ def _explained(message: str, table: Any, kind: type) -> str:
     if accepted:
         near = difflib.get_close_matches(str(given), accepted, n=1, cutoff=0.5)
         hint = f"nearest: {near[0]}; " if near else ""
+        hint = _MEANT.get((path, str(given)), hint)
         return f"`{path}` was {given!r}; {hint}accepted: {', '.join(accepted)}"
     return f"`{path}` was {given!r}: {reason[0].lower()}{reason[1:]}"
+
+
+# What people write for something that has another name.
+_MEANT = {
+    ("model.name", "none"): "an agent without a model is dyna with `agent.dyna.ratio` 0; ",
+}
 
 
 def _choices(path: list[str], kind: Any) -> list[str]:

@@ -89,6 +89,8 @@ def test_every_option_is_written():
         ({"agent": {"hidden": []}}, ["`agent.hidden` was []"]),
         ({"model": {"hidden": [64, 0]}}, ["`model.hidden[1]` was 0"]),
         ({"model": {"name": "delam"}}, ["`model.name` was 'delam'", "delan"]),
+        ({"model": {"name": "none"}}, ["`model.name` was 'none'", "ratio` 0; accepted: delan"]),
+        ({"model": {"name": ["none"]}}, ["`model.name` was ['none']"]),
         ({"learner": {"name": "adma"}}, ["`learner.name` was 'adma'", "nearest: adam"]),
         ({"solver": {"name": "huen"}}, ["`solver` was 'huen'", "nearest: heun", "tsit5"]),
         ({"solver": {"rtol": 1e-3}}, ["`rtol` and `atol`"]),
