@@ -97,7 +97,9 @@ class NoisyPolicy(AbstractPolicy):
 class Policy(AbstractPolicy):
     """A stochastic policy: a Gaussian squashed into `[-1, 1]^m`.
 
-    `action = tanh(mu(s) + sigma(s) eps)` with `eps ~ N(0, I)` (Ramesh & Ravindran 2023).
+    `action = tanh(mu(s) + sigma(s) eps)` with `eps ~ N(0, I)` (Ramesh & Ravindran 2023). `mu`
+    stays within 3, where `tanh` is 0.995 and has not lost its slope yet (Dreamer, Hafner et
+    al. 2020, stops at 5): a policy that a bad model has driven to an extreme can come back.
 
     **Arguments:**
 
@@ -138,6 +140,7 @@ class Policy(AbstractPolicy):
     def distribution(self, state: State) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
         """`mu` and `sigma` of the Gaussian before squashing, each `(m,)`."""
         mu, raw = jnp.split(self.network(self.features(state)), 2)
+        mu = _MAX_MU * jnp.tanh(mu / _MAX_MU)
         return mu, jax.nn.softplus(raw + self.shift) + _MIN_SIGMA
 
     def mode(self, state: State) -> Float[Array, " m"]:
@@ -189,3 +192,4 @@ class Critic(eqx.Module):
 
 
 _MIN_SIGMA = 1e-2
+_MAX_MU = 3.0
