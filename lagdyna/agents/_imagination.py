@@ -5,7 +5,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Scalar
 
 from ..fit import apply_gradient
 from ..mechanics import State
@@ -29,12 +29,14 @@ class Imagined(NamedTuple):
     - `actions`: `a_0 .. a_{T-1}`, shape `(T, batch, m)`.
     - `rewards`: `r_0 .. r_{T-1}`, shape `(T, batch)`.
     - `log_probabilities`: of the actions, shape `(T, batch)`.
+    - `followed`: whether the model's `s_{t+1}` was a number, shape `(T, batch)`.
     """
 
     states: State
     actions: Float[Array, "time batch m"]
     rewards: Float[Array, "time batch"]
     log_probabilities: Float[Array, "time batch"]
+    followed: Bool[Array, "time batch"]
 
 
 def imagine(
@@ -48,6 +50,10 @@ def imagine(
 ) -> Imagined:
     """Rollouts of a stochastic policy through a model, differentiable in all of it.
 
+    Where a step of the model is not a number, its rollout stays where it was; a gradient of a
+    step that is not one counts as 0. What a model of little data cannot follow, or amplifies
+    beyond all bounds, is so one rollout's trouble and not that of the whole batch.
+
     **Arguments:**
 
     - `policy`, `transition`, `reward`: who acts, in what, and for what.
@@ -60,24 +66,44 @@ def imagine(
         which a state is clipped, for the same reason. None by default.
     """
 
-    def body(state: State, eps: Array) -> tuple[State, tuple[State, Array, Array]]:
+    def body(state: State, eps: Array) -> tuple[State, tuple[State, Array, Array, Array]]:
         action, log_probability = jax.vmap(policy.sample)(state, eps)
-        following = transition.steps(state, action)
+        following = transition.steps(jax.tree.map(_sound, state), _sound(action))
+        followed = jnp.all(jnp.isfinite(following.q) & jnp.isfinite(following.qd), axis=-1)
+        following = jax.tree.map(partial(jnp.where, followed[:, None]), following, state)
         if limits is not None:
             following = clipped(following, limits)
         if not isinstance(termination, NoTermination):
             over = jax.vmap(termination)(state)[:, None] > _OVER
             following = jax.tree.map(partial(jnp.where, over), state, following)
-        return following, (following, action, log_probability)
+        return following, (following, action, log_probability, followed)
 
-    _, (following, actions, log_probabilities) = jax.lax.scan(body, starts, noise)
+    _, (following, actions, log_probabilities, followed) = jax.lax.scan(body, starts, noise)
     states = jax.tree.map(
         lambda first, rest: jnp.concatenate([first[None], rest]), starts, following
     )
     # Nothing in the loop waits for the rewards, so they are computed all at once.
     visited = jax.tree.map(lambda x: x[:-1], states)
     rewards = jax.vmap(jax.vmap(reward))(visited, actions, following)
-    return Imagined(states, actions, rewards, log_probabilities)
+    return Imagined(states, actions, rewards, log_probabilities, followed)
+
+
+@jax.custom_vjp
+def _sound(x: Float[Array, "batch n"]) -> Float[Array, "batch n"]:
+    """The same, whose gradient is 0 in rows where it would not be a number."""
+    return x
+
+
+def _sound_forward(x: Array) -> tuple[Array, None]:
+    return x, None
+
+
+def _sound_backward(_: None, gradient: Array) -> tuple[Array]:
+    finite = jnp.all(jnp.isfinite(gradient), axis=-1, keepdims=True)
+    return (jnp.where(finite, gradient, 0),)
+
+
+_sound.defvjp(_sound_forward, _sound_backward)
 
 
 def clipped(state: State, limits: Limits) -> State:
@@ -266,7 +292,12 @@ class ImaginationActorCritic(eqx.Module):
             "skipped": policy_skipped + critics_skipped,
         }
         targets = followed(behaviour.targets, critics, self.target_rate)
-        going = jax.tree.map(lambda x: jax.lax.stop_gradient(x[-1]), imagined.states)
+        # What the model could not follow begins anew.
+        whole = jnp.all(imagined.followed, axis=0)[:, None]
+        going = jax.tree.map(
+            lambda x: jnp.where(whole, jax.lax.stop_gradient(x[-1]), jnp.nan),
+            imagined.states,
+        )
         behaviour = Behaviour(policy, critics, targets, policy_state, critics_state, going)
         return behaviour, metrics
 
