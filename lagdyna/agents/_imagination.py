@@ -90,7 +90,12 @@ def imagine(
 
 @jax.custom_vjp
 def _sound(x: Float[Array, "batch n"]) -> Float[Array, "batch n"]:
-    """The same, whose gradient is 0 in rows where it would not be a number."""
+    """The same, with a gradient that no row dominates.
+
+    A row that is not a number counts as 0, one that is ten times longer than is usual in the
+    batch, by the median of those that are not 0, is shortened to that: a few rollouts that
+    chaos or a bad model amplifies would otherwise decide the sum alone.
+    """
     return x
 
 
@@ -100,8 +105,18 @@ def _sound_forward(x: Array) -> tuple[Array, None]:
 
 def _sound_backward(_: None, gradient: Array) -> tuple[Array]:
     finite = jnp.all(jnp.isfinite(gradient), axis=-1, keepdims=True)
-    return (jnp.where(finite, gradient, 0),)
+    gradient = jnp.where(finite, gradient, 0)
+    # Scaled first, since squares of what is finite may not be.
+    largest = jnp.max(jnp.abs(gradient), axis=-1, keepdims=True)
+    scale = jnp.where(largest > 0, largest, 1)
+    length = scale * jnp.linalg.norm(gradient / scale, axis=-1, keepdims=True)
+    usual = jnp.nanmedian(jnp.where(length > 0, length, jnp.nan))
+    shortened = gradient * jnp.where(length > 0, jnp.minimum(1, _MOST * usual / length), 1)
+    return (shortened,)
 
+
+# Times what is usual, how long a row of a gradient may be.
+_MOST = 10.0
 
 _sound.defvjp(_sound_forward, _sound_backward)
 

@@ -227,6 +227,55 @@ def test_a_rollout_that_no_solver_can_follow_spoils_nothing() -> None:
     close(kept.q[0], free.q[0], 1e-6)
 
 
+class Breaking(AbstractTransition):
+    """A motion that cannot be followed beyond 2, and is amplified below -2."""
+
+    coordinates: Coordinates
+
+    def step(self, state: State, action: Float[Array, " m"]) -> State:
+        gain = jnp.where(state.q > 2, jnp.inf, jnp.where(state.q < -2, 1e6, 1.0))
+        return State(state.q + 0.1 * state.qd, state.qd + 0.1 * gain * action)
+
+
+def test_a_rollout_that_is_no_number_stays_and_begins_anew(x64: None) -> None:
+    agent, before = an_agent(restart=0.0), untaught(an_agent())
+    going = State(jnp.linspace(-1.0, 2.5, BATCH)[:, None], jnp.zeros((BATCH, 1)))
+    before = eqx.tree_at(lambda b: b.going, before, going)
+    noise = jnp.ones((5, BATCH, 1))
+    imagined = imagine(before.policy, Breaking(PENDULUM), a_reward(), going, noise)
+    assert np.asarray(imagined.followed[0]).tolist() == [True] * (BATCH - 1) + [False]
+    identical(
+        jax.tree.map(lambda x: x[0, -1], imagined.states),
+        jax.tree.map(lambda x: x[-1, -1], imagined.states),
+    )
+    after, metrics = update(agent, before, Breaking(PENDULUM), a_reward(), jnp.ones(()))
+    assert metrics["skipped"] == 0
+    assert np.isnan(after.going.q).ravel().tolist() == [False] * (BATCH - 1) + [True]
+
+
+def slopes(transition: AbstractTransition, starts: State) -> np.ndarray:
+    """Of the reward of the last of three steps by each rollout's first action."""
+    policy, reward = untaught(an_agent()).policy, a_reward()
+
+    def paid(nudge: Array) -> Scalar:
+        noise = jnp.zeros((3, BATCH, 1)).at[0].add(nudge)
+        return imagine(policy, transition, reward, starts, noise).rewards[-1].sum()
+
+    return np.asarray(jax.grad(paid)(jnp.zeros((BATCH, 1)))).ravel()
+
+
+def test_no_rollout_decides_the_gradient_alone(x64: None) -> None:
+    """Rows as usual are as they were; one a million times longer is cut to ten times."""
+    q = jnp.linspace(-1.0, 1.0, BATCH)[:, None]
+    usual = slopes(Breaking(PENDULUM), State(q, jnp.zeros_like(q)))
+    wild = slopes(Breaking(PENDULUM), State(q.at[0].set(-2.5), jnp.zeros_like(q)))
+    lost = slopes(Breaking(PENDULUM), State(q.at[0].set(2.5), jnp.zeros_like(q)))
+    assert np.all(np.isfinite(lost))
+    close(lost[1:], usual[1:], 1e-12)
+    close(wild[1:], usual[1:], 1e-12)
+    assert np.abs(wild[0]) < 20 * np.median(np.abs(usual))
+
+
 @pytest.mark.parametrize("restart", [0.25, 0.75])
 def test_a_fraction_of_rollouts_begins_anew(x64: None, restart: float) -> None:
     agent = an_agent(restart=restart)
