@@ -50,9 +50,11 @@ def imagine(
 ) -> Imagined:
     """Rollouts of a stochastic policy through a model, differentiable in all of it.
 
-    Where a step of the model is not a number, its rollout stays where it was; a gradient of a
-    step that is not one counts as 0. What a model of little data cannot follow, or amplifies
-    beyond all bounds, is so one rollout's trouble and not that of the whole batch.
+    Where a step of the model is not a number, its rollout stays where it was. On the way back
+    through a step, the gradient of a rollout that is not a number counts as 0, and one ten
+    times longer than the median of the batch is shortened to that, so it is exact for all but
+    a few. What a model of little data cannot follow, or amplifies beyond all bounds, is one
+    rollout's trouble and not that of the whole batch.
 
     **Arguments:**
 
