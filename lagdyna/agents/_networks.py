@@ -99,7 +99,7 @@ class Policy(AbstractPolicy):
 
     `action = tanh(mu(s) + sigma(s) eps)` with `eps ~ N(0, I)` (Ramesh & Ravindran 2023). `mu`
     stays within 3, where `tanh` is 0.995 and has not lost its slope yet (Dreamer, Hafner et
-    al. 2020, stops at 5): a policy that a bad model has driven to an extreme can come back.
+    al. 2020, stops at 5), so that a bad model drives no policy further than that.
 
     **Arguments:**
 

@@ -670,7 +670,7 @@ def _cell(value: Any) -> str:
         return "-"
     if not isinstance(value, float):
         return str(value)
-    return f"{value:.3g}" if abs(value) < 1000 or value > 1e6 else f"{value:,.0f}"
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _write(out: Path | None, name: str, value: Any) -> None:

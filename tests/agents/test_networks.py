@@ -104,6 +104,16 @@ def test_mode_is_the_sample_without_noise(seed: int) -> None:
     )
 
 
+def test_the_mean_stays_where_tanh_is_not_flat() -> None:
+    """Within 3, however wild the weights."""
+    wild = randomised(a_policy(0, 2), 0, 100.0)
+    states = State(normals(0, 100, 2), normals(1, 100, 2))
+    mu = jax.vmap(lambda q, qd: wild.distribution(State(q, qd))[0])(*states)
+    actions = jax.vmap(lambda q, qd: wild.mode(State(q, qd)))(*states)
+    assert 2.9 < np.max(np.abs(mu)) <= 3.0
+    assert np.max(np.abs(actions)) <= np.tanh(3.0) + 1e-6
+
+
 def test_sigma_begins_as_asked_and_stays_positive() -> None:
     policy = Policy(
         FEATURES,
