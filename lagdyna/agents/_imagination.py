@@ -222,7 +222,12 @@ class ImaginationActorCritic(eqx.Module):
             critics,
             self.policy_optimiser.init(eqx.filter(policy, eqx.is_inexact_array)),
             self.critic_optimiser.init(eqx.filter(critics, eqx.is_inexact_array)),
-            State(*(jnp.full((batch, self.features.coordinates.n), jnp.nan) for _ in range(2))),
+            State(
+                *(
+                    jnp.full((batch, self.features.coordinates.n), jnp.nan, float)
+                    for _ in range(2)
+                )
+            ),
         )
 
     def update(

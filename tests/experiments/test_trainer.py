@@ -11,7 +11,7 @@ import pytest
 from lagdyna.experiments import Trainer, Training, UserError
 from lagdyna.mechanics import State
 from lagdyna.simulate import LagrangianField
-from lagdyna.tasks import Outcome
+from lagdyna.tasks import Outcome, get_task
 
 from .small import small_config
 
@@ -37,6 +37,43 @@ def trainer() -> Trainer:
 @pytest.fixture(scope="module")
 def untrained(trainer: Trainer) -> Training:
     return trainer.init()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"task": {**dataclasses.asdict(get_task("pendulum")), "terminates": True}},
+        {"model": {"name": "mlp"}},
+        {"learner": {"name": "ekf"}, "agent": {"posterior": {"samples": 4}}},
+        {"learner": {"name": "enkf"}},
+        {"agent": {"name": "dyna"}},
+        {"agent": {"name": "dyna", "dyna": {"algorithm": "sac", "ratio": 0.0}}},
+    ],
+    ids=["default", "ends", "mlp", "ekf", "enkf", "td3", "sac"],
+)
+def test_what_is_learned_keeps_its_types_so_that_each_program_is_compiled_once(
+    changes: dict[str, Any],
+) -> None:
+    def signature(training: Training) -> dict[str, tuple[Any, ...]]:
+        leaves = jax.tree_util.tree_leaves_with_path(training)
+        return {
+            jax.tree_util.keystr(path): (x.shape, x.dtype, x.weak_type)
+            for path, x in leaves
+            if isinstance(x, jax.ShapeDtypeStruct)
+        }
+
+    trainer = Trainer(small_config(**changes))
+    chunk = jnp.asarray(0)
+    programs: dict[str, Callable[[Training], Any]] = {
+        "begin_fit": trainer.begin_fit,
+        "fit": lambda training: trainer.fit(training, chunk, 1)[0],
+        "behave": lambda training: trainer.behave(training, chunk, 1)[0],
+    }
+    first = eqx.filter_eval_shape(trainer.init)
+    assert len(signature(first)) > 50
+    for name, program in programs.items():
+        assert signature(eqx.filter_eval_shape(program, first)) == signature(first), name
 
 
 def test_no_two_draws_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
