@@ -41,6 +41,8 @@ class DataConfig:
 
     - `file`: what [`lagdyna.data.read`][] takes.
     - `angles`: which coordinates are angles, by their index from 0, or `"all"`.
+    - `chain`: whether angles that follow each other are those of the joints of a chain; see
+        [`lagdyna.mechanics.Coordinates`][].
     - `control`: which recorded array drives the system: by default `tau` if it was
         recorded, else `action`, else nothing does.
     - `force`: the generalised force of each action when it is 1, `n` rows of `m`; learned
@@ -53,6 +55,7 @@ class DataConfig:
 
     file: str
     angles: tuple[Whole, ...] | Literal["all"] = ()
+    chain: bool = False
     control: Literal["tau", "action", "none"] | None = None
     force: tuple[tuple[float, ...], ...] | None = None
     dt: Positive | None = None

@@ -88,13 +88,13 @@ def coordinates_of(config: FitConfig, n: int) -> Coordinates:
     """
     angles = config.data.angles
     if angles == "all":
-        return Coordinates((True,) * n)
+        return Coordinates((True,) * n, config.data.chain)
     if max(angles, default=0) >= n:
         raise UserError(
             f"`data.angles` was {list(angles)}; the data have {n} coordinates, so 0 to "
             f"{n - 1} are accepted, and all"
         )
-    return Coordinates(tuple(i in angles for i in range(n)))
+    return Coordinates(tuple(i in angles for i in range(n)), config.data.chain)
 
 
 def _control(config: FitConfig, recorded: TrajectorySet) -> Control:

@@ -56,7 +56,7 @@ class RigidBodyMomentum(AbstractMomentumMap):
         return factor @ (factor.T @ qd)
 
     def velocity(self, q: Float[Array, " n"], p: Float[Array, " n"]) -> Float[Array, " n"]:
-        return linalg.cholesky_solve(frozen(self.body).mass_factor(q), p)
+        return linalg.cholesky_solve(frozen(self.body).mass_factor(q), p, upper=True)
 
 
 class GivenMomentum(AbstractMomentumMap):

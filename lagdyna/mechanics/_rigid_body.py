@@ -11,7 +11,7 @@ from ._lagrangian import AbstractLagrangian, Forces
 class AbstractRigidBody(AbstractLagrangian):
     """`L = 1/2 qd' M(q) qd - V(q)` with `M = F F'`: subclasses give `F` and `V`.
 
-    A positive diagonal of the lower triangular `F` makes `M` symmetric positive definite
+    A positive diagonal of the upper triangular `F` makes `M` symmetric positive definite
     by construction. Whatever `n` is, a force or an acceleration takes one Jacobian-vector
     product of `F` and one gradient of a scalar; `M` is never inverted, only solved
     with its factor (Lutter et al. 2019).
@@ -19,7 +19,7 @@ class AbstractRigidBody(AbstractLagrangian):
 
     @abc.abstractmethod
     def mass_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
-        """Lower triangular `F(q)` with a positive diagonal, `M = F F'`, shape `(n, n)`."""
+        """Upper triangular `F(q)` with a positive diagonal, `M = F F'`, shape `(n, n)`."""
 
     @abc.abstractmethod
     def potential_energy(self, q: Float[Array, " n"]) -> Scalar:
@@ -48,7 +48,7 @@ class AbstractRigidBody(AbstractLagrangian):
         self, q: Float[Array, " n"], qd: Float[Array, " n"], tau: Float[Array, " n"]
     ) -> Float[Array, " n"]:
         factor, bias = self._factor_and_bias(q, qd)
-        return linalg.cholesky_solve(factor, tau - bias)
+        return linalg.cholesky_solve(factor, tau - bias, upper=True)
 
     def inverse_dynamics(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]

@@ -15,45 +15,58 @@ _UNROLL_FACTOR_UP_TO = 4
 _UNROLL_SOLVE_UP_TO = 8
 
 
-def cholesky(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
-    """Lower triangular `F` with a positive diagonal and `F F' = matrix`, shape `(n, n)`.
+def cholesky(matrix: Float[Array, "n n"], *, upper: bool = False) -> Float[Array, "n n"]:
+    """Triangular `F` with a positive diagonal and `F F' = matrix`, shape `(n, n)`.
 
     **Arguments:**
 
     - `matrix`: symmetric positive definite; only its lower triangle is read. The factor
         of one that is not positive definite is not a number.
+    - `upper`: which triangle `F` is; the lower one by default.
     """
     n = matrix.shape[0]
     if n > _UNROLL_FACTOR_UP_TO:
-        return jnp.linalg.cholesky(matrix, symmetrize_input=False)
-    rows: list[list[Scalar]] = []
-    for i in range(n):
-        row: list[Scalar] = []
-        for j in range(i):
-            known = sum(row[k] * rows[j][k] for k in range(j))
-            row.append((matrix[i, j] - known) / rows[j][j])
-        row.append(jnp.sqrt(matrix[i, i] - sum(x * x for x in row)))
-        rows.append(row)
+        if not upper:
+            return jnp.linalg.cholesky(matrix, symmetrize_input=False)
+        turned = matrix.T[::-1, ::-1]
+        return jnp.linalg.cholesky(turned, symmetrize_input=False)[::-1, ::-1]
+    # The upper factor is the lower one of the rows and columns in reverse.
+    order = _order(n, upper)
     zero = jnp.zeros((), matrix.dtype)
-    return jnp.stack([x for row in rows for x in [*row, *[zero] * (n - len(row))]]).reshape(
-        n, n
-    )
+    factor = [[zero] * n for _ in range(n)]
+    for count, i in enumerate(order):
+        for place, j in enumerate(order[:count]):
+            known = sum(factor[i][k] * factor[j][k] for k in order[:place])
+            factor[i][j] = (matrix[max(i, j), min(i, j)] - known) / factor[j][j]
+        squares = sum(factor[i][k] ** 2 for k in order[:count])
+        factor[i][i] = jnp.sqrt(matrix[i, i] - squares)
+    return jnp.stack([x for row in factor for x in row]).reshape(n, n)
 
 
-def cholesky_solve(factor: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
-    """`(F F')^-1 b` by substitution, for a lower triangular `F`, shape `(n,)`."""
+def cholesky_solve(
+    factor: Float[Array, "n n"], b: Float[Array, " n"], *, upper: bool = False
+) -> Float[Array, " n"]:
+    """`(F F')^-1 b` by substitution, shape `(n,)`.
+
+    **Arguments:** `factor`, triangular; `upper`, which triangle it is; `b`.
+    """
     n = b.shape[0]
     if n > _UNROLL_SOLVE_UP_TO:
-        half = solve_triangular(factor, b, lower=True)
-        return solve_triangular(factor, half, lower=True, trans=1)
-    y: list[Scalar] = []
-    for i in range(n):
-        y.append((b[i] - sum(factor[i, j] * y[j] for j in range(i))) / factor[i, i])
-    x: list[Scalar] = []
-    for i in reversed(range(n)):
-        done = zip(range(n - 1, i, -1), x, strict=True)
-        x.append((y[i] - sum(factor[j, i] * xj for j, xj in done)) / factor[i, i])
-    return jnp.stack(x[::-1])
+        half = solve_triangular(factor, b, lower=not upper)
+        return solve_triangular(factor, half, lower=not upper, trans=1)
+    order = _order(n, upper)
+    y: dict[int, Scalar] = {}
+    for i in order:
+        y[i] = (b[i] - sum(factor[i, j] * yj for j, yj in y.items())) / factor[i, i]
+    x: dict[int, Scalar] = {}
+    for i in reversed(order):
+        x[i] = (y[i] - sum(factor[j, i] * xj for j, xj in x.items())) / factor[i, i]
+    return jnp.stack([x[i] for i in range(n)])
+
+
+def _order(n: int, upper: bool) -> list[int]:
+    """In which a triangular system is solved."""
+    return list(range(n))[:: -1 if upper else 1]
 
 
 def solve(matrix: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:

@@ -8,16 +8,19 @@ from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 from ..mechanics import AbstractRigidBody, Coordinates
 from ._activation import Activation, softplus
 from ._network import Network
-from ._triangular import inverse_softplus, lower_triangular
+from ._triangular import inverse_softplus, triangular
 
 
 class DeLaN(AbstractRigidBody):
     """Deep Lagrangian network: a rigid body whose mass matrix and potential are learned.
 
-    One network gives the entries of the lower triangular factor `F(q)` of `M = F F'`,
-    another the potential `V(q)`. The diagonal of `F` is a softplus plus `min_diagonal`, so
-    `M` is symmetric positive definite for every value of the weights, trained or not
-    (Lutter et al. 2019).
+    One network gives the entries of the triangular factor `F(q)` of `M = F F'`, another the
+    potential `V(q)`. The diagonal of `F` is a softplus plus `min_diagonal`, so `M` is
+    symmetric positive definite for every value of the weights, trained or not (Lutter et
+    al. 2019). The triangle is the upper one, the paper's the lower: along a chain of links
+    the last column of the upper factor is the last column of `M` over the root of a constant,
+    where the lower one begins with the root of what depends on every angle, so there is less
+    to learn.
 
     **Arguments:**
 
@@ -82,7 +85,9 @@ class DeLaN(AbstractRigidBody):
 
     def mass_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
         entries = self.factor_network(self.coordinates.embed(q))
-        return lower_triangular(entries, self.coordinates.n, self.shift, self.min_diagonal)
+        return triangular(
+            entries, self.coordinates.n, self.shift, self.min_diagonal, upper=True
+        )
 
     def potential_energy(self, q: Float[Array, " n"]) -> Scalar:
         return self.potential_network(self.coordinates.embed(q))[0]

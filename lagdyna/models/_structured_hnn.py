@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 from ..mechanics import AbstractHamiltonian, Coordinates, linalg
 from ._activation import Activation, softplus
 from ._network import Network
-from ._triangular import inverse_softplus, lower_triangular
+from ._triangular import inverse_softplus, triangular
 
 
 class StructuredHNN(AbstractHamiltonian):
@@ -74,7 +74,7 @@ class StructuredHNN(AbstractHamiltonian):
     def inverse_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
         """Lower triangular `G(q)` with a positive diagonal, `M^-1 = G G'`, shape `(n, n)`."""
         entries = self.factor_network(self.coordinates.embed(q))
-        return lower_triangular(entries, self.coordinates.n, self.shift, self.min_diagonal)
+        return triangular(entries, self.coordinates.n, self.shift, self.min_diagonal)
 
     def potential_energy(self, q: Float[Array, " n"]) -> Scalar:
         """Potential energy `V(q)`, joules."""

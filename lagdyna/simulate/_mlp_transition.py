@@ -68,7 +68,7 @@ class MLPTransition(AbstractTransition):
         if not 0 <= held < n:
             raise ValueError(f"`held` must leave one of {n} coordinates to move, got {held}")
         check_limits(velocity_limits)
-        moving = Coordinates(coordinates.angles[: n - held])
+        moving = coordinates.first(n - held)
         in_size = moving.embedding_size + moving.n + action_size
         out_size = 2 * moving.n
         self.network = Network(in_size, out_size, hidden, activation, output_scale=0.1, key=key)
@@ -81,7 +81,7 @@ class MLPTransition(AbstractTransition):
     def step(self, state: State, action: Float[Array, " m"]) -> State:
         q, qd = state
         n = self.coordinates.n - self.held
-        moving = Coordinates(self.coordinates.angles[:n])
+        moving = self.coordinates.first(n)
         v = qd[:n] / jnp.asarray(self.velocity_scale[:n], qd.dtype)
         change = self.network(jnp.concatenate([moving.embed(q[:n]), v, action]))
         unit = frozen(self.scale)

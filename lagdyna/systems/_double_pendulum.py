@@ -38,7 +38,7 @@ class DoublePendulum(AbstractRigidBody):
         (m1, m2), (l1, l2) = self.mass, self.length
         coupling = m2 * l1 * l2 * jnp.cos(q[0] - q[1])
         matrix = jnp.stack([(m1 + m2) * l1**2, coupling, coupling, m2 * l2**2]).reshape(2, 2)
-        return linalg.cholesky(matrix.astype(q.dtype))
+        return linalg.cholesky(matrix.astype(q.dtype), upper=True)
 
     def potential_energy(self, q: Float[Array, " n"]) -> Scalar:
         (m1, m2), (l1, l2) = self.mass, self.length

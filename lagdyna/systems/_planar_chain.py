@@ -109,7 +109,7 @@ class PlanarChain(AbstractRigidBody):
             row = carried @ (self.mass @ lever * cosine)
             total = self.cart_mass + jnp.sum(self.mass)
             matrix = jnp.block([[total[None, None], row[None]], [row[:, None], matrix]])
-        return linalg.cholesky(matrix.astype(q.dtype))
+        return linalg.cholesky(matrix.astype(q.dtype), upper=True)
 
     def potential_energy(self, q: Float[Array, " n"]) -> Scalar:
         moments = self.mass @ self._levers()

@@ -109,6 +109,9 @@ class TaskSpec:
         and agent see one transition for each action; steps are counted as the environment's.
     - `substeps`: equal steps of the model's solver within the time of an action, where the
         config does not say.
+    - `chain`: whether angles that follow each other are those of the joints of a chain, each
+        counted from the link before. Everything learned then sees the sums of consecutive
+        angles too, see [`lagdyna.mechanics.Coordinates`][].
 
     **Raises:** `ValueError` if the numbers of coordinates and of rows of `force` differ, if
     a coordinate's `relative_to` is not another angle, if the end of an episode is both
@@ -128,6 +131,7 @@ class TaskSpec:
     description: str = ""
     repeat: Count = 1
     substeps: Count = 1
+    chain: bool = False
 
     def __post_init__(self):
         if len(self.coordinates) == 0 or len(self.force) != len(self.coordinates):
@@ -174,13 +178,14 @@ class TaskSpec:
 
     @property
     def joint_coordinates(self) -> Coordinates:
-        """Which coordinates are angles."""
-        return Coordinates(tuple(c.kind == "angle" for c in self.coordinates))
+        """Which coordinates are angles, and whether those are a chain's."""
+        return Coordinates(tuple(c.kind == "angle" for c in self.coordinates), self.chain)
 
     @property
     def state_coordinates(self) -> Coordinates:
         """The same of a whole state: the coordinates, then the context."""
-        return Coordinates((*self.joint_coordinates.angles, *(False for _ in self.context)))
+        angles = (*self.joint_coordinates.angles, *(False for _ in self.context))
+        return Coordinates(angles, self.chain)
 
     @property
     def velocity_limits(self) -> tuple[float, ...]:

@@ -49,6 +49,50 @@ def test_embedding_does_not_see_whole_turns_of_an_angle_but_does_see_linear_moti
     assert abs(moved[0] - MIXED.embed(q)[0]) > 6
 
 
+CHAIN = Coordinates((False, True, True, True, False, True), chain=True)
+
+
+def test_a_chain_embeds_the_sums_of_angles_that_follow_each_other_too():
+    q = jnp.asarray([7.0, 0.1, -2.0, 0.4, 5.0, 1.0])
+    directions = np.asarray([0.1, -2.0, 0.4, 1.0, 0.1 - 2.0, 0.1 - 2.0 + 0.4, -2.0 + 0.4])
+    expected = np.concatenate([[7.0, 5.0], np.cos(directions), np.sin(directions)])
+    np.testing.assert_allclose(CHAIN.embed(q), expected, rtol=1e-5)
+    assert CHAIN.embedding_size == len(expected)
+
+
+def test_a_chain_of_one_link_embeds_what_it_did():
+    q = jnp.asarray([0.1])
+    np.testing.assert_array_equal(Coordinates((True,), chain=True).embed(q), ANGLE.embed(q))
+
+
+@given(seed=st.integers(0, 10_000))
+def test_where_each_joint_of_a_chain_is_is_linear_in_its_embedding(seed, x64):
+    lengths, q = jax.random.uniform(jax.random.key(seed), (2, 4)) * 3
+    chain = Coordinates((True,) * 4, chain=True)
+    heights = jnp.cumsum(lengths * jnp.cos(jnp.cumsum(q)))
+    # As seen from the second joint too, along and across the first link.
+    inner = jnp.cumsum(lengths[1:] * jnp.cos(jnp.cumsum(q[1:])))
+    seen = jnp.concatenate([heights, inner])
+    names = [
+        (0, 1),
+        (1, 2),
+        (2, 3),
+        (3, 4),
+        *((i, j) for i in range(4) for j in range(i + 2, 5)),
+    ]
+    weights = np.zeros((7, chain.embedding_size))
+    for row, (base, last) in enumerate(
+        [(0, k) for k in range(1, 5)] + [(1, k) for k in (2, 3, 4)]
+    ):
+        for k in range(base, last):
+            weights[row, names.index((base, k + 1))] = lengths[k]
+    np.testing.assert_allclose(weights @ chain.embed(q), seen, atol=1e-12)
+
+
+def test_the_first_of_a_chain_are_a_chain():
+    assert CHAIN.first(3) == Coordinates((False, True, True), chain=True)
+
+
 @given(x=anything)
 def test_wrapped_angle_lies_in_the_half_open_interval(x, tolerance):
     q = wrap(angle(x))

@@ -82,6 +82,7 @@ class SuiteEntry:
             steps=self.steps,
             repeat=self.repeat,
             substeps=self.substeps,
+            chain=self.links > 1,
         )
 
 
