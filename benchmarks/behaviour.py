@@ -109,7 +109,7 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
                 transition,
                 reward,
                 starts,
-                jnp.asarray(0.5),
+                jnp.asarray(0.5 * repeat),
                 key=key,
                 entropy=entropy,
             )

@@ -1,6 +1,8 @@
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray, Scalar
 
 from ..data import ReplayBuffer
 from ..mechanics import State
@@ -28,6 +30,71 @@ def uniform_states(
     reach = jnp.asarray([positions, velocities], unit.dtype)
     q, qd = unit * reach[:, None]
     return State(q, qd)
+
+
+def promising_states(
+    key: PRNGKeyArray,
+    batch: int,
+    positions: tuple[float, ...],
+    velocities: tuple[float, ...],
+    worth: Callable[[State], Scalar],
+    *,
+    choices: int = 32,
+    rounds: int = 10,
+) -> State:
+    """States around where it is best to be, from anywhere in a box to very near.
+
+    What all coordinates must be right for at once is hardly ever drawn uniformly. So each state
+    is searched for: the best of some that are drawn in the box, then the best of it and as many
+    from a box around it that is smaller, for a number of rounds that is drawn too, so that
+    the states are at all distances. Then it is slowed by a random factor, since what is paid
+    often says little about how fast one should be.
+
+    **Arguments:**
+
+    - `key`, `positions`, `velocities`: as for [`lagdyna.agents.uniform_states`][].
+    - `batch`: how many.
+    - `worth`: what a state is worth; one of which that is no number is none to choose.
+    - `choices`: how many are drawn in a round.
+    - `rounds`: the most. The box of each has 0.7 times the sides of the one before.
+
+    **Returns:** a `State` of shapes `(batch, n)`.
+    """
+    limits = State(jnp.asarray(positions, float), jnp.asarray(velocities, float))
+
+    def one(key: PRNGKeyArray) -> State:
+        count_key, key = jax.random.split(key)
+        count = jax.random.randint(count_key, (), 1, rounds + 1)
+
+        def body(best: State, step: tuple[PRNGKeyArray, Array]) -> tuple[State, None]:
+            key, number = step
+            drawn = uniform_states(key, choices, positions, velocities)
+
+            def around(best: Array, unit: Array, limit: Array) -> Array:
+                centre = jnp.where(number > 0, best, 0)  # the first box is all there is
+                near = jnp.clip(centre + _SHRINK**number * unit, -limit, limit)
+                return jnp.concatenate([best[None], near])
+
+            tried = jax.tree.map(around, best, drawn, limits)
+            worths = jax.vmap(worth)(tried)
+            first = jnp.argmax(jnp.where(jnp.isnan(worths), -jnp.inf, worths))
+            return jax.tree.map(
+                lambda old, new: jnp.where(number < count, new[first], old), best, tried
+            ), None
+
+        begin_key, key = jax.random.split(key)
+        begin = jax.tree.map(
+            lambda x: x[0], uniform_states(begin_key, 1, positions, velocities)
+        )
+        slow_key, key = jax.random.split(key)
+        steps = (jax.random.split(key, rounds), jnp.arange(rounds))
+        q, qd = jax.lax.scan(body, begin, steps)[0]
+        return State(q, jax.random.uniform(slow_key, (), qd.dtype) * qd)
+
+    return jax.vmap(one)(jax.random.split(key, batch))
+
+
+_SHRINK = 0.7
 
 
 def mixed_starts(

@@ -329,11 +329,14 @@ class AgentConfig:
     - `restart`: the fraction of them that begins anew in an update; the others go on from
         where the last update's came to.
     - `uniform_starts`: the fraction of beginnings that are anywhere, not in the buffer.
+    - `promising_starts`: the fraction that are around where most is paid, see
+        [`lagdyna.agents.promising_states`][]; the rest is in the buffer.
     - `posterior`: whether either agent imagines in samples of the posterior that a filter
         leaves, a [`lagdyna.experiments.PosteriorConfig`][].
     - `dyna`: what the other agent needs to know, a [`lagdyna.experiments.DynaConfig`][].
 
-    **Raises:** `ValueError` if the rollouts are not a multiple of the samples.
+    **Raises:** `ValueError` if the rollouts are not a multiple of the samples, or more
+    beginnings than all are asked for.
     """
 
     name: Literal["imagination", "dyna"] = "imagination"
@@ -350,12 +353,20 @@ class AgentConfig:
     clip: Positive = 1.0
     updates: Count = 400
     batch: Count = 64
-    restart: Fraction = 0.05
-    uniform_starts: Fraction = 0.75
+    restart: Fraction = 0.1
+    uniform_starts: Fraction = 0.25
+    promising_starts: Fraction = 0.5
     posterior: PosteriorConfig = PosteriorConfig()
     dyna: DynaConfig = DynaConfig()
 
     def __post_init__(self):
+        fractions = (self.uniform_starts, self.promising_starts)
+        if sum(fractions) > 1 + 1e-9:
+            raise ValueError(
+                f"`uniform_starts` was {fractions[0]:g} and `promising_starts` "
+                f"{fractions[1]:g}; 1 is accepted for both together, since the rest begins in "
+                "the buffer"
+            )
         samples = self.posterior.samples
         what = ("dyna.rollouts", self.dyna.rollouts)
         name, rollouts = what if self.name == "dyna" else ("batch", self.batch)

@@ -14,6 +14,7 @@ from ..agents import (
     DynaBehaviour,
     ImaginationActorCritic,
     mixed_starts,
+    promising_states,
     uniform_states,
 )
 from ..data import Experience, ReplayBuffer
@@ -471,11 +472,10 @@ class Trainer:
         chunk: Int[Array, ""],
         updates: int,
     ) -> tuple[Behaviour, Metrics]:
-        config, buffer = self.config.agent, training.buffer
-        uniform = round(config.uniform_starts * config.batch)
         reward_scale = self._reward_scale(training, chunk)
         entropy = self.entropy(training.trainings)
         transition = self._imagined_in(training, chunk)
+        promising = self._promising(training, chunk)
         arrays, static = eqx.partition(training.behaviour, eqx.is_array)
 
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, Metrics]:
@@ -484,7 +484,7 @@ class Trainer:
                 eqx.combine(arrays, static),
                 transition,
                 training.reward,
-                mixed_starts(start_key, buffer, config.batch, uniform, *self._reach),
+                self._starts(training, promising, start_key),
                 reward_scale,
                 key=noise_key,
                 termination=training.termination,
@@ -497,6 +497,33 @@ class Trainer:
         skipped = jnp.sum(metrics.pop("skipped"))
         means = {name: jnp.mean(values) for name, values in metrics.items()}
         return eqx.combine(arrays, static), {**means, "skipped": skipped}
+
+    def _starts(self, training: Training, promising: State | None, key: PRNGKeyArray) -> State:
+        """Where imagined rollouts begin: in the buffer, anywhere, and in promising states."""
+        config, buffer = self.config.agent, training.buffer
+        chosen = round(config.promising_starts * config.batch)
+        others = config.batch - chosen
+        uniform = min(others, round(config.uniform_starts * config.batch))
+        if promising is None:
+            return mixed_starts(key, buffer, others, uniform, *self._reach)
+        mixed_key, chosen_key = jax.random.split(key)
+        mixed = mixed_starts(mixed_key, buffer, others, uniform, *self._reach)
+        places = jax.random.randint(chosen_key, (chosen,), 0, promising.q.shape[0])
+        return jax.tree.map(lambda a, b: jnp.concatenate([a, b[places]]), mixed, promising)
+
+    def _promising(self, training: Training, chunk: Int[Array, ""]) -> State | None:
+        """States around where most is paid, as the models of reward and ends have it."""
+        agent = self.config.agent
+        if round(agent.promising_starts * agent.batch) == 0:
+            return None
+        idle = jnp.zeros(self.config.task.action_size)
+
+        def worth(state: State) -> Scalar:
+            over = training.termination(state) > 0.5
+            return jnp.where(over, -jnp.inf, training.reward(state, idle, state))
+
+        key = self._key(training, _PROMISING, chunk)
+        return promising_states(key, 256, *self._reach, worth)
 
     def _dyna(
         self, agent: Dyna, training: Training, chunk: Int[Array, ""], updates: int
@@ -636,7 +663,7 @@ class Trainer:
 
 
 # What randomness is for; part of the key, so that no two uses share one.
-_FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE, _ENDS, _SAMPLES = range(9)
+_FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE, _ENDS, _SAMPLES, _PROMISING = range(10)
 
 
 def short_seed(seed: int) -> UInt[Array, ""]:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jaxtyping import Scalar
 
-from lagdyna.agents import mixed_starts, uniform_states
+from lagdyna.agents import mixed_starts, promising_states, uniform_states
 from lagdyna.data import Experience, ReplayBuffer
 from lagdyna.mechanics import State
 
@@ -70,3 +71,60 @@ def test_replayed_and_uniform_starts_share_no_randomness() -> None:
     one = mixed_starts(jax.random.key(0), a_buffer(10), 2000, 1000, (1.0,), (1.0,))
     replayed, drawn = np.asarray(one.q[:1000, 0]), np.asarray(one.q[1000:, 0])
     assert abs(np.corrcoef(replayed, drawn)[0, 1]) < 0.15
+
+
+BOX = ((3.0, 1.0), (8.0, 2.0))
+BEST = np.asarray([1.0, -0.5])
+
+
+def nearness(state: State) -> Scalar:
+    """Best at rest in one place."""
+    return -jnp.sum((state.q - BEST) ** 2) - 0.1 * jnp.sum(state.qd**2)
+
+
+@given(seed=st.integers(0, 10_000), rounds=st.integers(1, 12))
+def test_promising_states_lie_in_the_box_and_are_as_many_as_asked_for(
+    seed: int, rounds: int
+) -> None:
+    drawn = promising_states(jax.random.key(seed), 5, *BOX, nearness, choices=3, rounds=rounds)
+    for x, reach in zip(drawn, BOX, strict=True):
+        assert x.shape == (5, 2)
+        assert (np.abs(x) <= np.asarray(reach)).all()
+
+
+def test_promising_states_are_near_the_best_one_and_at_all_distances_from_it() -> None:
+    drawn = promising_states(jax.random.key(0), 500, *BOX, nearness)
+    distances = np.linalg.norm(np.asarray(drawn.q) - BEST, axis=1)
+    anywhere = uniform_states(jax.random.key(0), 500, *BOX)
+    usual = np.linalg.norm(np.asarray(anywhere.q) - BEST, axis=1)
+    assert np.median(distances) < 0.2 * np.median(usual)
+    assert np.quantile(distances, 0.1) < 0.05
+    assert np.quantile(distances, 0.9) > 0.3
+
+
+def test_a_promising_state_is_better_the_longer_it_was_searched_for() -> None:
+    def worth(choices: int, rounds: int) -> float:
+        keys = jax.random.key(1), 300, *BOX
+        drawn = promising_states(*keys, nearness, choices=choices, rounds=rounds)
+        return float(jnp.mean(jax.vmap(nearness)(drawn)))
+
+    assert worth(8, 1) < worth(8, 4) < worth(8, 12)
+    assert worth(1, 6) < worth(4, 6) < worth(16, 6)
+
+
+def test_promising_states_are_slower_than_what_they_were_found_for() -> None:
+    def fast(state: State) -> Scalar:
+        return jnp.sum(jnp.abs(state.qd))
+
+    drawn = promising_states(jax.random.key(0), 500, *BOX, fast)
+    speeds = np.abs(drawn.qd) / np.asarray(BOX[1])
+    assert 0.4 < speeds.mean() < 0.6  # half of nearly all there is
+    assert speeds.min() < 0.05
+
+
+def test_what_is_worth_no_number_is_not_chosen() -> None:
+    def broken(state: State) -> Scalar:
+        return jnp.where(state.q[0] > 0, jnp.nan, state.q[0])
+
+    drawn = promising_states(jax.random.key(0), 50, *BOX, broken)
+    assert (drawn.q[:, 0] <= 0).all()

@@ -16,6 +16,7 @@ from jaxtyping import Array
 from lagdyna import State, compare, fit_model, load, load_fit
 from lagdyna.data import Trajectory, TrajectorySet, write
 from lagdyna.experiments import FittedModel, FittedRun, UserError, fit_config, resume_fit
+from lagdyna.experiments._fit_data import coordinates_of
 from lagdyna.experiments._report import energy_drift, motions, rollout_errors
 from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem
 from lagdyna.simulate import LagrangianField, SolvedTransition, rollout
@@ -128,6 +129,16 @@ def test_the_report_is_what_the_loaded_model_does(
     assert min(off) < 1e-2, "one trajectory is the validation data"
     assert validation["rollout"]["horizon"][-1] == 40
     assert validation["rollout"]["seconds"][-1] == pytest.approx(2.0)
+
+
+def test_a_chain_that_the_data_are_of_is_one_to_the_model() -> None:
+    data = {"file": "arm.npz", "angles": "all", "chain": True}
+    assert coordinates_of(fit_config({"data": data}), 2) == Coordinates(
+        (True, True), chain=True
+    )
+    data["angles"] = [1, 2]
+    expected = Coordinates((False, True, True), chain=True)
+    assert coordinates_of(fit_config({"data": data}), 3) == expected
 
 
 def test_forces_add_up_and_the_model_transforms(learned: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from lagdyna.experiments import Trainer, Training, UserError
 from lagdyna.mechanics import State
-from lagdyna.simulate import LagrangianField
+from lagdyna.models import BoundTermination
+from lagdyna.simulate import LagrangianField, SolvedTransition
 from lagdyna.tasks import Outcome, get_task
 
 from .small import small_config
@@ -74,6 +75,31 @@ def test_what_is_learned_keeps_its_types_so_that_each_program_is_compiled_once(
     assert len(signature(first)) > 50
     for name, program in programs.items():
         assert signature(eqx.filter_eval_shape(program, first)) == signature(first), name
+
+
+def test_everything_learned_of_a_chain_sees_the_directions_of_its_links() -> None:
+    def inputs(chain: bool) -> list[int]:
+        task = dataclasses.replace(get_task("acro3bot"), chain=chain)
+        training = eqx.filter_eval_shape(
+            Trainer(small_config(task=dataclasses.asdict(task))).init
+        )
+        assert isinstance(training.transition, SolvedTransition)
+        field, behaviour = training.transition.field, training.behaviour
+        assert isinstance(field, LagrangianField)
+        body = field.system.lagrangian
+        networks = (
+            body.factor_network,
+            body.potential_network,
+            training.reward.network,
+            behaviour.policy.network,
+            behaviour.critics[0].network,
+        )
+        return [network.layers[0].weight.shape[1] for network in networks]
+
+    assert get_task("acro3bot").chain
+    more = np.subtract(inputs(True), inputs(False))
+    # Cosine and sine of three sums; the reward sees them of two states.
+    np.testing.assert_array_equal(more, [6, 6, 12, 6, 6])
 
 
 def test_no_two_draws_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,3 +314,35 @@ def test_targets_and_ends_are_learned_with_and_the_dynamics_see_neither() -> Non
     targets = np.asarray([[0.2, 0.1, -0.2], [0.2, 0.5, 0.2]], np.float32)
     actions = trainer.act(training, State(targets, np.stack([qd, qd])))
     assert abs(float(actions[0, 0] - actions[1, 0])) > 1e-4
+
+
+def test_rollouts_begin_where_much_is_paid_and_nothing_is_over() -> None:
+    """A known reward that is best at 1; but episodes end beyond 0.5, in one of the cases."""
+    agent = {"uniform_starts": 0.25, "promising_starts": 0.5, "batch": 8, "restart": 1.0}
+    trainer = Trainer(
+        small_config(agent=agent), reward=lambda state, action, _: -((state.q[0] - 1) ** 2)
+    )
+    training = lived(trainer, trainer.init(), 4)
+    promising = trainer._promising(training, jnp.asarray(0))
+    assert promising is not None
+    starts = trainer._starts(training, promising, jax.random.key(0))
+    assert starts.q.shape == (8, 1)
+    found = np.isin(np.asarray(starts.q), np.asarray(promising.q))[:, 0]
+    assert found.sum() == 4
+    replayed = np.isin(np.asarray(starts.q), np.asarray(training.buffer.experience.state.q))[
+        :, 0
+    ]
+    assert replayed.sum() == 2
+    assert np.median(np.abs(np.asarray(promising.q) - 1)) < 0.1
+    ending = dataclasses.replace(training, termination=BoundTermination((0.5,)))
+    alive = trainer._promising(ending, jnp.asarray(0))
+    assert alive is not None
+    assert np.abs(np.asarray(alive.q)).max() <= 0.5
+    assert np.median(np.asarray(alive.q)) > 0.4
+    training, metrics = trainer.behave(training, jnp.asarray(0), 2)
+    assert float(metrics["agent_skipped"]) == 0
+
+
+def test_more_beginnings_than_all_are_refused() -> None:
+    with pytest.raises(UserError, match="`promising_starts` 0.5; 1 is accepted for both"):
+        small_config(agent={"uniform_starts": 0.75, "promising_starts": 0.5})

@@ -126,3 +126,12 @@ def test_context_follows_the_coordinates_and_does_not_move() -> None:
     q, qd = read_state(task, observed)
     np.testing.assert_allclose(q, [1.0, 0.0, 7.7, 5.5], rtol=1e-6)
     np.testing.assert_array_equal(qd, [2.0, 3.0, 0.0, 0.0])
+
+
+def test_a_chain_is_one_with_its_context_too() -> None:
+    task = a_task(context=(7, 5), context_range=0.2, chain=True)
+    assert task.joint_coordinates.chain
+    assert task.state_coordinates.chain
+    # A context is no angle, and so no part of the chain.
+    more = task.state_coordinates.embedding_size - task.joint_coordinates.embedding_size
+    assert more == 2

@@ -1,0 +1,135 @@
+"""What it is worth to know a chain: the triangle of a DeLaN's factor, and sums of joint angles.
+
+    python benchmarks/chains.py --tasks acro3bot cart3pole --seeds 3 --out chains.json
+
+A DeLaN learns a task of the suite from actions held in states drawn anywhere within reach, with
+the default optimiser and sizes of `lagdyna train`. Its mass matrix is `F F'`: of the upper
+triangle, as in the library, or of the lower one, as Lutter et al. (2019) have it. Its networks
+see the joint angles alone, or also the sums of those that follow each other. The error is that
+of the velocities after one action, rad/s (of a cart m/s), the norm over the coordinates: its
+median over 4,000 other states drawn in the same way, and over as many with two fifths of their
+speed. Prints a Markdown table of means over seeds.
+"""
+
+import dataclasses
+from statistics import mean
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from _common import arguments, machine, write
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from lagdyna.agents import uniform_states
+from lagdyna.data import Experience
+from lagdyna.experiments import Config
+from lagdyna.experiments._models import make_transition
+from lagdyna.experiments._parts import falling, make_optimiser
+from lagdyna.experiments._worlds import _hold
+from lagdyna.fit import GradientLearner, OneStepLoss, fit, step_scale
+from lagdyna.mechanics import Coordinates, State, linalg
+from lagdyna.models import DeLaN
+from lagdyna.models._triangular import triangular
+from lagdyna.simulate import AbstractTransition
+from lagdyna.tasks import SUITE, TaskSpec, get_task, suite_task
+
+TESTED, SLOWLY = 4000, 0.4
+
+
+class LowerDeLaN(DeLaN):
+    """The same with the lower triangle."""
+
+    def __init__(self, coordinates: Coordinates, key: PRNGKeyArray):
+        super().__init__(coordinates, key=key)
+
+    def mass_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
+        entries = self.factor_network(self.coordinates.embed(q))
+        return triangular(entries, self.coordinates.n, self.shift, self.min_diagonal)
+
+    def forward_dynamics(
+        self, q: Float[Array, " n"], qd: Float[Array, " n"], tau: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
+        factor, bias = self._factor_and_bias(q, qd)
+        return linalg.cholesky_solve(factor, tau - bias)
+
+
+def drawn(spec: TaskSpec, name: str, rows: int, speed: float, key: PRNGKeyArray) -> Experience:
+    """What `rows` actions do in states drawn anywhere, at that fraction of their speed."""
+    task, (state_key, action_key) = suite_task(name), jax.random.split(key)
+    states = uniform_states(state_key, rows, *spec.reach)
+    states = State(states.q, speed * states.qd)
+    actions = jax.random.uniform(action_key, (rows, spec.action_size), minval=-1.0)
+    held = jnp.asarray(spec.repeat)
+    hold = jax.vmap(lambda s, a: _hold(task, s, a, spec.repeat, held))
+    after, rewards = hold(states, actions)
+    return Experience(states, actions, rewards, after, jnp.zeros(rows, bool))
+
+
+def untrained(spec: TaskSpec, lower: bool, key: PRNGKeyArray) -> AbstractTransition:
+    """The transition of a run of that task, in short steps, with one of the two factors."""
+    substeps = max(spec.repeat, spec.substeps)
+    transition = make_transition(Config(task=spec), key)
+    if lower:
+        body = LowerDeLaN(spec.joint_coordinates, key=key)
+        transition = eqx.tree_at(lambda t: t.field.system.lagrangian, transition, body)
+    return dataclasses.replace(transition, substeps=substeps)
+
+
+@eqx.filter_jit
+def error(transition: AbstractTransition, data: Experience) -> Array:
+    """The median over rows of the velocities' error."""
+    after = transition.steps(data.state, data.action)
+    return jnp.median(jnp.linalg.norm(after.qd - data.next_state.qd, axis=-1))
+
+
+def errors(
+    name: str, lower: bool, chain: bool, rows: int, updates: int, seed: int
+) -> list[float]:
+    """Those at all speeds and at lower ones."""
+    spec = dataclasses.replace(get_task(name), chain=chain)
+    keys = jax.random.split(jax.random.key(seed), 5)
+    data = drawn(spec, name, rows, 1.0, keys[0])
+    transition = untrained(spec, lower, keys[1])
+    loss = OneStepLoss(step_scale(data, spec.state_coordinates))
+    learner = GradientLearner(make_optimiser("adam", falling(3e-3, updates), 100.0), loss)
+    found = fit(transition, learner, data, key=keys[2], steps=updates).model
+    tests = [
+        drawn(spec, name, TESTED, speed, key)
+        for speed, key in zip((1.0, SLOWLY), keys[3:], strict=True)
+    ]
+    return [float(error(found, test)) for test in tests]
+
+
+def main() -> None:
+    """Measures, prints a table, writes JSON."""
+    parser = arguments(__doc__, "chains.json")
+    chains = [name for name, entry in SUITE.items() if entry.links > 1]
+    parser.add_argument("--tasks", nargs="+", choices=chains, default=["acro3bot", "cart3pole"])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=1500, help="actions to learn from")
+    parser.add_argument("--updates", type=int, default=10_000)
+    args = parser.parse_args()
+    about, results = machine(), []
+    print("| task | triangle | networks see | error | at two fifths of the speed |")
+    print("|---|---|---|---|---|")
+    for name in args.tasks:
+        for lower in (True, False):
+            for chain in (False, True):
+                options = (name, lower, chain, args.rows, args.updates)
+                seeds = [errors(*options, seed) for seed in range(args.seeds)]
+                triangle, sees = (
+                    "lower" if lower else "upper",
+                    "sums too" if chain else "angles",
+                )
+                fast, slow = zip(*seeds, strict=True)
+                results.append(
+                    {"task": name, "triangle": triangle, "sums": chain, "error": fast}
+                    | {"slow_error": slow}
+                )
+                row = f"| {name} | {triangle} | {sees} | {mean(fast):.2f} | {mean(slow):.2f} |"
+                print(row, flush=True)
+    write(args.out, {**about, **vars(args), "out": str(args.out), "results": results})
+
+
+if __name__ == "__main__":
+    main()
