@@ -104,6 +104,8 @@ def mixed_starts(
     uniform: int,
     positions: tuple[float, ...],
     velocities: tuple[float, ...],
+    promising: State | None = None,
+    chosen: int = 0,
 ) -> State:
     """Where imagined rollouts begin: replayed states, and states that were never visited.
 
@@ -115,10 +117,26 @@ def mixed_starts(
     - `buffer`: where replayed states come from.
     - `batch`: how many starts in all.
     - `uniform`: how many of them come from [`lagdyna.agents.uniform_states`][].
+    - `promising`: more states, of any number, say from
+        [`lagdyna.agents.promising_states`][].
+    - `chosen`: how many starts come from those, the last ones; without them none can.
 
     **Returns:** a `State` of shapes `(batch, n)`.
+
+    **Raises:** `ValueError` if `uniform` and `chosen` are more than `batch`, or there is
+    nothing to choose from.
     """
+    if uniform + chosen > batch or (chosen and promising is None):
+        raise ValueError(
+            f"{uniform} uniform and {chosen} chosen starts were asked for in a batch of "
+            f"{batch}; as many in all are accepted, chosen ones where `promising` is given"
+        )
+    parts = []
+    if promising is not None and chosen:
+        key, chosen_key = jax.random.split(key)
+        places = jax.random.randint(chosen_key, (chosen,), 0, promising.q.shape[0])
+        parts = [jax.tree.map(lambda x: x[places], promising)]
     replay_key, uniform_key = jax.random.split(key)
-    replayed = buffer.sample(replay_key, batch - uniform).state
+    replayed = buffer.sample(replay_key, batch - uniform - chosen).state
     drawn = uniform_states(uniform_key, uniform, positions, velocities)
-    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), replayed, drawn)
+    return jax.tree.map(lambda *xs: jnp.concatenate(xs), replayed, drawn, *parts)

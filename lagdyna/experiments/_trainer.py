@@ -472,19 +472,31 @@ class Trainer:
         chunk: Int[Array, ""],
         updates: int,
     ) -> tuple[Behaviour, Metrics]:
+        config, buffer = self.config.agent, training.buffer
         reward_scale = self._reward_scale(training, chunk)
         entropy = self.entropy(training.trainings)
         transition = self._imagined_in(training, chunk)
         promising = self._promising(training, chunk)
+        chosen = round(config.promising_starts * config.batch)
+        uniform = min(config.batch - chosen, round(config.uniform_starts * config.batch))
         arrays, static = eqx.partition(training.behaviour, eqx.is_array)
 
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, Metrics]:
             start_key, noise_key = jax.random.split(key)
+            starts = mixed_starts(
+                start_key,
+                buffer,
+                config.batch,
+                uniform,
+                *self._reach,
+                promising=promising,
+                chosen=chosen,
+            )
             behaviour, metrics = agent.update(
                 eqx.combine(arrays, static),
                 transition,
                 training.reward,
-                self._starts(training, promising, start_key),
+                starts,
                 reward_scale,
                 key=noise_key,
                 termination=training.termination,
@@ -497,19 +509,6 @@ class Trainer:
         skipped = jnp.sum(metrics.pop("skipped"))
         means = {name: jnp.mean(values) for name, values in metrics.items()}
         return eqx.combine(arrays, static), {**means, "skipped": skipped}
-
-    def _starts(self, training: Training, promising: State | None, key: PRNGKeyArray) -> State:
-        """Where imagined rollouts begin: in the buffer, anywhere, and in promising states."""
-        config, buffer = self.config.agent, training.buffer
-        chosen = round(config.promising_starts * config.batch)
-        others = config.batch - chosen
-        uniform = min(others, round(config.uniform_starts * config.batch))
-        if promising is None:
-            return mixed_starts(key, buffer, others, uniform, *self._reach)
-        mixed_key, chosen_key = jax.random.split(key)
-        mixed = mixed_starts(mixed_key, buffer, others, uniform, *self._reach)
-        places = jax.random.randint(chosen_key, (chosen,), 0, promising.q.shape[0])
-        return jax.tree.map(lambda a, b: jnp.concatenate([a, b[places]]), mixed, promising)
 
     def _promising(self, training: Training, chunk: Int[Array, ""]) -> State | None:
         """States around where most is paid, as the models of reward and ends have it."""

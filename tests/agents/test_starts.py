@@ -73,6 +73,26 @@ def test_replayed_and_uniform_starts_share_no_randomness() -> None:
     assert abs(np.corrcoef(replayed, drawn)[0, 1]) < 0.15
 
 
+def test_some_starts_are_chosen_from_what_is_given() -> None:
+    given = State(jnp.asarray([[-50.0], [-51.0]]), jnp.asarray([[1.0], [2.0]]))
+    box = ((3.0,), (8.0,))
+    starts = mixed_starts(
+        jax.random.key(0), a_buffer(4), 40, 10, *box, promising=given, chosen=20
+    )
+    q = np.asarray(starts.q[:, 0])
+    assert (q[:10] >= 100).all()
+    assert (np.abs(q[10:20]) <= 3).all()
+    assert set(q[20:]) == {-50.0, -51.0}
+    np.testing.assert_array_equal(starts.qd[20:, 0], -49.0 - q[20:])
+
+
+@pytest.mark.parametrize(("uniform", "chosen"), [(5, 4), (9, 0), (0, 2)])
+def test_more_starts_than_there_can_be_are_refused(uniform: int, chosen: int) -> None:
+    given = State(jnp.ones((2, 1)), jnp.ones((2, 1))) if uniform else None
+    with pytest.raises(ValueError, match=f"{uniform} uniform and {chosen} chosen"):
+        mixed_starts(jax.random.key(0), a_buffer(4), 8, uniform, (3.0,), (8.0,), given, chosen)
+
+
 BOX = ((3.0, 1.0), (8.0, 2.0))
 BEST = np.asarray([1.0, -0.5])
 

@@ -41,7 +41,9 @@ def test_a_config_survives_toml(steps, seed, hidden, rate, solver, window, fract
         seed=seed,
         solver=SolverConfig(name=solver),
         learner=LearnerConfig(rate=rate, window=window),
-        agent=AgentConfig(hidden=hidden, uniform_starts=fraction),
+        agent=AgentConfig(
+            hidden=hidden, uniform_starts=fraction, promising_starts=(1 - fraction) / 2
+        ),
     )
     config = dataclasses.replace(
         config, collect=dataclasses.replace(config.collect, capacity=capacity)
