@@ -319,7 +319,8 @@ class AgentConfig:
     - `horizon`: imagined steps per rollout.
     - `discount`, `return_lambda`: of the lambda-return.
     - `entropy`: what a nat of entropy is worth, in units of scaled reward, at first.
-    - `entropy_end`: the fraction of that to which it falls along a cosine over the whole run.
+    - `entropy_end`: the fraction of that to which it falls along a cosine.
+    - `entropy_until`: the fraction of the run after which it has fallen.
     - `critics`: how many; the smallest estimate is believed.
     - `target_rate`: how fast the target critics follow.
     - `rate`, `clip`: of Adam, for policy and critics; the rate falls to a tenth along a
@@ -347,6 +348,7 @@ class AgentConfig:
     return_lambda: Fraction = 0.95
     entropy: NonNegative = 1e-1
     entropy_end: Fraction = 0.1
+    entropy_until: UpToOne = 1.0
     critics: Count = 1
     target_rate: Annotated[float, Meta(gt=0, le=1)] = 0.02
     rate: Positive = 2e-3

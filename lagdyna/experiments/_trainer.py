@@ -559,7 +559,8 @@ class Trainer:
     def entropy(self, training: Int[Array, ""]) -> Scalar:
         """What a nat of the policy's entropy is worth in a training, the first being 1."""
         agent = self.config.agent
-        worth = falling(agent.entropy, self.config.trainings, agent.entropy_end)
+        trainings = max(1, round(agent.entropy_until * self.config.trainings))
+        worth = falling(agent.entropy, trainings, agent.entropy_end)
         return jnp.asarray(worth(training - 1))
 
     def _reward_scale(self, training: Training, chunk: Int[Array, ""]) -> Scalar:
