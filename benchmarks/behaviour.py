@@ -33,6 +33,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "a nat of entropy is worth 0.01": {"entropy": 1e-2},
     "a nat of entropy is worth 0.001": {"entropy": 1e-3},
     "what it is worth does not fall": {"entropy_end": 1.0},
+    "what it is worth falls over all of the updates": {"entropy_until": 1.0},
     "gradients clipped at 100": {"clip": 100.0},
     "rollouts begin anew half as often": {"restart": 0.05},
     "no promising starts": {"uniform_starts": 0.75, "promising_starts": 0.0},

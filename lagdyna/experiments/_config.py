@@ -348,7 +348,7 @@ class AgentConfig:
     return_lambda: Fraction = 0.95
     entropy: NonNegative = 1e-1
     entropy_end: Fraction = 0.1
-    entropy_until: UpToOne = 1.0
+    entropy_until: UpToOne = 0.2
     critics: Count = 1
     target_rate: Annotated[float, Meta(gt=0, le=1)] = 0.02
     rate: Positive = 2e-3

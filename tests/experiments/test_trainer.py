@@ -245,7 +245,7 @@ def test_good_rewards_later_on_do_not_make_states_without_data_look_better(
 
 def test_what_entropy_is_worth_falls_from_the_first_training_to_the_last() -> None:
     """Half a cosine over the run's ten trainings, were there one more."""
-    agent = {"entropy": 0.2, "entropy_end": 0.25}
+    agent = {"entropy": 0.2, "entropy_end": 0.25, "entropy_until": 1.0}
     trainer = Trainer(small_config(steps=100, agent=agent))
     worth = [float(trainer.entropy(jnp.asarray(i))) for i in range(1, 12)]
     wave = [0.125 + 0.075 * np.cos(np.pi * i / 10) for i in range(11)]
