@@ -358,6 +358,7 @@ def test_a_fit_and_a_comparison_from_outside(lagdyna, tmp_path):
     assert tomllib.loads(shown.stdout)["data"] == {
         "file": "swing.csv",
         "angles": [0],
+        "chain": False,
         "validation": 0.2,
     }
 
