@@ -19,8 +19,7 @@ class DeLaN(AbstractRigidBody):
     symmetric positive definite for every value of the weights, trained or not (Lutter et
     al. 2019). The triangle is the upper one, the paper's the lower: along a chain of links
     the last column of the upper factor is the last column of `M` over the root of a constant,
-    where the lower one begins with the root of what depends on every angle, so there is less
-    to learn.
+    where the lower one begins with the root of what depends on every angle.
 
     **Arguments:**
 
