@@ -78,8 +78,7 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
     coordinates, reach = spec.joint_coordinates, spec.reach
     transition = Exact(coordinates, task, repeat)
     reward = GivenReward(lambda state, action, following: task.reward(following))
-    chosen = round(config.promising_starts * config.batch)
-    uniform = min(config.batch - chosen, round(config.uniform_starts * config.batch))
+    uniform, chosen = config.unvisited_starts
     actions = task.horizon // repeat
 
     @jax.jit

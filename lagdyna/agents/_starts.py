@@ -50,6 +50,10 @@ def promising_states(
     the states are at all distances. Then it is slowed by a random factor, since what is paid
     often says little about how fast one should be.
 
+    Learning from such states outwards is what Florensa et al. (2017, "Reverse curriculum
+    generation for reinforcement learning") do from a goal that they are given; the search is
+    this library's own.
+
     **Arguments:**
 
     - `key`, `positions`, `velocities`: as for [`lagdyna.agents.uniform_states`][].

@@ -379,6 +379,12 @@ class AgentConfig:
             )
 
     @property
+    def unvisited_starts(self) -> tuple[int, int]:
+        """Of a batch of beginnings, how many are anywhere and how many in promising states."""
+        promising = round(self.promising_starts * self.batch)
+        return min(self.batch - promising, round(self.uniform_starts * self.batch)), promising
+
+    @property
     def model_free(self) -> bool:
         """Whether it needs no model."""
         return self.name == "dyna" and self.dyna.ratio == 0

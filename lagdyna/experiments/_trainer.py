@@ -477,8 +477,7 @@ class Trainer:
         entropy = self.entropy(training.trainings)
         transition = self._imagined_in(training, chunk)
         promising = self._promising(training, chunk)
-        chosen = round(config.promising_starts * config.batch)
-        uniform = min(config.batch - chosen, round(config.uniform_starts * config.batch))
+        uniform, chosen = config.unvisited_starts
         arrays, static = eqx.partition(training.behaviour, eqx.is_array)
 
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, Metrics]:
@@ -512,8 +511,7 @@ class Trainer:
 
     def _promising(self, training: Training, chunk: Int[Array, ""]) -> State | None:
         """States around where most is paid, as the models of reward and ends have it."""
-        agent = self.config.agent
-        if round(agent.promising_starts * agent.batch) == 0:
+        if self.config.agent.unvisited_starts[1] == 0:
             return None
         idle = jnp.zeros(self.config.task.action_size)
 
