@@ -1,6 +1,7 @@
 """Advancing a vector field by one action's time with any Diffrax solver."""
 
 import diffrax as dfx
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -92,11 +93,20 @@ def _explicit_runge_kutta_step(
     `solver.step` runs its stages in a loop and keeps what an error estimate and a dense
     output need. Neither is wanted here, and the compiler can fuse across stages.
     """
-    slopes = [field(t, state, action)]
-    for row, c in zip(tableau.a_lower, tableau.c, strict=True):
-        stage = _weighted(state, h, row, slopes)
-        slopes.append(field(t + float(c) * h, stage, action))
-    return _weighted(state, h, tableau.b_sol, slopes)
+
+    # What the way back needs within a step is computed again there: in the middle of
+    # a long rollout keeping it, and fetching it, costs more.
+    @eqx.filter_checkpoint(prevent_cse=False)
+    def step(
+        field: AbstractVectorField, t: RealScalarLike, state: State, action: Array
+    ) -> State:
+        slopes = [field(t, state, action)]
+        for row, c in zip(tableau.a_lower, tableau.c, strict=True):
+            stage = _weighted(state, h, row, slopes)
+            slopes.append(field(t + float(c) * h, stage, action))
+        return _weighted(state, h, tableau.b_sol, slopes)
+
+    return step(field, t, state, action)
 
 
 def _weighted(state: State, h: float, weights: np.ndarray, slopes: list[State]) -> State:
