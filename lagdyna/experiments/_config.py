@@ -165,6 +165,10 @@ class LearnerConfig:
     - `rate`: an optimiser's learning rate, falling to a hundredth along a cosine within
         each training.
     - `clip`: largest norm of an optimiser's gradient.
+    - `shrink`: the fraction of each weight between the layers of networks that is taken off
+        it before an optimiser goes on from there in another training, at first; it falls to 0
+        along a cosine.
+    - `shrink_until`: the fraction of the run after which it has fallen.
     - `filter`: a filter's settings, a [`lagdyna.experiments.FilterConfig`][].
     - `updates`: per training; by default 2000, of a filter 200.
     - `batch`: steps, or windows, per update; by default 64, of a filter 32.
@@ -177,6 +181,8 @@ class LearnerConfig:
     name: Literal[OptimiserName, FilterName, "auto"] = "adam"
     rate: Positive = 3e-3
     clip: Positive = 100.0
+    shrink: Fraction = 0.25
+    shrink_until: UpToOne = 0.5
     updates: Count | None = None
     batch: Count | None = None
     window: Count = 1
@@ -205,7 +211,7 @@ class RewardConfig:
     """
 
     hidden: Widths = (64, 64)
-    activation: ActivationName = "softplus"
+    activation: ActivationName = "tanh"
 
 
 @dataclass(frozen=True, kw_only=True)

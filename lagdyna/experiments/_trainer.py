@@ -40,6 +40,7 @@ from ..models import (
     GivenReward,
     RewardNetwork,
     TerminationNetwork,
+    shrunk,
 )
 from ..simulate import (
     AbstractTransition,
@@ -341,11 +342,18 @@ class Trainer:
             mean = jnp.where(first, mean, reward.location)
             scale = jnp.where(first, scale, jnp.maximum(scale, reward.scale))
             reward = eqx.tree_at(lambda r: (r.location, r.scale), reward, (mean, scale))
+        termination = training.termination
+        if self._optimiser is not None and self.config.learner.shrink > 0:
+            kept = 1 - self.shrink(training.trainings)
+            transition, reward, termination = (
+                shrunk(model, kept) for model in (transition, reward, termination)
+            )
         transition_learner, reward_learner = self._learners(buffer, transition, reward)
         return eqx.tree_at(
             lambda t: (
                 t.transition,
                 t.reward,
+                t.termination,
                 t.transition_state,
                 t.reward_state,
                 t.termination_state,
@@ -355,9 +363,10 @@ class Trainer:
             (
                 transition,
                 reward,
+                termination,
                 transition_learner.init(_free(transition)),
                 reward_learner.init(_free(reward)),
-                self._begin_classifier(training.termination),
+                self._begin_classifier(termination),
                 training.trainings + 1,
             ),
         )
@@ -560,6 +569,13 @@ class Trainer:
         trainings = max(1, round(agent.entropy_until * self.config.trainings))
         worth = falling(agent.entropy, trainings, agent.entropy_end)
         return jnp.asarray(worth(training - 1))
+
+    def shrink(self, training: Int[Array, ""]) -> Scalar:
+        """The fraction taken off weights before a training, after so many others."""
+        learner = self.config.learner
+        trainings = max(1, round(learner.shrink_until * self.config.trainings))
+        taken = falling(learner.shrink, trainings, 0.0)(training - 1)
+        return jnp.where(training == 0, 0.0, taken)
 
     def _reward_scale(self, training: Training, chunk: Int[Array, ""]) -> Scalar:
         """What is usual as a reward: among those that were paid, or anywhere.
