@@ -165,10 +165,10 @@ class LearnerConfig:
     - `rate`: an optimiser's learning rate, falling to a hundredth along a cosine within
         each training.
     - `clip`: largest norm of an optimiser's gradient.
-    - `shrink`: the fraction of each weight between the layers of networks that is taken off
-        it before an optimiser goes on from there in another training, at first; it falls to 0
-        along a cosine.
-    - `shrink_until`: the fraction of the run after which it has fallen.
+    - `decay`: how much of the dynamics' weights an optimiser takes off them in each update,
+        times the rate, at first; it falls to 0 along a cosine. What decays is what lies
+        between the layers of networks, not their linear part. That of the reward is its own.
+    - `decay_until`: the fraction of the run after which both have fallen.
     - `filter`: a filter's settings, a [`lagdyna.experiments.FilterConfig`][].
     - `updates`: per training; by default 2000, of a filter 200.
     - `batch`: steps, or windows, per update; by default 64, of a filter 32.
@@ -181,8 +181,8 @@ class LearnerConfig:
     name: Literal[OptimiserName, FilterName, "auto"] = "adam"
     rate: Positive = 3e-3
     clip: Positive = 100.0
-    shrink: Fraction = 0.25
-    shrink_until: UpToOne = 0.5
+    decay: NonNegative = 0.1
+    decay_until: UpToOne = 0.5
     updates: Count | None = None
     batch: Count | None = None
     window: Count = 1
@@ -208,10 +208,12 @@ class RewardConfig:
 
     - `hidden`: widths of the hidden layers.
     - `activation`: of those layers.
+    - `decay`: as the learner's, which is of the dynamics.
     """
 
     hidden: Widths = (64, 64)
     activation: ActivationName = "tanh"
+    decay: NonNegative = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,6 @@ from ..models import (
     GivenReward,
     RewardNetwork,
     TerminationNetwork,
-    shrunk,
 )
 from ..simulate import (
     AbstractTransition,
@@ -55,7 +54,7 @@ from ._filters import check_memory, chosen_filter, make_filter
 from ._held import HoldingLoss, divided
 from ._models import known_of, make_reward, make_termination, make_transition
 from ._nearby import Nearby
-from ._parts import falling, make_optimiser
+from ._parts import decaying, falling, make_optimiser, with_decay
 from ._stepped import SteppedLoss
 
 Metrics = dict[str, Scalar]
@@ -133,15 +132,11 @@ class Trainer:
         self._nearby = Nearby.of(config)
         self.suite = suite_name(task)
         learner = config.learner
-        self._optimiser = (
-            None
-            if is_filter(learner.name)
-            else make_optimiser(
-                learner.name,
-                falling(learner.rate, learner.updates_or_default),
-                learner.clip,
-            )
-        )
+        self._optimiser = None
+        if not is_filter(learner.name):
+            rate = falling(learner.rate, learner.updates_or_default)
+            optimiser = make_optimiser(learner.name, rate, learner.clip)
+            self._optimiser = with_decay(optimiser, rate)
         # A filter takes squared errors; a classifier has none.
         self._classifier = GradientLearner(
             make_optimiser("adam", falling(3e-3, learner.updates_or_default), learner.clip),
@@ -342,18 +337,11 @@ class Trainer:
             mean = jnp.where(first, mean, reward.location)
             scale = jnp.where(first, scale, jnp.maximum(scale, reward.scale))
             reward = eqx.tree_at(lambda r: (r.location, r.scale), reward, (mean, scale))
-        termination = training.termination
-        if self._optimiser is not None and self.config.learner.shrink > 0:
-            kept = 1 - self.shrink(training.trainings)
-            transition, reward, termination = (
-                shrunk(model, kept) for model in (transition, reward, termination)
-            )
         transition_learner, reward_learner = self._learners(buffer, transition, reward)
         return eqx.tree_at(
             lambda t: (
                 t.transition,
                 t.reward,
-                t.termination,
                 t.transition_state,
                 t.reward_state,
                 t.termination_state,
@@ -363,13 +351,27 @@ class Trainer:
             (
                 transition,
                 reward,
-                termination,
-                transition_learner.init(_free(transition)),
-                reward_learner.init(_free(reward)),
-                self._begin_classifier(termination),
+                self._begun(transition_learner, transition, training.trainings),
+                self._begun(reward_learner, reward, training.trainings),
+                self._begin_classifier(training.termination),
                 training.trainings + 1,
             ),
         )
+
+    def _begun(self, learner: Learner, model: PyTree, trainings: Int[Array, ""]) -> PyTree:
+        """The state of a learner that begins to learn a model, after so many trainings."""
+        state = learner.init(_free(model))
+        if self._optimiser is None:
+            return state
+        config = self.config
+        is_reward = isinstance(model, AbstractReward)
+        most = config.reward.decay if is_reward else config.learner.decay
+        return decaying(state, most * self.decay(trainings))
+
+    def decay(self, trainings: Int[Array, ""]) -> Scalar:
+        """The fraction of decay that is left after so many trainings."""
+        until = max(1, round(self.config.learner.decay_until * self.config.trainings))
+        return jnp.asarray(falling(1.0, until, 0.0)(trainings))
 
     @eqx.filter_jit
     def fit(
@@ -569,13 +571,6 @@ class Trainer:
         trainings = max(1, round(agent.entropy_until * self.config.trainings))
         worth = falling(agent.entropy, trainings, agent.entropy_end)
         return jnp.asarray(worth(training - 1))
-
-    def shrink(self, training: Int[Array, ""]) -> Scalar:
-        """The fraction taken off weights before a training, after so many others."""
-        learner = self.config.learner
-        trainings = max(1, round(learner.shrink_until * self.config.trainings))
-        taken = falling(learner.shrink, trainings, 0.0)(training - 1)
-        return jnp.where(training == 0, 0.0, taken)
 
     def _reward_scale(self, training: Training, chunk: Int[Array, ""]) -> Scalar:
         """What is usual as a reward: among those that were paid, or anywhere.

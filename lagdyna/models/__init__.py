@@ -6,7 +6,6 @@ from ._delan import DeLaN as DeLaN
 from ._hnn import HNN as HNN
 from ._lnn import LNN as LNN
 from ._network import Network as Network
-from ._network import shrunk as shrunk
 from ._neural_ode import NeuralODE as NeuralODE
 from ._residual import ResidualAcceleration as ResidualAcceleration
 from ._residual import ResidualForce as ResidualForce

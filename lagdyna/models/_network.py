@@ -4,7 +4,7 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._activation import Activation
 
@@ -70,28 +70,3 @@ class Network(eqx.Module):
             h = self.activation(_affine(layer, h))
         y = _affine(self.layers[-1], h)
         return y if self.skip is None else y + x @ self.skip.T
-
-
-def shrunk(model: PyTree, kept: Scalar) -> PyTree:
-    """The same model with smaller weights between the layers of its networks.
-
-    Networks that go on from where they were, again and again as the data grow, know less of
-    what lies beyond the data than those that begin anew (Ash & Adams 2020, "On warm-starting
-    neural network training"). Linear parts and biases stay as they are.
-
-    **Arguments:**
-
-    - `model`: any PyTree with [`lagdyna.models.Network`][] in it.
-    - `kept`: what their weights are multiplied by.
-    """
-
-    def of(node: PyTree) -> PyTree:
-        if not isinstance(node, Network):
-            return node
-        return eqx.tree_at(
-            lambda network: [layer.weight for layer in network.layers],
-            node,
-            replace_fn=lambda weight: kept.astype(weight.dtype) * weight,
-        )
-
-    return jax.tree.map(of, model, is_leaf=lambda node: isinstance(node, Network))

@@ -10,11 +10,10 @@ import pytest
 
 from lagdyna.experiments import Trainer, Training, UserError
 from lagdyna.mechanics import State
-from lagdyna.models import BoundTermination, Network
+from lagdyna.models import BoundTermination
 from lagdyna.simulate import LagrangianField, SolvedTransition
 from lagdyna.tasks import Outcome, get_task
 
-from ..helpers import close
 from .small import small_config
 
 HERE = State(np.asarray([0.3], np.float32), np.asarray([-1.0], np.float32))
@@ -244,42 +243,22 @@ def test_good_rewards_later_on_do_not_make_states_without_data_look_better(
     assert float(larger.reward.scale) == pytest.approx(np.std([2, 4, 100, 200]), rel=1e-3)
 
 
-def test_what_is_taken_off_weights_falls_and_the_first_training_takes_nothing() -> None:
-    learner = {"shrink": 0.2, "shrink_until": 1.0}
-    trainer = Trainer(small_config(learner=learner, steps=11, collect={"train_every": 1}))
-    taken = [float(trainer.shrink(jnp.asarray(i))) for i in range(12)]
-    wave = [0.1 + 0.1 * np.cos(np.pi * i / 11) for i in range(11)]
-    np.testing.assert_allclose(taken, [0, *wave], rtol=1e-5)
-    # Or over the first of them alone.
-    learner["shrink_until"] = 0.4
-    trainer = Trainer(small_config(learner=learner, steps=11, collect={"train_every": 1}))
-    taken = [float(trainer.shrink(jnp.asarray(i))) for i in range(12)]
-    wave = [0.1 + 0.1 * np.cos(np.pi * min(i, 4) / 4) for i in range(11)]
-    np.testing.assert_allclose(taken, [0, *wave], rtol=1e-5, atol=1e-8)
-
-
-@pytest.mark.parametrize("name", ["adam", "ekf"])
-def test_weights_are_smaller_before_they_are_learned_again_if_an_optimiser_does_it(
-    name: str,
-) -> None:
-    learner = {"name": name, "shrink": 0.2, "shrink_until": 1.0}
-    trainer = Trainer(small_config(learner=learner, steps=20))
+def test_decay_falls_over_the_run_and_is_the_models_own() -> None:
+    learner: dict[str, Any] = {"decay": 0.2, "decay_until": 1.0}
+    trainer = Trainer(small_config(learner=learner, reward={"decay": 0.4}, steps=100))
+    left = [float(trainer.decay(jnp.asarray(i))) for i in range(11)]
+    wave = [0.5 + 0.5 * np.cos(np.pi * i / 10) for i in range(11)]
+    np.testing.assert_allclose(left, wave, atol=1e-6)
     begun = trainer.begin_fit(lived(trainer, trainer.init(), 8))
-    again = trainer.begin_fit(begun)
-    kept = 0.8 if name == "adam" else 1.0
-    for model in ("transition", "reward"):
-        before, after = (networks(getattr(each, model)) for each in (begun, again))
-        assert len(before) == (2 if model == "transition" else 1)
-        for one, other in zip(before, after, strict=True):
-            for old, new in zip(one.layers, other.layers, strict=True):
-                close(new.weight, kept * old.weight, 1e-6)
-
-
-def networks(model: Any) -> list[Network]:
-    def found(node: Any) -> bool:
-        return isinstance(node, Network)
-
-    return [leaf for leaf in jax.tree.leaves(model, is_leaf=found) if found(leaf)]
+    begun = trainer.begin_fit(begun)
+    for state, most in ((begun.transition_state, 0.2), (begun.reward_state, 0.4)):
+        assert float(state[-1].strength) == pytest.approx(most * wave[1])
+    # Or over the first part of it alone.
+    learner["decay_until"] = 0.4
+    trainer = Trainer(small_config(learner=learner, steps=100))
+    left = [float(trainer.decay(jnp.asarray(i))) for i in range(11)]
+    wave = [0.5 + 0.5 * np.cos(np.pi * min(i, 4) / 4) for i in range(11)]
+    np.testing.assert_allclose(left, wave, atol=1e-6)
 
 
 def test_what_entropy_is_worth_falls_from_the_first_training_to_the_last() -> None:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lagdyna.models import Network, shrunk
+from lagdyna.models import Network
 
 from ..helpers import built, close, identical, normals, randomised, shape_of
 
@@ -77,14 +77,3 @@ def test_initial_activations_keep_their_size_through_wide_layers():
     net = built(Network, 200, 200, (200, 200), lambda x: x, key=jax.random.key(0))
     x = normals(0, 200)
     assert 0.5 < jnp.std(run(net, x)) / jnp.std(x) < 2
-
-
-def test_what_shrinks_is_what_lies_between_the_layers():
-    model = {"network": drawn(), "other": jnp.ones(3)}
-    smaller = shrunk(model, jnp.asarray(0.5))
-    one, other = model["network"], smaller["network"]
-    for before, after in zip(one.layers, other.layers, strict=True):
-        close(after.weight, 0.5 * before.weight, 1e-6)
-        identical(after.bias, before.bias)
-    identical(other.skip, one.skip)
-    identical(smaller["other"], model["other"])
