@@ -407,6 +407,9 @@ class CollectConfig:
     - `random_steps`: environment steps with random actions, before the policy acts; those
         of 50 actions by default.
     - `hold`: for how many actions a random one stays the same.
+    - `random_stretches`: which fraction of the stretches of ten actions after that is of
+        random ones too, each for five actions; by default 0.25 with the agent that learns in
+        imagination, 0 with the other.
     - `train_every`: environment steps after which model and agent are trained, also within
         an episode; those of 50 actions by default.
     - `steps_per_round`: once this many steps have been collected, and the episode has
@@ -417,6 +420,7 @@ class CollectConfig:
 
     random_steps: Whole | None = None
     hold: Count = 1
+    random_stretches: Fraction | None = None
     train_every: Count | None = None
     steps_per_round: Count | None = None
     capacity: Count | None = None
@@ -492,6 +496,12 @@ class Config:
     def random_steps(self) -> int:
         """`collect.random_steps`, or what that is by default."""
         return self._steps_or(self.collect.random_steps, 50)
+
+    @property
+    def random_stretches(self) -> float:
+        """`collect.random_stretches`, or what that is by default."""
+        given, usual = self.collect.random_stretches, self.agent.name == "imagination"
+        return (0.25 if usual else 0.0) if given is None else given
 
     @property
     def train_every(self) -> int:

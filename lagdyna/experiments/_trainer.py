@@ -163,6 +163,7 @@ class Trainer:
         collect = dataclasses.replace(
             config.collect,
             random_steps=config.random_steps,
+            random_stretches=config.random_stretches,
             train_every=config.train_every,
             steps_per_round=config.steps_per_round,
         )
@@ -588,13 +589,23 @@ class Trainer:
 
     @eqx.filter_jit
     def explore(self, training: Training, state: State) -> Float[Array, " m"]:
-        """An action to learn from: random at first, then the policy's, with its noise."""
+        """An action to learn from: random at first, then the policy's, with its noise.
+
+        Stretches of random actions come between. A policy that holds still shows the same
+        state over and over, and its model never learns what would be better.
+        """
         config, number = self.config.collect, training.actions
         shape = (self.config.task.action_size,)
         held = self._key(training, _RANDOM, number // config.hold)
         random = jax.random.uniform(held, shape, minval=-1.0, maxval=1.0)
         eps = jax.random.normal(self._key(training, _NOISE, number), shape)
         action, _ = training.behaviour.policy.sample(_cast(state, training), eps)
+        if self.config.random_stretches:
+            which = self._lasting_key(training, _STRETCH, number // _STRETCH_ACTIONS)
+            stretch = jax.random.bernoulli(which, self.config.random_stretches)
+            kick = self._lasting_key(training, _KICK, number // _KICK_ACTIONS)
+            other = jax.random.uniform(kick, shape, minval=-1.0, maxval=1.0)
+            action = jnp.where(stretch, other, action)
         return jnp.where(training.env_steps < self.config.random_steps, random, action)
 
     @eqx.filter_jit
@@ -613,8 +624,15 @@ class Trainer:
         return eqx.tree_at(lambda t: t.rounds, training, training.rounds + 1)
 
     def _key(self, training: Training, purpose: int, index: Int[Array, ""]) -> PRNGKeyArray:
+        key = self._lasting_key(training, purpose, training.trainings)
+        return jax.random.fold_in(key, index)
+
+    def _lasting_key(
+        self, training: Training, purpose: int, index: Int[Array, ""]
+    ) -> PRNGKeyArray:
+        """One that the next training does not change."""
         key = jax.random.fold_in(jax.random.key(training.seed), purpose)
-        return jax.random.fold_in(jax.random.fold_in(key, training.trainings), index)
+        return jax.random.fold_in(key, index)
 
     def posterior(self, training: Training) -> AbstractPosterior[AbstractTransition] | None:
         """What the latest training left open of the dynamics, `None` if no filter learned."""
@@ -673,6 +691,11 @@ class Trainer:
 
 # What randomness is for; part of the key, so that no two uses share one.
 _FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE, _ENDS, _SAMPLES, _PROMISING = range(10)
+_STRETCH, _KICK = range(10, 12)
+
+# Actions of a random stretch, and how many of them are the same: long enough to push what is
+# held still out of its place.
+_STRETCH_ACTIONS, _KICK_ACTIONS = 10, 5
 
 
 def short_seed(seed: int) -> UInt[Array, ""]:
