@@ -133,7 +133,8 @@ def test_no_two_draws_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
         model={"hidden": [2]},
         reward={"hidden": [2]},
         solver={"name": "euler"},
-        collect={"random_steps": 2, "train_every": 2},
+        # Those of a stretch share theirs, that being what a stretch is.
+        collect={"random_steps": 2, "train_every": 2, "random_stretches": 0.0},
     )
     trainer = Trainer(config)
     with jax.disable_jit():  # so that every draw is seen, with its key
@@ -176,6 +177,29 @@ def test_random_actions_fill_the_range() -> None:
     assert np.all(np.abs(many) <= 1)
     assert abs(np.mean(many)) < 0.15
     assert np.std(many) == pytest.approx(1 / np.sqrt(3), abs=0.06)
+
+
+def test_stretches_of_ten_actions_are_random_each_for_five() -> None:
+    def acted(stretches: float) -> np.ndarray:
+        collect = {"random_steps": 0, "random_stretches": stretches}
+        trainer = Trainer(small_config(steps=2000, collect=collect))
+        training = trainer.init()
+        at = jax.vmap(lambda step: trainer.explore(training_at(training, step), HERE))
+        return np.asarray(at(jnp.arange(2000)))[:, 0]
+
+    pairs = acted(1.0).reshape(-1, 5)
+    assert np.all(pairs == pairs[:, :1])
+    assert np.std(pairs[:, 0]) == pytest.approx(1 / np.sqrt(3), abs=0.06)
+    some, none = acted(0.25).reshape(-1, 10), acted(0.0).reshape(-1, 10)
+    random = np.all(some[:, 1:5] == some[:, :1], axis=1)
+    assert np.mean(random) == pytest.approx(0.25, abs=0.1)
+    np.testing.assert_array_equal(some[~random], none[~random])
+
+
+def test_only_the_agent_that_imagines_explores_in_stretches() -> None:
+    assert small_config().random_stretches > 0
+    assert small_config(agent={"name": "dyna"}).random_stretches == 0
+    assert small_config(collect={"random_stretches": 0.5}).random_stretches == 0.5
 
 
 def training_at(training: Training, step: Any) -> Training:
@@ -225,7 +249,9 @@ def test_a_fit_begins_with_the_data_s_reward_and_fresh_learners(
     assert float(begun.reward.scale) == pytest.approx(np.sqrt(5), rel=1e-3)
     assert int(begun.trainings) == int(training.trainings) + 1
     for state in (begun.transition_state, begun.reward_state):
-        assert not np.any(jax.tree.leaves(jax.tree.map(np.any, state)))
+        of_optimiser, decay = state
+        assert not np.any(jax.tree.leaves(jax.tree.map(np.any, of_optimiser)))
+        assert int(decay.updates) == 0
 
 
 def test_good_rewards_later_on_do_not_make_states_without_data_look_better(
