@@ -1,64 +1,64 @@
-"""What models know of where nobody has been: weights that decay, and the reward's activation.
+"""What models know of where a run has not been: weights that decay, the reward's activation.
 
-    python benchmarks/unvisited.py --tasks acrobot cart3pole --seeds 3 --out unvisited.json
+    lagdyna train cart3pole --steps 12500 --collect.random_stretches 0 --out runs/folded
+    python benchmarks/unvisited.py runs/folded --out unvisited.json
 
-Dynamics and reward of a task of the suite are learned as `lagdyna train` learns them, from
-actions held in states drawn within reach, but for those in which every link points above the
-horizontal: a tenth of the data, a training, the next tenth, another training, and so on, each
-going on from the weights of the one before, whose decay here stays the same. Then they are
-judged in states where every link points up to within some 0.1 rad, at low speed, where the
-reward is nearly all that can be had, and in 2,000 new states like those of the data. The errors
-are medians: that of the velocities after one action, rad/s (of a cart m/s), the norm over the
-coordinates; that of the reward, as a fraction of the most that an action can pay. Prints a
-Markdown table of means over seeds.
+Dynamics and reward of a task of the suite are learned again from the experience of a run, as
+the run learned them: a tenth of the first of it, a training, the next tenth, another training,
+and so on, each going on from the weights of the one before. Their decay here stays the same,
+and is that of both. Then they are judged in states where every link points up to within some
+0.1 rad, at low speed, where the reward is nearly all that can be had; in states drawn anywhere;
+and in the next 200 actions of the run. The errors are medians: that of the velocities after one
+action, rad/s (of a cart m/s), the norm over the coordinates; that of the reward, as a fraction
+of the most that an action can pay. Prints a Markdown table, and how many of the actions that
+were learned from began with every link within half a radian of upright.
 """
 
-from statistics import mean
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from _common import arguments, machine, write
-from chains import drawn
 from jaxtyping import Array, PRNGKeyArray
 
+from lagdyna.agents import uniform_states
 from lagdyna.data import Experience, ReplayBuffer
-from lagdyna.experiments import Config, Trainer, Training
-from lagdyna.experiments._toml import config_from_table
+from lagdyna.experiments import Config, Trainer, Training, UserError, load_run
 from lagdyna.experiments._worlds import _hold
 from lagdyna.mechanics import State
-from lagdyna.tasks import SUITE, suite_task
+from lagdyna.tasks import SuiteTask, suite_name, suite_task
 
-TESTED, TRAININGS = 2000, 10
+TESTED, TRAININGS, NEXT = 2000, 10, 200
 CHOICES = ((0.0, "softplus"), (0.0, "tanh"), (0.03, "tanh"), (0.1, "tanh"), (0.3, "tanh"))
-Errors = tuple[float, float, float, float]
 
 
-def up(name: str, states: State) -> Array:
-    """Of which states every link points above the horizontal."""
-    directions = jnp.cumsum(states.q[:, int(SUITE[name].cart) :], axis=-1)
-    return jnp.all(jnp.cos(directions) > 0, axis=-1)
-
-
-def visited(config: Config, name: str, rows: int, key: PRNGKeyArray) -> Experience:
-    """What `rows` actions do where not every link points up."""
-    spec = config.task
-    # An eighth is up of three links, a quarter of two, a half of one.
-    some = drawn(spec, name, 3 * rows, 1.0, key)
-    down = jnp.nonzero(~up(name, some.state))[0][:rows]
-    return jax.tree.map(lambda x: x[down], some)
-
-
-def upright(config: Config, name: str, rows: int, key: PRNGKeyArray) -> Experience:
-    """What actions do near the upright rest."""
-    spec, task = config.task, suite_task(name)
-    q_key, qd_key, action_key = jax.random.split(key, 3)
-    q, qd = (jax.random.normal(k, (rows, task.n)) for k in (q_key, qd_key))
-    states = State(0.1 * q, 0.5 * qd)
-    actions = jax.random.uniform(action_key, (rows, spec.action_size), minval=-1.0)
-    held = jnp.asarray(spec.repeat)
-    after, paid = jax.vmap(lambda s, a: _hold(task, s, a, spec.repeat, held))(states, actions)
+def done(config: Config, task: SuiteTask, states: State, key: PRNGKeyArray) -> Experience:
+    """What random actions do in those states."""
+    rows, repeat = states.q.shape[0], config.task.repeat
+    actions = jax.random.uniform(key, (rows, task.action_size), minval=-1.0)
+    held = jnp.asarray(repeat)
+    after, paid = jax.vmap(lambda s, a: _hold(task, s, a, repeat, held))(states, actions)
     return Experience(states, actions, paid, after, jnp.zeros(rows, bool))
+
+
+def places(
+    config: Config, task: SuiteTask, buffer: ReplayBuffer, rows: int
+) -> dict[str, Experience]:
+    """Where models are judged, by name."""
+    q_key, qd_key, anywhere_key, *keys = jax.random.split(jax.random.key(1), 5)
+    q, qd = (jax.random.normal(key, (TESTED, task.n)) for key in (q_key, qd_key))
+    upright = State(0.1 * q, 0.5 * qd)
+    anywhere = uniform_states(anywhere_key, TESTED, *config.task.reach)
+    following = jax.tree.map(lambda x: x[rows : rows + NEXT], buffer.experience)
+    return {
+        "upright": done(config, task, upright, keys[0]),
+        "anywhere": done(config, task, anywhere, keys[1]),
+        "next": following,
+    }
 
 
 @eqx.filter_jit
@@ -71,65 +71,76 @@ def errors(training: Training, data: Experience) -> tuple[Array, Array]:
 
 
 def learned(
-    name: str, decay: float, activation: str, rows: int, seed: int
-) -> tuple[Trainer, Training]:
-    """A run's models after all of the trainings, nothing else of it."""
-    table = {
-        "task": name,
-        "seed": seed,
-        # So long a run that what decays is hardly less after the trainings here.
-        "steps": 100 * rows * SUITE[name].repeat,
-        "collect": {"capacity": rows},
-        "learner": {"decay": decay, "decay_until": 1.0},
-        "reward": {"activation": activation, "decay": decay},
-    }
-    trainer = Trainer(config_from_table(table))
+    config: Config, buffer: ReplayBuffer, decay: float, activation: str, rows: int
+) -> Training:
+    """A run's models after all of the trainings, and nothing else of it."""
+    learner = dataclasses.replace(config.learner, decay=decay, decay_until=1.0)
+    reward = dataclasses.replace(config.reward, decay=decay, activation=activation)
+    # So long a run that decay is hardly less at the last training here.
+    collect = dataclasses.replace(config.collect, capacity=buffer.filled.shape[0])
+    changed = {"learner": learner, "reward": reward, "collect": collect}
+    trainer = Trainer(dataclasses.replace(config, steps=1_000_000, **changed))
     training = trainer.init()
-    data = visited(trainer.config, name, rows, jax.random.key(seed))
-    updates = trainer.config.learner.updates_or_default
     for part in range(1, TRAININGS + 1):
         added = jnp.asarray(rows * part // TRAININGS)
-        buffer = ReplayBuffer(data, jnp.zeros(rows, int), added)
-        training = trainer.begin_fit(eqx.tree_at(lambda t: t.buffer, training, buffer))
-        training, _ = trainer.fit(training, jnp.asarray(0), updates)
-    return trainer, training
+        known = ReplayBuffer(buffer.experience, buffer.episode, added)
+        training = trainer.begin_fit(eqx.tree_at(lambda t: t.buffer, training, known))
+        training, _ = trainer.fit(
+            training, jnp.asarray(0), trainer.config.learner.updates_or_default
+        )
+    return training
 
 
-def judged(name: str, decay: float, activation: str, rows: int, seed: int) -> Errors:
-    """Errors of velocities and reward where nobody has been, then those of where one has."""
-    trainer, training = learned(name, decay, activation, rows, seed)
-    most = trainer.config.task.repeat
-    found = []
-    for make in (upright, visited):
-        key = jax.random.fold_in(jax.random.key(seed), 1)
-        velocity, paid = errors(training, make(trainer.config, name, TESTED, key))
-        found += [float(velocity), float(paid) / most]
-    return found[0], found[1], found[2], found[3]
+def visits(task: SuiteTask, states: State) -> int:
+    """How many of the states have every link within half a radian of upright."""
+    directions = jnp.cumsum(states.q[:, int(task.has_cart) :], axis=-1)
+    return int(jnp.sum(jnp.all(jnp.cos(directions) > jnp.cos(0.5), axis=-1)))
+
+
+def opened(args: argparse.Namespace) -> tuple[Config, SuiteTask, ReplayBuffer]:
+    """The run's config, task and experience."""
+    try:
+        run = load_run(args.run)
+    except UserError as error:
+        sys.exit(f"unvisited.py: {error}")
+    name, buffer = suite_name(run.config.task), run.training.buffer
+    had = int(buffer.filled.sum())
+    if name is None or had < args.rows + NEXT:
+        sys.exit(
+            f"unvisited.py: {args.run} is of {run.config.task.env_id} with {had} actions; a "
+            f"task of the suite with {args.rows + NEXT} is accepted for --rows {args.rows}"
+        )
+    return run.config, suite_task(name), buffer
 
 
 def main() -> None:
-    """Measures, prints a table, writes JSON."""
+    """Learns, judges, prints a table, writes JSON."""
     parser = arguments(__doc__, "unvisited.json")
-    parser.add_argument(
-        "--tasks", nargs="+", choices=[*SUITE], default=["acrobot", "cart3pole"]
-    )
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("run", type=Path, help="directory of a run of a task of the suite")
     parser.add_argument("--rows", type=int, default=1500, help="actions to learn from")
     args = parser.parse_args()
+    config, task, buffer = opened(args)
     about, results = machine(), []
-    heads = ("velocities, upright", "reward, upright", "velocities, visited", "reward, visited")
-    print(f"| task | decay | reward's activation | {' | '.join(heads)} |")
-    print("|---" * (3 + len(heads)) + "|")
-    for name in args.tasks:
-        for decay, activation in CHOICES:
-            seeds = [
-                judged(name, decay, activation, args.rows, seed) for seed in range(args.seeds)
-            ]
-            columns = dict(zip(heads, zip(*seeds, strict=True), strict=True))
-            results.append({"task": name, "decay": decay, "activation": activation, **columns})
-            cells = " | ".join(f"{mean(column):.3f}" for column in columns.values())
-            print(f"| {name} | {decay:g} | {activation} | {cells} |", flush=True)
-    write(args.out, {**about, **vars(args), "out": str(args.out), "results": results})
+    judged = places(config, task, buffer, args.rows)
+    seen = visits(task, jax.tree.map(lambda x: x[: args.rows], buffer.experience.state))
+    print(f"{seen} of {args.rows} actions began upright")
+    heads = [f"{what}, {where}" for where in judged for what in ("velocities", "reward")]
+    print(f"| decay | reward's activation | {' | '.join(heads)} |")
+    print("|---" * (2 + len(heads)) + "|")
+    for decay, activation in CHOICES:
+        training = learned(config, buffer, decay, activation, args.rows)
+        found = []
+        for data in judged.values():
+            velocity, paid = errors(training, data)
+            found += [float(velocity), float(paid) / config.task.repeat]
+        results.append(
+            {"decay": decay, "activation": activation} | dict(zip(heads, found, strict=True))
+        )
+        cells = " | ".join(f"{value:.3f}" for value in found)
+        print(f"| {decay:g} | {activation} | {cells} |", flush=True)
+    told = {"run": str(args.run), "rows": args.rows, "began_upright": seen}
+    write(args.out, {**about, **told, "results": results})
 
 
 if __name__ == "__main__":
