@@ -53,16 +53,21 @@ class LowerDeLaN(DeLaN):
         return linalg.cholesky_solve(factor, tau - bias)
 
 
-def drawn(spec: TaskSpec, name: str, rows: int, speed: float, key: PRNGKeyArray) -> Experience:
-    """What `rows` actions do in states drawn anywhere, at that fraction of their speed."""
-    task, (state_key, action_key) = suite_task(name), jax.random.split(key)
-    states = uniform_states(state_key, rows, *spec.reach)
-    states = State(states.q, speed * states.qd)
-    actions = jax.random.uniform(action_key, (rows, spec.action_size), minval=-1.0)
+def done(spec: TaskSpec, name: str, states: State, key: PRNGKeyArray) -> Experience:
+    """What a random action does in each of those states, of shapes `(rows, n)`."""
+    task, rows = suite_task(name), states.q.shape[0]
+    actions = jax.random.uniform(key, (rows, spec.action_size), minval=-1.0)
     held = jnp.asarray(spec.repeat)
     hold = jax.vmap(lambda s, a: _hold(task, s, a, spec.repeat, held))
     after, rewards = hold(states, actions)
     return Experience(states, actions, rewards, after, jnp.zeros(rows, bool))
+
+
+def drawn(spec: TaskSpec, name: str, rows: int, speed: float, key: PRNGKeyArray) -> Experience:
+    """What `rows` actions do in states drawn anywhere, at that fraction of their speed."""
+    state_key, action_key = jax.random.split(key)
+    states = uniform_states(state_key, rows, *spec.reach)
+    return done(spec, name, State(states.q, speed * states.qd), action_key)
 
 
 def untrained(spec: TaskSpec, lower: bool, key: PRNGKeyArray) -> AbstractTransition:

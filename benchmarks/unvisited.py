@@ -23,40 +23,30 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from _common import arguments, machine, write
-from jaxtyping import Array, PRNGKeyArray
+from chains import done
+from jaxtyping import Array
 
 from lagdyna.agents import uniform_states
 from lagdyna.data import Experience, ReplayBuffer
 from lagdyna.experiments import Config, Trainer, Training, UserError, load_run
-from lagdyna.experiments._worlds import _hold
 from lagdyna.mechanics import State
-from lagdyna.tasks import SuiteTask, suite_name, suite_task
+from lagdyna.tasks import SUITE, suite_name, suite_task
 
 TESTED, TRAININGS, NEXT = 2000, 10, 200
 CHOICES = ((0.0, "softplus"), (0.0, "tanh"), (0.03, "tanh"), (0.1, "tanh"), (0.3, "tanh"))
 
 
-def done(config: Config, task: SuiteTask, states: State, key: PRNGKeyArray) -> Experience:
-    """What random actions do in those states."""
-    rows, repeat = states.q.shape[0], config.task.repeat
-    actions = jax.random.uniform(key, (rows, task.action_size), minval=-1.0)
-    held = jnp.asarray(repeat)
-    after, paid = jax.vmap(lambda s, a: _hold(task, s, a, repeat, held))(states, actions)
-    return Experience(states, actions, paid, after, jnp.zeros(rows, bool))
-
-
-def places(
-    config: Config, task: SuiteTask, buffer: ReplayBuffer, rows: int
-) -> dict[str, Experience]:
+def places(config: Config, name: str, buffer: ReplayBuffer, rows: int) -> dict[str, Experience]:
     """Where models are judged, by name."""
+    spec = config.task
     q_key, qd_key, anywhere_key, *keys = jax.random.split(jax.random.key(1), 5)
-    q, qd = (jax.random.normal(key, (TESTED, task.n)) for key in (q_key, qd_key))
+    q, qd = (jax.random.normal(key, (TESTED, suite_task(name).n)) for key in (q_key, qd_key))
     upright = State(0.1 * q, 0.5 * qd)
-    anywhere = uniform_states(anywhere_key, TESTED, *config.task.reach)
+    anywhere = uniform_states(anywhere_key, TESTED, *spec.reach)
     following = jax.tree.map(lambda x: x[rows : rows + NEXT], buffer.experience)
     return {
-        "upright": done(config, task, upright, keys[0]),
-        "anywhere": done(config, task, anywhere, keys[1]),
+        "upright": done(spec, name, upright, keys[0]),
+        "anywhere": done(spec, name, anywhere, keys[1]),
         "next": following,
     }
 
@@ -76,9 +66,9 @@ def learned(
     """A run's models after all of the trainings, and nothing else of it."""
     learner = dataclasses.replace(config.learner, decay=decay, decay_until=1.0)
     reward = dataclasses.replace(config.reward, decay=decay, activation=activation)
-    # So long a run that decay is hardly less at the last training here.
     collect = dataclasses.replace(config.collect, capacity=buffer.filled.shape[0])
     changed = {"learner": learner, "reward": reward, "collect": collect}
+    # So long a run that decay is hardly less at the last training here.
     trainer = Trainer(dataclasses.replace(config, steps=1_000_000, **changed))
     training = trainer.init()
     for part in range(1, TRAININGS + 1):
@@ -91,14 +81,14 @@ def learned(
     return training
 
 
-def visits(task: SuiteTask, states: State) -> int:
+def visits(name: str, states: State) -> int:
     """How many of the states have every link within half a radian of upright."""
-    directions = jnp.cumsum(states.q[:, int(task.has_cart) :], axis=-1)
+    directions = jnp.cumsum(states.q[:, int(SUITE[name].cart) :], axis=-1)
     return int(jnp.sum(jnp.all(jnp.cos(directions) > jnp.cos(0.5), axis=-1)))
 
 
-def opened(args: argparse.Namespace) -> tuple[Config, SuiteTask, ReplayBuffer]:
-    """The run's config, task and experience."""
+def opened(args: argparse.Namespace) -> tuple[Config, str, ReplayBuffer]:
+    """The run's config, task's name and experience."""
     try:
         run = load_run(args.run)
     except UserError as error:
@@ -110,7 +100,7 @@ def opened(args: argparse.Namespace) -> tuple[Config, SuiteTask, ReplayBuffer]:
             f"unvisited.py: {args.run} is of {run.config.task.env_id} with {had} actions; a "
             f"task of the suite with {args.rows + NEXT} is accepted for --rows {args.rows}"
         )
-    return run.config, suite_task(name), buffer
+    return run.config, name, buffer
 
 
 def main() -> None:
@@ -120,10 +110,10 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="directory of a run of a task of the suite")
     parser.add_argument("--rows", type=int, default=1500, help="actions to learn from")
     args = parser.parse_args()
-    config, task, buffer = opened(args)
+    config, name, buffer = opened(args)
     about, results = machine(), []
-    judged = places(config, task, buffer, args.rows)
-    seen = visits(task, jax.tree.map(lambda x: x[: args.rows], buffer.experience.state))
+    judged = places(config, name, buffer, args.rows)
+    seen = visits(name, jax.tree.map(lambda x: x[: args.rows], buffer.experience.state))
     print(f"{seen} of {args.rows} actions began upright")
     heads = [f"{what}, {where}" for where in judged for what in ("velocities", "reward")]
     print(f"| decay | reward's activation | {' | '.join(heads)} |")

@@ -168,6 +168,7 @@ class LearnerConfig:
     - `decay`: how much of the dynamics' weights an optimiser takes off them in each update,
         times the rate, at first; it falls to 0 along a cosine. What decays is what lies
         between the layers of networks, not their linear part. That of the reward is its own.
+        What `adamw` and `lion` take off all weights by themselves comes on top.
     - `decay_until`: the fraction of the run after which both have fallen.
     - `filter`: a filter's settings, a [`lagdyna.experiments.FilterConfig`][].
     - `updates`: per training; by default 2000, of a filter 200.

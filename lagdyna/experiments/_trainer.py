@@ -318,6 +318,7 @@ class Trainer:
     @eqx.filter_jit
     def begin_fit(self, training: Training) -> Training:
         """Fresh learners, and the scales of reward and steps, for one more training."""
+        config = self.config
         buffer, reward, transition = training.buffer, training.reward, training.transition
         first = training.trainings == 0
         if isinstance(transition, MLPTransition):
@@ -352,22 +353,23 @@ class Trainer:
             (
                 transition,
                 reward,
-                self._begun(transition_learner, transition, training.trainings),
-                self._begun(reward_learner, reward, training.trainings),
+                self._begun(
+                    transition_learner, transition, config.learner.decay, training.trainings
+                ),
+                self._begun(reward_learner, reward, config.reward.decay, training.trainings),
                 self._begin_classifier(training.termination),
                 training.trainings + 1,
             ),
         )
 
-    def _begun(self, learner: Learner, model: PyTree, trainings: Int[Array, ""]) -> PyTree:
+    def _begun(
+        self, learner: Learner, model: PyTree, decay: float, trainings: Int[Array, ""]
+    ) -> PyTree:
         """The state of a learner that begins to learn a model, after so many trainings."""
         state = learner.init(_free(model))
         if self._optimiser is None:
             return state
-        config = self.config
-        is_reward = isinstance(model, AbstractReward)
-        most = config.reward.decay if is_reward else config.learner.decay
-        return decaying(state, most * self.decay(trainings))
+        return decaying(state, decay * self.decay(trainings))
 
     def decay(self, trainings: Int[Array, ""]) -> Scalar:
         """The fraction of decay that is left after so many trainings."""
