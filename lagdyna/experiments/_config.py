@@ -165,6 +165,9 @@ class LearnerConfig:
     - `rate`: an optimiser's learning rate, falling to a hundredth along a cosine within
         each training.
     - `clip`: largest norm of an optimiser's gradient.
+    - `loss`: of an optimiser, for the dynamics: `"pseudo-huber"`, how far each step is off,
+        see [`lagdyna.fit.PseudoHuberLoss`][], or `"squared"`, the square of it, which filters
+        always have.
     - `decay`: how much of the dynamics' weights an optimiser takes off them in each update,
         times the rate, at first; it falls to 0 along a cosine. What decays is what lies
         between the layers of networks, not their linear part. That of the reward is its own.
@@ -182,7 +185,8 @@ class LearnerConfig:
     name: Literal[OptimiserName, FilterName, "auto"] = "adam"
     rate: Positive = 3e-3
     clip: Positive = 100.0
-    decay: NonNegative = 0.1
+    loss: Literal["pseudo-huber", "squared"] = "pseudo-huber"
+    decay: NonNegative = 0.0
     decay_until: UpToOne = 0.5
     updates: Count | None = None
     batch: Count | None = None

@@ -26,6 +26,7 @@ from ..fit import (
     MotionResidual,
     MultiStepLoss,
     OneStepLoss,
+    PseudoHuberLoss,
     ResidualLoss,
     RewardLoss,
     TerminationLoss,
@@ -664,9 +665,10 @@ class Trainer:
             step_loss = self._constrained(step_loss, self._known, buffer)
         if substeps is not None and isinstance(transition, SolvedTransition):
             step_loss = SteppedLoss(step_loss, substeps)
+        near, robust = self._nearby.rows(buffer), self.config.learner.loss == "pseudo-huber"
         return (
-            self._learner(step_loss, transition, self._nearby.rows(buffer), window),
-            self._learner(reward_loss, reward, filled, 1),
+            self._learner(step_loss, transition, near, steps=window, robust=robust),
+            self._learner(reward_loss, reward, filled, steps=1, robust=False),
         )
 
     def _constrained(
@@ -680,13 +682,22 @@ class Trainer:
         return ResidualLoss(loss, residual, scale, self.config.model.residual_weight)
 
     def _learner(
-        self, loss: AbstractSquaredLoss, model: PyTree, rows: Bool[Array, " rows"], steps: int
+        self,
+        loss: AbstractSquaredLoss,
+        model: PyTree,
+        rows: Bool[Array, " rows"],
+        *,
+        steps: int,
+        robust: bool,
     ) -> Learner:
-        """The learner of a model, from those rows, by a loss of so many steps each."""
+        """The learner of a model, from those rows, by a loss of so many steps each.
+
+        **Arguments:** `robust`, whether a gradient is that of distances, not of squares.
+        """
         config = self.config.learner
         loss = HoldingLoss(loss, divided(model, ())[1])
         if self._optimiser is not None:
-            return GradientLearner(self._optimiser, loss)
+            return GradientLearner(self._optimiser, PseudoHuberLoss(loss) if robust else loss)
         seen = config.updates_or_default * config.batch_or_default * steps
         return make_filter(config.name, loss, config.filter, seen / jnp.maximum(rows.sum(), 1))
 

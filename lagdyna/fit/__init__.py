@@ -16,6 +16,7 @@ from ._losses import ForwardLoss as ForwardLoss
 from ._losses import InverseLoss as InverseLoss
 from ._losses import MultiStepLoss as MultiStepLoss
 from ._losses import OneStepLoss as OneStepLoss
+from ._losses import PseudoHuberLoss as PseudoHuberLoss
 from ._losses import RewardLoss as RewardLoss
 from ._losses import TerminationLoss as TerminationLoss
 from ._residual_loss import MotionResidual as MotionResidual

@@ -42,6 +42,38 @@ class AbstractSquaredLoss(AbstractLoss[Model, Batch]):
         return self.errors(model, row)
 
 
+class PseudoHuberLoss(AbstractLoss[Model, Batch]):
+    """How far each row is off, not the square of it: a squared loss that outliers do not rule.
+
+        mean over the batch of sqrt(|errors|^2 + delta^2) - delta
+
+    A square for errors well below `delta`, a distance for those above (Charbonnier et al.
+    1997, "Deterministic edge-preserving regularization in computed imaging").
+    Where steps differ in difficulty, as those of a chain that whirls and of one that hangs,
+    squares are those of the few hardest.
+
+    **Arguments:**
+
+    - `squared`: the loss whose errors are looked at, an
+        [`lagdyna.fit.AbstractSquaredLoss`][].
+    - `delta`: dimensionless, as those errors.
+
+    **Raises:** `ValueError` if `delta` is not positive.
+    """
+
+    squared: AbstractSquaredLoss[Model, Batch]
+    delta: float = eqx.field(static=True, default=1e-4)
+
+    def __check_init__(self):
+        if not self.delta > 0:
+            raise ValueError(f"`delta` must be positive, got {self.delta}")
+
+    def __call__(self, model: Model, batch: Batch) -> Scalar:
+        errors = jax.vmap(self.squared.errors, (None, 0))(model, batch)
+        distances = jnp.sqrt(jnp.sum(errors**2, axis=-1) + self.delta**2)
+        return jnp.mean(distances) - self.delta
+
+
 class OneStepLoss(AbstractSquaredLoss[AbstractTransition, Experience]):
     """The next state, through the solver.
 

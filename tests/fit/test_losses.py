@@ -11,6 +11,7 @@ from lagdyna.fit import (
     InverseLoss,
     MultiStepLoss,
     OneStepLoss,
+    PseudoHuberLoss,
     RewardLoss,
     step_scale,
 )
@@ -185,6 +186,52 @@ def test_reward_loss_is_the_squared_error_of_reward_over_its_scale():
     off = GivenReward(lambda *x: 0.6 + pay(*x))
     np.testing.assert_allclose(loss_of(loss, GivenReward(pay), data), 0, atol=1e-9)
     np.testing.assert_allclose(loss_of(loss, off, data), (0.6 / 3.0) ** 2, rtol=1e-4)
+
+
+def test_pseudo_huber_loss_is_a_distance_above_delta_and_a_square_below():
+    data, unit = recording(0, ROWS), RewardLoss(jnp.asarray(1.0))
+    loss = PseudoHuberLoss(unit, delta=0.1)
+    for off in (30.0, -30.0):
+        far = loss_of(loss, GivenReward(lambda *x, off=off: off + pay(*x)), data)
+        np.testing.assert_allclose(far, 30.0 - 0.1, rtol=1e-3)
+    near = loss_of(loss, GivenReward(lambda *x: 0.005 + pay(*x)), data)
+    np.testing.assert_allclose(near, 0.5 * 0.005**2 / 0.1, rtol=2e-2)
+    assert loss_of(loss, GivenReward(pay), data) == pytest.approx(0, abs=1e-6)
+
+
+def test_pseudo_huber_loss_pulls_alike_at_every_row():
+    """One row in four is off a hundred times more; under squares it would be all there is."""
+    far = jnp.asarray([100.0, 1.0, 1.0, 1.0])
+    rows = eqx.tree_at(lambda e: e.reward, still(0.0, 0.0), far)
+
+    def gradient(loss):
+        def of(known):
+            return loss(GivenReward(lambda s, a, n: known), rows)
+
+        return jax.grad(of)(jnp.asarray(0.0))
+
+    squared = RewardLoss(jnp.asarray(1.0))
+    np.testing.assert_allclose(gradient(PseudoHuberLoss(squared)), -1.0, rtol=1e-5)
+    np.testing.assert_allclose(gradient(squared), -2 * 103 / 4, rtol=1e-5)
+
+
+def test_pseudo_huber_loss_takes_the_length_of_a_row_s_errors():
+    """The root of the squared loss, where all rows are off alike; over windows too."""
+    for squared, batch in (
+        (OneStepLoss(UNIT), still(0.5, 1.0)),
+        (MultiStepLoss(UNIT), windows(0, ROWS, 5)),
+    ):
+        loss = PseudoHuberLoss(squared, delta=1e-6)
+        rows = jax.vmap(lambda row, of=squared: jnp.sum(of.errors(drift(0.3, 2.0), row) ** 2))
+        distances = jnp.sqrt(rows(batch))
+        got = loss_of(loss, drift(0.3, 2.0), batch)
+        np.testing.assert_allclose(got, jnp.mean(distances), rtol=1e-4)
+
+
+@pytest.mark.parametrize("delta", [0.0, -1.0, float("nan")])
+def test_pseudo_huber_loss_refuses_a_delta_that_is_not_positive(delta):
+    with pytest.raises(ValueError, match="`delta` must be positive"):
+        PseudoHuberLoss(OneStepLoss(UNIT), delta=delta)
 
 
 def test_beyond_a_window_s_end_nothing_was_observed():
