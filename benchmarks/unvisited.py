@@ -1,16 +1,16 @@
-"""What models know of where a run has not been: weights that decay, the reward's activation.
+"""What models know of where a run has not been: losses, weights that decay, activations.
 
-    lagdyna train cart3pole --steps 12500 --collect.random_stretches 0 --out runs/folded
-    python benchmarks/unvisited.py runs/folded --out unvisited.json
+    lagdyna train cart2pole --steps 12500 --out runs/cart2pole
+    python benchmarks/unvisited.py runs/cart2pole --out unvisited.json
 
 Dynamics and reward of a task of the suite are learned again from the experience of a run, as
 the run learned them: a tenth of the first of it, a training, the next tenth, another training,
-and so on, each going on from the weights of the one before. Their decay here stays the same,
-and is that of both. Then they are judged in states where every link points up to within some
-0.1 rad, at low speed, where the reward is nearly all that can be had; in states drawn anywhere;
-and in the next 200 actions of the run. The errors are medians: that of the velocities after one
-action, rad/s (of a cart m/s), the norm over the coordinates; that of the reward, as a fraction
-of the most that an action can pay. Prints a Markdown table, and how many of the actions that
+and so on, each going on from the weights of the one before. Decay here stays the same. Then
+they are judged in states where every link points up to within some 0.1 rad, at low speed, where
+the reward is nearly all that can be had; in states drawn anywhere; and in the next 200 actions
+of the run. The errors are medians: that of the velocities after one action, rad/s (of a cart
+m/s), the norm over the coordinates; that of the reward, as a fraction of the most that an
+action can pay. Prints a Markdown table for each of the two, and how many of the actions that
 were learned from began with every link within half a radian of upright.
 """
 
@@ -18,6 +18,7 @@ import argparse
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -33,7 +34,20 @@ from lagdyna.mechanics import State
 from lagdyna.tasks import SUITE, suite_name, suite_task
 
 TESTED, TRAININGS, NEXT = 2000, 10, 200
-CHOICES = ((0.0, "softplus"), (0.0, "tanh"), (0.03, "tanh"), (0.1, "tanh"), (0.3, "tanh"))
+
+# The two are learned side by side, and know nothing of each other.
+DYNAMICS: tuple[tuple[Literal["pseudo-huber", "squared"], float], ...] = (
+    ("squared", 0.0),
+    ("squared", 0.1),
+    ("pseudo-huber", 0.0),
+    ("pseudo-huber", 0.1),
+)
+REWARDS: tuple[tuple[Literal["softplus", "tanh"], float], ...] = (
+    ("softplus", 0.0),
+    ("tanh", 0.0),
+    ("tanh", 0.1),
+    ("tanh", 0.3),
+)
 
 
 def places(config: Config, name: str, buffer: ReplayBuffer, rows: int) -> dict[str, Experience]:
@@ -61,13 +75,17 @@ def errors(training: Training, data: Experience) -> tuple[Array, Array]:
 
 
 def learned(
-    config: Config, buffer: ReplayBuffer, decay: float, activation: str, rows: int
+    config: Config,
+    buffer: ReplayBuffer,
+    rows: int,
+    dynamics: dict[str, Any],
+    reward: dict[str, Any],
 ) -> Training:
     """A run's models after all of the trainings, and nothing else of it."""
-    learner = dataclasses.replace(config.learner, decay=decay, decay_until=1.0)
-    reward = dataclasses.replace(config.reward, decay=decay, activation=activation)
+    learner = dataclasses.replace(config.learner, decay_until=1.0, **dynamics)
+    reward_config = dataclasses.replace(config.reward, **reward)
     collect = dataclasses.replace(config.collect, capacity=buffer.filled.shape[0])
-    changed = {"learner": learner, "reward": reward, "collect": collect}
+    changed = {"learner": learner, "reward": reward_config, "collect": collect}
     # So long a run that decay is hardly less at the last training here.
     trainer = Trainer(dataclasses.replace(config, steps=1_000_000, **changed))
     training = trainer.init()
@@ -115,20 +133,21 @@ def main() -> None:
     judged = places(config, name, buffer, args.rows)
     seen = visits(name, jax.tree.map(lambda x: x[: args.rows], buffer.experience.state))
     print(f"{seen} of {args.rows} actions began upright")
-    heads = [f"{what}, {where}" for where in judged for what in ("velocities", "reward")]
-    print(f"| decay | reward's activation | {' | '.join(heads)} |")
-    print("|---" * (2 + len(heads)) + "|")
-    for decay, activation in CHOICES:
-        training = learned(config, buffer, decay, activation, args.rows)
-        found = []
-        for data in judged.values():
-            velocity, paid = errors(training, data)
-            found += [float(velocity), float(paid) / config.task.repeat]
-        results.append(
-            {"decay": decay, "activation": activation} | dict(zip(heads, found, strict=True))
-        )
-        cells = " | ".join(f"{value:.3f}" for value in found)
-        print(f"| {decay:g} | {activation} | {cells} |", flush=True)
+    for (loss, decay), (activation, reward_decay) in zip(DYNAMICS, REWARDS, strict=True):
+        dynamics = {"loss": loss, "decay": decay}
+        reward = {"activation": activation, "decay": reward_decay}
+        training = learned(config, buffer, args.rows, dynamics, reward)
+        found = {where: errors(training, data) for where, data in judged.items()}
+        velocity = {where: float(each[0]) for where, each in found.items()}
+        paid = {where: float(each[1]) / config.task.repeat for where, each in found.items()}
+        results.append({"dynamics": dynamics | velocity, "reward": reward | paid})
+    for part in ("dynamics", "reward"):
+        print()
+        print(f"| {' | '.join(results[0][part])} |")
+        print("|---" * len(results[0][part]) + "|")
+        for row in results:
+            cells = (f"{x:.3g}" if isinstance(x, float) else x for x in row[part].values())
+            print(f"| {' | '.join(cells)} |")
     told = {"run": str(args.run), "rows": args.rows, "began_upright": seen}
     write(args.out, {**about, **told, "results": results})
 

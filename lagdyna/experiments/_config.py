@@ -167,7 +167,7 @@ class LearnerConfig:
     - `clip`: largest norm of an optimiser's gradient.
     - `loss`: of an optimiser, for the dynamics: `"pseudo-huber"`, how far each step is off,
         see [`lagdyna.fit.PseudoHuberLoss`][], or `"squared"`, the square of it, which filters
-        always have.
+        and `constrained-mlp` always have.
     - `decay`: how much of the dynamics' weights an optimiser takes off them in each update,
         times the rate, at first; it falls to 0 along a cosine. What decays is what lies
         between the layers of networks, not their linear part. That of the reward is its own.

@@ -665,7 +665,9 @@ class Trainer:
             step_loss = self._constrained(step_loss, self._known, buffer)
         if substeps is not None and isinstance(transition, SolvedTransition):
             step_loss = SteppedLoss(step_loss, substeps)
-        near, robust = self._nearby.rows(buffer), self.config.learner.loss == "pseudo-huber"
+        near = self._nearby.rows(buffer)
+        # Known equations are weighed against data by their squares.
+        robust = self.config.learner.loss == "pseudo-huber" and self._known is None
         return (
             self._learner(step_loss, transition, near, steps=window, robust=robust),
             self._learner(reward_loss, reward, filled, steps=1, robust=False),
