@@ -36,8 +36,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "what it is worth falls over all of the updates": {"entropy_until": 1.0},
     "gradients clipped at 100": {"clip": 100.0},
     "rollouts begin anew half as often": {"restart": 0.05},
-    "no promising starts": {"uniform_starts": 0.75, "promising_starts": 0.0},
-    "replayed starts only": {"uniform_starts": 0.0, "promising_starts": 0.0},
+    "no promising starts": {"uniform_starts": 0.375, "promising_starts": 0.0},
+    "no starts where episodes begin": {
+        "uniform_starts": 0.25,
+        "promising_starts": 0.5,
+        "initial_starts": 0.0,
+    },
+    "replayed starts only": {
+        "uniform_starts": 0.0,
+        "promising_starts": 0.0,
+        "initial_starts": 0.0,
+    },
     "discount 0.995": {"discount": 0.995},
     "policy and critic of 64x64": {"hidden": (64, 64)},
     "horizon 8": {"horizon": 8},
@@ -78,7 +87,6 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
     coordinates, reach = spec.joint_coordinates, spec.reach
     transition = Exact(coordinates, task, repeat)
     reward = GivenReward(lambda state, action, following: task.reward(following))
-    uniform, chosen = config.unvisited_starts
     actions = task.horizon // repeat
 
     @jax.jit
@@ -108,7 +116,13 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, None]:
             start_key, key = jax.random.split(key)
             starts = mixed_starts(
-                start_key, buffer, config.batch, uniform, *reach, promising, chosen
+                start_key,
+                buffer,
+                config.batch,
+                positions=reach[0],
+                velocities=reach[1],
+                promising=promising,
+                **config.starts,
             )
             behaviour, _ = agent.update(
                 eqx.combine(arrays, rest),

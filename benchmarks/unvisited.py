@@ -1,7 +1,7 @@
 """What models know of where a run has not been: losses, weights that decay, activations.
 
-    lagdyna train cart2pole --steps 12500 --out runs/cart2pole
-    python benchmarks/unvisited.py runs/cart2pole --out unvisited.json
+    lagdyna train cart3pole --out runs/cart3pole
+    python benchmarks/unvisited.py runs/cart3pole --out unvisited.json
 
 Dynamics and reward of a task of the suite are learned again from the experience of a run, as
 the run learned them: a tenth of the first of it, a training, the next tenth, another training,

@@ -110,11 +110,14 @@ def mixed_starts(
     velocities: tuple[float, ...],
     promising: State | None = None,
     chosen: int = 0,
+    initial: int = 0,
 ) -> State:
     """Where imagined rollouts begin: replayed states, and states that were never visited.
 
     A Lagrangian model can be trusted beyond its data. Starts from there are what shows
-    the agent the states that it has not reached yet.
+    the agent the states that it has not reached yet. And since episodes begin where they do,
+    what is done from there is worth more rollouts than a buffer has of it, which fills
+    with states that a good policy has come to and holds.
 
     **Arguments:**
 
@@ -124,16 +127,20 @@ def mixed_starts(
     - `promising`: more states, of any number, say from
         [`lagdyna.agents.promising_states`][].
     - `chosen`: how many starts come from those, the last ones; without them none can.
+    - `initial`: how many replayed states are first ones of an episode, as far as the buffer
+        has any.
 
     **Returns:** a `State` of shapes `(batch, n)`.
 
-    **Raises:** `ValueError` if `uniform` and `chosen` are more than `batch`, or there is
-    nothing to choose from.
+    **Raises:** `ValueError` if `uniform`, `chosen` and `initial` are more than `batch`, or
+    there is nothing to choose from.
     """
-    if uniform + chosen > batch or (chosen and promising is None):
+    replayed = batch - uniform - chosen - initial
+    if replayed < 0 or (chosen and promising is None):
         raise ValueError(
-            f"{uniform} uniform and {chosen} chosen starts were asked for in a batch of "
-            f"{batch}; as many in all are accepted, chosen ones where `promising` is given"
+            f"{uniform} uniform, {chosen} chosen and {initial} initial starts were asked for "
+            f"in a batch of {batch}; as many in all are accepted, chosen ones where "
+            "`promising` is given"
         )
     parts = []
     if promising is not None and chosen:
@@ -141,6 +148,11 @@ def mixed_starts(
         places = jax.random.randint(chosen_key, (chosen,), 0, promising.q.shape[0])
         parts = [jax.tree.map(lambda x: x[places], promising)]
     replay_key, uniform_key = jax.random.split(key)
-    replayed = buffer.sample(replay_key, batch - uniform - chosen).state
+    if initial:
+        first = jnp.where(jnp.any(buffer.first), buffer.first, buffer.filled)
+        begin_key = jax.random.fold_in(replay_key, 0)
+        begins = buffer.sample_weighted(begin_key, initial, first.astype(float))
+        parts = [begins.state, *parts]
+    again = buffer.sample(replay_key, replayed).state
     drawn = uniform_states(uniform_key, uniform, positions, velocities)
-    return jax.tree.map(lambda *xs: jnp.concatenate(xs), replayed, drawn, *parts)
+    return jax.tree.map(lambda *xs: jnp.concatenate(xs), again, drawn, *parts)

@@ -60,6 +60,18 @@ class ReplayBuffer(eqx.Module):
         """Which places hold an entry."""
         return jnp.arange(self.capacity) < self.size
 
+    @property
+    def first(self) -> Bool[Array, " capacity"]:
+        """Which entries are the first of their episode.
+
+        Where the oldest entries have made room, the oldest that is left is none.
+        """
+        changes = self.episode != jnp.roll(self.episode, 1)
+        oldest = jnp.arange(self.capacity) == self.added % self.capacity
+        made_room = self.added > self.capacity
+        very_first = (jnp.arange(self.capacity) == 0) & ~made_room
+        return self.filled & (changes | very_first) & ~(oldest & made_room)
+
     def add(
         self,
         experience: Experience,

@@ -344,7 +344,9 @@ class AgentConfig:
         where the last update's came to.
     - `uniform_starts`: the fraction of beginnings that are anywhere, not in the buffer.
     - `promising_starts`: the fraction that are around where most is paid, see
-        [`lagdyna.agents.promising_states`][]; the rest is in the buffer.
+        [`lagdyna.agents.promising_states`][].
+    - `initial_starts`: the fraction that are where the episodes in the buffer began; the rest
+        is anywhere in the buffer.
     - `posterior`: whether either agent imagines in samples of the posterior that a filter
         leaves, a [`lagdyna.experiments.PosteriorConfig`][].
     - `dyna`: what the other agent needs to know, a [`lagdyna.experiments.DynaConfig`][].
@@ -369,17 +371,22 @@ class AgentConfig:
     updates: Count = 400
     batch: Count = 64
     restart: Fraction = 0.1
-    uniform_starts: Fraction = 0.25
-    promising_starts: Fraction = 0.5
+    uniform_starts: Fraction = 0.125
+    promising_starts: Fraction = 0.25
+    initial_starts: Fraction = 0.5
     posterior: PosteriorConfig = PosteriorConfig()
     dyna: DynaConfig = DynaConfig()
 
     def __post_init__(self):
-        fractions = (self.uniform_starts, self.promising_starts)
+        names = ("uniform_starts", "promising_starts", "initial_starts")
+        fractions = [getattr(self, name) for name in names]
         if sum(fractions) > 1 + 1e-9:
+            given = ", ".join(
+                f"`{name}` {fraction:g}"
+                for name, fraction in zip(names, fractions, strict=True)
+            )
             raise ValueError(
-                f"`uniform_starts` was {fractions[0]:g} and `promising_starts` "
-                f"{fractions[1]:g}; 1 is accepted for both together, since the rest begins in "
+                f"{given}; at most 1 is accepted for all together, since the rest begins in "
                 "the buffer"
             )
         samples = self.posterior.samples
@@ -392,10 +399,17 @@ class AgentConfig:
             )
 
     @property
-    def unvisited_starts(self) -> tuple[int, int]:
-        """Of a batch of beginnings, how many are anywhere and how many in promising states."""
-        promising = round(self.promising_starts * self.batch)
-        return min(self.batch - promising, round(self.uniform_starts * self.batch)), promising
+    def starts(self) -> dict[str, int]:
+        """How many of a batch of beginnings are of each kind, as `mixed_starts` names them."""
+        left, kinds = self.batch, {}
+        for kind, fraction in (
+            ("chosen", self.promising_starts),
+            ("initial", self.initial_starts),
+            ("uniform", self.uniform_starts),
+        ):
+            kinds[kind] = min(left, round(fraction * self.batch))
+            left -= kinds[kind]
+        return kinds
 
     @property
     def model_free(self) -> bool:

@@ -492,7 +492,6 @@ class Trainer:
         entropy = self.entropy(training.trainings)
         transition = self._imagined_in(training, chunk)
         promising = self._promising(training, chunk)
-        uniform, chosen = config.unvisited_starts
         arrays, static = eqx.partition(training.behaviour, eqx.is_array)
 
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, Metrics]:
@@ -501,10 +500,10 @@ class Trainer:
                 start_key,
                 buffer,
                 config.batch,
-                uniform,
-                *self._reach,
+                positions=self._reach[0],
+                velocities=self._reach[1],
                 promising=promising,
-                chosen=chosen,
+                **config.starts,
             )
             behaviour, metrics = agent.update(
                 eqx.combine(arrays, static),
@@ -526,7 +525,7 @@ class Trainer:
 
     def _promising(self, training: Training, chunk: Int[Array, ""]) -> State | None:
         """States around where most is paid, as the models of reward and ends have it."""
-        if self.config.agent.unvisited_starts[1] == 0:
+        if self.config.agent.starts["chosen"] == 0:
             return None
         idle = jnp.zeros(self.config.task.action_size)
 

@@ -1,3 +1,4 @@
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -86,11 +87,40 @@ def test_some_starts_are_chosen_from_what_is_given() -> None:
     np.testing.assert_array_equal(starts.qd[20:, 0], -49.0 - q[20:])
 
 
-@pytest.mark.parametrize(("uniform", "chosen"), [(5, 4), (9, 0), (0, 2)])
-def test_more_starts_than_there_can_be_are_refused(uniform: int, chosen: int) -> None:
+def test_some_starts_are_where_an_episode_began() -> None:
+    """Two episodes of four entries each; of the first of each there are a tenth as many."""
+    buffer = a_buffer(8)
+    buffer = eqx.tree_at(lambda b: b.episode, buffer, jnp.arange(10) // 4)
+    starts = mixed_starts(jax.random.key(0), buffer, 40, 10, (3.0,), (8.0,), initial=20)
+    q = np.asarray(starts.q[:, 0])
+    assert q.shape == (40,)
+    assert (q[:10] >= 100).all()
+    assert len(set(q[:10])) > 2
+    assert (np.abs(q[10:20]) <= 3).all()
+    assert set(q[20:]) == {100.0, 104.0}
+
+
+def test_where_no_episode_is_known_to_begin_any_state_will_do() -> None:
+    """The one that there is began with what has made room."""
+    buffer = eqx.tree_at(lambda b: b.added, a_buffer(10), jnp.asarray(13))
+    assert not buffer.first.any()
+    starts = mixed_starts(jax.random.key(0), buffer, 100, 0, (3.0,), (8.0,), initial=100)
+    assert len(set(np.asarray(starts.q[:, 0]))) == 10
+
+
+@pytest.mark.parametrize(
+    ("uniform", "chosen", "initial"), [(5, 4, 0), (9, 0, 0), (0, 2, 0), (3, 3, 3)]
+)
+def test_more_starts_than_there_can_be_are_refused(
+    uniform: int, chosen: int, initial: int
+) -> None:
     given = State(jnp.ones((2, 1)), jnp.ones((2, 1))) if uniform else None
-    with pytest.raises(ValueError, match=f"{uniform} uniform and {chosen} chosen"):
-        mixed_starts(jax.random.key(0), a_buffer(4), 8, uniform, (3.0,), (8.0,), given, chosen)
+    with pytest.raises(
+        ValueError, match=f"{uniform} uniform, {chosen} chosen and {initial} initial"
+    ):
+        mixed_starts(
+            jax.random.key(0), a_buffer(4), 8, uniform, (3.0,), (8.0,), given, chosen, initial
+        )
 
 
 BOX = ((3.0, 1.0), (8.0, 2.0))

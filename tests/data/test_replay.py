@@ -70,6 +70,15 @@ def test_buffer_holds_the_newest_entries_each_with_its_episode(chunks):
     assert got == held
 
 
+@given(chunks=chunks)
+def test_first_entries_are_those_that_another_episode_is_seen_to_precede(chunks):
+    """The very first is one too, as long as it is there."""
+    buffer, held = filled(chunks)
+    firsts = {n for n in held if n == 1 or (n - 1 in held and held[n - 1] != held[n])}
+    got = np.asarray(buffer.experience.reward)[np.asarray(buffer.first)]
+    assert set(got.astype(int).tolist()) == firsts
+
+
 @given(chunks=chunks, seed=st.integers(0, 1000))
 def test_sampling_reaches_every_filled_entry_and_nothing_else(chunks, seed):
     buffer, held = filled(chunks)

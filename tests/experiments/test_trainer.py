@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lagdyna.experiments import Trainer, Training, UserError
+from lagdyna.experiments import AgentConfig, Trainer, Training, UserError
 from lagdyna.mechanics import State
 from lagdyna.models import BoundTermination
 from lagdyna.simulate import LagrangianField, SolvedTransition
@@ -129,6 +129,7 @@ def test_no_two_draws_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
             # Promising states are drawn in a loop of their own, from a key of their own.
             "uniform_starts": 0.75,
             "promising_starts": 0.0,
+            "initial_starts": 0.25,
         },
         model={"hidden": [2]},
         reward={"hidden": [2]},
@@ -150,7 +151,7 @@ def test_no_two_draws_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     # replayed and uniform starts, which rollouts take them and in which order, the policy's
     # noise and states for the scale of rewards for the agent; and for an action both kinds
     # of it, of which one is used.
-    assert len(used) - weights == 3 * 2 + 3 * 6 + 4 * 2
+    assert len(used) - weights == 3 * 2 + 3 * 7 + 4 * 2
     keys = [key for _, key in used]
     shared = {what for what in used if keys.count(what[1]) > 1}
     assert not shared
@@ -395,5 +396,16 @@ def test_rollouts_begin_where_much_is_paid_and_nothing_is_over() -> None:
 
 
 def test_more_beginnings_than_all_are_refused() -> None:
-    with pytest.raises(UserError, match="`promising_starts` 0.5; 1 is accepted for both"):
+    given = "`uniform_starts` 0.75, `promising_starts` 0.5, `initial_starts` 0.5; at most 1"
+    with pytest.raises(UserError, match=given):
         small_config(agent={"uniform_starts": 0.75, "promising_starts": 0.5})
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 64])
+def test_beginnings_of_every_kind_fit_in_a_batch(batch: int) -> None:
+    fractions = {"uniform_starts": 0.5, "promising_starts": 0.25, "initial_starts": 0.25}
+    kinds = AgentConfig(batch=batch, **fractions).starts
+    assert sum(kinds.values()) <= batch
+    assert min(kinds.values()) >= 0
+    if batch == 64:
+        assert kinds == {"chosen": 16, "initial": 16, "uniform": 32}
