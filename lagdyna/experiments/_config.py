@@ -186,8 +186,8 @@ class LearnerConfig:
     rate: Positive = 3e-3
     clip: Positive = 100.0
     loss: Literal["pseudo-huber", "squared"] = "pseudo-huber"
-    decay: NonNegative = 0.0
-    decay_until: UpToOne = 0.5
+    decay: NonNegative = 0.1
+    decay_until: UpToOne = 0.3
     updates: Count | None = None
     batch: Count | None = None
     window: Count = 1

@@ -209,7 +209,12 @@ def test_a_given_reward_is_used_and_not_learned(tmp_path):
             "learner": {"window": 4, "name": "rmsprop"},
             "model": {"dissipation": "viscous", "activation": "tanh"},
             "solver": {"name": "semi_implicit_euler", "substeps": 2},
-            "agent": {"critics": 2, "uniform_starts": 1.0, "promising_starts": 0.0},
+            "agent": {
+                "critics": 2,
+                "uniform_starts": 1.0,
+                "promising_starts": 0.0,
+                "initial_starts": 0.0,
+            },
             "collect": {"capacity": 10, "hold": 3},
         },
         pytest.param(

@@ -42,7 +42,10 @@ def test_a_config_survives_toml(steps, seed, hidden, rate, solver, window, fract
         solver=SolverConfig(name=solver),
         learner=LearnerConfig(rate=rate, window=window),
         agent=AgentConfig(
-            hidden=hidden, uniform_starts=fraction, promising_starts=(1 - fraction) / 2
+            hidden=hidden,
+            uniform_starts=fraction,
+            promising_starts=(1 - fraction) / 2,
+            initial_starts=(1 - fraction) / 4,
         ),
     )
     config = dataclasses.replace(

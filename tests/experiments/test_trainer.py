@@ -378,7 +378,13 @@ def test_targets_and_ends_are_learned_with_and_the_dynamics_see_neither() -> Non
 
 def test_rollouts_begin_where_much_is_paid_and_nothing_is_over() -> None:
     """A known reward that is best at 1; but episodes end beyond 0.5, in one of the cases."""
-    agent = {"uniform_starts": 0.25, "promising_starts": 0.5, "batch": 8, "restart": 1.0}
+    agent = {
+        "uniform_starts": 0.25,
+        "promising_starts": 0.5,
+        "initial_starts": 0.25,
+        "batch": 8,
+        "restart": 1.0,
+    }
     trainer = Trainer(
         small_config(agent=agent), reward=lambda state, action, _: -((state.q[0] - 1) ** 2)
     )
