@@ -171,6 +171,7 @@ class LearnerConfig:
     - `decay`: how much of the dynamics' weights an optimiser takes off them in each update,
         times the rate, at first; it falls to 0 along a cosine. What decays is what lies
         between the layers of networks, not their linear part. That of the reward is its own.
+        By default 0.1 with the agent that learns in imagination, 0 with the other.
         What `adamw` and `lion` take off all weights by themselves comes on top.
     - `decay_until`: the fraction of the run after which both have fallen.
     - `filter`: a filter's settings, a [`lagdyna.experiments.FilterConfig`][].
@@ -186,7 +187,7 @@ class LearnerConfig:
     rate: Positive = 3e-3
     clip: Positive = 100.0
     loss: Literal["pseudo-huber", "squared"] = "pseudo-huber"
-    decay: NonNegative = 0.1
+    decay: NonNegative | None = None
     decay_until: UpToOne = 0.3
     updates: Count | None = None
     batch: Count | None = None
@@ -212,13 +213,15 @@ class RewardConfig:
     **Arguments:**
 
     - `hidden`: widths of the hidden layers.
-    - `activation`: of those layers.
-    - `decay`: as the learner's, which is of the dynamics.
+    - `activation`: of those layers; by default `"tanh"` with the agent that learns in
+        imagination, `"softplus"` with the other.
+    - `decay`: as the learner's, which is of the dynamics; by default 0.3, or 0 with the
+        other agent.
     """
 
     hidden: Widths = (64, 64)
-    activation: ActivationName = "tanh"
-    decay: NonNegative = 0.3
+    activation: ActivationName | None = None
+    decay: NonNegative | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -519,8 +522,25 @@ class Config:
     @property
     def random_stretches(self) -> float:
         """`collect.random_stretches`, or what that is by default."""
-        given, usual = self.collect.random_stretches, self.agent.name == "imagination"
-        return (0.25 if usual else 0.0) if given is None else given
+        given = self.collect.random_stretches
+        return (0.25 if self._imagines else 0.0) if given is None else given
+
+    @property
+    def learner_decay(self) -> float:
+        """`learner.decay`, or what that is by default."""
+        given = self.learner.decay
+        return (0.1 if self._imagines else 0.0) if given is None else given
+
+    @property
+    def reward_decay(self) -> float:
+        """`reward.decay`, or what that is by default."""
+        given = self.reward.decay
+        return (0.3 if self._imagines else 0.0) if given is None else given
+
+    @property
+    def reward_activation(self) -> ActivationName:
+        """`reward.activation`, or what that is by default."""
+        return self.reward.activation or ("tanh" if self._imagines else "softplus")
 
     @property
     def train_every(self) -> int:
@@ -548,6 +568,10 @@ class Config:
     def model_updates(self) -> int:
         """Updates of the model in a training, 0 if the agent needs none."""
         return 0 if self.agent.model_free else self.learner.updates_or_default
+
+    @property
+    def _imagines(self) -> bool:
+        return self.agent.name == "imagination"
 
     def _steps_or(self, given: int | None, actions: int) -> int:
         return actions * self.task.repeat if given is None else given

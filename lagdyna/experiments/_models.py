@@ -122,7 +122,7 @@ def make_reward(config: Config, key: PRNGKeyArray) -> RewardNetwork:
         task.action_size,
         usual_speeds(config),
         hidden=config.reward.hidden,
-        activation=ACTIVATIONS[config.reward.activation],
+        activation=ACTIVATIONS[config.reward_activation],
         key=key,
     )
 
@@ -135,7 +135,7 @@ def make_termination(config: Config, key: PRNGKeyArray) -> AbstractTermination:
             task.state_coordinates,
             usual_speeds(config),
             hidden=config.reward.hidden,
-            activation=ACTIVATIONS[config.reward.activation],
+            activation=ACTIVATIONS[config.reward_activation],
             key=key,
         )
     if min(task.ends_beyond) < math.inf:

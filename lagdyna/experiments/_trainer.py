@@ -170,10 +170,14 @@ class Trainer:
         )
         substeps = config.solver.substeps or config.task.substeps
         solver = dataclasses.replace(config.solver, substeps=substeps)
+        reward = dataclasses.replace(
+            config.reward, activation=config.reward_activation, decay=config.reward_decay
+        )
         learner = dataclasses.replace(
             config.learner,
             updates=config.learner.updates_or_default,
             batch=config.learner.batch_or_default,
+            decay=config.learner_decay,
             substeps=config.learner.substeps or max(substeps, config.task.repeat),
         )
         if learner.name == "auto":
@@ -191,6 +195,7 @@ class Trainer:
             solver=solver,
             collect=collect,
             model=model,
+            reward=reward,
         )
 
     def _weights(self, config: Config) -> dict[str, PyTree]:
@@ -355,9 +360,9 @@ class Trainer:
                 transition,
                 reward,
                 self._begun(
-                    transition_learner, transition, config.learner.decay, training.trainings
+                    transition_learner, transition, config.learner_decay, training.trainings
                 ),
-                self._begun(reward_learner, reward, config.reward.decay, training.trainings),
+                self._begun(reward_learner, reward, config.reward_decay, training.trainings),
                 self._begin_classifier(training.termination),
                 training.trainings + 1,
             ),

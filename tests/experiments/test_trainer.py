@@ -288,6 +288,16 @@ def test_decay_falls_over_the_run_and_is_the_models_own() -> None:
     np.testing.assert_allclose(left, wave, atol=1e-6)
 
 
+def test_dyna_s_models_are_as_they_were_before_decay_unless_told_otherwise() -> None:
+    for name, usual in (("imagination", (0.1, 0.3, "tanh")), ("dyna", (0.0, 0.0, "softplus"))):
+        config = Trainer(small_config(agent={"name": name})).config
+        reward = config.reward
+        assert (config.learner.decay, reward.decay, reward.activation) == usual
+    given = {"decay": 0.2, "activation": "silu"}
+    told = Trainer(small_config(agent={"name": "dyna"}, reward=given)).config
+    assert (told.reward.decay, told.reward.activation) == (0.2, "silu")
+
+
 def test_what_entropy_is_worth_falls_from_the_first_training_to_the_last() -> None:
     """Half a cosine over the run's ten trainings, were there one more."""
     agent = {"entropy": 0.2, "entropy_end": 0.25, "entropy_until": 1.0}
