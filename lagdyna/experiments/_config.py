@@ -522,20 +522,17 @@ class Config:
     @property
     def random_stretches(self) -> float:
         """`collect.random_stretches`, or what that is by default."""
-        given = self.collect.random_stretches
-        return (0.25 if self._imagines else 0.0) if given is None else given
+        return self._or_if_imagining(self.collect.random_stretches, 0.25)
 
     @property
     def learner_decay(self) -> float:
         """`learner.decay`, or what that is by default."""
-        given = self.learner.decay
-        return (0.1 if self._imagines else 0.0) if given is None else given
+        return self._or_if_imagining(self.learner.decay, 0.1)
 
     @property
     def reward_decay(self) -> float:
         """`reward.decay`, or what that is by default."""
-        given = self.reward.decay
-        return (0.3 if self._imagines else 0.0) if given is None else given
+        return self._or_if_imagining(self.reward.decay, 0.3)
 
     @property
     def reward_activation(self) -> ActivationName:
@@ -572,6 +569,10 @@ class Config:
     @property
     def _imagines(self) -> bool:
         return self.agent.name == "imagination"
+
+    def _or_if_imagining(self, given: float | None, usual: float) -> float:
+        """What is given, or what is usual for the agent that imagines, 0 for the other."""
+        return (usual if self._imagines else 0.0) if given is None else given
 
     def _steps_or(self, given: int | None, actions: int) -> int:
         return actions * self.task.repeat if given is None else given
