@@ -76,6 +76,6 @@ def test_by_default_there_is_one_for_each_step_of_the_environment(
 ) -> None:
     config = Trainer(config_from_table({"task": "acrobot", **table})).config
     assert config.learner == dataclasses.replace(
-        LearnerConfig(updates=2000, batch=64), substeps=learned
+        LearnerConfig(updates=2000, batch=64, decay=0.1), substeps=learned
     )
     assert config.solver == SolverConfig(substeps=imagined)
