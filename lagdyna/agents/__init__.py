@@ -6,6 +6,7 @@ from ._imagination import Behaviour as Behaviour
 from ._imagination import ImaginationActorCritic as ImaginationActorCritic
 from ._imagination import Imagined as Imagined
 from ._imagination import imagine as imagine
+from ._imagination import imagined_return as imagined_return
 from ._networks import AbstractPolicy as AbstractPolicy
 from ._networks import Critic as Critic
 from ._networks import Features as Features

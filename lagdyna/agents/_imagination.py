@@ -90,6 +90,34 @@ def imagine(
     return Imagined(states, actions, rewards, log_probabilities, followed)
 
 
+def imagined_return(
+    policy: Policy,
+    transition: AbstractTransition,
+    reward: AbstractReward,
+    starts: State,
+    actions: int,
+    termination: AbstractTermination = NoTermination(),
+    limits: Limits | None = None,
+) -> Scalar:
+    """What a policy without noise is paid in a model, as a mean over some starts.
+
+    **Arguments:**
+
+    - `policy`, `transition`, `reward`, `termination`, `limits`: as for
+        [`lagdyna.agents.imagine`][].
+    - `starts`: a `State` of shapes `(batch, n)`.
+    - `actions`: how many from each start; what is paid for them is not discounted, and
+        counts by the probability that the episode has got there.
+    """
+    action = eqx.filter_eval_shape(jax.vmap(policy.mode), starts)
+    still = jnp.zeros((actions, *action.shape), action.dtype)
+    imagined = imagine(policy, transition, reward, starts, still, termination, limits)
+    paid = imagined.rewards
+    if not isinstance(termination, NoTermination):
+        paid = paid * survival(termination, imagined.states, 1.0)[1]
+    return jnp.mean(jnp.sum(paid, axis=0))
+
+
 @jax.custom_vjp
 def _sound(x: Float[Array, "batch n"]) -> Float[Array, "batch n"]:
     """The same, with a gradient that no row dominates.

@@ -17,7 +17,7 @@ def _features(config: Config) -> Features:
 
 def _make_imagination(config: Config) -> ImaginationActorCritic:
     agent = config.agent
-    rate = falling(agent.rate, config.trainings * agent.updates, 0.1)
+    rate = falling(agent.rate, config.generation * agent.updates, 0.1)
     optimiser = make_optimiser("adam", rate, agent.clip)
     return ImaginationActorCritic(
         features=_features(config),

@@ -336,11 +336,13 @@ class AgentConfig:
     - `discount`, `return_lambda`: of the lambda-return.
     - `entropy`: what a nat of entropy is worth, in units of scaled reward, at first.
     - `entropy_end`: the fraction of that to which it falls along a cosine.
-    - `entropy_until`: the fraction of the run after which it has fallen.
+    - `entropy_until`: the fraction of a generation after which it has fallen.
+    - `generation`: after about how many trainings policy and critics begin from nothing, in
+        equal parts of the run; until the new policy is imagined to do better, the old one acts.
     - `critics`: how many; the smallest estimate is believed.
     - `target_rate`: how fast the target critics follow.
     - `rate`, `clip`: of Adam, for policy and critics; the rate falls to a tenth along a
-        cosine over the whole run.
+        cosine over a generation.
     - `updates`: per training.
     - `batch`: imagined rollouts per update.
     - `restart`: the fraction of them that begins anew in an update; the others go on from
@@ -367,6 +369,7 @@ class AgentConfig:
     entropy: NonNegative = 1e-1
     entropy_end: Fraction = 0.1
     entropy_until: UpToOne = 0.2
+    generation: Count = 25
     critics: Count = 1
     target_rate: Annotated[float, Meta(gt=0, le=1)] = 0.02
     rate: Positive = 2e-3
@@ -553,6 +556,16 @@ class Config:
     def trainings(self) -> int:
         """How many times model and agent are trained in the run."""
         return math.ceil(self.steps_or_default / self.train_every)
+
+    @property
+    def generations(self) -> int:
+        """How many times policy and critics begin from nothing."""
+        return max(1, round(self.trainings / self.agent.generation)) if self._imagines else 1
+
+    @property
+    def generation(self) -> int:
+        """Trainings of each generation; the last may have fewer."""
+        return math.ceil(self.trainings / self.generations)
 
     @property
     def agent_updates(self) -> int:

@@ -157,6 +157,10 @@ def _train(
             training, found = seeds.change(program, training, going, shared=shared)
             metrics.add(found, going)
         clock.lap(name)
+    if config.generations > 1:
+        training, found = seeds.change(trainer.choose, training, going)
+        metrics.add(found, going)
+        clock.lap("imagine")
     return training
 
 

@@ -9,10 +9,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Scalar, UInt
 
 from ..agents import (
+    AbstractPolicy,
     Behaviour,
     Dyna,
     DynaBehaviour,
     ImaginationActorCritic,
+    Policy,
+    imagined_return,
     mixed_starts,
     promising_states,
     uniform_states,
@@ -79,7 +82,9 @@ class Training(eqx.Module):
 
     - `transition`, `reward`, `termination`: the model of the world.
     - `transition_state`, `reward_state`, `termination_state`: of their learners.
-    - `behaviour`: of the agent.
+    - `behaviour`: of the agent, what learns to act.
+    - `acting`: who acts, where generations of policies follow each other; else the policy of
+        `behaviour` does.
     - `buffer`: the real experience.
     - `live`: the environment, if it runs inside the compiled program.
     - `seed`: of everything random.
@@ -93,6 +98,7 @@ class Training(eqx.Module):
     reward_state: PyTree
     termination_state: PyTree
     behaviour: Behaviour | DynaBehaviour
+    acting: Policy | None
     buffer: ReplayBuffer
     live: Live | None
     seed: UInt[Array, ""]
@@ -101,6 +107,11 @@ class Training(eqx.Module):
     env_steps: Int[Array, ""]
     trainings: Int[Array, ""]
     actions: Int[Array, ""]
+
+    @property
+    def policy(self) -> AbstractPolicy:
+        """Who acts."""
+        return self.behaviour.policy if self.acting is None else self.acting
 
 
 Learner = GradientLearner | AbstractFilter
@@ -232,6 +243,10 @@ class Trainer:
         termination = make_termination(config, jax.random.fold_in(reward_key, 0))
         buffer = ReplayBuffer.empty(self._capacity, task.state_coordinates.n, task.action_size)
         transition_learner, reward_learner = self._learners(buffer, transition, reward)
+        behaviour = self._behaviour(agent_key)
+        several = isinstance(behaviour, Behaviour) and config.generations > 1
+        acting = behaviour.policy if several else None
+        assert isinstance(acting, Policy | None)
         return Training(
             transition,
             reward,
@@ -239,7 +254,8 @@ class Trainer:
             transition_learner.init(_free(transition)),
             reward_learner.init(_free(reward)),
             self._begin_classifier(termination),
-            self._behaviour(agent_key),
+            behaviour,
+            acting,
             buffer,
             self._start(seed),
             seed,
@@ -323,7 +339,10 @@ class Trainer:
 
     @eqx.filter_jit
     def begin_fit(self, training: Training) -> Training:
-        """Fresh learners, and the scales of reward and steps, for one more training."""
+        """Fresh learners, and the scales of reward and steps, for one more training.
+
+        Where a generation begins, a fresh agent too.
+        """
         config = self.config
         buffer, reward, transition = training.buffer, training.reward, training.transition
         first = training.trainings == 0
@@ -353,6 +372,7 @@ class Trainer:
                 t.transition_state,
                 t.reward_state,
                 t.termination_state,
+                t.behaviour,
                 t.trainings,
             ),
             training,
@@ -364,9 +384,63 @@ class Trainer:
                 ),
                 self._begun(reward_learner, reward, config.reward_decay, training.trainings),
                 self._begin_classifier(training.termination),
+                self._renewed(training),
                 training.trainings + 1,
             ),
         )
+
+    def _renewed(self, training: Training) -> Behaviour | DynaBehaviour:
+        """What is to learn in the next training: what did before, or what begins from nothing.
+
+        What an agent learns in its first models, of little data, it hardly forgets in better
+        ones (Nikishin et al. 2022, "The primacy bias in deep reinforcement learning").
+        """
+        if training.acting is None:
+            return training.behaviour
+        number = training.trainings
+        begins = (number > 0) & (number % self.config.generation == 0)
+        fresh = self._behaviour(self._lasting_key(training, _RENEW, number))
+        return jax.tree.map(
+            lambda new, old: jnp.where(begins, new, old) if eqx.is_array(new) else new,
+            fresh,
+            training.behaviour,
+        )
+
+    @eqx.filter_jit
+    def choose(self, training: Training) -> tuple[Training, Metrics]:
+        """Who acts until the next training: what has learned, or who did so far.
+
+        Whichever does better in the model as it is now, from where episodes began. So a new
+        generation learns while the old one acts, and what gets worse has no say.
+        """
+        policy, before = training.behaviour.policy, training.acting
+        assert isinstance(policy, Policy)
+        assert before is not None
+        buffer, count = training.buffer, self.config.agent.batch
+        first = jnp.where(jnp.any(buffer.first), buffer.first, buffer.filled)
+        key = self._key(training, _CHOOSE, jnp.zeros((), int))
+        starts = buffer.sample_weighted(key, count, first.astype(float)).state
+
+        def judged(policy: Policy) -> Scalar:
+            paid = imagined_return(
+                policy,
+                training.transition,
+                training.reward,
+                starts,
+                _JUDGED_ACTIONS,
+                training.termination,
+                self.agent.limits,
+            )
+            return jnp.where(jnp.isnan(paid), -jnp.inf, paid)
+
+        now, then = judged(policy), judged(before)
+        better = jax.tree.map(
+            lambda new, old: jnp.where(now >= then, new, old) if eqx.is_array(new) else new,
+            policy,
+            before,
+        )
+        metrics = {"imagined_return": jnp.maximum(now, then), "newest_return": now}
+        return eqx.tree_at(lambda t: t.acting, training, better), metrics
 
     def _begun(
         self, learner: Learner, model: PyTree, decay: float, trainings: Int[Array, ""]
@@ -576,9 +650,9 @@ class Trainer:
     def entropy(self, training: Int[Array, ""]) -> Scalar:
         """What a nat of the policy's entropy is worth in a training, the first being 1."""
         agent = self.config.agent
-        trainings = max(1, round(agent.entropy_until * self.config.trainings))
+        trainings = max(1, round(agent.entropy_until * self.config.generation))
         worth = falling(agent.entropy, trainings, agent.entropy_end)
-        return jnp.asarray(worth(training - 1))
+        return jnp.asarray(worth((training - 1) % self.config.generation))
 
     def _reward_scale(self, training: Training, chunk: Int[Array, ""]) -> Scalar:
         """What is usual as a reward: among those that were paid, or anywhere.
@@ -606,7 +680,7 @@ class Trainer:
         held = self._key(training, _RANDOM, number // config.hold)
         random = jax.random.uniform(held, shape, minval=-1.0, maxval=1.0)
         eps = jax.random.normal(self._key(training, _NOISE, number), shape)
-        action, _ = training.behaviour.policy.sample(_cast(state, training), eps)
+        action, _ = training.policy.sample(_cast(state, training), eps)
         if self.config.random_stretches:
             which = self._lasting_key(training, _STRETCH, number // _STRETCH_ACTIONS)
             stretch = jax.random.bernoulli(which, self.config.random_stretches)
@@ -618,7 +692,7 @@ class Trainer:
     @eqx.filter_jit
     def act(self, training: Training, states: State) -> Float[Array, "batch m"]:
         """The policy's actions without noise in a batch of states."""
-        return jax.vmap(training.behaviour.policy.mode)(_cast(states, training))
+        return jax.vmap(training.policy.mode)(_cast(states, training))
 
     @eqx.filter_jit
     def end_episode(self, training: Training) -> Training:
@@ -710,11 +784,14 @@ class Trainer:
 
 # What randomness is for; part of the key, so that no two uses share one.
 _FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE, _ENDS, _SAMPLES, _PROMISING = range(10)
-_STRETCH, _KICK = range(10, 12)
+_STRETCH, _KICK, _RENEW, _CHOOSE = range(10, 14)
 
 # Actions of a random stretch, and how many of them are the same: long enough to push what is
 # held still out of its place.
 _STRETCH_ACTIONS, _KICK_ACTIONS = 10, 5
+
+# By how many actions two policies are compared.
+_JUDGED_ACTIONS = 250
 
 
 def short_seed(seed: int) -> UInt[Array, ""]:

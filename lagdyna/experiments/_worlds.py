@@ -211,7 +211,7 @@ def _evaluate(
     task: SuiteTask, repeat: int, training: Training, starts: UInt[Array, " episodes"]
 ) -> Float[Array, " episodes"]:
     """The return of an episode from each start, all of them at once."""
-    policy = training.behaviour.policy
+    policy = training.policy
 
     def body(state: State, step: Array) -> tuple[State, Scalar]:
         rest = jnp.minimum(repeat, task.horizon - step)

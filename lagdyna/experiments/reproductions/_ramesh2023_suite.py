@@ -210,7 +210,7 @@ def judge(run: Run) -> Result:
     """
     assert run.trainer.suite is not None
     with jax.enable_x64(True):
-        parts: Any = (run.training.behaviour.policy, run.transition)
+        parts: Any = (run.training.policy, run.transition)
         policy, transition = jax.tree.map(_exact, parts)
         task = suite_task(run.trainer.suite)
         seed = jnp.asarray(_JUDGED + run.config.seed, jnp.uint32)
