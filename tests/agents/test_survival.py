@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Scalar
 
-from lagdyna.agents import imagine, lambda_returns, survival
+from lagdyna.agents import imagine, imagined_return, lambda_returns, survival
 from lagdyna.mechanics import State
 from lagdyna.models import AbstractReward, AbstractTermination, BoundTermination
 
@@ -117,3 +117,23 @@ def test_a_rollout_waits_where_it_ended(x64: None) -> None:
         last = over[:, i].argmax() if ended[i] else 4
         close(held.states.q[: last + 1, i], free.states.q[: last + 1, i], 1e-12)
         assert np.all(held.states.q[last:, i] == held.states.q[last, i])
+
+
+def test_what_an_episode_is_imagined_to_pay_ends_with_it(x64: None) -> None:
+    """By a loop over each step of each rollout, counted by the chance to get there."""
+    policy, transition, reward = learned(an_agent()).policy, a_transition(), a_reward()
+    starts = some_starts()
+    found = eqx.filter_jit(imagined_return)(policy, transition, reward, starts, 9, ENDS)
+    total, alive_to_the_end = 0.0, 0
+    for i in range(BATCH):
+        state, alive = State(starts.q[i], starts.qd[i]), 1.0
+        for _ in range(9):
+            alive *= 1 - float(ENDS(state))
+            action = policy.mode(state)
+            over = float(ENDS(state)) > 0.99  # it waits, and counts for next to nothing
+            following = state if over else transition.step(state, action)
+            total += alive * float(reward(state, action, following)) / BATCH
+            state = following
+        alive_to_the_end += alive > 0.5
+    assert 0 < alive_to_the_end < BATCH
+    close(found, total, 1e-9)

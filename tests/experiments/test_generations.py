@@ -1,0 +1,178 @@
+"""Policies that follow each other in a run; who is imagined to do better acts."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lagdyna.agents import Behaviour, Policy, imagined_return
+from lagdyna.experiments import Config, Trainer, Training, load_run, resume, train
+from lagdyna.mechanics import State
+
+from .small import small_config
+from .test_resume import Phases
+from .test_run import records_of, same_run
+from .test_trainer import lived
+
+# Six trainings, three generations of two.
+CONFIG = small_config(agent={"generation": 2})
+
+
+def pushed(policy: Policy, by: float) -> Policy:
+    """The same policy with the mean of its first action moved as far as that."""
+    where = lambda p: p.network.layers[-1].bias  # noqa: E731
+    return eqx.tree_at(where, policy, where(policy).at[0].add(by))
+
+
+def same(a: Any, b: Any) -> bool:
+    arrays = (jax.tree.leaves(eqx.filter(tree, eqx.is_array)) for tree in (a, b))
+    return all(np.array_equal(x, y, equal_nan=True) for x, y in zip(*arrays, strict=True))
+
+
+def counted(training: Training, trainings: int) -> Training:
+    return eqx.tree_at(lambda t: t.trainings, training, jnp.asarray(trainings))
+
+
+@given(steps=st.integers(1, 5000), every=st.integers(1, 400), generation=st.integers(1, 60))
+def test_generations_are_equal_parts_of_the_run(
+    steps: int, every: int, generation: int
+) -> None:
+    config = small_config(
+        steps=steps, agent={"generation": generation}, collect={"train_every": every}
+    )
+    assert config.trainings <= config.generations * config.generation
+    assert config.generations == 1 or config.generation <= 2 * generation
+    # As many as fit best.
+    assert abs(config.trainings / generation - config.generations) <= 0.5 or (
+        config.generations == 1 and config.trainings < generation
+    )
+
+
+def test_a_short_run_and_the_other_agent_have_one_generation() -> None:
+    short = small_config(agent={"generation": 6})
+    other = small_config(agent={"generation": 2, "name": "dyna"})
+    for config in (short, other):
+        assert config.generations == 1
+        training = Trainer(config).init()
+        assert training.acting is None
+        assert training.policy is training.behaviour.policy
+
+
+def test_what_a_nat_is_worth_falls_anew_in_each_generation() -> None:
+    config = dataclasses.replace(
+        CONFIG, steps=400, agent=dataclasses.replace(CONFIG.agent, generation=10)
+    )
+    trainer = Trainer(config)
+    worth = [float(trainer.entropy(jnp.asarray(i))) for i in range(1, 41)]
+    assert config.generations == 4
+    np.testing.assert_array_equal(worth, 4 * worth[:10])
+    assert worth[0] > worth[1] > worth[2] == worth[9]
+
+
+def test_an_agent_begins_from_nothing_with_a_generation_and_who_acts_goes_on() -> None:
+    trainer = Trainer(CONFIG)
+    training = lived(trainer, trainer.init(), 8)
+    for number in range(5):
+        moved = pushed(training.behaviour.policy, 0.5)
+        training = eqx.tree_at(lambda t: t.behaviour.policy, counted(training, number), moved)
+        after = trainer.begin_fit(training)
+        assert same(after.acting, training.acting)
+        if number in (2, 4):
+            assert not same(after.behaviour.policy, moved)
+            assert isinstance(after.behaviour, Behaviour)
+            assert np.isnan(after.behaviour.going.q).all()
+            again = trainer.begin_fit(counted(training, 6 - number)).behaviour
+            assert not same(after.behaviour.policy, again.policy), "each begins elsewhere"
+        else:
+            assert same(after.behaviour, training.behaviour)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_who_is_imagined_to_do_better_acts(sign: float) -> None:
+    """A known reward: the action, or the opposite of it."""
+    trainer = Trainer(CONFIG, reward=lambda state, action, _: sign * action[0])
+    training = lived(trainer, trainer.init(), 8)
+    assert isinstance(training.acting, Policy)
+    more, less = pushed(training.acting, 2.0), pushed(training.acting, -2.0)
+    best, worst = (more, less) if sign > 0 else (less, more)
+
+    def chosen(new: Policy, old: Policy) -> tuple[Training, dict[str, float]]:
+        before = eqx.tree_at(lambda t: (t.behaviour.policy, t.acting), training, (new, old))
+        after, metrics = trainer.choose(before)
+        assert same(after.behaviour, before.behaviour)
+        return after, {name: float(value) for name, value in metrics.items()}
+
+    after, metrics = chosen(best, worst)
+    assert same(after.policy, best)
+    assert metrics["imagined_return"] == metrics["newest_return"] > 0
+    kept, others = chosen(worst, best)
+    assert same(kept.policy, best)
+    assert others["imagined_return"] == metrics["imagined_return"]
+    assert others["newest_return"] < 0
+    # 250 actions, each worth at most 1.
+    assert 0.5 * 250 < metrics["imagined_return"] <= 250
+    # Who learns acts where neither is better, and what is no number never does.
+    assert same(chosen(best, best)[0].policy, best)
+    broken = pushed(best, np.nan)
+    assert same(chosen(broken, worst)[0].policy, worst)
+    assert same(chosen(worst, broken)[0].policy, worst)
+    # Both in what is explored and in what is judged.
+    here = State(np.full((1, 1), 0.3, np.float32), np.zeros((1, 1), np.float32))
+    action = trainer.act(kept, here)[0]
+    assert jnp.sign(action[0]) == sign
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("generations") / "run"
+    train(CONFIG, out)
+    return out
+
+
+def test_a_run_of_generations_says_what_it_imagines(whole: Path) -> None:
+    for record in records_of(whole):
+        assert record["imagined_return"] >= record["newest_return"]
+    training = load_run(whole).training
+    assert isinstance(training.acting, Policy)
+
+
+def test_a_run_of_generations_goes_on_as_if_it_had_not_stopped(
+    whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, out, progress=Phases(1))  # in the middle of the second generation
+    resume(out)
+    same_run(whole, out)
+
+
+def test_what_is_imagined_is_a_sum_over_a_rollout_without_noise(x64: None) -> None:
+    trainer = Trainer(
+        CONFIG, reward=lambda state, action, following: following.q[0] * action[0]
+    )
+    training = trainer.init()
+    policy, transition = training.policy, training.transition
+    assert isinstance(policy, Policy)
+    starts = State(jnp.asarray([[0.3], [-2.0]]), jnp.asarray([[0.0], [1.0]]))
+    total = 0.0
+    for i in range(2):
+        state = State(starts.q[i], starts.qd[i])
+        for _ in range(7):
+            action = policy.mode(state)
+            state = transition.step(state, action)
+            total += float(state.q[0] * action[0]) / 2
+    found = eqx.filter_jit(imagined_return)(policy, transition, training.reward, starts, 7)
+    np.testing.assert_allclose(found, total, rtol=1e-6)
+
+
+def test_config_refuses_a_generation_of_no_training() -> None:
+    with pytest.raises(Exception, match="generation"):
+        small_config(agent={"generation": 0})
+    assert isinstance(CONFIG, Config)
