@@ -411,7 +411,9 @@ class Trainer:
         """Who acts until the next training: what has learned, or who did so far.
 
         Whichever does better in the model as it is now, from where episodes began. So a new
-        generation learns while the old one acts, and what gets worse has no say.
+        generation learns while the old one acts, and what gets worse has no say. In the first
+        generation it is what learns: in models of little data the best is what they are most
+        wrong about, and who has been there can tell.
         """
         policy, before = training.behaviour.policy, training.acting
         assert isinstance(policy, Policy)
@@ -434,12 +436,13 @@ class Trainer:
             return jnp.where(jnp.isnan(paid), -jnp.inf, paid)
 
         now, then = judged(policy), judged(before)
+        changes = (now >= then) | (training.trainings <= self.config.generation)
         better = jax.tree.map(
-            lambda new, old: jnp.where(now >= then, new, old) if eqx.is_array(new) else new,
+            lambda new, old: jnp.where(changes, new, old) if eqx.is_array(new) else new,
             policy,
             before,
         )
-        metrics = {"imagined_return": jnp.maximum(now, then), "newest_return": now}
+        metrics = {"imagined_return": jnp.where(changes, now, then), "newest_return": now}
         return eqx.tree_at(lambda t: t.acting, training, better), metrics
 
     def _begun(

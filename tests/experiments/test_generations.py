@@ -17,12 +17,15 @@ from lagdyna.experiments import Config, Trainer, Training, load_run, resume, tra
 from lagdyna.mechanics import State
 
 from .small import small_config
+from .test_resume import CONFIG as SHORT
 from .test_resume import Phases
 from .test_run import records_of, same_run
 from .test_trainer import lived
 
 # Six trainings, three generations of two.
 CONFIG = small_config(agent={"generation": 2})
+# As many trainings in three rounds, two generations of three.
+RUN = dataclasses.replace(SHORT, agent=dataclasses.replace(SHORT.agent, generation=4))
 
 
 def pushed(policy: Policy, by: float) -> Policy:
@@ -98,7 +101,7 @@ def test_an_agent_begins_from_nothing_with_a_generation_and_who_acts_goes_on() -
 def test_who_is_imagined_to_do_better_acts(sign: float) -> None:
     """A known reward: the action, or the opposite of it."""
     trainer = Trainer(CONFIG, reward=lambda state, action, _: sign * action[0])
-    training = lived(trainer, trainer.init(), 8)
+    training = counted(lived(trainer, trainer.init(), 8), 3)
     assert isinstance(training.acting, Policy)
     more, less = pushed(training.acting, 2.0), pushed(training.acting, -2.0)
     best, worst = (more, less) if sign > 0 else (less, more)
@@ -123,6 +126,11 @@ def test_who_is_imagined_to_do_better_acts(sign: float) -> None:
     broken = pushed(best, np.nan)
     assert same(chosen(broken, worst)[0].policy, worst)
     assert same(chosen(worst, broken)[0].policy, worst)
+    # In the first generation, what is newest.
+    training = counted(training, 2)
+    early, metrics = chosen(worst, best)
+    assert same(early.policy, worst)
+    assert metrics["imagined_return"] == metrics["newest_return"] < 0
     # Both in what is explored and in what is judged.
     here = State(np.full((1, 1), 0.3, np.float32), np.zeros((1, 1), np.float32))
     action = trainer.act(kept, here)[0]
@@ -132,12 +140,16 @@ def test_who_is_imagined_to_do_better_acts(sign: float) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("generations") / "run"
-    train(CONFIG, out)
+    train(RUN, out)
     return out
 
 
 def test_a_run_of_generations_says_what_it_imagines(whole: Path) -> None:
-    for record in records_of(whole):
+    first, *others = records_of(whole)
+    assert RUN.generation == 3
+    assert first["imagined_return"] == first["newest_return"]
+    assert len(others) == 2
+    for record in others:
         assert record["imagined_return"] >= record["newest_return"]
     training = load_run(whole).training
     assert isinstance(training.acting, Policy)
@@ -148,7 +160,7 @@ def test_a_run_of_generations_goes_on_as_if_it_had_not_stopped(
 ) -> None:
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        train(CONFIG, out, progress=Phases(1))  # in the middle of the second generation
+        train(RUN, out, progress=Phases(2))  # in the middle of the second generation
     resume(out)
     same_run(whole, out)
 
