@@ -22,7 +22,7 @@ CONFIG = small_config(
     solver={"name": "euler"},
     steps=1200,
     learner={"updates": 5},
-    agent={"updates": 3},
+    agent={"updates": 3, "generation": 1},  # two of them
     collect={"random_steps": 900, "train_every": 600, "steps_per_round": 600},
     seed=3,
 )

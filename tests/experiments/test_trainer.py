@@ -50,8 +50,9 @@ def untrained(trainer: Trainer) -> Training:
         {"learner": {"name": "enkf"}},
         {"agent": {"name": "dyna"}},
         {"agent": {"name": "dyna", "dyna": {"algorithm": "sac", "ratio": 0.0}}},
+        {"agent": {"generation": 2}},
     ],
-    ids=["default", "ends", "mlp", "ekf", "enkf", "td3", "sac"],
+    ids=["default", "ends", "mlp", "ekf", "enkf", "td3", "sac", "generations"],
 )
 def test_what_is_learned_keeps_its_types_so_that_each_program_is_compiled_once(
     changes: dict[str, Any],
@@ -71,6 +72,8 @@ def test_what_is_learned_keeps_its_types_so_that_each_program_is_compiled_once(
         "fit": lambda training: trainer.fit(training, chunk, 1)[0],
         "behave": lambda training: trainer.behave(training, chunk, 1)[0],
     }
+    if trainer.config.generations > 1:
+        programs["choose"] = lambda training: trainer.choose(training)[0]
     first = eqx.filter_eval_shape(trainer.init)
     assert len(signature(first)) > 50
     for name, program in programs.items():
