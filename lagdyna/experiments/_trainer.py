@@ -410,18 +410,26 @@ class Trainer:
     def choose(self, training: Training) -> tuple[Training, Metrics]:
         """Who acts until the next training: what has learned, or who did so far.
 
-        Whichever does better in the model as it is now, from where episodes began. So a new
-        generation learns while the old one acts, and what gets worse has no say. In the first
-        generation it is what learns: in models of little data the best is what they are most
-        wrong about, and who has been there can tell.
+        Whichever does better in the model as it is now, from around where episodes began: one
+        that does well from those few starts alone, in a model that is a little wrong, does so
+        by luck. A new generation learns while the old one acts, and what gets worse has no say.
+        In the first generation it is what learns: in models of little data the best is what
+        they are most wrong about, and who has been there can tell.
         """
         policy, before = training.behaviour.policy, training.acting
         assert isinstance(policy, Policy)
         assert before is not None
         buffer, count = training.buffer, self.config.agent.batch
         first = jnp.where(jnp.any(buffer.first), buffer.first, buffer.filled)
-        key = self._key(training, _CHOOSE, jnp.zeros((), int))
-        starts = buffer.sample_weighted(key, count, first.astype(float)).state
+        key, *scatter_keys = jax.random.split(
+            self._key(training, _CHOOSE, jnp.zeros((), int)), 3
+        )
+        began = buffer.sample_weighted(key, count, first.astype(float)).state
+        q, qd = (
+            x + _SCATTER * jnp.asarray(limit) * jax.random.normal(key, x.shape, x.dtype)
+            for key, x, limit in zip(scatter_keys, began, self._reach, strict=True)
+        )
+        starts = State(q, qd)
 
         def judged(policy: Policy) -> Scalar:
             paid = imagined_return(
@@ -793,8 +801,9 @@ _STRETCH, _KICK, _RENEW, _CHOOSE = range(10, 14)
 # held still out of its place.
 _STRETCH_ACTIONS, _KICK_ACTIONS = 10, 5
 
-# By how many actions two policies are compared.
-_JUDGED_ACTIONS = 250
+# By how many actions two policies are compared, and how far around where episodes began, as a
+# fraction of what is worth imagining.
+_JUDGED_ACTIONS, _SCATTER = 250, 0.003
 
 
 def short_seed(seed: int) -> UInt[Array, ""]:
