@@ -188,3 +188,13 @@ def test_config_refuses_a_generation_of_no_training() -> None:
     with pytest.raises(Exception, match="generation"):
         small_config(agent={"generation": 0})
     assert isinstance(CONFIG, Config)
+
+
+@pytest.mark.parametrize(("within", "paid"), [(1e-5, False), (0.1, True)])
+def test_who_acts_is_judged_from_around_where_episodes_began(within: float, paid: bool) -> None:
+    """Not from those few states alone; a known reward pays for being so near to them."""
+    trainer = Trainer(
+        CONFIG, reward=lambda state, action, _: 1.0 * (jnp.abs(state.q[0] - 0.3) < within)
+    )
+    _, metrics = trainer.choose(lived(trainer, trainer.init(), 2))
+    assert (float(metrics["imagined_return"]) > 0.5) == paid
