@@ -97,21 +97,20 @@ def imagined_return(
     starts: State,
     actions: int,
     termination: AbstractTermination = NoTermination(),
-    limits: Limits | None = None,
 ) -> Scalar:
     """What a policy without noise is paid in a model, as a mean over some starts.
 
     **Arguments:**
 
-    - `policy`, `transition`, `reward`, `termination`, `limits`: as for
-        [`lagdyna.agents.imagine`][].
+    - `policy`, `transition`, `reward`, `termination`: as for [`lagdyna.agents.imagine`][].
+        There are no limits: to be clipped is to gain or lose energy from nowhere.
     - `starts`: a `State` of shapes `(batch, n)`.
     - `actions`: how many from each start; what is paid for them is not discounted, and
         counts by the probability that the episode has got there.
     """
     action = eqx.filter_eval_shape(jax.vmap(policy.mode), starts)
     still = jnp.zeros((actions, *action.shape), action.dtype)
-    imagined = imagine(policy, transition, reward, starts, still, termination, limits)
+    imagined = imagine(policy, transition, reward, starts, still, termination)
     paid = imagined.rewards
     if not isinstance(termination, NoTermination):
         paid = paid * survival(termination, imagined.states, 1.0)[1]
@@ -157,6 +156,16 @@ def clipped(state: State, limits: Limits) -> State:
         for x, limit in zip(state, limits, strict=True)
     )
     return State(q, qd)
+
+
+def _within(states: State, limits: Limits) -> Bool[Array, "*batch"]:
+    """Which states are short of the limits, and numbers."""
+    within = jnp.ones(states.q.shape[:-1], bool)
+    for x, limit in zip(states, limits, strict=True):
+        limit = jnp.asarray(limit, x.dtype)
+        inside = (jnp.abs(x) < limit) | (limit == 0)  # of a context, which does not move
+        within &= jnp.all(inside & jnp.isfinite(x), axis=-1)
+    return within
 
 
 # The probability from which on an end counts as certain.
@@ -385,10 +394,7 @@ class ImaginationActorCritic(eqx.Module):
         """Where the next rollouts start: some anew, the others where the last ones are."""
         begin_key, order_key = jax.random.split(key)
         begin = jax.random.bernoulli(begin_key, self.restart, going.q.shape[:1])
-        for x, limit in zip(going, self.limits, strict=True):
-            limit = jnp.asarray(limit, x.dtype)
-            within = (jnp.abs(x) < limit) | (limit == 0)  # of a context, which does not move
-            begin |= ~jnp.all(within & jnp.isfinite(x), axis=-1)
+        begin |= ~_within(going, self.limits)
         if not isinstance(termination, NoTermination):
             begin |= jax.vmap(termination)(going) > 0.5
         # In which order fresh starts come, say replayed ones first, must not decide which

@@ -410,11 +410,12 @@ class Trainer:
     def choose(self, training: Training) -> tuple[Training, Metrics]:
         """Who acts until the next training: what has learned, or who did so far.
 
-        Whichever does better in the model as it is now, from around where episodes began: one
-        that does well from those few starts alone, in a model that is a little wrong, does so
-        by luck. A new generation learns while the old one acts, and what gets worse has no say.
-        In the first generation it is what learns: in models of little data the best is what
-        they are most wrong about, and who has been there can tell.
+        Whichever does better in the model as it is now, solved as it was learned and clipped
+        nowhere, from around where episodes began: one that does well from those few starts
+        alone, in a model that is a little wrong, does so by luck. A new generation learns while
+        the old one acts, and what gets worse has no say. In the first generation it is what
+        learns: in models of little data the best is what they are most wrong about, and who has
+        been there can tell.
         """
         policy, before = training.behaviour.policy, training.acting
         assert isinstance(policy, Policy)
@@ -430,16 +431,18 @@ class Trainer:
             for key, x, limit in zip(scatter_keys, began, self._reach, strict=True)
         )
         starts = State(q, qd)
+        transition, substeps = training.transition, self.config.learner.substeps
+        if substeps is not None and isinstance(transition, SolvedTransition):
+            transition = dataclasses.replace(transition, substeps=substeps)
 
         def judged(policy: Policy) -> Scalar:
             paid = imagined_return(
                 policy,
-                training.transition,
+                transition,
                 training.reward,
                 starts,
                 _JUDGED_ACTIONS,
                 training.termination,
-                self.agent.limits,
             )
             return jnp.where(jnp.isnan(paid), -jnp.inf, paid)
 
