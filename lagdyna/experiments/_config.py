@@ -338,7 +338,7 @@ class AgentConfig:
     - `entropy_end`: the fraction of that to which it falls along a cosine.
     - `entropy_until`: the fraction of a generation after which it has fallen.
     - `generation`: after about how many trainings policy and critics begin from nothing, in
-        equal parts of the run. From the second time on, who is imagined to do better acts.
+        equal parts of the run. From the second time on, who is imagined to do best acts.
     - `critics`: how many; the smallest estimate is believed.
     - `target_rate`: how fast the target critics follow.
     - `rate`, `clip`: of Adam, for policy and critics; the rate falls to a tenth along a

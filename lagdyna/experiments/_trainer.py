@@ -85,6 +85,8 @@ class Training(eqx.Module):
     - `behaviour`: of the agent, what learns to act.
     - `acting`: who acts, where generations of policies follow each other; else the policy of
         `behaviour` does.
+    - `best`: of each generation, with a leading axis of these; what is still to come stands
+        for nothing.
     - `buffer`: the real experience.
     - `live`: the environment, if it runs inside the compiled program.
     - `seed`: of everything random.
@@ -99,6 +101,7 @@ class Training(eqx.Module):
     termination_state: PyTree
     behaviour: Behaviour | DynaBehaviour
     acting: Policy | None
+    best: Policy | None
     buffer: ReplayBuffer
     live: Live | None
     seed: UInt[Array, ""]
@@ -247,6 +250,7 @@ class Trainer:
         several = isinstance(behaviour, Behaviour) and config.generations > 1
         acting = behaviour.policy if several else None
         assert isinstance(acting, Policy | None)
+        best = _mapped(lambda x: jnp.stack([x] * config.generations), acting)
         return Training(
             transition,
             reward,
@@ -256,6 +260,7 @@ class Trainer:
             self._begin_classifier(termination),
             behaviour,
             acting,
+            best,
             buffer,
             self._start(seed),
             seed,
@@ -400,32 +405,55 @@ class Trainer:
         number = training.trainings
         begins = (number > 0) & (number % self.config.generation == 0)
         fresh = self._behaviour(self._lasting_key(training, _RENEW, number))
-        return jax.tree.map(
-            lambda new, old: jnp.where(begins, new, old) if eqx.is_array(new) else new,
-            fresh,
-            training.behaviour,
-        )
+        return _mapped(lambda new, old: jnp.where(begins, new, old), fresh, training.behaviour)
 
     @eqx.filter_jit
     def choose(self, training: Training) -> tuple[Training, Metrics]:
-        """Who acts until the next training: what has learned, or who did so far.
+        """Who acts until the next training: the best of any generation so far.
 
-        Whichever does better in the model as it is now, solved as it was learned and clipped
-        nowhere, from around where episodes began: one that does well from those few starts
-        alone, in a model that is a little wrong, does so by luck. A new generation learns while
-        the old one acts, and what gets worse has no say. In the first generation it is what
-        learns: in models of little data the best is what they are most wrong about, and who has
-        been there can tell.
+        The best of a generation is what learns, or what learned before, whichever does better
+        in the model as it is now, solved as it was learned and clipped nowhere, from around
+        where episodes began: one that does well from those few starts alone, in a model that
+        is a little wrong, does so by luck. All generations are judged anew each time, since who
+        acts shows the model what it was wrong about. So a new generation learns while an old
+        one acts, and what gets worse has no say. Of the first generation it is what learns: in
+        models of little data the best is what they are most wrong about, and who has been there
+        can tell.
         """
-        policy, before = training.behaviour.policy, training.acting
+        policy, best = training.behaviour.policy, training.best
         assert isinstance(policy, Policy)
-        assert before is not None
-        buffer, count = training.buffer, self.config.agent.batch
+        assert best is not None
+        judged = self._judge(training)
+        # Of the generation that learns; those after it are not judged.
+        number = (training.trainings - 1) // self.config.generation
+        worth = jax.lax.fori_loop(
+            0,
+            number + 1,
+            lambda i, worth: worth.at[i].set(judged(_mapped(lambda x: x[i], best))),
+            jnp.full(self.config.generations, -jnp.inf),
+        )
+        now = judged(policy)
+        first = (training.trainings - 1) % self.config.generation == 0
+        better = (now >= worth[number]) | first | (number == 0)
+        best = _mapped(
+            lambda kept, new: kept.at[number].set(jnp.where(better, new, kept[number])),
+            best,
+            policy,
+        )
+        worth = worth.at[number].set(jnp.where(better, now, worth[number]))
+        chosen = jnp.argmax(worth)
+        metrics = {"imagined_return": worth[chosen], "newest_return": now}
+        acting = _mapped(lambda x: x[chosen], best)
+        return eqx.tree_at(lambda t: (t.acting, t.best), training, (acting, best)), metrics
+
+    def _judge(self, training: Training) -> Callable[[Policy], Scalar]:
+        """What a policy is imagined to be paid now, from the same starts for each."""
+        buffer = training.buffer
         first = jnp.where(jnp.any(buffer.first), buffer.first, buffer.filled)
         key, *scatter_keys = jax.random.split(
             self._key(training, _CHOOSE, jnp.zeros((), int)), 3
         )
-        began = buffer.sample_weighted(key, count, first.astype(float)).state
+        began = buffer.sample_weighted(key, self.config.agent.batch, first.astype(float)).state
         q, qd = (
             x + _SCATTER * jnp.asarray(limit) * jax.random.normal(key, x.shape, x.dtype)
             for key, x, limit in zip(scatter_keys, began, self._reach, strict=True)
@@ -446,15 +474,7 @@ class Trainer:
             )
             return jnp.where(jnp.isnan(paid), -jnp.inf, paid)
 
-        now, then = judged(policy), judged(before)
-        changes = (now >= then) | (training.trainings <= self.config.generation)
-        better = jax.tree.map(
-            lambda new, old: jnp.where(changes, new, old) if eqx.is_array(new) else new,
-            policy,
-            before,
-        )
-        metrics = {"imagined_return": jnp.where(changes, now, then), "newest_return": now}
-        return eqx.tree_at(lambda t: t.acting, training, better), metrics
+        return judged
 
     def _begun(
         self, learner: Learner, model: PyTree, decay: float, trainings: Int[Array, ""]
@@ -812,6 +832,13 @@ _JUDGED_ACTIONS, _SCATTER = 250, 0.003
 def short_seed(seed: int) -> UInt[Array, ""]:
     """As many bits of a seed as fit."""
     return jnp.asarray(seed % 2**32, jnp.uint32)
+
+
+def _mapped(function: Callable[..., Array], tree: PyTree, *others: PyTree) -> PyTree:
+    """A function of arrays, of each in trees of the same structure."""
+    return jax.tree.map(
+        lambda x, *ys: function(x, *ys) if eqx.is_array(x) else x, tree, *others
+    )
 
 
 def _free(model: PyTree) -> PyTree:

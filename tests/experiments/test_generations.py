@@ -34,6 +34,14 @@ def pushed(policy: Policy, by: float) -> Policy:
     return eqx.tree_at(where, policy, where(policy).at[0].add(by))
 
 
+def stacked(*policies: Policy) -> Policy:
+    """As `Training.best` has them."""
+    first, *others = policies
+    return jax.tree.map(
+        lambda *xs: jnp.stack(xs) if eqx.is_array(xs[0]) else xs[0], first, *others
+    )
+
+
 def same(a: Any, b: Any) -> bool:
     arrays = (jax.tree.leaves(eqx.filter(tree, eqx.is_array)) for tree in (a, b))
     return all(np.array_equal(x, y, equal_nan=True) for x, y in zip(*arrays, strict=True))
@@ -101,13 +109,15 @@ def test_an_agent_begins_from_nothing_with_a_generation_and_who_acts_goes_on() -
 def test_who_is_imagined_to_do_better_acts(sign: float) -> None:
     """A known reward: the action, or the opposite of it."""
     trainer = Trainer(CONFIG, reward=lambda state, action, _: sign * action[0])
-    training = counted(lived(trainer, trainer.init(), 8), 3)
+    training = counted(lived(trainer, trainer.init(), 8), 4)
     assert isinstance(training.acting, Policy)
     more, less = pushed(training.acting, 2.0), pushed(training.acting, -2.0)
     best, worst = (more, less) if sign > 0 else (less, more)
 
     def chosen(new: Policy, old: Policy) -> tuple[Training, dict[str, float]]:
-        before = eqx.tree_at(lambda t: (t.behaviour.policy, t.acting), training, (new, old))
+        """When the second generation is at work, `old` being the best of both so far."""
+        bests = stacked(old, old, old)
+        before = eqx.tree_at(lambda t: (t.behaviour.policy, t.best), training, (new, bests))
         after, metrics = trainer.choose(before)
         assert same(after.behaviour, before.behaviour)
         return after, {name: float(value) for name, value in metrics.items()}
@@ -135,6 +145,33 @@ def test_who_is_imagined_to_do_better_acts(sign: float) -> None:
     here = State(np.full((1, 1), 0.3, np.float32), np.zeros((1, 1), np.float32))
     action = trainer.act(kept, here)[0]
     assert jnp.sign(action[0]) == sign
+
+
+def test_an_earlier_generation_acts_again_when_the_model_knows_better() -> None:
+    trainer = Trainer(CONFIG, reward=lambda state, action, _: action[0])
+    training = counted(lived(trainer, trainer.init(), 8), 3)
+    start = training.acting
+    assert isinstance(start, Policy)
+    good, bad, best = (pushed(start, by) for by in (1.0, -1.0, 3.0))
+
+    def chosen(training: Training, *of_each_generation: Policy) -> Training:
+        where = lambda t: (t.behaviour.policy, t.acting, t.best)  # noqa: E731
+        parts = (bad, bad, stacked(*of_each_generation))
+        return trainer.choose(eqx.tree_at(where, training, parts))[0]
+
+    after = chosen(training, good, bad, best)
+    assert same(after.acting, good), "what stands in the place of the third means nothing"
+    # The first training of the second generation leaves its own policy, come what may.
+    after = chosen(training, bad, good, best)
+    assert same(after.acting, bad)
+    assert same(after.best, stacked(bad, bad, best))
+    # The second training leaves the better one.
+    after = chosen(counted(training, 4), bad, good, best)
+    assert same(after.acting, good)
+    assert same(after.best, stacked(bad, good, best))
+    # The last generation has its place too.
+    after = chosen(counted(training, 6), bad, good, best)
+    assert same(after.acting, best)
 
 
 @pytest.fixture(scope="module")
