@@ -403,7 +403,8 @@ class Trainer:
         if training.acting is None:
             return training.behaviour
         number = training.trainings
-        begins = (number > 0) & (number % self.config.generation == 0)
+        generation, within = self._generation(number)
+        begins = (generation > 0) & (within == 0)
         fresh = self._behaviour(self._lasting_key(training, _RENEW, number))
         return _mapped(lambda new, old: jnp.where(begins, new, old), fresh, training.behaviour)
 
@@ -425,7 +426,7 @@ class Trainer:
         assert best is not None
         judged = self._judge(training)
         # Of the generation that learns; those after it are not judged.
-        number = (training.trainings - 1) // self.config.generation
+        number, within = self._generation(training.trainings - 1)
         worth = jax.lax.fori_loop(
             0,
             number + 1,
@@ -433,8 +434,7 @@ class Trainer:
             jnp.full(self.config.generations, -jnp.inf),
         )
         now = judged(policy)
-        first = (training.trainings - 1) % self.config.generation == 0
-        better = (now >= worth[number]) | first | (number == 0)
+        better = (now >= worth[number]) | (within == 0) | (number == 0)
         best = _mapped(
             lambda kept, new: kept.at[number].set(jnp.where(better, new, kept[number])),
             best,
@@ -445,6 +445,15 @@ class Trainer:
         metrics = {"imagined_return": worth[chosen], "newest_return": now}
         acting = _mapped(lambda x: x[chosen], best)
         return eqx.tree_at(lambda t: (t.acting, t.best), training, (acting, best)), metrics
+
+    def _generation(self, trainings: Int[Array, ""]) -> tuple[Int[Array, ""], Int[Array, ""]]:
+        """After so many trainings, the generation, and how many trainings of it have been.
+
+        The last one lasts: where episodes end at odd times there are more trainings than usual.
+        """
+        config = self.config
+        number = jnp.minimum(trainings // config.generation, config.generations - 1)
+        return number, trainings - number * config.generation
 
     def _judge(self, training: Training) -> Callable[[Policy], Scalar]:
         """What a policy is imagined to be paid now, from the same starts for each."""
@@ -686,7 +695,7 @@ class Trainer:
         agent = self.config.agent
         trainings = max(1, round(agent.entropy_until * self.config.generation))
         worth = falling(agent.entropy, trainings, agent.entropy_end)
-        return jnp.asarray(worth((training - 1) % self.config.generation))
+        return jnp.asarray(worth(self._generation(training - 1)[1]))
 
     def _reward_scale(self, training: Training, chunk: Int[Array, ""]) -> Scalar:
         """What is usual as a reward: among those that were paid, or anywhere.

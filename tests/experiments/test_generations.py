@@ -83,6 +83,8 @@ def test_what_a_nat_is_worth_falls_anew_in_each_generation() -> None:
     trainer = Trainer(config)
     worth = [float(trainer.entropy(jnp.asarray(i))) for i in range(1, 41)]
     assert config.generations == 4
+    # Where there are more trainings than the run should have, the last generation lasts.
+    assert float(trainer.entropy(jnp.asarray(43))) == worth[-1]
     np.testing.assert_array_equal(worth, 4 * worth[:10])
     assert worth[0] > worth[1] > worth[2] == worth[9]
 
@@ -90,7 +92,7 @@ def test_what_a_nat_is_worth_falls_anew_in_each_generation() -> None:
 def test_an_agent_begins_from_nothing_with_a_generation_and_who_acts_goes_on() -> None:
     trainer = Trainer(CONFIG)
     training = lived(trainer, trainer.init(), 8)
-    for number in range(5):
+    for number in (0, 1, 2, 3, 4, 5, 6, 7, 8):
         moved = pushed(training.behaviour.policy, 0.5)
         training = eqx.tree_at(lambda t: t.behaviour.policy, counted(training, number), moved)
         after = trainer.begin_fit(training)
