@@ -74,11 +74,11 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
     """Mean returns after each quarter of the updates."""
     task, piece = suite_task(name), 500
     spec = dataclasses.replace(SUITE[name].spec, repeat=repeat)
-    # The agent of a run with so many trainings, of `piece` updates each.
+    # The agent of a run of one generation with so many trainings, of `piece` updates each.
     whole = Config(
         task=spec,
         steps=updates // piece * task.horizon,
-        agent=dataclasses.replace(config, updates=piece),
+        agent=dataclasses.replace(config, updates=piece, generation=updates // piece),
         collect=CollectConfig(train_every=task.horizon),
     )
     trainer = Trainer(whole)
