@@ -107,6 +107,9 @@ def imagined_return(
     - `starts`: a `State` of shapes `(batch, n)`.
     - `actions`: how many from each start; what is paid for them is not discounted, and
         counts by the probability that the episode has got there.
+
+    **Returns:** the mean over the batch of the sums over the actions, in units of the task's
+    reward.
     """
     action = eqx.filter_eval_shape(jax.vmap(policy.mode), starts)
     still = jnp.zeros((actions, *action.shape), action.dtype)

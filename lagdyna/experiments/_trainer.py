@@ -481,7 +481,7 @@ class Trainer:
                 _JUDGED_ACTIONS,
                 training.termination,
             )
-            return jnp.where(jnp.isnan(paid), -jnp.inf, paid)
+            return jnp.where(jnp.isfinite(paid), paid, -jnp.inf)
 
         return judged
 

@@ -138,6 +138,12 @@ def test_who_is_imagined_to_do_better_acts(sign: float) -> None:
     broken = pushed(best, np.nan)
     assert same(chosen(broken, worst)[0].policy, worst)
     assert same(chosen(worst, broken)[0].policy, worst)
+    endless = Trainer(CONFIG, reward=lambda state, action, _: jnp.inf * sign * action[0])
+    bests = stacked(worst, worst, worst)
+    promised = eqx.tree_at(lambda t: (t.behaviour.policy, t.best), training, (best, bests))
+    promised = endless.choose(eqx.tree_at(lambda t: t.reward, promised, endless.init().reward))
+    assert not jnp.isfinite(promised[1]["newest_return"])
+    assert same(promised[0].policy, worst), "nor does a promise without bounds"
     # In the first generation, what is newest.
     training = counted(training, 2)
     early, metrics = chosen(worst, best)
