@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, PRNGKeyArray, PyTree
 from ..agents._imagination import Limits, clipped
 from ..data import Experience, ReplayBuffer
 from ..mechanics import State
-from ._agents import ASTRAY
+from ._agents import FAR, FAST
 from ._config import Config
 
 
@@ -34,8 +34,8 @@ class Nearby(NamedTuple):
         _, velocities = task.reach
         ranges = [c.position_range if c.kind == "linear" else None for c in task.coordinates]
         free = [math.inf] * len(task.context)
-        far = [math.inf if r is None else ASTRAY * r for r in ranges]
-        fast = [ASTRAY * v for v in velocities[: task.n]]
+        far = [math.inf if r is None else FAR * r for r in ranges]
+        fast = [FAST * v for v in velocities[: task.n]]
         return cls(((*far, *free), (*fast, *free)))
 
     def clipped(self, experience: Experience) -> Experience:
