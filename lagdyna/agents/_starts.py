@@ -149,9 +149,7 @@ def mixed_starts(
         parts = [jax.tree.map(lambda x: x[places], promising)]
     replay_key, uniform_key = jax.random.split(key)
     if initial:
-        first = jnp.where(jnp.any(buffer.first), buffer.first, buffer.filled)
-        begin_key = jax.random.fold_in(replay_key, 0)
-        begins = buffer.sample_weighted(begin_key, initial, first.astype(float))
+        begins = buffer.sample_first(jax.random.fold_in(replay_key, 0), initial)
         parts = [begins.state, *parts]
     again = buffer.sample(replay_key, replayed).state
     drawn = uniform_states(uniform_key, uniform, positions, velocities)

@@ -117,6 +117,11 @@ class ReplayBuffer(eqx.Module):
         places = jnp.minimum(jnp.searchsorted(below, drawn, side="right"), last)
         return jax.tree.map(lambda x: x[places], self.experience)
 
+    def sample_first(self, key: PRNGKeyArray, batch: int) -> Experience:
+        """`batch` entries that are the first of their episode, or any where none is left."""
+        first = jnp.where(jnp.any(self.first), self.first, self.filled)
+        return self.sample_weighted(key, batch, first.astype(float))
+
     def sample_windows(
         self, key: PRNGKeyArray, batch: int, length: int
     ) -> tuple[Experience, Float[Array, "batch length"]]:

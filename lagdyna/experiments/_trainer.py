@@ -458,11 +458,10 @@ class Trainer:
     def _judge(self, training: Training) -> Callable[[Policy], Scalar]:
         """What a policy is imagined to be paid now, from the same starts for each."""
         buffer = training.buffer
-        first = jnp.where(jnp.any(buffer.first), buffer.first, buffer.filled)
         key, *scatter_keys = jax.random.split(
             self._key(training, _CHOOSE, jnp.zeros((), int)), 3
         )
-        began = buffer.sample_weighted(key, self.config.agent.batch, first.astype(float)).state
+        began = buffer.sample_first(key, self.config.agent.batch).state
         q, qd = (
             x + _SCATTER * jnp.asarray(limit) * jax.random.normal(key, x.shape, x.dtype)
             for key, x, limit in zip(scatter_keys, began, self._reach, strict=True)

@@ -13,6 +13,7 @@ CAPACITY, WINDOW, DRAWS = 6, 4, 96
 
 add = eqx.filter_jit(lambda buffer, *x: buffer.add(*x))
 draw = eqx.filter_jit(lambda buffer, key: buffer.sample(key, DRAWS))
+draw_first = eqx.filter_jit(lambda buffer, key: buffer.sample_first(key, DRAWS))
 draw_windows = eqx.filter_jit(lambda buffer, key: buffer.sample_windows(key, DRAWS, WINDOW))
 
 
@@ -77,6 +78,10 @@ def test_first_entries_are_those_that_another_episode_is_seen_to_precede(chunks)
     firsts = {n for n in held if n == 1 or (n - 1 in held and held[n - 1] != held[n])}
     got = np.asarray(buffer.experience.reward)[np.asarray(buffer.first)]
     assert set(got.astype(int).tolist()) == firsts
+    # Those are sampled; where the last of them has made room, any.
+    first = jax.tree.map(np.asarray, draw_first(buffer, jax.random.key(0)))
+    consistent(first)
+    assert set(first.reward.astype(int).tolist()) == (firsts or set(held))
 
 
 @given(chunks=chunks, seed=st.integers(0, 1000))
