@@ -71,8 +71,9 @@ def train(
         The dynamics model: delan (the default), lnn, or mlp and constrained-mlp, which need no
         solver.
     learner
-        The optimiser of the model's weights, adam by default, or a Kalman filter, ekf,
-        ekf-block or ekf-diagonal.
+        The optimiser of the model's weights, adam by default, or a Kalman filter: ekf,
+        ekf-block, ekf-diagonal, ekf-lowrank, ckf, ukf, enkf, pf, or auto, the best EKF for the
+        number of weights.
     agent
         The agent, imagination or dyna; imagination by default.
     out
@@ -449,12 +450,18 @@ def tasks(*, out: Annotated[Path | None, Parameter(show_default=False)] = None) 
         for name, task in TASKS.items()
     ]
     _write(out, "tasks.json", rows)
-    table = Table("task", "dt / s", "held", "coordinates", "actions", "target", "", box=None)
+    # A name is there to be copied, so it is never cut or wrapped: it has a line of its own.
     for row in rows:
-        kinds = ", ".join(row["coordinates"])
-        cells = (row["name"], row["dt"], row["repeat"], kinds, row["actions"])
-        table.add_row(*map(str, cells), str(row["target_return"]), row["description"])
-    console.print(table)
+        held = f", held for {row['repeat']}" if row["repeat"] > 1 else ""
+        console.print(f"[bold]{row['name']}[/]  {row['description']}", soft_wrap=True)
+        target = row["target_return"]
+        facts = (
+            ", ".join(row["coordinates"]),
+            "1 action" if row["actions"] == 1 else f"{row['actions']} actions",
+            f"dt {row['dt']:g} s{held}",
+            *([] if target is None else [f"target {target:g}"]),
+        )
+        console.print(f"    [dim]{'; '.join(facts)}[/]", soft_wrap=True)
     _say("Any other Gymnasium environment with continuous actions: see the docs, 'Tasks'.")
 
 

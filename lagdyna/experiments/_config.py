@@ -336,7 +336,8 @@ class AgentConfig:
     - `discount`, `return_lambda`: of the lambda-return.
     - `entropy`: what a nat of entropy is worth, in units of scaled reward, at first.
     - `entropy_end`: the fraction of that to which it falls along a cosine.
-    - `entropy_until`: the fraction of a generation after which it has fallen.
+    - `entropy_until`: the fraction of a generation after which it has fallen; after five
+        trainings at the soonest.
     - `generation`: after about how many trainings policy and critics begin from nothing, in
         equal parts of the run. From the second time on, who is imagined to do best acts.
     - `critics`: how many; the smallest estimate is believed.
@@ -560,12 +561,13 @@ class Config:
     @property
     def generations(self) -> int:
         """How many times policy and critics begin from nothing."""
-        return max(1, round(self.trainings / self.agent.generation)) if self._imagines else 1
+        return math.ceil(self.trainings / self.generation)
 
     @property
     def generation(self) -> int:
         """Trainings of each generation; the last may have fewer."""
-        return math.ceil(self.trainings / self.generations)
+        about = max(1, round(self.trainings / self.agent.generation)) if self._imagines else 1
+        return math.ceil(self.trainings / about)
 
     @property
     def agent_updates(self) -> int:

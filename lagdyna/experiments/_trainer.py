@@ -692,7 +692,7 @@ class Trainer:
     def entropy(self, training: Int[Array, ""]) -> Scalar:
         """What a nat of the policy's entropy is worth in a training, the first being 1."""
         agent = self.config.agent
-        trainings = max(1, round(agent.entropy_until * self.config.generation))
+        trainings = max(_LEAST, round(agent.entropy_until * self.config.generation))
         worth = falling(agent.entropy, trainings, agent.entropy_end)
         return jnp.asarray(worth(self._generation(training - 1)[1]))
 
@@ -831,6 +831,10 @@ _STRETCH, _KICK, _RENEW, _CHOOSE = range(10, 14)
 # Actions of a random stretch, and how many of them are the same: long enough to push what is
 # held still out of its place.
 _STRETCH_ACTIONS, _KICK_ACTIONS = 10, 5
+
+# For how many trainings at least entropy loses worth: where it did so in the first of six, a
+# pendulum was spun for good.
+_LEAST = 5
 
 # By how many actions two policies are compared, and how far around where episodes began, as a
 # fraction of what is worth imagining.

@@ -58,6 +58,7 @@ class GymnasiumTask:
 
     def __init__(self, spec: TaskSpec, *, render_mode: str | None = None):
         self.spec = spec
+        self._render_mode = render_mode
         self._env = _make(spec, render_mode)
         try:
             self._low, self._high = _check(spec, self._env)
@@ -77,11 +78,14 @@ class GymnasiumTask:
 
         **Arguments:** `most`, for how many steps at most, if those are fewer.
 
-        **Raises:** `ValueError` if `most` is not positive.
+        What is beyond the bounds is clipped.
+
+        **Raises:** `ValueError` if `most` is not positive, or the action has another shape or
+        holds what is not a number.
         """
         if most is not None and most < 1:
             raise ValueError(f"`most` must be at least 1, got {most}")
-        scaled = _scaled(action, self._low, self._high)
+        scaled = _scaled(action, (self.spec.action_size,), self._low, self._high)
         wanted = self.spec.repeat if most is None else min(self.spec.repeat, most)
         total, steps, ended = 0.0, 0, (False, False)
         observation = None
@@ -95,10 +99,18 @@ class GymnasiumTask:
     def render(self) -> np.ndarray:
         """A picture of the current state, `(height, width, 3)`, 8 bit.
 
-        **Raises:** [`lagdyna.tasks.RenderingError`][] if it cannot be drawn here.
+        **Raises:** `ValueError` if the task was made to draw no pictures or has not begun;
+        [`lagdyna.tasks.RenderingError`][] if none can be drawn here.
         """
+        if self._render_mode != "rgb_array":
+            raise ValueError(
+                f"`render_mode` was {self._render_mode!r}, which gives no picture; "
+                "'rgb_array' is accepted"
+            )
         try:
             return np.asarray(self._env.render())
+        except gym.error.ResetNeeded as error:
+            raise ValueError("there is nothing to draw yet; call `reset` first") from error
         # Without a display or OpenGL, drawing fails in as many ways as there are libraries.
         except Exception as error:
             raise RenderingError(
@@ -147,8 +159,11 @@ class GymnasiumBatch:
         those steps; what came after an end is not in them. After its episode has ended a copy
         starts a new one, maybe within the same action; who wants single episodes looks no
         further at it.
+
+        **Raises:** `ValueError` as [`lagdyna.tasks.GymnasiumTask.step`][].
         """
-        scaled = _scaled(actions, self._low, self._high)
+        shape = (self._env.num_envs, self.spec.action_size)
+        scaled = _scaled(actions, shape, self._low, self._high)
         total, ended = np.zeros(len(actions)), np.zeros(len(actions), bool)
         last = None
         for _ in range(self.spec.repeat):
@@ -215,8 +230,15 @@ def _stacked(columns: list[np.ndarray | np.generic]) -> Any:
     return np.stack(columns, axis=-1).astype(np.float32)
 
 
-def _scaled(action: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """From `[-1, 1]` to the environment's own bounds."""
+def _scaled(
+    action: np.ndarray, shape: tuple[int, ...], low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """From `[-1, 1]`, checked and clipped, to the environment's own bounds."""
+    accepted = f"numbers of shape {shape} are accepted"
+    if np.shape(action) != shape:
+        raise ValueError(f"`action` has shape {np.shape(action)}; {accepted}")
+    if np.isnan(action).any():
+        raise ValueError(f"`action` was {action}, of which not all are numbers; {accepted}")
     unit = np.clip(action, -1, 1)
     return (low + 0.5 * (unit + 1) * (high - low)).astype(low.dtype)
 

@@ -34,7 +34,7 @@ class CoordinateSpec:
         does so by this coordinate alone. Then it need not be learned.
 
     **Raises:** `ValueError` if what is given does not say where to read the coordinate or
-    how far it reaches.
+    how far it reaches, or an index is negative.
     """
 
     kind: Literal["angle", "linear"]
@@ -64,6 +64,11 @@ class CoordinateSpec:
             raise ValueError("an angle needs either `position`, or both `cos` and `sin`")
         if self.velocity_limit is None and self.velocity_range is None:
             raise ValueError("a coordinate needs `velocity_limit` or `velocity_range`")
+        if min(self.indices) < 0:
+            raise ValueError(
+                f"a coordinate was to be read from entries {self.indices} of the observation; "
+                "they are counted from 0"
+            )
 
     @property
     def indices(self) -> tuple[int, ...]:
@@ -115,7 +120,8 @@ class TaskSpec:
 
     **Raises:** `ValueError` if the numbers of coordinates and of rows of `force` differ, if
     a coordinate's `relative_to` is not another angle, if the end of an episode is both
-    stated and to be learned, or if `repeat` or `substeps` is not positive.
+    stated and to be learned, an index of `context` is negative, or if `dt`, `repeat` or
+    `substeps` is not positive.
     """
 
     env_id: str
@@ -160,6 +166,12 @@ class TaskSpec:
         for name, value in (("repeat", self.repeat), ("substeps", self.substeps)):
             if value < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {value}")
+        if not 0 < self.dt < math.inf:
+            raise ValueError(f"`dt` must be positive and finite, got {self.dt}")
+        if min(self.context, default=0) < 0:
+            raise ValueError(
+                f"`context` was {self.context}; entries of the observation are counted from 0"
+            )
 
     @property
     def action_time(self) -> float:

@@ -308,12 +308,13 @@ def test_what_entropy_is_worth_falls_from_the_first_training_to_the_last() -> No
     worth = [float(trainer.entropy(jnp.asarray(i))) for i in range(1, 12)]
     wave = [0.125 + 0.075 * np.cos(np.pi * i / 10) for i in range(11)]
     np.testing.assert_allclose(worth, wave, rtol=1e-6)
-    # Or over the first of them alone.
-    agent["entropy_until"] = 0.4
-    trainer = Trainer(small_config(steps=100, agent=agent))
-    worth = [float(trainer.entropy(jnp.asarray(i))) for i in range(1, 12)]
-    wave = [0.125 + 0.075 * np.cos(np.pi * min(i, 4) / 4) for i in range(11)]
-    np.testing.assert_allclose(worth, wave, rtol=1e-6)
+    # Or over the first of them alone, five at least.
+    for until, last in ((0.6, 6), (0.4, 5), (0.1, 5)):
+        agent["entropy_until"] = until
+        trainer = Trainer(small_config(steps=100, agent=agent))
+        worth = [float(trainer.entropy(jnp.asarray(i))) for i in range(1, 12)]
+        wave = [0.125 + 0.075 * np.cos(np.pi * min(i, last) / last) for i in range(11)]
+        np.testing.assert_allclose(worth, wave, rtol=1e-6)
 
 
 def test_a_filter_learns_dynamics_and_reward() -> None:

@@ -125,6 +125,27 @@ def test_actions_beyond_the_range_are_clipped(wild: float, tame: float) -> None:
     assert outcomes[0].reward == outcomes[1].reward
 
 
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        (np.asarray([np.nan]), "`action` was .*nan.*, of which not all are numbers"),
+        (np.zeros(2), "`action` has shape .*2.*"),
+    ],
+)
+def test_the_caller_s_action_is_not_blamed_on_the_environment(
+    action: np.ndarray, said: str
+) -> None:
+    task, batch = GymnasiumTask(SPEC), GymnasiumBatch(SPEC, 2)
+    task.reset(3)
+    batch.reset([0, 1])
+    with pytest.raises(ValueError, match=rf"{said}; numbers of shape \(1,\) are accepted"):
+        task.step(action)
+    with pytest.raises(ValueError, match=rf"(?s){said}; numbers of shape \(2, 1\) are acc"):
+        batch.step(np.tile(action, (2, 1)))
+    task.close()
+    batch.close()
+
+
 def test_a_range_that_is_not_symmetric_is_filled_from_end_to_end() -> None:
     space = gym.spaces.Box(np.float32(-1.0), np.float32(5.0), (1,))
     seen: list[float] = []
@@ -224,6 +245,13 @@ def test_pictures_are_drawn_where_the_environment_draws() -> None:
     assert picture.shape[-1] == 3
     assert len(np.unique(picture)) > 2
     assert "rgb_array" in task.render_modes
+
+
+def test_what_was_not_made_to_be_drawn_or_has_not_begun_is_not() -> None:
+    with pytest.raises(ValueError, match="`render_mode` was None.*'rgb_array' is accepted"):
+        GymnasiumTask(SPEC).render()
+    with pytest.raises(ValueError, match="nothing to draw yet; call `reset` first"):
+        GymnasiumTask(get_task("acrobot"), render_mode="rgb_array").render()
 
 
 REFUSED = {

@@ -1,6 +1,7 @@
 """Actions that are held for several steps of the environment."""
 
 import dataclasses
+import math
 from typing import Any
 
 import gymnasium as gym
@@ -90,6 +91,11 @@ def test_the_time_of_an_action_and_its_bounds() -> None:
     for name in ("repeat", "substeps"):
         with pytest.raises(ValueError, match=f"`{name}` must be at least 1, got 0"):
             dataclasses.replace(PENDULUM, **{name: 0})
+    for dt in (0.0, -1.0, math.inf, math.nan):
+        with pytest.raises(ValueError, match=f"`dt` must be positive and finite, got {dt}"):
+            dataclasses.replace(PENDULUM, dt=dt)
+    with pytest.raises(ValueError, match=r"`context` was \(-1,\).*counted from 0"):
+        dataclasses.replace(PENDULUM, context=(-1,))
 
 
 def test_a_task_of_the_suite_is_known_by_its_description() -> None:
@@ -102,3 +108,8 @@ def test_a_task_of_the_suite_is_known_by_its_description() -> None:
         acrobot, coordinates=acrobot.coordinates[::-1], force=acrobot.force[::-1]
     )
     assert suite_name(turned) is None
+    # And so it is with something more to its state, or another joint's angle.
+    assert suite_name(dataclasses.replace(acrobot, context=(0,))) is None
+    first, second = acrobot.coordinates
+    apart = dataclasses.replace(second, relative_to=0)
+    assert suite_name(dataclasses.replace(acrobot, coordinates=(first, apart))) is None

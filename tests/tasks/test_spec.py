@@ -33,6 +33,8 @@ LINEAR: dict[str, Any] = {
             {"kind": "angle", "velocity": 2, "position": 0},
             "needs `velocity_limit` or `velocity_range`",
         ),
+        (LINEAR | {"velocity": -1}, r"from entries \(-1, .*counted from 0"),
+        (LINEAR | {"position": -2}, r"from entries .*-2.*counted from 0"),
     ],
 )
 def test_a_coordinate_must_say_where_it_is_and_how_far_it_reaches(

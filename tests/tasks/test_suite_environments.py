@@ -48,6 +48,8 @@ def test_copies_with_parameters_of_their_own_move_by_them() -> None:
     assert np.ptp(env.state.qd[:, 0]) > 1e-3
     with pytest.raises(ValueError, match=r"shapes .*; with `batched`.*`num_envs`, 4"):
         SuiteVectorEnv(task, 4, batched=True)
+    with pytest.raises(ValueError, match=r"no step can be made \(for an axis .* `batched`"):
+        SuiteVectorEnv(with_masses("acrobot", factors), 3)
 
 
 @pytest.mark.parametrize("name", SUITE)

@@ -172,14 +172,14 @@ def suite_name(spec: TaskSpec) -> str | None:
     """The short name of the task of the suite that `spec` describes, if it is one.
 
     What a description may change without its being another task is what learners are told
-    beyond where the state is: reach, `repeat`, forces.
+    beyond what its state is and where: reach, `repeat`, forces.
     """
     for name, entry in SUITE.items():
         known = entry.spec
-        same_places = [(c.kind, c.indices) for c in spec.coordinates] == [
-            (c.kind, c.indices) for c in known.coordinates
-        ]
-        if spec.env_id == known.env_id and same_places:
+        same_state = spec.context == known.context and [
+            (c.kind, c.indices, c.relative_to) for c in spec.coordinates
+        ] == [(c.kind, c.indices, c.relative_to) for c in known.coordinates]
+        if spec.env_id == known.env_id and same_state:
             return name if spec.action_size == known.action_size else None
     return None
 

@@ -76,8 +76,8 @@ class SuiteVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise ValueError(f"`max_episode_steps` must be at least 1, got {max_episode_steps}")
         compiled.check_render_mode(render_mode)
         self.task = compiled.made(task, precision)
-        if batched:
-            _check_batched(self.task, num_envs)
+        with compiled.in_precision(precision):
+            _check_batched(self.task, num_envs if batched else None)
         self.precision = precision
         self.batched = batched
         self.num_envs = num_envs
@@ -216,14 +216,26 @@ def _tiled(pictures: Sequence[np.ndarray], columns: int) -> np.ndarray:
     return whole
 
 
-def _check_batched(task: SuiteTask, num_envs: int) -> None:
-    shapes = [leaf.shape for leaf in jax.tree.leaves(eqx.filter(task, eqx.is_array))]
-    wrong = [shape for shape in shapes if shape[:1] != (num_envs,)]
-    if wrong:
+def _check_batched(task: SuiteTask, num_envs: int | None) -> None:
+    """Refuses parameters without a leading axis of copies, or, without copies, with one."""
+    leaves = jax.tree.leaves(eqx.filter(task, eqx.is_array))
+    wrong = {leaf.shape for leaf in leaves if leaf.shape[:1] != (num_envs,)}
+    if num_envs is not None and wrong:
         raise ValueError(
-            f"`task` has arrays of shapes {sorted(set(wrong))}; with `batched`, all need a "
+            f"`task` has arrays of shapes {sorted(wrong)}; with `batched`, all need a "
             f"leading axis of length `num_envs`, {num_envs}"
         )
+    if num_envs is None:
+        state = eqx.filter_eval_shape(task.reset, jax.random.key(0))
+        action = jax.ShapeDtypeStruct((task.action_size,), state.q.dtype)
+        try:
+            eqx.filter_eval_shape(task.step, state, action)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "`task` has arrays of shapes "
+                f"{sorted({leaf.shape for leaf in leaves})}, with which no step can be made "
+                "(for an axis of copies there is `batched`)"
+            ) from error
 
 
 def _mapped(function: Any, task: SuiteTask, batched: bool, *args: Any) -> Any:
