@@ -29,7 +29,7 @@ class Nearby(NamedTuple):
 
     @classmethod
     def of(cls, config: Config) -> "Nearby":
-        """The limits of a task: those of imagined rollouts."""
+        """The limits of a task: those of imagined rollouts, but for angles, which have none."""
         task = config.task
         _, velocities = task.reach
         ranges = [c.position_range if c.kind == "linear" else None for c in task.coordinates]

@@ -73,7 +73,7 @@ class Run(NamedTuple):
 
 
 def default_directory(config: Config) -> Path:
-    """The first of `runs/TASK-1`, `runs/TASK-2`, ... that does not exist."""
+    """The first of `runs/TASK-1`, `runs/TASK-2`, ... that does not exist; by environment id."""
     name = config.task.env_id.rpartition(":")[2].replace("/", "-")
     return numbered(lambda number: Path("runs") / f"{name}-{number}")
 

@@ -352,8 +352,8 @@ class Trainer:
         buffer, reward, transition = training.buffer, training.reward, training.transition
         first = training.trainings == 0
         if isinstance(transition, MLPTransition):
-            # Kept once set, save that it may grow, for the same reason: what the network
-            # says where there are no data is in its units.
+            # Kept once set, save that it may grow: what the network says where there are no
+            # data is in its units.
             scale = jax.tree.map(
                 lambda now, before: jnp.where(first, now, jnp.maximum(now, before)),
                 self._step_scale(buffer),
