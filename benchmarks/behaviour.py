@@ -3,10 +3,10 @@
     python benchmarks/behaviour.py --task acrobot --seeds 3 --out behaviour.json
 
 The agent learns in the task's own equations and reward, so that what is compared is how it
-learns to act and nothing else. Rollouts begin as in a run, where episodes began, in states of its
-real episodes, in states drawn anywhere and around where most is paid; there is one more episode
-after every 500 updates. Each variant differs from the defaults by what its name says. Prints a Markdown table
-of mean returns over 20 episodes, after each quarter of the updates.
+learns to act and nothing else. Rollouts begin as in a run: where its real episodes began, in
+other states of them, in states drawn anywhere and around where most is paid; there is one more
+episode after every 500 updates. Each variant differs from the defaults by what its name says.
+Prints a Markdown table of mean returns over 20 episodes, after each quarter of the updates.
 """
 
 import dataclasses

@@ -5,6 +5,7 @@ from ._dyna import DynaBehaviour as DynaBehaviour
 from ._imagination import Behaviour as Behaviour
 from ._imagination import ImaginationActorCritic as ImaginationActorCritic
 from ._imagination import Imagined as Imagined
+from ._imagination import clipped as clipped
 from ._imagination import imagine as imagine
 from ._imagination import imagined_return as imagined_return
 from ._networks import AbstractPolicy as AbstractPolicy

@@ -154,6 +154,13 @@ _sound.defvjp(_sound_forward, _sound_backward)
 
 
 def clipped(state: State, limits: Limits) -> State:
+    """States as far as rollouts may go: each position and velocity at its limit if beyond.
+
+    **Arguments:**
+
+    - `state`: of shapes `(..., n)`.
+    - `limits`: the largest magnitudes of positions and of velocities, each of length `n`.
+    """
     q, qd = (
         jnp.clip(x, -jnp.asarray(limit, x.dtype), jnp.asarray(limit, x.dtype))
         for x, limit in zip(state, limits, strict=True)

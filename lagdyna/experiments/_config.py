@@ -94,6 +94,9 @@ class SolverConfig:
     - `substeps`: equal steps within an action's time; by default as many as the task says,
         for recordings 1.
     - `rtol`, `atol`: give both to adapt the steps to these tolerances instead.
+
+    **Raises:** `ValueError` if there is no such solver, one of the tolerances is missing, or
+    the solver does not estimate its error and was given them.
     """
 
     name: str = "heun"
@@ -173,7 +176,8 @@ class LearnerConfig:
         between the layers of networks, not their linear part. That of the reward is its own.
         By default 0.1 with the agent that learns in imagination, 0 with the other.
         What `adamw` and `lion` take off all weights by themselves comes on top.
-    - `decay_until`: the fraction of the run after which both have fallen.
+    - `decay_until`: the fraction of the run after which both have fallen; after five
+        trainings at the soonest.
     - `filter`: a filter's settings, a [`lagdyna.experiments.FilterConfig`][].
     - `updates`: per training; by default 2000, of a filter 200.
     - `batch`: steps, or windows, per update; by default 64, of a filter 32.
@@ -478,6 +482,9 @@ class Config:
         many as the task says.
     - `seed`: of everything random.
     - `model`, `solver`, `learner`, `reward`, `agent`, `collect`, `evaluation`: the parts.
+
+    **Raises:** `ValueError` if an agent is to imagine in samples of a posterior, and the
+    learner leaves none or the agent has no model; or if the buffer holds less than a batch.
     """
 
     task: TaskSpec = field(default_factory=lambda: get_task("Pendulum-v1"))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, PRNGKeyArray, PyTree
 
-from ..agents._imagination import Limits, clipped
+from ..agents import clipped
 from ..data import Experience, ReplayBuffer
 from ..mechanics import State
 from ._agents import FAR, FAST
@@ -25,7 +25,7 @@ class Nearby(NamedTuple):
     angles, for a context, and where the task sets none.
     """
 
-    limits: Limits
+    limits: tuple[tuple[float, ...], tuple[float, ...]]
 
     @classmethod
     def of(cls, config: Config) -> "Nearby":

@@ -495,7 +495,7 @@ class Trainer:
 
     def decay(self, trainings: Int[Array, ""]) -> Scalar:
         """The fraction of decay that is left after so many trainings."""
-        until = max(1, round(self.config.learner.decay_until * self.config.trainings))
+        until = max(_LEAST, round(self.config.learner.decay_until * self.config.trainings))
         return jnp.asarray(falling(1.0, until, 0.0)(trainings))
 
     @eqx.filter_jit
@@ -832,8 +832,8 @@ _STRETCH, _KICK, _RENEW, _CHOOSE = range(10, 14)
 # held still out of its place.
 _STRETCH_ACTIONS, _KICK_ACTIONS = 10, 5
 
-# For how many trainings at least entropy loses worth: where it did so in the first of six, a
-# pendulum was spun for good.
+# For how many trainings at least entropy loses worth and weights decay. Where entropy did so in
+# the first of six, a pendulum was spun for good; where weights did in two, models were worse.
 _LEAST = 5
 
 # By how many actions two policies are compared, and how far around where episodes began, as a

@@ -283,12 +283,13 @@ def test_decay_falls_over_the_run_and_is_the_models_own() -> None:
     begun = trainer.begin_fit(begun)
     for state, most in ((begun.transition_state, 0.2), (begun.reward_state, 0.4)):
         assert float(state[-1].strength) == pytest.approx(most * wave[1])
-    # Or over the first part of it alone.
-    learner["decay_until"] = 0.4
-    trainer = Trainer(small_config(learner=learner, steps=100))
-    left = [float(trainer.decay(jnp.asarray(i))) for i in range(11)]
-    wave = [0.5 + 0.5 * np.cos(np.pi * min(i, 4) / 4) for i in range(11)]
-    np.testing.assert_allclose(left, wave, atol=1e-6)
+    # Or over the first part of it alone, five trainings at least.
+    for until, last in ((0.6, 6), (0.4, 5)):
+        learner["decay_until"] = until
+        trainer = Trainer(small_config(learner=learner, steps=100))
+        left = [float(trainer.decay(jnp.asarray(i))) for i in range(11)]
+        wave = [0.5 + 0.5 * np.cos(np.pi * min(i, last) / last) for i in range(11)]
+        np.testing.assert_allclose(left, wave, atol=1e-6)
 
 
 def test_dyna_s_models_are_as_they_were_before_decay_unless_told_otherwise() -> None:
