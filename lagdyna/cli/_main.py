@@ -72,8 +72,8 @@ def train(
         solver.
     learner
         The optimiser of the model's weights, adam by default, or a Kalman filter: ekf,
-        ekf-block, ekf-diagonal, ekf-lowrank, ckf, ukf, enkf, pf, or auto, the best EKF for the
-        number of weights.
+        ekf-block, ekf-diagonal, ekf-lowrank, ckf, ukf, enkf, pf, or auto, the EKF with as many
+        covariances as so many weights allow.
     agent
         The agent, imagination or dyna; imagination by default.
     out
@@ -452,7 +452,7 @@ def tasks(*, out: Annotated[Path | None, Parameter(show_default=False)] = None) 
     _write(out, "tasks.json", rows)
     # A name is there to be copied, so it is never cut or wrapped: it has a line of its own.
     for row in rows:
-        held = f", held for {row['repeat']}" if row["repeat"] > 1 else ""
+        held = f", held for {row['repeat']} steps" if row["repeat"] > 1 else ""
         console.print(f"[bold]{row['name']}[/]  {row['description']}", soft_wrap=True)
         target = row["target_return"]
         facts = (

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lagdyna.data import Experience, ReplayBuffer
 from lagdyna.experiments import Trainer, Training
+from lagdyna.experiments._agents import make_agent
 from lagdyna.experiments._nearby import Nearby
 from lagdyna.mechanics import State
 from lagdyna.tasks import Outcome
@@ -52,7 +53,13 @@ def driven(trainer: Trainer, far: float, pay: float) -> Training:
 
 
 def test_the_limits_are_those_of_imagined_rollouts() -> None:
-    cart, links = (Nearby.of(c).limits for c in (cart_config(), small_config(task="acrobot")))
+    configs = cart_config(), small_config(task="acrobot")
+    cart, links = (Nearby.of(c).limits for c in configs)
+    # Of angles alone an agent is told more: they are wrapped before they come so far.
+    for config, (far, fast) in zip(configs, (cart, links), strict=True):
+        positions, velocities = make_agent(config).limits
+        assert velocities == fast
+        assert all(x in (y, 3 * math.pi) for x, y in zip(positions, far, strict=True))
     assert cart == ((LIMIT, math.inf), (30.0, FASTEST))
     assert links == ((math.inf, math.inf), (FASTEST, FASTEST))
 
