@@ -1,6 +1,7 @@
 """Writing files so that an interruption leaves the old one or the new one, never a part."""
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -44,8 +45,20 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_json_lines(path: Path, values: list[dict[str, Any]]) -> None:
-    """Replaces a file of one JSON object per line as a whole."""
-    write_text(path, "".join(json.dumps(value) + "\n" for value in values))
+    """Replaces a file of one JSON object per line as a whole.
+
+    JSON knows no infinity: what is not finite becomes null.
+    """
+    write_text(path, "".join(json.dumps(_finite(value)) + "\n" for value in values))
+
+
+def _finite(value: Any) -> Any:
+    """The same, with `None` for every number in it that is not finite."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: Path) -> Any:

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import stat
 from contextlib import suppress
@@ -118,3 +119,10 @@ def test_numbers_go_on_from_the_first_that_is_free(tmp_path: Path) -> None:
     for taken in (1, 2, 4):
         (tmp_path / f"run-{taken}").mkdir()
     assert numbered(lambda k: tmp_path / f"run-{k}") == tmp_path / "run-3"
+
+
+def test_lines_are_json_whatever_the_numbers_are(tmp_path: Path) -> None:
+    lines = [{"a": math.inf, "b": [1.5, math.nan, {"c": -math.inf}], "d": "NaN", "e": 3}]
+    write_json_lines(tmp_path / "lines.jsonl", lines)
+    read = json.loads((tmp_path / "lines.jsonl").read_text(), parse_constant=pytest.fail)
+    assert read == {"a": None, "b": [1.5, None, {"c": None}], "d": "NaN", "e": 3}
