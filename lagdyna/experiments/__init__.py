@@ -30,6 +30,7 @@ from ._fitting import fit_model as fit_model
 from ._fitting import is_fit as is_fit
 from ._fitting import load_fit as load_fit
 from ._fitting import resume_fit as resume_fit
+from ._generations import Generations as Generations
 from ._load import load as load
 from ._progress import AbstractProgress as AbstractProgress
 from ._progress import Silence as Silence

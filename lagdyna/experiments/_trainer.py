@@ -55,6 +55,7 @@ from ..tasks import Outcome, suite_name, suite_task
 from ._agents import make_agent
 from ._config import Config, is_filter
 from ._filters import check_memory, chosen_filter, make_filter
+from ._generations import Generations, mapped
 from ._held import HoldingLoss, divided
 from ._models import known_of, make_reward, make_termination, make_transition
 from ._nearby import Nearby
@@ -83,10 +84,8 @@ class Training(eqx.Module):
     - `transition`, `reward`, `termination`: the model of the world.
     - `transition_state`, `reward_state`, `termination_state`: of their learners.
     - `behaviour`: of the agent, what learns to act.
-    - `acting`: who acts, where generations of policies follow each other; else the policy of
-        `behaviour` does.
-    - `best`: of each generation, with a leading axis of these; what is still to come stands
-        for nothing.
+    - `generations`: policies of which one acts, where generations follow each other; else the
+        policy of `behaviour` does.
     - `buffer`: the real experience.
     - `live`: the environment, if it runs inside the compiled program.
     - `seed`: of everything random.
@@ -100,8 +99,7 @@ class Training(eqx.Module):
     reward_state: PyTree
     termination_state: PyTree
     behaviour: Behaviour | DynaBehaviour
-    acting: Policy | None
-    best: Policy | None
+    generations: Generations | None
     buffer: ReplayBuffer
     live: Live | None
     seed: UInt[Array, ""]
@@ -114,7 +112,7 @@ class Training(eqx.Module):
     @property
     def policy(self) -> AbstractPolicy:
         """Who acts."""
-        return self.behaviour.policy if self.acting is None else self.acting
+        return self.behaviour.policy if self.generations is None else self.generations.policy
 
 
 Learner = GradientLearner | AbstractFilter
@@ -247,10 +245,9 @@ class Trainer:
         buffer = ReplayBuffer.empty(self._capacity, task.state_coordinates.n, task.action_size)
         transition_learner, reward_learner = self._learners(buffer, transition, reward)
         behaviour = self._behaviour(agent_key)
-        several = isinstance(behaviour, Behaviour) and config.generations > 1
-        acting = behaviour.policy if several else None
-        assert isinstance(acting, Policy | None)
-        best = _mapped(lambda x: jnp.stack([x] * config.generations), acting)
+        generations = None
+        if isinstance(behaviour, Behaviour) and config.generations > 1:
+            generations = Generations.begin(behaviour.policy, config.generations)
         return Training(
             transition,
             reward,
@@ -259,8 +256,7 @@ class Trainer:
             reward_learner.init(_free(reward)),
             self._begin_classifier(termination),
             behaviour,
-            acting,
-            best,
+            generations,
             buffer,
             self._start(seed),
             seed,
@@ -400,13 +396,13 @@ class Trainer:
         What an agent learns in its first models, of little data, it hardly forgets in better
         ones (Nikishin et al. 2022, "The primacy bias in deep reinforcement learning").
         """
-        if training.acting is None:
+        if training.generations is None:
             return training.behaviour
         number = training.trainings
         generation, within = self._generation(number)
         begins = (generation > 0) & (within == 0)
         fresh = self._behaviour(self._lasting_key(training, _RENEW, number))
-        return _mapped(lambda new, old: jnp.where(begins, new, old), fresh, training.behaviour)
+        return mapped(lambda new, old: jnp.where(begins, new, old), fresh, training.behaviour)
 
     @eqx.filter_jit
     def choose(self, training: Training) -> tuple[Training, Metrics]:
@@ -421,30 +417,15 @@ class Trainer:
         models of little data the best is what they are most wrong about, and who has been there
         can tell.
         """
-        policy, best = training.behaviour.policy, training.best
-        assert isinstance(policy, Policy)
-        assert best is not None
-        judged = self._judge(training)
-        # Of the generation that learns; those after it are not judged.
+        behaviour, before = training.behaviour, training.generations
+        assert isinstance(behaviour, Behaviour)
+        assert before is not None
         number, within = self._generation(training.trainings - 1)
-        worth = jax.lax.fori_loop(
-            0,
-            number + 1,
-            lambda i, worth: worth.at[i].set(judged(_mapped(lambda x: x[i], best))),
-            jnp.full(self.config.generations, -jnp.inf),
+        generations, acting, newest = before.with_newest(
+            behaviour.policy, number, (within == 0) | (number == 0), self._judge(training)
         )
-        now = judged(policy)
-        better = (now >= worth[number]) | (within == 0) | (number == 0)
-        best = _mapped(
-            lambda kept, new: kept.at[number].set(jnp.where(better, new, kept[number])),
-            best,
-            policy,
-        )
-        worth = worth.at[number].set(jnp.where(better, now, worth[number]))
-        chosen = jnp.argmax(worth)
-        metrics = {"imagined_return": worth[chosen], "newest_return": now}
-        acting = _mapped(lambda x: x[chosen], best)
-        return eqx.tree_at(lambda t: (t.acting, t.best), training, (acting, best)), metrics
+        metrics = {"imagined_return": acting, "newest_return": newest}
+        return eqx.tree_at(lambda t: t.generations, training, generations), metrics
 
     def _generation(self, trainings: Int[Array, ""]) -> tuple[Int[Array, ""], Int[Array, ""]]:
         """After so many trainings, the generation, and how many trainings of it have been.
@@ -844,13 +825,6 @@ _JUDGED_ACTIONS, _SCATTER = 250, 0.003
 def short_seed(seed: int) -> UInt[Array, ""]:
     """As many bits of a seed as fit."""
     return jnp.asarray(seed % 2**32, jnp.uint32)
-
-
-def _mapped(function: Callable[..., Array], tree: PyTree, *others: PyTree) -> PyTree:
-    """A function of arrays, of each in trees of the same structure."""
-    return jax.tree.map(
-        lambda x, *ys: function(x, *ys) if eqx.is_array(x) else x, tree, *others
-    )
 
 
 def _free(model: PyTree) -> PyTree:

@@ -35,11 +35,22 @@ def pushed(policy: Policy, by: float) -> Policy:
 
 
 def stacked(*policies: Policy) -> Policy:
-    """As `Training.best` has them."""
+    """As `Generations.best` has them."""
     first, *others = policies
     return jax.tree.map(
         lambda *xs: jnp.stack(xs) if eqx.is_array(xs[0]) else xs[0], first, *others
     )
+
+
+def placed(training: Training, newest: Policy, best: Policy) -> Training:
+    """The same with another policy that learns, and others that were best."""
+    where = lambda t: (t.behaviour.policy, t.generations.best)  # noqa: E731
+    return eqx.tree_at(where, training, (newest, best))
+
+
+def bests(training: Training) -> Policy:
+    assert training.generations is not None
+    return training.generations.best
 
 
 def same(a: Any, b: Any) -> bool:
@@ -71,7 +82,7 @@ def test_a_short_run_and_the_other_agent_have_one_generation() -> None:
     for config in (short, other):
         assert config.generations == 1
         training = Trainer(config).init()
-        assert training.acting is None
+        assert training.generations is None
         assert training.policy is training.behaviour.policy
 
 
@@ -95,7 +106,7 @@ def test_an_agent_begins_from_nothing_with_a_generation_and_who_acts_goes_on() -
         moved = pushed(training.behaviour.policy, 0.5)
         training = eqx.tree_at(lambda t: t.behaviour.policy, counted(training, number), moved)
         after = trainer.begin_fit(training)
-        assert same(after.acting, training.acting)
+        assert same(after.policy, training.policy)
         if number in (2, 4):
             assert not same(after.behaviour.policy, moved)
             assert isinstance(after.behaviour, Behaviour)
@@ -111,14 +122,14 @@ def test_who_is_imagined_to_do_better_acts(sign: float) -> None:
     """A known reward: the action, or the opposite of it."""
     trainer = Trainer(CONFIG, reward=lambda state, action, _: sign * action[0])
     training = counted(lived(trainer, trainer.init(), 8), 4)
-    assert isinstance(training.acting, Policy)
-    more, less = pushed(training.acting, 2.0), pushed(training.acting, -2.0)
+    start = training.policy
+    assert isinstance(start, Policy)
+    more, less = pushed(start, 2.0), pushed(start, -2.0)
     best, worst = (more, less) if sign > 0 else (less, more)
 
     def chosen(new: Policy, old: Policy) -> tuple[Training, dict[str, float]]:
         """When the second generation is at work, `old` being the best of both so far."""
-        bests = stacked(old, old, old)
-        before = eqx.tree_at(lambda t: (t.behaviour.policy, t.best), training, (new, bests))
+        before = placed(training, new, stacked(old, old, old))
         after, metrics = trainer.choose(before)
         assert same(after.behaviour, before.behaviour)
         return after, {name: float(value) for name, value in metrics.items()}
@@ -138,8 +149,7 @@ def test_who_is_imagined_to_do_better_acts(sign: float) -> None:
     assert same(chosen(broken, worst)[0].policy, worst)
     assert same(chosen(worst, broken)[0].policy, worst)
     endless = Trainer(CONFIG, reward=lambda state, action, _: jnp.inf * sign * action[0])
-    bests = stacked(worst, worst, worst)
-    promised = eqx.tree_at(lambda t: (t.behaviour.policy, t.best), training, (best, bests))
+    promised = placed(training, best, stacked(worst, worst, worst))
     promised = endless.choose(eqx.tree_at(lambda t: t.reward, promised, endless.init().reward))
     assert not jnp.isfinite(promised[1]["newest_return"])
     assert same(promised[0].policy, worst), "nor does a promise without bounds"
@@ -157,28 +167,26 @@ def test_who_is_imagined_to_do_better_acts(sign: float) -> None:
 def test_an_earlier_generation_acts_again_when_the_model_knows_better() -> None:
     trainer = Trainer(CONFIG, reward=lambda state, action, _: action[0])
     training = counted(lived(trainer, trainer.init(), 8), 3)
-    start = training.acting
+    start = training.policy
     assert isinstance(start, Policy)
     good, bad, best = (pushed(start, by) for by in (1.0, -1.0, 3.0))
 
     def chosen(training: Training, *of_each_generation: Policy) -> Training:
-        where = lambda t: (t.behaviour.policy, t.acting, t.best)  # noqa: E731
-        parts = (bad, bad, stacked(*of_each_generation))
-        return trainer.choose(eqx.tree_at(where, training, parts))[0]
+        return trainer.choose(placed(training, bad, stacked(*of_each_generation)))[0]
 
     after = chosen(training, good, bad, best)
-    assert same(after.acting, good), "what stands in the place of the third means nothing"
+    assert same(after.policy, good), "what stands in the place of the third means nothing"
     # The first training of the second generation leaves its own policy, come what may.
     after = chosen(training, bad, good, best)
-    assert same(after.acting, bad)
-    assert same(after.best, stacked(bad, bad, best))
+    assert same(after.policy, bad)
+    assert same(bests(after), stacked(bad, bad, best))
     # The second training leaves the better one.
     after = chosen(counted(training, 4), bad, good, best)
-    assert same(after.acting, good)
-    assert same(after.best, stacked(bad, good, best))
+    assert same(after.policy, good)
+    assert same(bests(after), stacked(bad, good, best))
     # The last generation has its place too.
     after = chosen(counted(training, 6), bad, good, best)
-    assert same(after.acting, best)
+    assert same(after.policy, best)
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +204,7 @@ def test_a_run_of_generations_says_what_it_imagines(whole: Path) -> None:
     for record in others:
         assert record["imagined_return"] >= record["newest_return"]
     training = load_run(whole).training
-    assert isinstance(training.acting, Policy)
+    assert training.generations is not None
 
 
 def test_a_run_of_generations_goes_on_as_if_it_had_not_stopped(
