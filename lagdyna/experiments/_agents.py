@@ -26,7 +26,7 @@ def _make_imagination(config: Config) -> ImaginationActorCritic:
         activation=ACTIVATIONS[agent.activation],
         horizon=agent.horizon,
         restart=agent.restart,
-        limits=_astray(config),
+        limits=imagined_limits(config),
         discount=agent.discount,
         return_lambda=agent.return_lambda,
         entropy=agent.entropy,
@@ -68,17 +68,17 @@ def _make_dyna(config: Config) -> Dyna:
         rollouts=options.rollouts,
         length=options.length,
         capacity=options.capacity,
-        limits=_astray(config),
+        limits=imagined_limits(config),
         pessimism=config.agent.posterior.pessimism,
     )
 
 
-def _astray(config: Config) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Where an imagined rollout has gone astray."""
+def imagined_limits(config: Config) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Of positions and of velocities; beyond them an imagined rollout has gone astray."""
     positions, velocities = config.task.reach
-    return tuple(FAR * x for x in positions), tuple(FAST * x for x in velocities)
+    return tuple(_FAR * x for x in positions), tuple(_FAST * x for x in velocities)
 
 
 # In units of what is worth imagining. Links are driven to more than three times the speeds that
 # their balance needs, and what is not known there is what an agent would find and use.
-FAR, FAST = 3.0, 6.0
+_FAR, _FAST = 3.0, 6.0

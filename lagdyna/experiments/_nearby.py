@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, PRNGKeyArray, PyTree
 from ..agents import clipped
 from ..data import Experience, ReplayBuffer
 from ..mechanics import State
-from ._agents import FAR, FAST
+from ._agents import imagined_limits
 from ._config import Config
 
 
@@ -30,13 +30,14 @@ class Nearby(NamedTuple):
     @classmethod
     def of(cls, config: Config) -> "Nearby":
         """The limits of a task: those of imagined rollouts, but for angles, which have none."""
-        task = config.task
-        _, velocities = task.reach
-        ranges = [c.position_range if c.kind == "linear" else None for c in task.coordinates]
-        free = [math.inf] * len(task.context)
-        far = [math.inf if r is None else FAR * r for r in ranges]
-        fast = [FAST * v for v in velocities[: task.n]]
-        return cls(((*far, *free), (*fast, *free)))
+        coordinates = config.task.coordinates
+        free = (math.inf,) * len(config.task.context)
+        positions, velocities = (most[: len(coordinates)] for most in imagined_limits(config))
+        far = [
+            most if c.kind == "linear" and c.position_range is not None else math.inf
+            for c, most in zip(coordinates, positions, strict=True)
+        ]
+        return cls(((*far, *free), (*velocities, *free)))
 
     def clipped(self, experience: Experience) -> Experience:
         """What is stored of experience: states at the limit where they are beyond it."""
