@@ -5,6 +5,8 @@
 Every run is that of `lagdyna reproduce ramesh2023-suite`, of one task, model and seed, as a
 new process, so its seconds include compilation; without `--steps` it is given as many steps as
 there. Runs that are complete in `--runs` are not repeated; one that was interrupted goes on.
+With `--made` no run is made, and what is complete of the others is reported, however many
+seeds that are. `--picture` draws the returns of all seeds.
 
 An episode's cost is that of the updates that Ramesh & Ravindran's code makes after each of its
 episodes: 10,000 of dynamics and reward with 64 steps each, then 1,000 of actor and critic with
@@ -12,7 +14,8 @@ episodes: 10,000 of dynamics and reward with 64 steps each, then 1,000 of actor 
 for actor and critic; an action is held for one step; the data are ten episodes of random
 actions, as many as their code begins with. Programs are those of `lagdyna train`, compiled
 before the clock starts. Their code takes 336 s for it on the acrobot, in float64 on two CPU
-cores: a figure from elsewhere, not measured here. Prints two Markdown tables.
+cores: a figure from elsewhere, not measured here. Prints Markdown tables: of each task, of each
+run, and of the cost.
 """
 
 import argparse
@@ -40,17 +43,20 @@ from lagdyna.experiments.reproductions._ramesh2023_suite import (
     MODELS,
     PAPER,
     converged_return,
+    draw,
     make_part,
     printed,
     run_config,
     steps_of,
 )
+from lagdyna.experiments.reproductions._reproduction import Result, Results
 from lagdyna.experiments.reproductions._runs import steps_to
 from lagdyna.tasks import get_task, suite_task
 
 MODEL_UPDATES, BEHAVIOUR_UPDATES, PIECE = 10_000, 1_000, 200
 EPISODES = 10
 THEIR_SECONDS = {"acrobot": 336.0}
+FIGURES = ("return", "steps_to_95", "one_step_l1", "observed_l1", "held_l1", "seconds")
 
 
 def one_run(task: str, model: str, steps: int, seed: int, directory: Path) -> None:
@@ -78,16 +84,31 @@ def _figures(directory: Path) -> Path:
     return directory.with_name(f"{directory.name}.json")
 
 
+def directory_of(task: str, model: str, steps: int, seed: int, runs: Path) -> Path:
+    """Where a run stands."""
+    return runs / f"{task}.{model}-{steps}-{seed}"
+
+
 def found(task: str, model: str, steps: int, seed: int, runs: Path) -> dict[str, Any]:
     """The figures of a run, which is made by another process if it has not been."""
-    directory = runs / f"{task}.{model}-{steps}-{seed}"
+    directory = directory_of(task, model, steps, seed, runs)
     if not _figures(directory).exists():
         one = ("--one", task, model, str(steps), str(seed), str(directory))
         process = subprocess.Popen([sys.executable, __file__, *one])
         _, status, _ = os.wait4(process.pid, 0)
         if status != 0:
             raise SystemExit(f"{' '.join(one)} failed")
-    return json.loads(_figures(directory).read_text())
+    return {"seed": seed, **json.loads(_figures(directory).read_text())}
+
+
+def curve(directory: Path) -> Result:
+    """The evaluations of a run."""
+    lines = (directory / "metrics.jsonl").read_text().splitlines()
+    evaluations = [each for line in lines for each in json.loads(line)["evaluations"]]
+    return {
+        "steps": np.asarray([each["env_steps"] for each in evaluations]),
+        "returns": np.asarray([each["return_mean"] for each in evaluations]),
+    }
 
 
 def middle(values: list[float | None]) -> dict[str, Any]:
@@ -97,13 +118,23 @@ def middle(values: list[float | None]) -> dict[str, Any]:
     return {"interquartile_mean": mean, "seeds": values}
 
 
-def row_of(task: str, model: str, args: argparse.Namespace) -> dict[str, Any]:
-    """The figures of a task with a model, over all seeds."""
+def seeds_of(task: str, model: str, steps: int, args: argparse.Namespace) -> list[int]:
+    """All that are asked for, or those whose runs are complete."""
+    directories = [directory_of(task, model, steps, i, args.runs) for i in range(args.seeds)]
+    return [i for i, each in enumerate(directories) if not args.made or _figures(each).exists()]
+
+
+def row_of(task: str, model: str, args: argparse.Namespace) -> dict[str, Any] | None:
+    """The figures of a task with a model, over all seeds; nothing if there are none."""
     steps = args.steps or steps_of(task, False)
-    each = [found(task, model, steps, seed, args.runs) for seed in range(args.seeds)]
-    figures = {name: middle([run[name] for run in each]) for name in each[0]}
-    paper = printed(f"{task}.{model}")
-    return {"task": task, "model": model, "steps": steps, "paper": paper._asdict(), **figures}
+    seeds = seeds_of(task, model, steps, args)
+    if not seeds:
+        return None
+    each = [found(task, model, steps, seed, args.runs) for seed in seeds]
+    figures = {name: middle([run[name] for run in each]) for name in FIGURES}
+    paper = printed(f"{task}.{model}")._asdict()
+    about = {"task": task, "model": model, "steps": steps, "seeds": seeds}
+    return {**about, "paper": paper, **figures}
 
 
 def paper_config(task: str, model: str) -> Config:
@@ -172,7 +203,62 @@ def episode_cost(task: str, model: str) -> dict[str, Any]:
 
 
 def _cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}" if value < 1 else f"{value:.0f}"
+    if value is None:
+        return "never"
+    return f"{1e5 * value:.1f}e-5" if value < 0.1 else f"{value:,.0f}"
+
+
+def table(heads: tuple[str, ...]) -> None:
+    """The head of a Markdown table."""
+    print(f"| {' | '.join(heads)} |")
+    print("|---" * len(heads) + "|")
+
+
+def line(cells: list[str]) -> None:
+    """A row of a Markdown table."""
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def reached(row: dict[str, Any]) -> str:
+    """The steps to 95 % of the paper's, and which part of the seeds came there, if not all."""
+    seeds = row["steps_to_95"]["seeds"]
+    there = sum(value is not None for value in seeds)
+    cell = _cell(row["steps_to_95"]["interquartile_mean"])
+    return cell if there in (0, len(seeds)) else f"{cell} ({there} of {len(seeds)})"
+
+
+def print_tasks(rows: list[dict[str, Any]]) -> None:
+    """The middles over seeds, beside the paper's."""
+    heads = ("task", "model", "seeds", "steps", "to 95 %", "paper's steps", "return", "paper's")
+    table((*heads, "error", "paper's", "s"))
+    for row in rows:
+        paper = row["paper"]
+        cells = [row["task"], f"`{row['model']}`", str(len(row["seeds"])), f"{row['steps']:,}"]
+        cells += [reached(row), _cell(paper["steps"])]
+        for name, theirs in (("return", "value"), ("one_step_l1", "error")):
+            cells += [_cell(row[name]["interquartile_mean"]), _cell(paper[theirs])]
+        line([*cells, _cell(row["seconds"]["interquartile_mean"])])
+
+
+def print_seeds(rows: list[dict[str, Any]]) -> None:
+    """The figures of each run."""
+    table(("task", "model", "seed", *FIGURES))
+    for row in rows:
+        for i, seed in enumerate(row["seeds"]):
+            cells = [row["task"], f"`{row['model']}`", str(seed)]
+            line([*cells, *(_cell(row[name]["seeds"][i]) for name in FIGURES)])
+
+
+def picture(path: Path, rows: list[dict[str, Any]], runs: Path) -> None:
+    """Return against experience of every task and model, the band being the range of seeds."""
+    parts = {
+        f"{row['task']}.{row['model']}": [
+            curve(directory_of(row["task"], row["model"], row["steps"], seed, runs))
+            for seed in row["seeds"]
+        ]
+        for row in rows
+    }
+    draw(path, Results(parts))
 
 
 def main() -> None:
@@ -184,6 +270,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="how many; 0 for the cost only")
     parser.add_argument("--steps", type=int, help="of experience, of every run")
     parser.add_argument("--runs", type=Path, default=Path("runs/suite"))
+    parser.add_argument("--made", action="store_true", help="report complete runs, make none")
+    parser.add_argument("--picture", type=Path, help="a PNG file for the returns")
     parser.add_argument("--cost", nargs="*", choices=[*PAPER], default=["acrobot"])
     parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -193,31 +281,28 @@ def main() -> None:
         return
     about = machine()
     args.runs.mkdir(parents=True, exist_ok=True)
-    rows = []
-    if args.seeds > 0:
-        heads = ("return", "steps_to_95", "one_step_l1", "held_l1", "seconds")
-        print(f"| task | model | steps | {' | '.join(heads)} |")
-        print("|---" * (3 + len(heads)) + "|")
-        for task in args.tasks:
-            for model in args.models:
-                rows.append(row := row_of(task, model, args))
-                cells = [_cell(row[head]["interquartile_mean"]) for head in heads]
-                line = f"| {task} | {model} | {row['steps']} | {' | '.join(cells)} |"
-                print(line, flush=True)
+    every = (row_of(task, model, args) for task in args.tasks for model in args.models)
+    rows = [row for row in every if row is not None]
+    if rows:
+        print_tasks(rows)
+        print()
+        print_seeds(rows)
+        print()
+        if args.picture is not None:
+            picture(args.picture, rows, args.runs)
     costs = []
-    print("| task | model | precision | model s | behaviour s | an episode s | their code s |")
-    print("|---" * 7 + "|")
+    if args.cost:
+        table(
+            ("task", "model", "precision", "model s", "behaviour s", "an episode s", "theirs s")
+        )
     for precision in (32, 64):
         with jax.enable_x64(precision == 64):
             for task in args.cost:
                 for model in args.models:
                     costs.append(row := episode_cost(task, model))
-                    print(
-                        f"| {task} | {model} | {row['dtype']} | {row['model_seconds']} | "
-                        f"{row['behaviour_seconds']} | {row['seconds']} | "
-                        f"{row['their_seconds'] or '-'} |",
-                        flush=True,
-                    )
+                    times = (row["model_seconds"], row["behaviour_seconds"], row["seconds"])
+                    named = [task, f"`{model}`", row["dtype"]]
+                    line([*named, *map(str, times), str(row["their_seconds"] or "-")])
     write(
         args.out, {"benchmark": "suite", "machine": about, "runs": rows, "episode_cost": costs}
     )
