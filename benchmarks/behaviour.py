@@ -19,9 +19,10 @@ import numpy as np
 from _common import arguments, machine, write
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
 
-from lagdyna.agents import ImaginationActorCritic, mixed_starts, promising_states
+from lagdyna.agents import ImaginationActorCritic, mixed_starts, promising_states, pushed_states
 from lagdyna.data import Experience, ReplayBuffer
 from lagdyna.experiments import AgentConfig, CollectConfig, Config, Trainer
+from lagdyna.experiments._agents import imagined_limits
 from lagdyna.mechanics import Coordinates, State
 from lagdyna.models import GivenReward
 from lagdyna.simulate import AbstractTransition
@@ -41,6 +42,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "uniform_starts": 0.25,
         "promising_starts": 0.5,
         "initial_starts": 0.0,
+    },
+    "starts where random actions lead to": {
+        "restart": 0.2,
+        "uniform_starts": 0.0625,
+        "promising_starts": 0.125,
+        "initial_starts": 0.25,
+        "pushed_starts": 0.5,
     },
     "replayed starts only": {
         "uniform_starts": 0.0,
@@ -84,7 +92,8 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
     trainer = Trainer(whole)
     agent = trainer.agent
     assert isinstance(agent, ImaginationActorCritic)
-    coordinates, reach = spec.joint_coordinates, spec.reach
+    coordinates, reach, limits = spec.joint_coordinates, spec.reach, imagined_limits(whole)
+    starts = config.starts
     transition = Exact(coordinates, task, repeat)
     reward = GivenReward(lambda state, action, following: task.reward(following))
     actions = task.horizon // repeat
@@ -115,28 +124,30 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
     ) -> PyTree:
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, None]:
             start_key, key = jax.random.split(key)
-            starts = mixed_starts(
+            begin = mixed_starts(
                 start_key,
                 buffer,
                 config.batch,
-                positions=reach[0],
-                velocities=reach[1],
-                promising=promising,
-                **config.starts,
+                starts["uniform"],
+                *reach,
+                initial=starts["initial"],
+                others=((promising, starts["promising"]), (pushed, starts["pushed"])),
             )
             behaviour, _ = agent.update(
                 eqx.combine(arrays, rest),
                 transition,
                 reward,
-                starts,
+                begin,
                 jnp.asarray(0.5 * repeat),
                 key=key,
                 entropy=entropy,
             )
             return eqx.filter(behaviour, eqx.is_array), None
 
-        key, promising_key = jax.random.split(key)
+        key, promising_key, first_key, pushed_key = jax.random.split(key, 4)
         promising = promising_states(promising_key, 256, *reach, task.reward)
+        first = buffer.sample_first(first_key, 256).state
+        pushed = pushed_states(pushed_key, first, transition, spec.action_size, limits)
         return jax.lax.scan(body, arrays, jax.random.split(key, piece))[0]
 
     def keys(purpose: int) -> PRNGKeyArray:

@@ -21,5 +21,6 @@ from ._off_policy import ActorCritic as ActorCritic
 from ._returns import lambda_returns as lambda_returns
 from ._starts import mixed_starts as mixed_starts
 from ._starts import promising_states as promising_states
+from ._starts import pushed_states as pushed_states
 from ._starts import uniform_states as uniform_states
 from ._survival import survival as survival

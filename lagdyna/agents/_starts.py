@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,7 @@ from jaxtyping import Array, PRNGKeyArray, Scalar
 
 from ..data import ReplayBuffer
 from ..mechanics import State
+from ..simulate import AbstractTransition
 
 
 def uniform_states(
@@ -101,6 +102,61 @@ def promising_states(
 _SHRINK = 0.7
 
 
+def pushed_states(
+    key: PRNGKeyArray,
+    starts: State,
+    transition: AbstractTransition,
+    action_size: int,
+    limits: tuple[tuple[float, ...], tuple[float, ...]],
+    *,
+    actions: int = 60,
+    hold: float = 8.0,
+) -> State:
+    """States that random actions lead to from given ones, in the model.
+
+    What an agent learns first where episodes begin is what pays soon, and from then on its
+    rollouts pass through the states that follow from that. Where pushes lead is within reach
+    of the beginning too, and an agent that has learned to go on from there may find a better
+    way.
+
+    **Arguments:**
+
+    - `starts`: of shapes `(batch, n)`.
+    - `transition`: the model; `action_size`, how many numbers an action of it has.
+    - `limits`: of positions and velocities, each of length `n`. Who would pass them, or come
+        to what is no number, stays where it is.
+    - `actions`: each state follows after a number of actions that is drawn below that.
+    - `hold`: for how many of them an action is held on average. Its numbers are drawn
+        uniformly from `[-1.5, 1.5]` and clipped to `[-1, 1]`, so that a third are at an end.
+
+    **Returns:** a `State` of shapes `(batch, n)`.
+    """
+
+    def one(key: PRNGKeyArray, state: State) -> State:
+        number_key, push_key, change_key = jax.random.split(key, 3)
+        number = jax.random.randint(number_key, (), 0, actions)
+        shape = (actions, action_size)
+        pushes = jnp.clip(jax.random.uniform(push_key, shape, minval=-1.5, maxval=1.5), -1, 1)
+        changes = jax.random.bernoulli(change_key, 1 / hold, (actions,))
+
+        def body(
+            carry: tuple[State, Array], step: tuple[Array, Array, Array]
+        ) -> tuple[tuple[State, Array], None]:
+            (state, action), (push, change, i) = carry, step
+            action = jnp.where(change | (i == 0), push, action)
+            following = transition.step(state, action)
+            goes_on = i < number
+            for x, limit in zip(following, limits, strict=True):
+                goes_on &= jnp.all(jnp.abs(x) <= jnp.asarray(limit, x.dtype))
+            state = jax.tree.map(lambda a, b: jnp.where(goes_on, a, b), following, state)
+            return (state, action), None
+
+        steps = (pushes, changes, jnp.arange(actions))
+        return jax.lax.scan(body, (state, pushes[0]), steps)[0][0]
+
+    return jax.vmap(one)(jax.random.split(key, starts.q.shape[0]), starts)
+
+
 def mixed_starts(
     key: PRNGKeyArray,
     buffer: ReplayBuffer,
@@ -108,9 +164,9 @@ def mixed_starts(
     uniform: int,
     positions: tuple[float, ...],
     velocities: tuple[float, ...],
-    promising: State | None = None,
-    chosen: int = 0,
+    *,
     initial: int = 0,
+    others: Sequence[tuple[State, int]] = (),
 ) -> State:
     """Where imagined rollouts begin: replayed states, and states that were never visited.
 
@@ -124,29 +180,27 @@ def mixed_starts(
     - `buffer`: where replayed states come from.
     - `batch`: how many starts in all.
     - `uniform`: how many of them come from [`lagdyna.agents.uniform_states`][].
-    - `promising`: more states, of any number, say from
-        [`lagdyna.agents.promising_states`][].
-    - `chosen`: how many starts come from those, the last ones; without them none can.
     - `initial`: how many replayed states are first ones of an episode, as far as the buffer
         has any.
+    - `others`: more states, of any number, and how many starts come from those, say from
+        [`lagdyna.agents.promising_states`][] and [`lagdyna.agents.pushed_states`][].
 
-    **Returns:** a `State` of shapes `(batch, n)`.
+    **Returns:** a `State` of shapes `(batch, n)`, replayed ones first, those of `others` last.
 
-    **Raises:** `ValueError` if `uniform`, `chosen` and `initial` are more than `batch`, or
-    there is nothing to choose from.
+    **Raises:** `ValueError` if more than `batch` are asked for.
     """
-    replayed = batch - uniform - chosen - initial
-    if replayed < 0 or (chosen and promising is None):
+    given = sum(number for _, number in others)
+    replayed = batch - uniform - initial - given
+    if replayed < 0:
         raise ValueError(
-            f"{uniform} uniform, {chosen} chosen and {initial} initial starts were asked for "
-            f"in a batch of {batch}; as many in all are accepted, chosen ones where "
-            "`promising` is given"
+            f"{uniform} uniform, {initial} initial and {given} other starts were asked for in "
+            f"a batch of {batch}; as many in all are accepted"
         )
     parts = []
-    if promising is not None and chosen:
-        key, chosen_key = jax.random.split(key)
-        places = jax.random.randint(chosen_key, (chosen,), 0, promising.q.shape[0])
-        parts = [jax.tree.map(lambda x: x[places], promising)]
+    for states, number in others:
+        key, place_key = jax.random.split(key)
+        places = jax.random.randint(place_key, (number,), 0, states.q.shape[0])
+        parts.append(jax.tree.map(lambda x, places=places: x[places], states))
     replay_key, uniform_key = jax.random.split(key)
     if initial:
         begins = buffer.sample_first(jax.random.fold_in(replay_key, 0), initial)

@@ -355,8 +355,9 @@ class AgentConfig:
     - `uniform_starts`: the fraction of beginnings that are anywhere, not in the buffer.
     - `promising_starts`: the fraction that are around where most is paid, see
         [`lagdyna.agents.promising_states`][].
-    - `initial_starts`: the fraction that are where the episodes in the buffer began; the rest
-        is anywhere in the buffer.
+    - `initial_starts`: the fraction that are where the episodes in the buffer began.
+    - `pushed_starts`: the fraction that are where random actions lead to from there, see
+        [`lagdyna.agents.pushed_states`][]; the rest is anywhere in the buffer.
     - `posterior`: whether either agent imagines in samples of the posterior that a filter
         leaves, a [`lagdyna.experiments.PosteriorConfig`][].
     - `dyna`: what the other agent needs to know, a [`lagdyna.experiments.DynaConfig`][].
@@ -385,11 +386,12 @@ class AgentConfig:
     uniform_starts: Fraction = 0.125
     promising_starts: Fraction = 0.25
     initial_starts: Fraction = 0.5
+    pushed_starts: Fraction = 0.0
     posterior: PosteriorConfig = PosteriorConfig()
     dyna: DynaConfig = DynaConfig()
 
     def __post_init__(self):
-        names = ("uniform_starts", "promising_starts", "initial_starts")
+        names = ("uniform_starts", "promising_starts", "initial_starts", "pushed_starts")
         fractions = [getattr(self, name) for name in names]
         if sum(fractions) > 1 + 1e-9:
             given = ", ".join(
@@ -411,12 +413,13 @@ class AgentConfig:
 
     @property
     def starts(self) -> dict[str, int]:
-        """How many of a batch of beginnings are of each kind, as `mixed_starts` names them."""
+        """How many of a batch of beginnings are of each kind."""
         left, kinds = self.batch, {}
         for kind, fraction in (
-            ("chosen", self.promising_starts),
+            ("promising", self.promising_starts),
             ("initial", self.initial_starts),
             ("uniform", self.uniform_starts),
+            ("pushed", self.pushed_starts),
         ):
             kinds[kind] = min(left, round(fraction * self.batch))
             left -= kinds[kind]

@@ -18,6 +18,7 @@ from ..agents import (
     imagined_return,
     mixed_starts,
     promising_states,
+    pushed_states,
     uniform_states,
 )
 from ..data import Experience, ReplayBuffer
@@ -52,7 +53,7 @@ from ..simulate import (
     SolvedTransition,
 )
 from ..tasks import Outcome, suite_name, suite_task
-from ._agents import make_agent
+from ._agents import imagined_limits, make_agent
 from ._config import Config, is_filter
 from ._filters import check_memory, chosen_filter, make_filter
 from ._generations import Generations, mapped
@@ -593,25 +594,29 @@ class Trainer:
         reward_scale = self._reward_scale(training, chunk)
         entropy = self.entropy(training.trainings)
         transition = self._imagined_in(training, chunk)
-        promising = self._promising(training, chunk)
+        starts, others = config.starts, []
+        if starts["promising"]:
+            others.append((self._promising(training, chunk), starts["promising"]))
+        if starts["pushed"]:
+            others.append((self._pushed(training, chunk), starts["pushed"]))
         arrays, static = eqx.partition(training.behaviour, eqx.is_array)
 
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, Metrics]:
             start_key, noise_key = jax.random.split(key)
-            starts = mixed_starts(
+            begin = mixed_starts(
                 start_key,
                 buffer,
                 config.batch,
-                positions=self._reach[0],
-                velocities=self._reach[1],
-                promising=promising,
-                **config.starts,
+                starts["uniform"],
+                *self._reach,
+                initial=starts["initial"],
+                others=others,
             )
             behaviour, metrics = agent.update(
                 eqx.combine(arrays, static),
                 transition,
                 training.reward,
-                starts,
+                begin,
                 reward_scale,
                 key=noise_key,
                 termination=training.termination,
@@ -625,10 +630,8 @@ class Trainer:
         means = {name: jnp.mean(values) for name, values in metrics.items()}
         return eqx.combine(arrays, static), {**means, "skipped": skipped}
 
-    def _promising(self, training: Training, chunk: Int[Array, ""]) -> State | None:
+    def _promising(self, training: Training, chunk: Int[Array, ""]) -> State:
         """States around where most is paid, as the models of reward and ends have it."""
-        if self.config.agent.starts["chosen"] == 0:
-            return None
         idle = jnp.zeros(self.config.task.action_size)
 
         def worth(state: State) -> Scalar:
@@ -636,7 +639,18 @@ class Trainer:
             return jnp.where(over, -jnp.inf, training.reward(state, idle, state))
 
         key = self._key(training, _PROMISING, chunk)
-        return promising_states(key, 256, *self._reach, worth)
+        return promising_states(key, _POOL, *self._reach, worth)
+
+    def _pushed(self, training: Training, chunk: Int[Array, ""]) -> State:
+        """States that random actions lead to from where episodes began."""
+        start_key, key = jax.random.split(self._key(training, _PUSHED, chunk))
+        return pushed_states(
+            key,
+            training.buffer.sample_first(start_key, _POOL).state,
+            training.transition,
+            self.config.task.action_size,
+            imagined_limits(self.config),
+        )
 
     def _dyna(
         self, agent: Dyna, training: Training, chunk: Int[Array, ""], updates: int
@@ -807,7 +821,10 @@ class Trainer:
 
 # What randomness is for; part of the key, so that no two uses share one.
 _FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE, _ENDS, _SAMPLES, _PROMISING = range(10)
-_STRETCH, _KICK, _RENEW, _CHOOSE = range(10, 14)
+_STRETCH, _KICK, _RENEW, _CHOOSE, _PUSHED = range(10, 15)
+
+# Of how many states those that rollouts begin in are drawn, before every 200 updates.
+_POOL = 256
 
 # Actions of a random stretch, and how many of them are the same: long enough to push what is
 # held still out of its place.

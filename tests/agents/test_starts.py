@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jaxtyping import Scalar
+from jaxtyping import Array, Float, Scalar
 
-from lagdyna.agents import mixed_starts, promising_states, uniform_states
+from lagdyna.agents import mixed_starts, promising_states, pushed_states, uniform_states
 from lagdyna.data import Experience, ReplayBuffer
-from lagdyna.mechanics import State
+from lagdyna.mechanics import Coordinates, State
+from lagdyna.simulate import AbstractTransition
 
 reaches = st.lists(
     st.tuples(st.floats(1e-3, 1e3), st.floats(1e-3, 1e3)), min_size=1, max_size=3
@@ -77,14 +78,16 @@ def test_replayed_and_uniform_starts_share_no_randomness() -> None:
 def test_some_starts_are_chosen_from_what_is_given() -> None:
     given = State(jnp.asarray([[-50.0], [-51.0]]), jnp.asarray([[1.0], [2.0]]))
     box = ((3.0,), (8.0,))
+    more = jax.tree.map(lambda x: x[:1] - 20, given)
     starts = mixed_starts(
-        jax.random.key(0), a_buffer(4), 40, 10, *box, promising=given, chosen=20
+        jax.random.key(0), a_buffer(4), 45, 10, *box, others=((given, 20), (more, 5))
     )
     q = np.asarray(starts.q[:, 0])
     assert (q[:10] >= 100).all()
     assert (np.abs(q[10:20]) <= 3).all()
-    assert set(q[20:]) == {-50.0, -51.0}
-    np.testing.assert_array_equal(starts.qd[20:, 0], -49.0 - q[20:])
+    assert set(q[20:40]) == {-50.0, -51.0}
+    np.testing.assert_array_equal(starts.qd[20:40, 0], -49.0 - q[20:40])
+    assert (q[40:] == -70).all()
 
 
 def test_some_starts_are_where_an_episode_began() -> None:
@@ -109,17 +112,25 @@ def test_where_no_episode_is_known_to_begin_any_state_will_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uniform", "chosen", "initial"), [(5, 4, 0), (9, 0, 0), (0, 2, 0), (3, 3, 3)]
+    ("uniform", "other", "initial"), [(5, 4, 0), (9, 0, 0), (0, 9, 0), (3, 3, 3)]
 )
 def test_more_starts_than_there_can_be_are_refused(
-    uniform: int, chosen: int, initial: int
+    uniform: int, other: int, initial: int
 ) -> None:
-    given = State(jnp.ones((2, 1)), jnp.ones((2, 1))) if uniform else None
+    given = State(jnp.ones((2, 1)), jnp.ones((2, 1)))
+    others = ((given, other // 2), (given, other - other // 2))
     with pytest.raises(
-        ValueError, match=f"{uniform} uniform, {chosen} chosen and {initial} initial"
+        ValueError, match=f"{uniform} uniform, {initial} initial and {other} other"
     ):
         mixed_starts(
-            jax.random.key(0), a_buffer(4), 8, uniform, (3.0,), (8.0,), given, chosen, initial
+            jax.random.key(0),
+            a_buffer(4),
+            8,
+            uniform,
+            (3.0,),
+            (8.0,),
+            initial=initial,
+            others=others,
         )
 
 
@@ -178,3 +189,41 @@ def test_what_is_worth_no_number_is_not_chosen() -> None:
 
     drawn = promising_states(jax.random.key(0), 50, *BOX, broken)
     assert (drawn.q[:, 0] <= 0).all()
+
+
+class Pushed(AbstractTransition):
+    """A mass whose velocity an action changes, and which nobody can follow beyond 30."""
+
+    coordinates: Coordinates = Coordinates((False,))
+
+    def step(self, state: State, action: Float[Array, " m"]) -> State:
+        qd = state.qd + action
+        return State(jnp.where(state.q + qd > 30, jnp.nan, state.q + qd), qd)
+
+
+def test_pushed_states_are_where_actions_lead_to() -> None:
+    starts = State(jnp.full((500, 1), 2.0), jnp.zeros((500, 1)))
+    limits = ((25.0,), (6.0,))
+    options = {"actions": 12, "hold": 4.0}
+    q, qd = pushed_states(jax.random.key(0), starts, Pushed(), 1, limits, **options)
+    q, qd = np.asarray(q[:, 0]), np.asarray(qd[:, 0])
+    assert (np.abs(q) <= 25).all()
+    assert (np.abs(qd) <= 6).all()
+    # One in twelve is not pushed at all, 42 of 500; four standard deviations are 25.
+    still = (q == 2) & (qd == 0)
+    assert 17 <= still.sum() <= 67
+    # Of those that were pushed once a third has full force: position and velocity say so.
+    assert (np.abs(qd) == 1).any()
+    assert qd.min() < -4
+    assert qd.max() > 4
+    # An action that changed with every step would go no further than its square root.
+    kicked = pushed_states(jax.random.key(0), starts, Pushed(), 1, limits, actions=12, hold=1.0)
+    assert np.std(np.asarray(kicked.qd)) < 0.8 * np.std(qd)
+
+
+def test_who_can_go_nowhere_stays() -> None:
+    starts = State(jnp.full((20, 1), 29.9), jnp.full((20, 1), 5.0))
+    limits = ((1e6,), (1e6,))
+    q, qd = pushed_states(jax.random.key(0), starts, Pushed(), 1, limits)
+    np.testing.assert_array_equal(q, starts.q)
+    np.testing.assert_array_equal(qd, starts.qd)

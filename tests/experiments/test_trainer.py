@@ -405,28 +405,58 @@ def test_rollouts_begin_where_much_is_paid_and_nothing_is_over() -> None:
     )
     training = lived(trainer, trainer.init(), 4)
     promising = trainer._promising(training, jnp.asarray(0))
-    assert promising is not None
     assert np.median(np.abs(np.asarray(promising.q) - 1)) < 0.1
     ending = dataclasses.replace(training, termination=BoundTermination((0.5,)))
     alive = trainer._promising(ending, jnp.asarray(0))
-    assert alive is not None
     assert np.abs(np.asarray(alive.q)).max() <= 0.5
     assert np.median(np.asarray(alive.q)) > 0.4
     training, metrics = trainer.behave(training, jnp.asarray(0), 2)
     assert float(metrics["agent_skipped"]) == 0
 
 
+def test_rollouts_begin_where_pushes_lead_to_from_where_episodes_began() -> None:
+    agent = {
+        "uniform_starts": 0.0,
+        "promising_starts": 0.0,
+        "initial_starts": 0.0,
+        "pushed_starts": 1.0,
+        "batch": 8,
+        "restart": 1.0,
+    }
+    trainer = Trainer(small_config(agent=agent))
+    training = lived(trainer, trainer.init(), 4)
+    pushed = trainer._pushed(training, jnp.asarray(0))
+    began = np.asarray(training.buffer.experience.state.q)[np.asarray(training.buffer.first)]
+    assert len(began) == 1
+    # One in sixty stays there, the others go their ways, differently before other updates.
+    away = np.abs(np.asarray(pushed.q) - began).max(axis=-1) > 1e-6
+    assert 0.9 < away.mean() < 1
+    assert len(np.unique(np.asarray(pushed.q)[away])) > 0.9 * away.sum()
+    again = trainer._pushed(training, jnp.asarray(1))
+    assert not np.array_equal(pushed.q, again.q)
+    _, metrics = trainer.behave(training, jnp.asarray(0), 2)
+    assert float(metrics["agent_skipped"]) == 0
+
+
 def test_more_beginnings_than_all_are_refused() -> None:
-    given = "`uniform_starts` 0.75, `promising_starts` 0.5, `initial_starts` 0.5; at most 1"
+    given = (
+        "`uniform_starts` 0.75, `promising_starts` 0.5, `initial_starts` 0.5, "
+        "`pushed_starts` 0; at most 1"
+    )
     with pytest.raises(UserError, match=given):
         small_config(agent={"uniform_starts": 0.75, "promising_starts": 0.5})
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 64])
 def test_beginnings_of_every_kind_fit_in_a_batch(batch: int) -> None:
-    fractions = {"uniform_starts": 0.5, "promising_starts": 0.25, "initial_starts": 0.25}
+    fractions = {
+        "uniform_starts": 0.25,
+        "promising_starts": 0.25,
+        "initial_starts": 0.25,
+        "pushed_starts": 0.25,
+    }
     kinds = AgentConfig(batch=batch, **fractions).starts
     assert sum(kinds.values()) <= batch
     assert min(kinds.values()) >= 0
     if batch == 64:
-        assert kinds == {"chosen": 16, "initial": 16, "uniform": 32}
+        assert kinds == {"promising": 16, "initial": 16, "uniform": 16, "pushed": 16}

@@ -400,6 +400,7 @@ def draw(path: Path, results: Results) -> None:
         axes.set_title(task, fontsize=9)
         axes.set_xlim(0, None)
         axes.set_ylim(0, 1000)
+        axes.xaxis.set_major_formatter(lambda steps, _: f"{steps / 1000:g}k")
         finish(axes)
     for axes in grid.flat[len(tasks) :]:
         axes.set_axis_off()
