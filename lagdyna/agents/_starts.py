@@ -117,10 +117,12 @@ def pushed_states(
     What an agent learns first where episodes begin is what pays soon, and from then on its
     rollouts pass through the states that follow from that. Where pushes lead is within reach
     of the beginning too, and an agent that has learned to go on from there may find a better
-    way.
+    way. Exploring starts are an old idea (Sutton & Barto 2018, section 5.3); that these are
+    pushed there is this library's own.
 
     **Arguments:**
 
+    - `key`: for the draws.
     - `starts`: of shapes `(batch, n)`.
     - `transition`: the model; `action_size`, how many numbers an action of it has.
     - `limits`: of positions and velocities, each of length `n`. Who would pass them, or come
