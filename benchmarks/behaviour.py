@@ -19,7 +19,13 @@ import numpy as np
 from _common import arguments, machine, write
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
 
-from lagdyna.agents import ImaginationActorCritic, mixed_starts, promising_states, pushed_states
+from lagdyna.agents import (
+    ImaginationActorCritic,
+    Plans,
+    mixed_starts,
+    promising_states,
+    pushed_states,
+)
 from lagdyna.data import Experience, ReplayBuffer
 from lagdyna.experiments import AgentConfig, CollectConfig, Config, Trainer
 from lagdyna.experiments._agents import imagined_limits
@@ -49,6 +55,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "promising_starts": 0.125,
         "initial_starts": 0.25,
         "pushed_starts": 0.5,
+    },
+    "starts along plans": {
+        "restart": 0.2,
+        "uniform_starts": 0.0625,
+        "promising_starts": 0.125,
+        "initial_starts": 0.25,
+        "planned_starts": 0.5,
     },
     "replayed starts only": {
         "uniform_starts": 0.0,
@@ -93,7 +106,7 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
     agent = trainer.agent
     assert isinstance(agent, ImaginationActorCritic)
     coordinates, reach, limits = spec.joint_coordinates, spec.reach, imagined_limits(whole)
-    starts = config.starts
+    starts, planner = config.starts, trainer.planner
     transition = Exact(coordinates, task, repeat)
     reward = GivenReward(lambda state, action, following: task.reward(following))
     actions = task.horizon // repeat
@@ -120,8 +133,8 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
 
     @jax.jit
     def improve(
-        arrays: PyTree, buffer: ReplayBuffer, key: PRNGKeyArray, entropy: Scalar
-    ) -> PyTree:
+        arrays: PyTree, plans: Plans, buffer: ReplayBuffer, key: PRNGKeyArray, entropy: Scalar
+    ) -> tuple[PyTree, Plans]:
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, None]:
             start_key, key = jax.random.split(key)
             begin = mixed_starts(
@@ -131,7 +144,7 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
                 starts["uniform"],
                 *reach,
                 initial=starts["initial"],
-                others=((promising, starts["promising"]), (pushed, starts["pushed"])),
+                others=[(states, starts[kind]) for kind, states in others.items()],
             )
             behaviour, _ = agent.update(
                 eqx.combine(arrays, rest),
@@ -145,10 +158,17 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
             return eqx.filter(behaviour, eqx.is_array), None
 
         key, promising_key, first_key, pushed_key = jax.random.split(key, 4)
-        promising = promising_states(promising_key, 256, *reach, task.reward)
         first = buffer.sample_first(first_key, 256).state
-        pushed = pushed_states(pushed_key, first, transition, spec.action_size, limits)
-        return jax.lax.scan(body, arrays, jax.random.split(key, piece))[0]
+        others = {
+            "promising": promising_states(promising_key, 256, *reach, task.reward),
+            "pushed": pushed_states(pushed_key, first, transition, spec.action_size, limits),
+        }
+        if starts["planned"]:
+            for plan_key in jax.random.split(jax.random.fold_in(key, 0), 2):
+                plans = planner.improve(plans, transition, reward, first, key=plan_key)
+            others["planned"] = planner.states(plans, transition, reward)
+        arrays, _ = jax.lax.scan(body, arrays, jax.random.split(key, piece))
+        return arrays, plans
 
     def keys(purpose: int) -> PRNGKeyArray:
         return jax.random.fold_in(jax.random.key(seed), purpose)
@@ -158,10 +178,12 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
     buffer = ReplayBuffer.empty((1 + updates // piece) * actions, task.n, spec.action_size)
     add = jax.jit(lambda buffer, experience: buffer.add(experience, jnp.zeros((), int)))
     buffer = add(buffer, episode(arrays, keys(1), jnp.asarray(2.0))[0])
+    plans = planner.init(keys(3), buffer.sample_first(keys(4), 256).state)
     judge = jax.jit(jax.vmap(lambda a, k: episode(a, k, jnp.zeros(()))[1], in_axes=(None, 0)))
     returns = []
     for i in range(updates // piece):
-        arrays = improve(arrays, buffer, keys(10 + 2 * i), trainer.entropy(jnp.asarray(i + 1)))
+        entropy = trainer.entropy(jnp.asarray(i + 1))
+        arrays, plans = improve(arrays, plans, buffer, keys(10 + 2 * i), entropy)
         buffer = add(buffer, episode(arrays, keys(11 + 2 * i), jnp.ones(()))[0])
         if (i + 1) * piece * 4 % updates < 4 * piece:
             judged = judge(arrays, jax.random.split(keys(2), 20))

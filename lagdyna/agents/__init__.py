@@ -18,6 +18,8 @@ from ._off_policy import TD3 as TD3
 from ._off_policy import AbstractOffPolicy as AbstractOffPolicy
 from ._off_policy import ActionCritic as ActionCritic
 from ._off_policy import ActorCritic as ActorCritic
+from ._planner import Plans as Plans
+from ._planner import ShootingPlanner as ShootingPlanner
 from ._returns import lambda_returns as lambda_returns
 from ._starts import mixed_starts as mixed_starts
 from ._starts import promising_states as promising_states

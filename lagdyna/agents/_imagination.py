@@ -168,7 +168,7 @@ def clipped(state: State, limits: Limits) -> State:
     return State(q, qd)
 
 
-def _within(states: State, limits: Limits) -> Bool[Array, "*batch"]:
+def within(states: State, limits: Limits) -> Bool[Array, "*batch"]:
     """Which states are short of the limits, and numbers."""
     within = jnp.ones(states.q.shape[:-1], bool)
     for x, limit in zip(states, limits, strict=True):
@@ -404,7 +404,7 @@ class ImaginationActorCritic(eqx.Module):
         """Where the next rollouts start: some anew, the others where the last ones are."""
         begin_key, order_key = jax.random.split(key)
         begin = jax.random.bernoulli(begin_key, self.restart, going.q.shape[:1])
-        begin |= ~_within(going, self.limits)
+        begin |= ~within(going, self.limits)
         if not isinstance(termination, NoTermination):
             begin |= jax.vmap(termination)(going) > 0.5
         # In which order fresh starts come, say replayed ones first, must not decide which

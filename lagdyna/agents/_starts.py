@@ -7,6 +7,7 @@ from jaxtyping import Array, PRNGKeyArray, Scalar
 from ..data import ReplayBuffer
 from ..mechanics import State
 from ..simulate import AbstractTransition
+from ._imagination import within
 
 
 def uniform_states(
@@ -147,9 +148,7 @@ def pushed_states(
             (state, action), (push, change, i) = carry, step
             action = jnp.where(change | (i == 0), push, action)
             following = transition.step(state, action)
-            goes_on = i < number
-            for x, limit in zip(following, limits, strict=True):
-                goes_on &= jnp.all(jnp.abs(x) <= jnp.asarray(limit, x.dtype))
+            goes_on = (i < number) & within(following, limits)
             state = jax.tree.map(lambda a, b: jnp.where(goes_on, a, b), following, state)
             return (state, action), None
 

@@ -1,6 +1,6 @@
 """Untrained agents that a config names."""
 
-from ..agents import SAC, TD3, Dyna, Features, ImaginationActorCritic
+from ..agents import SAC, TD3, Dyna, Features, ImaginationActorCritic, ShootingPlanner
 from ._config import Config
 from ._models import usual_speeds
 from ._parts import ACTIVATIONS, falling, make_optimiser
@@ -36,6 +36,11 @@ def _make_imagination(config: Config) -> ImaginationActorCritic:
         critic_optimiser=optimiser,
         pessimism=agent.posterior.pessimism,
     )
+
+
+def make_planner(config: Config) -> ShootingPlanner:
+    """Whose plans show an agent where rollouts may begin."""
+    return ShootingPlanner(config.task.action_size, imagined_limits(config))
 
 
 def _make_dyna(config: Config) -> Dyna:

@@ -357,7 +357,10 @@ class AgentConfig:
         [`lagdyna.agents.promising_states`][].
     - `initial_starts`: the fraction that are where the episodes in the buffer began.
     - `pushed_starts`: the fraction that are where random actions lead to from there, see
-        [`lagdyna.agents.pushed_states`][]; the rest is anywhere in the buffer.
+        [`lagdyna.agents.pushed_states`][].
+    - `planned_starts`: the fraction that are where plans lead to from there, which a
+        [`lagdyna.agents.ShootingPlanner`][] improves along with the agent; the rest is anywhere
+        in the buffer.
     - `posterior`: whether either agent imagines in samples of the posterior that a filter
         leaves, a [`lagdyna.experiments.PosteriorConfig`][].
     - `dyna`: what the other agent needs to know, a [`lagdyna.experiments.DynaConfig`][].
@@ -387,11 +390,13 @@ class AgentConfig:
     promising_starts: Fraction = 0.25
     initial_starts: Fraction = 0.5
     pushed_starts: Fraction = 0.0
+    planned_starts: Fraction = 0.0
     posterior: PosteriorConfig = PosteriorConfig()
     dyna: DynaConfig = DynaConfig()
 
     def __post_init__(self):
-        names = ("uniform_starts", "promising_starts", "initial_starts", "pushed_starts")
+        kinds = ("uniform", "promising", "initial", "pushed", "planned")
+        names = [f"{kind}_starts" for kind in kinds]
         fractions = [getattr(self, name) for name in names]
         if sum(fractions) > 1 + 1e-9:
             given = ", ".join(
@@ -420,6 +425,7 @@ class AgentConfig:
             ("initial", self.initial_starts),
             ("uniform", self.uniform_starts),
             ("pushed", self.pushed_starts),
+            ("planned", self.planned_starts),
         ):
             kinds[kind] = min(left, round(fraction * self.batch))
             left -= kinds[kind]

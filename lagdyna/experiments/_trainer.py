@@ -14,6 +14,7 @@ from ..agents import (
     Dyna,
     DynaBehaviour,
     ImaginationActorCritic,
+    Plans,
     Policy,
     imagined_return,
     mixed_starts,
@@ -53,7 +54,7 @@ from ..simulate import (
     SolvedTransition,
 )
 from ..tasks import Outcome, suite_name, suite_task
-from ._agents import imagined_limits, make_agent
+from ._agents import imagined_limits, make_agent, make_planner
 from ._config import Config, is_filter
 from ._filters import check_memory, chosen_filter, make_filter
 from ._generations import Generations, mapped
@@ -85,6 +86,7 @@ class Training(eqx.Module):
     - `transition`, `reward`, `termination`: the model of the world.
     - `transition_state`, `reward_state`, `termination_state`: of their learners.
     - `behaviour`: of the agent, what learns to act.
+    - `plans`: sequences of actions where some rollouts are to begin along them, else `None`.
     - `generations`: policies of which one acts, where generations follow each other; else the
         policy of `behaviour` does.
     - `buffer`: the real experience.
@@ -100,6 +102,7 @@ class Training(eqx.Module):
     reward_state: PyTree
     termination_state: PyTree
     behaviour: Behaviour | DynaBehaviour
+    plans: Plans | None
     generations: Generations | None
     buffer: ReplayBuffer
     live: Live | None
@@ -157,6 +160,7 @@ class Trainer:
             TerminationLoss(),
         )
         self.agent = make_agent(config)
+        self.planner = make_planner(config)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Trainer) and self._identity == other._identity
@@ -246,7 +250,9 @@ class Trainer:
         buffer = ReplayBuffer.empty(self._capacity, task.state_coordinates.n, task.action_size)
         transition_learner, reward_learner = self._learners(buffer, transition, reward)
         behaviour = self._behaviour(agent_key)
-        generations = None
+        plans, generations = None, None
+        if isinstance(behaviour, Behaviour) and config.agent.starts["planned"]:
+            plans = self._first_plans(agent_key, buffer)
         if isinstance(behaviour, Behaviour) and config.generations > 1:
             generations = Generations.begin(behaviour.policy, config.generations)
         return Training(
@@ -257,6 +263,7 @@ class Trainer:
             reward_learner.init(_free(reward)),
             self._begin_classifier(termination),
             behaviour,
+            plans,
             generations,
             buffer,
             self._start(seed),
@@ -268,6 +275,12 @@ class Trainer:
         if isinstance(self.agent, Dyna):
             return self.agent.init(key, self.config.task.state_coordinates.n)
         return self.agent.init(key, self.config.agent.batch)
+
+    def _first_plans(self, key: PRNGKeyArray, buffer: ReplayBuffer) -> Plans:
+        """Random ones, from where the episodes in the buffer began."""
+        start_key, key = jax.random.split(key)
+        starts = buffer.sample_first(start_key, _POOL).state
+        return self.planner.init(key, starts)
 
     @property
     def _capacity(self) -> int:
@@ -578,6 +591,8 @@ class Trainer:
         if isinstance(self.agent, Dyna):
             behaviour, metrics = self._dyna(self.agent, training, chunk, updates)
         else:
+            if training.plans is not None:
+                training = self._with_better(training, training.plans, chunk)
             behaviour, metrics = self._imagination(self.agent, training, chunk, updates)
         skipped = metrics.pop("skipped")
         training = eqx.tree_at(lambda t: t.behaviour, training, behaviour)
@@ -599,6 +614,8 @@ class Trainer:
             others.append((self._promising(training, chunk), starts["promising"]))
         if starts["pushed"]:
             others.append((self._pushed(training, chunk), starts["pushed"]))
+        if starts["planned"]:
+            others.append((self._planned(training), starts["planned"]))
         arrays, static = eqx.partition(training.behaviour, eqx.is_array)
 
         def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, Metrics]:
@@ -650,6 +667,34 @@ class Trainer:
             training.transition,
             self.config.task.action_size,
             imagined_limits(self.config),
+        )
+
+    def _with_better(self, training: Training, plans: Plans, chunk: Int[Array, ""]) -> Training:
+        """The same with plans that have been improved once more, or with the first ones."""
+        first_key, key = jax.random.split(self._key(training, _PLAN, chunk))
+        # Before the first training there was nowhere to begin.
+        first = (training.trainings <= 1) & (chunk == 0)
+        plans = jax.tree.map(
+            lambda new, old: jnp.where(first, new, old),
+            self._first_plans(first_key, training.buffer),
+            plans,
+        )
+        start_key, key = jax.random.split(key)
+        better = self.planner.improve(
+            plans,
+            training.transition,
+            training.reward,
+            training.buffer.sample_first(start_key, _POOL).state,
+            key=key,
+            termination=training.termination,
+        )
+        return eqx.tree_at(lambda t: t.plans, training, better)
+
+    def _planned(self, training: Training) -> State:
+        """States that the best plans lead to."""
+        assert training.plans is not None
+        return self.planner.states(
+            training.plans, training.transition, training.reward, training.termination
         )
 
     def _dyna(
@@ -821,7 +866,7 @@ class Trainer:
 
 # What randomness is for; part of the key, so that no two uses share one.
 _FIT, _BEHAVE, _RANDOM, _NOISE, _INIT, _START, _SCALE, _ENDS, _SAMPLES, _PROMISING = range(10)
-_STRETCH, _KICK, _RENEW, _CHOOSE, _PUSHED = range(10, 15)
+_STRETCH, _KICK, _RENEW, _CHOOSE, _PUSHED, _PLAN = range(10, 16)
 
 # Of how many states those that rollouts begin in are drawn, before every 200 updates.
 _POOL = 256

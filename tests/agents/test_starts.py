@@ -227,3 +227,23 @@ def test_who_can_go_nowhere_stays() -> None:
     q, qd = pushed_states(jax.random.key(0), starts, Pushed(), 1, limits)
     np.testing.assert_array_equal(q, starts.q)
     np.testing.assert_array_equal(qd, starts.qd)
+
+
+def test_what_tells_of_the_episode_and_does_not_move_is_no_hindrance() -> None:
+    class Told(Pushed):
+        """With a second coordinate that stays what it is, as a target does."""
+
+        coordinates: Coordinates = Coordinates((False, False))
+
+        def step(self, state: State, action: Float[Array, " m"]) -> State:
+            moved = super().step(State(state.q[:1], state.qd[:1]), action)
+            return State(
+                jnp.concatenate([moved.q, state.q[1:]]),
+                jnp.concatenate([moved.qd, state.qd[1:]]),
+            )
+
+    starts = State(jnp.full((50, 2), 2.0), jnp.zeros((50, 2)))
+    limits = ((25.0, 0.0), (6.0, 0.0))
+    q, _ = pushed_states(jax.random.key(0), starts, Told(), 1, limits)
+    assert (np.asarray(q[:, 0]) != 2).mean() > 0.8
+    np.testing.assert_array_equal(q[:, 1], 2.0)

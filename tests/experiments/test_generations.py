@@ -25,7 +25,9 @@ from .test_trainer import lived
 # Six trainings, three generations of two.
 CONFIG = small_config(agent={"generation": 2})
 # As many trainings in three rounds, two generations of three.
-RUN = dataclasses.replace(SHORT, agent=dataclasses.replace(SHORT.agent, generation=4))
+RUN = dataclasses.replace(
+    SHORT, agent=dataclasses.replace(SHORT.agent, generation=4, planned_starts=0.125)
+)
 
 
 def pushed(policy: Policy, by: float) -> Policy:

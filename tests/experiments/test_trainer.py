@@ -438,10 +438,43 @@ def test_rollouts_begin_where_pushes_lead_to_from_where_episodes_began() -> None
     assert float(metrics["agent_skipped"]) == 0
 
 
+def test_rollouts_begin_along_plans_that_get_better() -> None:
+    agent = {
+        "uniform_starts": 0.0,
+        "promising_starts": 0.0,
+        "initial_starts": 0.0,
+        "planned_starts": 1.0,
+        "batch": 8,
+        "restart": 1.0,
+    }
+    trainer = Trainer(small_config(agent=agent))
+    # Nobody has begun anywhere yet, and the plans are not to be of that.
+    training = trainer.begin_fit(lived(trainer, trainer.init(), 4))
+    training, metrics = trainer.behave(training, jnp.asarray(0), 2)
+    assert float(metrics["agent_skipped"]) == 0
+    plans = training.plans
+    assert plans is not None
+    began = np.asarray(training.buffer.experience.state.q)[np.asarray(training.buffer.first)]
+    assert len(began) == 1
+    np.testing.assert_array_equal(plans.starts.q, np.broadcast_to(began, plans.starts.q.shape))
+    # The model does not change, so what is best becomes no worse, and in time better.
+    elite = slice(-trainer.planner.levels[-1], None)
+    worth = [np.asarray(plans.worth)[elite]]
+    for chunk in range(1, 4):
+        training, _ = trainer.behave(training, jnp.asarray(chunk), 2)
+        assert training.plans is not None
+        worth.append(np.asarray(training.plans.worth)[elite])
+        assert worth[-1].min() >= worth[-2].min() - 1e-4
+    assert worth[-1].min() > worth[0].min()
+    # Where rollouts begin is along them.
+    states = trainer._planned(training)
+    assert states.q.shape[0] == trainer.planner.levels[-1] * (trainer.planner.actions + 1)
+
+
 def test_more_beginnings_than_all_are_refused() -> None:
     given = (
         "`uniform_starts` 0.75, `promising_starts` 0.5, `initial_starts` 0.5, "
-        "`pushed_starts` 0; at most 1"
+        "`pushed_starts` 0, `planned_starts` 0; at most 1"
     )
     with pytest.raises(UserError, match=given):
         small_config(agent={"uniform_starts": 0.75, "promising_starts": 0.5})
@@ -453,10 +486,12 @@ def test_beginnings_of_every_kind_fit_in_a_batch(batch: int) -> None:
         "uniform_starts": 0.25,
         "promising_starts": 0.25,
         "initial_starts": 0.25,
-        "pushed_starts": 0.25,
+        "pushed_starts": 0.125,
+        "planned_starts": 0.125,
     }
     kinds = AgentConfig(batch=batch, **fractions).starts
     assert sum(kinds.values()) <= batch
     assert min(kinds.values()) >= 0
     if batch == 64:
-        assert kinds == {"promising": 16, "initial": 16, "uniform": 16, "pushed": 16}
+        starts = {"promising": 16, "initial": 16, "uniform": 16, "pushed": 8, "planned": 8}
+        assert kinds == starts

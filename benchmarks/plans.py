@@ -1,0 +1,95 @@
+"""What plans by gradients come to in the true equations of tasks of the suite.
+
+    python benchmarks/plans.py --tasks acrobot cart3pole --seeds 3 --out plans.json
+
+Improves plans from where an episode begins through a task's own equations and reward, and
+follows the best one in the task: what an episode has lost by the end of the plan, of one
+reward a step, after each quarter of the rounds, and what the last of its steps are paid. An
+agent whose whole episode loses more has not found the best way, whoever it learned from.
+"""
+
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from _common import arguments, machine, write
+from behaviour import Exact
+from jaxtyping import Array, Scalar
+
+from lagdyna.agents import Plans, ShootingPlanner
+from lagdyna.experiments import Config
+from lagdyna.experiments._agents import imagined_limits
+from lagdyna.mechanics import State
+from lagdyna.models import GivenReward
+from lagdyna.tasks import SUITE, suite_task
+
+
+def plan(name: str, actions: int, rounds: int, seed: int) -> dict[str, Any]:
+    """What the best plans of a task have lost, and how long it took."""
+    spec, task = SUITE[name].spec, suite_task(name)
+    planner = ShootingPlanner(spec.action_size, imagined_limits(Config(task=spec)), actions)
+    transition = Exact(spec.joint_coordinates, task, spec.repeat)
+    reward = GivenReward(lambda state, action, following: task.reward(following))
+    start_key, first_key, key = jax.random.split(jax.random.key(seed), 3)
+    starts = jax.tree.map(lambda x: jnp.asarray(x[None], float), task.reset(start_key))
+
+    @jax.jit
+    def improve(plans: Plans, key: Array) -> Plans:
+        return planner.improve(plans, transition, reward, starts, key=key)
+
+    @jax.jit
+    def paid(plans: Plans) -> Array:
+        """What each step of the best plan is paid, in the task."""
+
+        def body(state: State, action: Array) -> tuple[State, Scalar]:
+            return task.step(state, action)
+
+        best = jnp.argmax(plans.worth)
+        held = jnp.repeat(plans.actions[best], spec.repeat, axis=0)
+        start = jax.tree.map(lambda x: x[best], plans.starts)
+        return jax.lax.scan(body, start, held)[1]
+
+    began = time.perf_counter()
+    plans, lost, rewards = planner.init(first_key, starts), [], np.zeros(1)
+    for i in range(rounds):
+        plans = improve(plans, jax.random.fold_in(key, i))
+        if (i + 1) % max(1, rounds // 4) == 0:
+            rewards = np.asarray(paid(plans))
+            lost.append(float(np.sum(1 - rewards)))
+    seconds = time.perf_counter() - began
+    return {"lost": lost, "last": float(rewards[-40:].mean()), "seconds": seconds}
+
+
+def main() -> None:
+    """Plans, prints the table, writes JSON."""
+    parser = arguments(__doc__, "plans.json")
+    chains = [name for name in SUITE if SUITE[name].spec.repeat == 4]
+    parser.add_argument("--tasks", nargs="+", choices=list(SUITE), default=chains)
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--actions", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=100)
+    args = parser.parse_args()
+    about = {**machine(), "actions": args.actions, "rounds": args.rounds}
+    found: dict[str, list[dict[str, Any]]] = {}
+    print("| task | steps | lost, each seed | after each quarter, mean | paid at last | s |")
+    print("|---|---|---|---|---|---|")
+    for name in args.tasks:
+        runs = [plan(name, args.actions, args.rounds, seed) for seed in range(args.seeds)]
+        found[name] = runs
+        lost = np.array([run["lost"] for run in runs])
+        cells = [
+            name,
+            str(args.actions * SUITE[name].spec.repeat),
+            ", ".join(f"{x:.0f}" for x in lost[:, -1]),
+            ", ".join(f"{x:.0f}" for x in lost.mean(axis=0)),
+            ", ".join(f"{run['last']:.2f}" for run in runs),
+            ", ".join(f"{run['seconds']:.0f}" for run in runs),
+        ]
+        print(f"| {' | '.join(cells)} |", flush=True)
+    write(args.out, {"about": about, "tasks": found})
+
+
+if __name__ == "__main__":
+    main()
