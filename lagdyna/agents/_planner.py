@@ -46,7 +46,9 @@ class ShootingPlanner(eqx.Module):
     for long: those of each level have been improved once more than those of the one
     before, of which they are the best (successive halving, Jamieson & Talwalkar 2016,
     "Non-stochastic best arm identification and hyperparameter optimization", here with new
-    ones in each round). The last level keeps the best of what comes to it and what it had.
+    ones in each round). The last level keeps the best of what comes to it and what it had, and
+    every other new plan begins as one of those does, up to a random action, since better ways
+    often part from good ones late.
 
     Who improves the same plans again and again while the model is learned has plans that fit
     the model of the moment.
@@ -119,7 +121,7 @@ class ShootingPlanner(eqx.Module):
         def paid(raw: Array, start: State) -> tuple[Scalar, Bool[Array, ""]]:
             return self._followed(raw, start, transition, reward, termination)[:2]
 
-        begin, raw, _ = self._promoted(plans, self._new(key, starts, paid))
+        begin, raw, _ = self._promoted(plans, self._new(plans, key, starts, paid))
         optimiser = optax.chain(
             optax.clip_by_global_norm(1.0),
             optax.adam(optax.cosine_decay_schedule(1.0, self.steps, 0.1)),
@@ -165,14 +167,25 @@ class ShootingPlanner(eqx.Module):
 
     def _new(
         self,
+        plans: Plans,
         key: PRNGKeyArray,
         starts: State,
         paid: Callable[[Array, State], tuple[Scalar, Bool[Array, ""]]],
     ) -> Plans:
         """Random plans for the first level, the best of some more."""
-        raw_key, start_key = jax.random.split(key)
+        raw_key, start_key, like_key, until_key = jax.random.split(key, 4)
         number = self.draws * self.levels[0]
         raw, begin = self._random(raw_key, number, starts), _drawn(start_key, starts, number)
+        # Every other one begins as one of the last level does.
+        like = jax.random.randint(like_key, (number,), -self.levels[-1], 0)
+        until = jax.random.randint(until_key, (number, 1, 1), 0, self.actions)
+        same = (jnp.arange(number) % 2 == 0)[:, None]
+        raw = jnp.where(
+            same[..., None] & (jnp.arange(self.actions)[:, None] < until), plans.raw[like], raw
+        )
+        begin = jax.tree.map(
+            lambda new, old: jnp.where(same, old[like], new), begin, plans.starts
+        )
         worth, valid = jax.vmap(paid)(raw, begin)
         drawn = Plans(begin, raw, jnp.where(valid, worth, -jnp.inf))
         return _best(drawn, self.levels[0], 0, number)

@@ -197,3 +197,19 @@ def test_plans_do_not_depend_on_others_in_precision_or_chance() -> None:
 def test_levels_that_cannot_be_filled_are_refused(levels: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="`levels` were"):
         ShootingPlanner(1, NO_LIMITS, levels=levels)
+
+
+def test_every_other_new_plan_begins_as_one_of_the_best() -> None:
+    planner = ShootingPlanner(1, NO_LIMITS, actions=30, rate=0.0, levels=(40, 4, 2), draws=1)
+    starts, reward = here(), GivenReward(far)
+    plans = planner.init(jax.random.key(0), starts)
+    for i in range(3):
+        plans = planner.improve(plans, Mass(), reward, starts, key=jax.random.key(i))
+    after = planner.improve(plans, Mass(), reward, starts, key=jax.random.key(9))
+    old, new = np.asarray(plans.raw)[-2:], np.asarray(after.raw)[:40]
+    same = (new[:, None] == old[None])[..., 0]
+    lengths = np.cumprod(same, axis=-1).sum(axis=-1).max(axis=-1)
+    # Of the twenty, one in thirty on average shares nothing; all others share nothing.
+    assert 15 <= (lengths > 0).sum() <= 20
+    assert len(np.unique(lengths)) > 8
+    assert np.all(lengths < 30)
