@@ -41,7 +41,7 @@ class ShootingPlanner(eqx.Module):
 
     Single shooting: a sequence is followed through the model, and Adam climbs the gradient of
     the sum of its rewards (Betts 1998, "Survey of numerical methods for trajectory
-    optimization", section 4.1). There are many ways up, most of them bad, and a gradient
+    optimization"). There are many ways up, most of them bad, and a gradient
     finds the top of its own hill only. So many sequences begin at random and few are improved
     for long: those of each level have been improved once more than those of the one
     before, of which they are the best (successive halving, Jamieson & Talwalkar 2016,
