@@ -53,9 +53,10 @@ def plan(name: str, actions: int, rounds: int, seed: int) -> dict[str, Any]:
 
     began = time.perf_counter()
     plans, lost, rewards = planner.init(first_key, starts), [], np.zeros(1)
+    quarters = {rounds * i // 4 for i in range(1, 5)}
     for i in range(rounds):
         plans = improve(plans, jax.random.fold_in(key, i))
-        if (i + 1) % max(1, rounds // 4) == 0:
+        if i + 1 in quarters:
             rewards = np.asarray(paid(plans))
             lost.append(float(np.sum(1 - rewards)))
     seconds = time.perf_counter() - began

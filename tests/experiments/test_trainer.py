@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lagdyna.experiments import AgentConfig, Trainer, Training, UserError
+from lagdyna.experiments import AgentConfig, Config, Trainer, Training, UserError
 from lagdyna.mechanics import State
 from lagdyna.models import BoundTermination
 from lagdyna.simulate import LagrangianField, SolvedTransition
@@ -414,16 +414,14 @@ def test_rollouts_begin_where_much_is_paid_and_nothing_is_over() -> None:
     assert float(metrics["agent_skipped"]) == 0
 
 
+def begins_only(kind: str) -> Config:
+    """A run in which every rollout begins anew in each update, and all in one kind of state."""
+    nowhere = {"uniform_starts": 0.0, "promising_starts": 0.0, "initial_starts": 0.0}
+    return small_config(agent={**nowhere, kind: 1.0, "batch": 8, "restart": 1.0})
+
+
 def test_rollouts_begin_where_pushes_lead_to_from_where_episodes_began() -> None:
-    agent = {
-        "uniform_starts": 0.0,
-        "promising_starts": 0.0,
-        "initial_starts": 0.0,
-        "pushed_starts": 1.0,
-        "batch": 8,
-        "restart": 1.0,
-    }
-    trainer = Trainer(small_config(agent=agent))
+    trainer = Trainer(begins_only("pushed_starts"))
     training = lived(trainer, trainer.init(), 4)
     pushed = trainer._pushed(training, jnp.asarray(0))
     began = np.asarray(training.buffer.experience.state.q)[np.asarray(training.buffer.first)]
@@ -439,15 +437,7 @@ def test_rollouts_begin_where_pushes_lead_to_from_where_episodes_began() -> None
 
 
 def test_rollouts_begin_along_plans_that_get_better() -> None:
-    agent = {
-        "uniform_starts": 0.0,
-        "promising_starts": 0.0,
-        "initial_starts": 0.0,
-        "planned_starts": 1.0,
-        "batch": 8,
-        "restart": 1.0,
-    }
-    trainer = Trainer(small_config(agent=agent))
+    trainer = Trainer(begins_only("planned_starts"))
     # Nobody has begun anywhere yet, and the plans are not to be of that.
     training = trainer.begin_fit(lived(trainer, trainer.init(), 4))
     training, metrics = trainer.behave(training, jnp.asarray(0), 2)
