@@ -108,7 +108,8 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
     coordinates, reach, limits = spec.joint_coordinates, spec.reach, imagined_limits(whole)
     starts, planner = config.starts, trainer.planner
     transition = Exact(coordinates, task, repeat)
-    reward = GivenReward(lambda state, action, following: task.reward(following))
+    # What a run would be paid for all the steps of an action.
+    reward = GivenReward(lambda state, action, following: repeat * task.reward(following))
     actions = task.horizon // repeat
 
     @jax.jit
@@ -176,15 +177,16 @@ def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) 
     first = eqx.filter_jit(agent.init)(keys(0), config.batch)
     arrays, rest = eqx.partition(first, eqx.is_array)
     buffer = ReplayBuffer.empty((1 + updates // piece) * actions, task.n, spec.action_size)
-    add = jax.jit(lambda buffer, experience: buffer.add(experience, jnp.zeros((), int)))
-    buffer = add(buffer, episode(arrays, keys(1), jnp.asarray(2.0))[0])
+    add = jax.jit(ReplayBuffer.add)
+    buffer = add(buffer, episode(arrays, keys(1), jnp.asarray(2.0))[0], jnp.zeros((), int))
     plans = planner.init(keys(3), buffer.sample_first(keys(4), 256).state)
     judge = jax.jit(jax.vmap(lambda a, k: episode(a, k, jnp.zeros(()))[1], in_axes=(None, 0)))
     returns = []
     for i in range(updates // piece):
         entropy = trainer.entropy(jnp.asarray(i + 1))
         arrays, plans = improve(arrays, plans, buffer, keys(10 + 2 * i), entropy)
-        buffer = add(buffer, episode(arrays, keys(11 + 2 * i), jnp.ones(()))[0])
+        experience, _ = episode(arrays, keys(11 + 2 * i), jnp.ones(()))
+        buffer = add(buffer, experience, jnp.asarray(i + 1))
         if (i + 1) * piece * 4 % updates < 4 * piece:
             judged = judge(arrays, jax.random.split(keys(2), 20))
             returns.append(float(np.mean(judged)))

@@ -19,10 +19,11 @@ import numpy as np
 from _common import arguments, machine, write
 
 from lagdyna.experiments import config_from_table
+from lagdyna.experiments._curves import steps_to
 from lagdyna.experiments._plots import plot_comparison
 from lagdyna.experiments._statistics import interquartile_mean, interval, sooner
 from lagdyna.experiments._worlds import EVALUATE, start_seeds
-from lagdyna.experiments.reproductions._runs import steps_to, train_or_resume
+from lagdyna.experiments.reproductions._runs import train_or_resume
 
 TASK, TARGET, EVERY, EPISODES, RANDOM = "Pendulum-v1", -200.0, 200, 20, 100
 HIDDEN, BATCH, RATE, NOISE = (256, 256), 128, 1e-3, 0.1

@@ -38,6 +38,7 @@ from _common import arguments, machine, write
 from lagdyna import State
 from lagdyna.data import Experience, ReplayBuffer
 from lagdyna.experiments import AgentConfig, Config, LearnerConfig, Trainer, Training
+from lagdyna.experiments._curves import evaluations_of, steps_to
 from lagdyna.experiments._statistics import interquartile_mean
 from lagdyna.experiments.reproductions._ramesh2023_suite import (
     MODELS,
@@ -50,7 +51,6 @@ from lagdyna.experiments.reproductions._ramesh2023_suite import (
     steps_of,
 )
 from lagdyna.experiments.reproductions._reproduction import Result, Results
-from lagdyna.experiments.reproductions._runs import steps_to
 from lagdyna.tasks import get_task, suite_task
 
 MODEL_UPDATES, BEHAVIOUR_UPDATES, PIECE = 10_000, 1_000, 200
@@ -104,11 +104,8 @@ def found(task: str, model: str, steps: int, seed: int, runs: Path) -> dict[str,
 def curve(directory: Path) -> Result:
     """The evaluations of a run."""
     lines = (directory / "metrics.jsonl").read_text().splitlines()
-    evaluations = [each for line in lines for each in json.loads(line)["evaluations"]]
-    return {
-        "steps": np.asarray([each["env_steps"] for each in evaluations]),
-        "returns": np.asarray([each["return_mean"] for each in evaluations]),
-    }
+    steps, returns = evaluations_of([json.loads(line) for line in lines])
+    return {"steps": steps, "returns": returns}
 
 
 def middle(values: list[float | None]) -> dict[str, Any]:
@@ -198,7 +195,8 @@ def episode_cost(task: str, model: str) -> dict[str, Any]:
             jax.block_until_ready(metrics)
         row[f"{name}_seconds"] = round(time.perf_counter() - start, 2)
     row["seconds"] = round(row["model_seconds"] + row["behaviour_seconds"], 2)
-    row["their_seconds"] = THEIR_SECONDS.get(task)
+    # Their network was not timed.
+    row["their_seconds"] = THEIR_SECONDS.get(task) if model == "delan" else None
     return row
 
 

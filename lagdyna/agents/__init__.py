@@ -8,6 +8,7 @@ from ._imagination import Imagined as Imagined
 from ._imagination import clipped as clipped
 from ._imagination import imagine as imagine
 from ._imagination import imagined_return as imagined_return
+from ._imagination import within as within
 from ._networks import AbstractPolicy as AbstractPolicy
 from ._networks import Critic as Critic
 from ._networks import Features as Features

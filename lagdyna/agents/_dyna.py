@@ -51,6 +51,9 @@ class Dyna(eqx.Module):
     - `pessimism`: how many standard deviations of what a step is worth, its reward and the
         discounted value that follows, are taken off its reward, over the members of a
         [`lagdyna.simulate.SampledTransition`][].
+
+    **Raises:** `ValueError` if `ratio` is not between 0 and 1, one of `batch`, `rollouts` and
+    `length` is not positive, or `capacity` is less than what is imagined at a time.
     """
 
     learner: AbstractOffPolicy
@@ -109,6 +112,9 @@ class Dyna(eqx.Module):
         - `starts`: where the rollouts begin, a `State` of shapes `(rollouts, n)`.
         - `instead`: real transitions, leading axis `rollouts`, that are stored in the place of
             what cannot be computed.
+
+        **Raises:** `ValueError` if a [`lagdyna.simulate.SampledTransition`][] has members that
+        do not divide `rollouts`, or `pessimism` is asked of any other transition.
         """
         assert behaviour.imagined is not None
         policy = behaviour.policy

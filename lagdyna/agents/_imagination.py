@@ -169,13 +169,17 @@ def clipped(state: State, limits: Limits) -> State:
 
 
 def within(states: State, limits: Limits) -> Bool[Array, "*batch"]:
-    """Which states are short of the limits, and numbers."""
-    within = jnp.ones(states.q.shape[:-1], bool)
+    """Which states are short of the limits, and numbers.
+
+    **Arguments:** `states`, of shapes `(..., n)`; `limits`, as of [`lagdyna.agents.clipped`][],
+    where 0 stands for none, as of a context, which does not move.
+    """
+    all_of_it = jnp.ones(states.q.shape[:-1], bool)
     for x, limit in zip(states, limits, strict=True):
         limit = jnp.asarray(limit, x.dtype)
-        inside = (jnp.abs(x) < limit) | (limit == 0)  # of a context, which does not move
-        within &= jnp.all(inside & jnp.isfinite(x), axis=-1)
-    return within
+        inside = (jnp.abs(x) < limit) | (limit == 0)
+        all_of_it &= jnp.all(inside & jnp.isfinite(x), axis=-1)
+    return all_of_it
 
 
 # The probability from which on an end counts as certain.
@@ -306,6 +310,9 @@ class ImaginationActorCritic(eqx.Module):
         `imagined_reward`, `entropy`, and `skipped`, how many of the two updates were not
         finite and so were not applied. Where episodes end the means that they are count
         a step by the probability that its rollout has got there.
+
+        **Raises:** `ValueError` if a [`lagdyna.simulate.SampledTransition`][] has members that
+        do not divide `batch`, or `pessimism` is asked of any other transition.
         """
         shape = (self.horizon, starts.q.shape[0], self.action_size)
         noise = jax.random.normal(key, shape, starts.q.dtype)

@@ -56,8 +56,9 @@ class ActorCritic(NamedTuple):
     **Attributes:**
 
     - `policy`: the actor, with its noise.
-    - `critics`: two; the smaller of their estimates is believed.
-    - `target_policy`, `targets`: slowly following copies of both.
+    - `critics`: one or more; the smallest of their estimates is believed.
+    - `targets`: slowly following copies of them.
+    - `target_policy`: one of the actor, of TD3 only; of soft agents nothing changes it.
     - `policy_state`, `critics_state`: of the optimisers.
     - `log_temperature`, `temperature_state`: what a nat of entropy is worth, as a logarithm,
         and its optimiser's; of soft agents only, nothing else changes them.

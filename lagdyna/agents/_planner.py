@@ -46,9 +46,10 @@ class ShootingPlanner(eqx.Module):
     for long: those of each level have been improved once more than those of the one
     before, of which they are the best (successive halving, Jamieson & Talwalkar 2016,
     "Non-stochastic best arm identification and hyperparameter optimization", here with new
-    ones in each round). The last level keeps the best of what comes to it and what it had, and
-    every other new plan begins as one of those does, up to a random action, since better ways
-    often part from good ones late.
+    ones in each round). The last level keeps the best of what comes to it and what it had.
+    Every other new plan that is drawn begins as one of those does, up to a random action, since
+    better ways often part from good ones late. These are paid more from the start, so once
+    there are good plans hardly another one gets into the first level.
 
     Who improves the same plans again and again while the model is learned has plans that fit
     the model of the moment.
@@ -60,13 +61,15 @@ class ShootingPlanner(eqx.Module):
         plan that would take a state further, or to what is no number, is worth `-inf`.
     - `actions`: of a plan.
     - `levels`: how many plans each level has.
-    - `steps`: of Adam in a round, which keeps the best that it came by.
+    - `steps`: how many plans a round looks at, from one to the next by a step of Adam; it keeps
+        the best of them.
     - `rate`: of Adam for the first level, half of it for the next, and so on.
     - `draws`: how many random plans are tried for each that the first level takes.
     - `hold`: for how many actions a random one is held on average.
 
-    **Raises:** `ValueError` if there are no two levels, or one takes more plans than the one
-    before has.
+    **Raises:** `ValueError` if there are no two levels, one takes more plans than the one
+    before has, one of `actions`, `steps` and `draws` is not positive, `hold` is below 1, or
+    `rate` below 0.
     """
 
     action_size: int = eqx.field(static=True)
@@ -86,6 +89,12 @@ class ShootingPlanner(eqx.Module):
             raise ValueError(
                 f"`levels` were {self.levels}; two or more positive numbers are accepted, each "
                 "at most the one before"
+            )
+        if min(self.actions, self.steps, self.draws) < 1 or self.hold < 1 or self.rate < 0:
+            raise ValueError(
+                f"`actions`, `steps` and `draws` were {self.actions}, {self.steps} and "
+                f"{self.draws}, `hold` {self.hold} and `rate` {self.rate}; positive numbers, 1 "
+                "or more and 0 or more are accepted"
             )
 
     def init(self, key: PRNGKeyArray, starts: State) -> Plans:

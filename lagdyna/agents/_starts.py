@@ -178,9 +178,11 @@ def mixed_starts(
 
     **Arguments:**
 
+    - `key`: for what is drawn.
     - `buffer`: where replayed states come from.
     - `batch`: how many starts in all.
     - `uniform`: how many of them come from [`lagdyna.agents.uniform_states`][].
+    - `positions`, `velocities`: the largest magnitudes of those, each of length `n`.
     - `initial`: how many replayed states are first ones of an episode, as far as the buffer
         has any.
     - `others`: more states, of any number, and how many starts come from those, say from

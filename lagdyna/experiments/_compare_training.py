@@ -9,12 +9,13 @@ from jaxtyping import Float
 
 from ._compare import Row
 from ._config import Config
+from ._curves import Curve, curves, evaluations_of, steps_to
 from ._errors import UserError
 from ._files import new_directory, write_json
 from ._fitting import is_fit
 from ._plots import plot_comparison
 from ._run import config_of, finished_summary
-from ._several import Curve, curves, directories_of, evaluations_of, is_several
+from ._several import directories_of, is_several
 from ._statistics import Improvement, improvement, interquartile_mean, interval, sooner
 
 
@@ -34,8 +35,7 @@ class Agents(NamedTuple):
 
     def steps_to(self, target: float) -> Float[np.ndarray, " seeds"]:
         """The steps of each seed's first evaluation at the target or above, `nan` if none."""
-        there = [steps[returns >= target] for steps, returns in self.evaluations]
-        return np.asarray([steps[0] if steps.size else np.nan for steps in there], float)
+        return np.asarray([steps_to(*curve, target) for curve in self.evaluations])
 
     @property
     def last(self) -> int:

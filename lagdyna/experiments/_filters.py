@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PyTree, Scalar
+from jaxtyping import Array, PyTree, Scalar, UInt
 
 from ..fit import (
     AbstractFilter,
@@ -33,7 +33,7 @@ def make_filter(
     loss: AbstractSquaredLoss,
     options: FilterConfig,
     repeats: float | Scalar,
-    seed: int = 0,
+    seed: int | UInt[Array, ""] = 0,
 ) -> AbstractFilter:
     """The filter of that name.
 

@@ -6,9 +6,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, PRNGKeyArray, PyTree
 
-from ..agents import clipped
+from ..agents import clipped, within
 from ..data import Experience, ReplayBuffer
-from ..mechanics import State
 from ._agents import imagined_limits
 from ._config import Config
 
@@ -48,15 +47,9 @@ class Nearby(NamedTuple):
 
     def __call__(self, experience: Experience) -> Bool[Array, "..."]:
         """Which entries of what was stored lie within the limits."""
-
-        def within(state: State) -> Bool[Array, "..."]:
-            q, qd = (
-                jnp.all(jnp.abs(x) < jnp.asarray(most, x.dtype), axis=-1)
-                for x, most in zip(state, self.limits, strict=True)
-            )
-            return q & qd
-
-        return within(experience.state) & within(experience.next_state)
+        states = experience.state, experience.next_state
+        here, there = (within(each, self.limits) for each in states)
+        return here & there
 
     def rows(self, buffer: ReplayBuffer) -> Bool[Array, " capacity"]:
         """Which places of a buffer hold an entry within the limits."""

@@ -9,6 +9,7 @@ from jaxtyping import Float, Integer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ._curves import evaluations_of
 from ._files import replacing
 from ._statistics import interquartile_interval, interquartile_mean
 
@@ -21,14 +22,13 @@ def plot_learning_curve(
     """Evaluation and training returns against real experience, to a PNG file."""
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.subplots()
+    steps, mean = evaluations_of(records)
     evaluations = [entry for record in records for entry in record["evaluations"]]
-    steps = np.asarray([entry["env_steps"] for entry in evaluations])
-    mean = np.asarray([entry["return_mean"] for entry in evaluations])
-    spread = np.asarray([entry["return_std"] for entry in evaluations])
+    spread = np.asarray([entry["return_std"] for entry in evaluations], float)
     axes.fill_between(steps, mean - spread, mean + spread, color=BLUE, alpha=0.15, lw=0)
     axes.plot(steps, mean, "o-", color=BLUE, label="evaluation, mean ± std")
     ends = [record["env_steps"] for record in records]
-    trained = [record["train_return"] for record in records]
+    trained = np.asarray([record["train_return"] for record in records], float)
     axes.plot(ends, trained, "x", color=ORANGE, label="episode learned from")
     _save_curve(figure, axes, path, title, target)
 

@@ -13,12 +13,13 @@ from ..fit import AbstractPosterior
 from ..mechanics import State
 from ..models import AbstractReward
 from ..simulate import AbstractTransition
-from ..tasks import GymnasiumTask, ObservationError
+from ..tasks import GymnasiumTask, ObservationError, suite_name, suite_task
 from ._checkpoint import load_checkpoint, save_checkpoint
 from ._config import Config
+from ._curves import evaluations_of, steps_to
 from ._differences import check_unchanged
 from ._errors import UserError
-from ._evaluation import Act, evaluate_policy, record_rollout
+from ._evaluation import Act, evaluate_policy, record_rollout, still_going
 from ._files import (
     SEEDS_FILE,
     new_directory,
@@ -352,6 +353,11 @@ def probe(config: Config) -> None:
         GymnasiumTask(config.task).close()
     except ValueError as error:
         raise UserError(str(error)) from error
+    name, evaluation = suite_name(config.task), config.evaluation
+    # Others tell how long their episodes are only when these end.
+    if name is not None and evaluation.max_steps < suite_task(name).horizon:
+        episodes = evaluation.episodes
+        raise still_going(config.task, evaluation.max_steps, episodes, episodes)
 
 
 def checkpoint_of(run: Path) -> Path:
@@ -406,12 +412,7 @@ def platform_of() -> Summary:
 def summary_of(config: Config, records: list[Record], seconds: float) -> Summary:
     """The contents of `summary.json`."""
     last, target = records[-1], config.task.target_return
-    reached = [
-        evaluation["env_steps"]
-        for record in records
-        for evaluation in record["evaluations"]
-        if target is not None and evaluation["return_mean"] >= target
-    ]
+    reached = np.nan if target is None else steps_to(*evaluations_of(records), target)
     return {
         **parts_of(config),
         "seed": config.seed,
@@ -419,7 +420,7 @@ def summary_of(config: Config, records: list[Record], seconds: float) -> Summary
         "return_mean": last["eval_return_mean"],
         "return_std": last["eval_return_std"],
         "eval_episodes": config.evaluation.episodes,
-        "steps_to_target": reached[0] if reached else None,
+        "steps_to_target": None if np.isnan(reached) else int(reached),
         "target_return": target,
         "wall_seconds": seconds,
         **platform_of(),

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Integer
 
 from ..tasks import ObservationError
 from ._checkpoint import load_checkpoint, save_checkpoint
 from ._config import Config
+from ._curves import curves, evaluations_of
 from ._differences import check_unchanged
 from ._errors import UserError
 from ._files import SEEDS_FILE, new_directory, read_first_lines, read_json, write_json
 from ._plots import plot_learning_curves
 from ._progress import AbstractProgress, Silence
-from ._rounds import Record, Records, run_rounds
+from ._rounds import Records, run_rounds
 from ._run import (
     Summary,
     begin_directory,
@@ -200,34 +200,6 @@ def _summary(crew: ManySeeds, summaries: list[Summary], seconds: float) -> Summa
         "devices": crew.mesh.size,
         **platform_of(),
     }
-
-
-# The axis has no name, since curves in one list may have other times.
-Curve = tuple[Integer[np.ndarray, " _"], Float[np.ndarray, " _"]]
-
-
-def evaluations_of(records: list[Record]) -> Curve:
-    """Steps of experience and mean returns of a seed's evaluations."""
-    entries = [entry for line in records for entry in line["evaluations"]]
-    return (
-        np.asarray([entry["env_steps"] for entry in entries]),
-        np.asarray([entry["return_mean"] for entry in entries], float),
-    )
-
-
-def curves(evaluations: list[Curve]) -> tuple[np.ndarray, np.ndarray]:
-    """Times, steps of experience, and mean returns of every seed at all of them.
-
-    A seed that was not evaluated at a time has the return of its last evaluation before.
-    """
-    times = np.unique(np.concatenate([steps for steps, _ in evaluations]))
-    times = times[times >= max(steps[0] for steps, _ in evaluations)]
-    return times, np.stack(
-        [
-            returns[np.searchsorted(steps, times, side="right") - 1]
-            for steps, returns in evaluations
-        ]
-    )
 
 
 def _trainer_of(crew: ManySeeds, seed: int, reward: RewardFn | None) -> Trainer:

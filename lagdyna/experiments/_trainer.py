@@ -5,7 +5,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Scalar, UInt
 
 from ..agents import (
@@ -28,6 +27,7 @@ from ..fit import (
     AbstractPosterior,
     AbstractSquaredLoss,
     GradientLearner,
+    GradientState,
     MotionResidual,
     MultiStepLoss,
     OneStepLoss,
@@ -53,7 +53,7 @@ from ..simulate import (
     SampledTransition,
     SolvedTransition,
 )
-from ..tasks import Outcome, suite_name, suite_task
+from ..tasks import suite_name, suite_task
 from ._agents import imagined_limits, make_agent, make_planner
 from ._config import Config, is_filter
 from ._filters import check_memory, chosen_filter, make_filter
@@ -248,7 +248,7 @@ class Trainer:
         reward = self._given_reward or make_reward(config, reward_key)
         termination = make_termination(config, jax.random.fold_in(reward_key, 0))
         buffer = ReplayBuffer.empty(self._capacity, task.state_coordinates.n, task.action_size)
-        transition_learner, reward_learner = self._learners(buffer, transition, reward)
+        transition_learner, reward_learner = self._learners(buffer, transition, reward, seed)
         behaviour = self._behaviour(agent_key)
         plans, generations = None, None
         if isinstance(behaviour, Behaviour) and config.agent.starts["planned"]:
@@ -302,25 +302,6 @@ class Trainer:
         """For the start of an episode inside the compiled program."""
         key = jax.random.fold_in(jax.random.key(seed), _START)
         return jax.random.fold_in(key, episode)
-
-    def record(
-        self,
-        training: Training,
-        state: State,
-        action: Float[np.ndarray, " m"],
-        outcome: Outcome,
-    ) -> Training:
-        """Stores one action of the current episode: `action` in `state` had that outcome.
-
-        An action that was cut short by anything but an end for good counts as steps, and is
-        not stored.
-        """
-        fields = (state, action, outcome.reward, outcome.state, outcome.terminated)
-        # Arrays, because a Python number would be compiled into the program.
-        experience: Any = jax.tree.map(np.asarray, fields)
-        keep = outcome.terminated or outcome.steps == self.config.task.repeat
-        steps, kept = jnp.asarray(outcome.steps), jnp.asarray(keep)
-        return self.store(training, Experience(*experience), steps, kept)
 
     @eqx.filter_jit
     def store(
@@ -379,7 +360,9 @@ class Trainer:
             mean = jnp.where(first, mean, reward.location)
             scale = jnp.where(first, scale, jnp.maximum(scale, reward.scale))
             reward = eqx.tree_at(lambda r: (r.location, r.scale), reward, (mean, scale))
-        transition_learner, reward_learner = self._learners(buffer, transition, reward)
+        transition_learner, reward_learner = self._learners(
+            buffer, transition, reward, training.seed
+        )
         return eqx.tree_at(
             lambda t: (
                 t.transition,
@@ -484,9 +467,10 @@ class Trainer:
     ) -> PyTree:
         """The state of a learner that begins to learn a model, after so many trainings."""
         state = learner.init(_free(model))
-        if self._optimiser is None:
+        if not isinstance(state, GradientState):
             return state
-        return decaying(state, decay * self.decay(trainings))
+        strength = decay * self.decay(trainings)
+        return state._replace(optimiser=decaying(state.optimiser, strength))
 
     def decay(self, trainings: Int[Array, ""]) -> Scalar:
         """The fraction of decay that is left after so many trainings."""
@@ -502,7 +486,7 @@ class Trainer:
         key, reward_key = jax.random.split(self._key(training, _FIT, chunk))
         batch = config.batch_or_default
         transition_learner, reward_learner = self._learners(
-            buffer, training.transition, training.reward
+            buffer, training.transition, training.reward, training.seed
         )
 
         def sample(key: PRNGKeyArray) -> PyTree:
@@ -700,7 +684,7 @@ class Trainer:
     def _dyna(
         self, agent: Dyna, training: Training, chunk: Int[Array, ""], updates: int
     ) -> tuple[DynaBehaviour, Metrics]:
-        behaviour, buffer = training.behaviour, training.buffer
+        behaviour, buffer = training.behaviour, self._as_paid(training)
         assert isinstance(behaviour, DynaBehaviour)
         key = self._key(training, _BEHAVE, chunk)
         start_key, real_key, imagine_key, key = jax.random.split(key, 4)
@@ -736,14 +720,29 @@ class Trainer:
         worth = falling(agent.entropy, trainings, agent.entropy_end)
         return jnp.asarray(worth(self._generation(training - 1)[1]))
 
+    def _as_paid(self, training: Training) -> ReplayBuffer:
+        """The buffer, every action paid by the reward that the agent imagines with.
+
+        If one is given it may be another than the environment's.
+        """
+        buffer = training.buffer
+        if self._given_reward is None:
+            return buffer
+        entries = buffer.experience
+        paid = jax.vmap(self._given_reward)(entries.state, entries.action, entries.next_state)
+        return eqx.tree_at(
+            lambda b: b.experience.reward, buffer, paid.astype(entries.reward.dtype)
+        )
+
     def _reward_scale(self, training: Training, chunk: Int[Array, ""]) -> Scalar:
         """What is usual as a reward: among those that were paid, or anywhere.
 
         The larger of the two. Where all goes badly at first next to nothing is paid, and
         measured by that a good state would be worth more than a critic can say.
         """
-        buffer, m = training.buffer, self.config.task.action_size
-        paid = root_mean_square(buffer.experience.reward, buffer.filled)
+        buffer, m = self._as_paid(training), self.config.task.action_size
+        rewards = buffer.experience.reward
+        paid = root_mean_square(rewards, buffer.filled & jnp.isfinite(rewards))
         states = uniform_states(self._key(training, _SCALE, chunk), 256, *self._reach)
         idle = jnp.zeros((256, m))
         following = jax.vmap(training.transition.step)(states, idle)
@@ -759,7 +758,9 @@ class Trainer:
         """
         config, number = self.config.collect, training.actions
         shape = (self.config.task.action_size,)
-        held = self._key(training, _RANDOM, number // config.hold)
+        held = jax.random.fold_in(
+            self._lasting_key(training, _RANDOM, jnp.zeros((), int)), number // config.hold
+        )
         random = jax.random.uniform(held, shape, minval=-1.0, maxval=1.0)
         eps = jax.random.normal(self._key(training, _NOISE, number), shape)
         action, _ = training.policy.sample(_cast(state, training), eps)
@@ -800,7 +801,8 @@ class Trainer:
     def posterior(self, training: Training) -> AbstractPosterior[AbstractTransition] | None:
         """What the latest training left open of the dynamics, `None` if no filter learned."""
         transition = training.transition
-        learner, _ = self._learners(training.buffer, transition, training.reward)
+        buffer, reward = training.buffer, training.reward
+        learner, _ = self._learners(buffer, transition, reward, training.seed)
         if not isinstance(learner, AbstractFilter):
             return None
         free, held = divided(transition, ())
@@ -812,9 +814,16 @@ class Trainer:
         return step_scale(buffer.experience, coordinates, self._nearby.rows(buffer))
 
     def _learners(
-        self, buffer: ReplayBuffer, transition: AbstractTransition, reward: AbstractReward
+        self,
+        buffer: ReplayBuffer,
+        transition: AbstractTransition,
+        reward: AbstractReward,
+        seed: UInt[Array, ""],
     ) -> tuple[Learner, Learner]:
-        """Of what is free in dynamics and reward, each loss scaled by the buffer's data."""
+        """Of what is free in dynamics and reward, each loss scaled by the buffer's data.
+
+        **Arguments:** `seed`, of the run.
+        """
         experience, filled = buffer.experience, buffer.filled
         make_loss: Any = OneStepLoss if self.config.learner.window == 1 else MultiStepLoss
         mean = _mean(experience.reward, filled)
@@ -829,8 +838,8 @@ class Trainer:
         # Known equations are weighed against data by their squares.
         robust = self.config.learner.loss == "pseudo-huber" and self._known is None
         return (
-            self._learner(step_loss, transition, near, steps=window, robust=robust),
-            self._learner(reward_loss, reward, filled, steps=1, robust=False),
+            self._learner(step_loss, transition, near, seed, steps=window, robust=robust),
+            self._learner(reward_loss, reward, filled, seed, steps=1, robust=False),
         )
 
     def _constrained(
@@ -848,6 +857,7 @@ class Trainer:
         loss: AbstractSquaredLoss,
         model: PyTree,
         rows: Bool[Array, " rows"],
+        seed: UInt[Array, ""],
         *,
         steps: int,
         robust: bool,
@@ -861,7 +871,8 @@ class Trainer:
         if self._optimiser is not None:
             return GradientLearner(self._optimiser, PseudoHuberLoss(loss) if robust else loss)
         seen = config.updates_or_default * config.batch_or_default * steps
-        return make_filter(config.name, loss, config.filter, seen / jnp.maximum(rows.sum(), 1))
+        repeats = seen / jnp.maximum(rows.sum(), 1)
+        return make_filter(config.name, loss, config.filter, repeats, seed)
 
 
 # What randomness is for; part of the key, so that no two uses share one.

@@ -14,7 +14,7 @@ from ..data import Experience
 from ..mechanics import State
 from ..tasks import GymnasiumTask, SuiteTask, suite_task
 from ..tasks.suite import start as episode_start
-from ._evaluation import evaluate_policy, still_going
+from ._evaluation import evaluate_policy
 from ._seeds import AbstractSeeds, places
 from ._trainer import Live, Trainer, Training
 
@@ -131,10 +131,8 @@ class CompiledWorld(AbstractWorld):
     def evaluate(
         self, training: Training, starts: UInt[np.ndarray, "seeds episodes"]
     ) -> Float[np.ndarray, "seeds episodes"]:
-        config, episodes = self._seeds.trainer.config, starts.shape[-1]
-        if config.evaluation.max_steps < self._task.horizon:
-            raise still_going(config.task, config.evaluation.max_steps, episodes, episodes)
-        program = jax.tree_util.Partial(_evaluate, self._task, config.task.repeat)
+        repeat = self._seeds.trainer.config.task.repeat
+        program = jax.tree_util.Partial(_evaluate, self._task, repeat)
         return self._seeds.ask(program, training, (starts,)).astype(float)
 
     def close(self) -> None:
@@ -318,7 +316,7 @@ class HostWorld(AbstractWorld):
         task, count = self._seeds.trainer.config.task, len(self._seeds.seeds)
         self._envs = [GymnasiumTask(task) for _ in range(count)]
         self._elapsed = np.zeros(count, int)
-        zeros = np.zeros((count, task.state_coordinates.n), np.float32)
+        zeros = np.zeros((count, task.state_coordinates.n), jnp.result_type(float))
         self._states = State(zeros, zeros.copy())  # pyright: ignore[reportArgumentType]
 
     def _put(self, index: int, state: State) -> None:

@@ -6,6 +6,7 @@ from ._fit import fit as fit
 from ._fit import learn as learn
 from ._learner import AbstractLearner as AbstractLearner
 from ._learner import GradientLearner as GradientLearner
+from ._learner import GradientState as GradientState
 from ._learner import all_finite as all_finite
 from ._learner import apply_gradient as apply_gradient
 from ._least_squares import LevenbergMarquardtLearner as LevenbergMarquardtLearner

@@ -1,11 +1,11 @@
 import abc
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, PyTree, Scalar
+from jaxtyping import Array, Bool, Int, PyTree, Scalar
 
 from ._losses import AbstractLoss
 
@@ -36,8 +36,28 @@ class AbstractLearner(eqx.Module, Generic[Model, Batch]):
         """
 
 
+class GradientState(NamedTuple):
+    """What a [`lagdyna.fit.GradientLearner`][] remembers.
+
+    **Attributes:**
+
+    - `optimiser`: its state.
+    - `before`: the weights before the last update that was applied.
+    - `skipped`: how many have been skipped since.
+    """
+
+    optimiser: optax.OptState
+    before: PyTree
+    skipped: Int[Array, ""]
+
+
 class GradientLearner(AbstractLearner[Model, Batch]):
     """Follows the gradient of a loss with any Optax transformation.
+
+    An update that is not finite is skipped, and changes nothing. But where ten in a row are, it
+    is not the data: the last one that was applied led to where nothing can be computed, a model
+    whose states overflow on any batch. So half of it is taken back, and of what is left of it
+    with every further one.
 
     **Arguments:**
 
@@ -48,15 +68,34 @@ class GradientLearner(AbstractLearner[Model, Batch]):
     optimiser: optax.GradientTransformation = eqx.field(static=True)
     loss: AbstractLoss[Model, Batch]
 
-    def init(self, model: Model) -> LearnerState:
-        return self.optimiser.init(eqx.filter(model, eqx.is_inexact_array))
+    def init(self, model: Model) -> GradientState:
+        weights = eqx.filter(model, eqx.is_inexact_array)
+        return GradientState(self.optimiser.init(weights), weights, jnp.zeros((), int))
 
     def update(
-        self, model: Model, state: LearnerState, batch: Batch
-    ) -> tuple[Model, LearnerState, Metrics]:
+        self, model: Model, state: GradientState, batch: Batch
+    ) -> tuple[Model, GradientState, Metrics]:
         loss, gradient = eqx.filter_value_and_grad(self.loss)(model, batch)
-        model, state, skipped = apply_gradient(self.optimiser, model, state, gradient)
-        return model, state, {"loss": loss, "skipped": skipped}
+        updated, optimiser, skipped = apply_gradient(
+            self.optimiser, model, state.optimiser, gradient
+        )
+        here = eqx.filter(model, eqx.is_inexact_array)
+        before = jax.tree.map(
+            lambda old, now: jnp.where(skipped > 0, old, now), state.before, here
+        )
+        count = jnp.where(skipped > 0, state.skipped + 1, 0)
+        weights, rest = eqx.partition(updated, eqx.is_inexact_array)
+        weights = jax.tree.map(
+            lambda now, old: jnp.where(count >= _PATIENCE, (now + old) / 2, now),
+            weights,
+            before,
+        )
+        state = GradientState(optimiser, before, count)
+        return eqx.combine(weights, rest), state, {"loss": loss, "skipped": skipped}
+
+
+# Skipped updates in a row, from which on the last one that was applied is taken back.
+_PATIENCE = 10
 
 
 def apply_gradient(

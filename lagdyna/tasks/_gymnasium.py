@@ -226,8 +226,10 @@ class _Checked(gym.ObservationWrapper):
 
 
 def _stacked(columns: list[np.ndarray | np.generic]) -> Any:
-    """Columns side by side: a NumPy array, as good as JAX's wherever a `State` goes."""
-    return np.stack(columns, axis=-1).astype(np.float32)
+    """Columns side by side, as precise as they are: a NumPy array, as good as JAX's wherever a
+    `State` goes."""
+    stacked = np.stack(columns, axis=-1)
+    return stacked.astype(np.result_type(stacked.dtype, np.float32))
 
 
 def _scaled(

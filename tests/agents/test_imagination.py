@@ -190,10 +190,8 @@ def imagined_by(agent: ImaginationActorCritic, behaviour: Behaviour, starts: Sta
 def test_rollouts_that_went_astray_begin_anew(x64: None) -> None:
     """A rollout beyond the limits, and one that is no number; each gets some fresh start."""
     agent = an_agent(restart=0.0, limits=((3.5,), (50.0,)))
-    behaviour = learned(agent)
     q = jnp.linspace(-3.0, 3.0, BATCH)[:, None].at[0].set(jnp.nan)
     qd = jnp.full((BATCH, 1), 7.0).at[1].set(51.0)
-    behaviour = eqx.tree_at(lambda b: b.going, behaviour, State(q, qd))
     begun = np.asarray(agent._begun(State(q, qd), some_starts(), jax.random.key(0)).q)
     assert np.all(np.isin(begun[:2], np.asarray(some_starts().q)))
     close(begun[2:], np.asarray(q)[2:], 0)

@@ -250,8 +250,7 @@ def test_the_ratio_says_what_a_batch_is_made_of(ratio: float, spoilt: str) -> No
     _, metrics = agent.update(behaviour, real, key=jax.random.key(1))
     assert metrics["skipped"] == 0
     assert np.isfinite(metrics["critic_loss"])
-    mixed, _ = a_dyna(), None
-    _, metrics = mixed.update(behaviour, real, key=jax.random.key(1))
+    _, metrics = a_dyna().update(behaviour, real, key=jax.random.key(1))
     assert metrics["skipped"] > 0
 
 

@@ -146,7 +146,7 @@ def test_what_a_model_cannot_follow_is_no_plan() -> None:
 
 
 def test_nothing_is_paid_after_the_end() -> None:
-    # Standing still pays 1 each time, but it is better to end: what follows would cost.
+    # Standing still costs 1 each time, so it is better to end: nothing is charged after that.
     planner = ShootingPlanner(1, NO_LIMITS, actions=20)
 
     def cost(state: State, action: Array, following: State) -> Scalar:
@@ -197,6 +197,16 @@ def test_plans_do_not_depend_on_others_in_precision_or_chance() -> None:
 def test_levels_that_cannot_be_filled_are_refused(levels: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="`levels` were"):
         ShootingPlanner(1, NO_LIMITS, levels=levels)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("actions", 0), ("steps", 0), ("draws", 0), ("hold", 0.5), ("rate", -0.1)],
+)
+def test_a_search_that_could_not_begin_is_refused(name: str, value: float) -> None:
+    options: dict[str, Any] = {name: value}
+    with pytest.raises(ValueError, match=f"`{name}`.* {value}.*are accepted"):
+        ShootingPlanner(1, NO_LIMITS, **options)
 
 
 def test_every_other_new_plan_begins_as_one_of_the_best() -> None:

@@ -1,6 +1,16 @@
 """Runs that take seconds: the whole way through, at sizes that learn nothing."""
 
-from lagdyna.experiments import Config, config_from_table
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from lagdyna.data import Experience
+from lagdyna.experiments import Config, Trainer, Training, config_from_table
+from lagdyna.mechanics import State
+from lagdyna.tasks import Outcome
 
 TABLE = {
     "steps": 60,
@@ -32,3 +42,17 @@ def flags() -> list[str]:
         else:
             written += [f"--{part}", str(value)]
     return written
+
+
+def recorded(
+    trainer: Trainer,
+    training: Training,
+    state: State,
+    action: Float[np.ndarray, " m"],
+    outcome: Outcome,
+) -> Training:
+    """After one more action, `action` in `state` with that outcome, which is stored."""
+    fields = (state, action, outcome.reward, outcome.state, outcome.terminated)
+    experience: Any = jax.tree.map(np.asarray, fields)
+    steps = jnp.asarray(outcome.steps)
+    return trainer.store(training, Experience(*experience), steps, jnp.ones((), bool))

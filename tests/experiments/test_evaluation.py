@@ -160,8 +160,11 @@ def test_a_learning_curve_is_drawn_with_a_target_or_without(
     tmp_path: Path, target: float | None
 ) -> None:
     evaluation = {"env_steps": 10, "return_mean": -300.0, "return_std": 10.0}
-    record = {"evaluations": [evaluation], "env_steps": 20, "train_return": -500.0}
-    plot_learning_curve(tmp_path / "a.png", [record], "title", target)
+    # As a run is read again in which something was no number.
+    nothing = {"env_steps": 15, "return_mean": None, "return_std": None}
+    record = {"evaluations": [evaluation, nothing], "env_steps": 20, "train_return": None}
+    before = {**record, "train_return": -500.0}
+    plot_learning_curve(tmp_path / "a.png", [before, record], "title", target)
     with Image.open(tmp_path / "a.png") as image:
         assert len(np.unique(np.asarray(image.convert("L")))) > 10
 

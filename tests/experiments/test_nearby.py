@@ -18,7 +18,7 @@ from lagdyna.experiments._nearby import Nearby
 from lagdyna.mechanics import State
 from lagdyna.tasks import Outcome
 
-from .small import small_config
+from .small import recorded, small_config
 
 LIMIT = 6.0  # m, three times what the track's reward reaches
 FASTEST = 60.0  # rad/s, six times what is worth imagining
@@ -48,7 +48,7 @@ def driven(trainer: Trainer, far: float, pay: float) -> Training:
         if i >= 30:
             after = State(after.q, qd + pay)
         outcome = Outcome(after, 1.0 if i < 30 else pay, False, False, steps=4)
-        training = trainer.record(training, state, np.tanh(draws[i, 4:]), outcome)
+        training = recorded(trainer, training, state, np.tanh(draws[i, 4:]), outcome)
     return trainer.begin_fit(training)
 
 

@@ -275,6 +275,13 @@ def test_a_config_that_does_not_fit_the_environment_makes_no_directory(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_evaluations_that_no_episode_of_the_suite_fits_in_make_no_directory(tmp_path):
+    config = small_config(task="pendulum", evaluation={"max_steps": 999})
+    with pytest.raises(UserError, match=r"`evaluation.max_steps` was 999, and 2 of 2 .*larger"):
+        train(config, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_endless_episode_is_not_waited_for():
     task = get_task("Pendulum-v1")
     with pytest.raises(UserError, match=r"`evaluation.max_steps` was 5"):

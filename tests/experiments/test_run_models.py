@@ -27,7 +27,7 @@ from lagdyna.simulate import LagrangianField, MLPTransition, SolvedTransition
 from lagdyna.tasks import Outcome, get_task
 
 from .. import environments as environments  # registers them
-from .small import small_config
+from .small import recorded, small_config
 from .test_run import _Stop, records_of, same_run
 
 TASK = dataclasses.replace(
@@ -57,7 +57,7 @@ def moved(trainer: Trainer, training: Training, way: float, steps: int = 6) -> T
         )
         action = rng.uniform(-1, 1, 1).astype(np.float32)
         outcome = Outcome(there, float(action[0]), False, False, 2)
-        training = trainer.record(training, here, action, outcome)
+        training = recorded(trainer, training, here, action, outcome)
     return training
 
 

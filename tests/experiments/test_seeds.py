@@ -25,8 +25,8 @@ from lagdyna.experiments import (
     train_seeds,
 )
 from lagdyna.experiments import _seeds as seeds_module
+from lagdyna.experiments._curves import curves, evaluations_of
 from lagdyna.experiments._seeds import ManySeeds
-from lagdyna.experiments._several import curves, evaluations_of
 from lagdyna.experiments._statistics import interquartile_interval, interquartile_mean
 from lagdyna.experiments._worlds import EPISODE, start_seeds
 from lagdyna.tasks import get_task

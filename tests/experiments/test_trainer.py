@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import Array, Scalar
 
 from lagdyna.experiments import AgentConfig, Config, Trainer, Training, UserError
 from lagdyna.mechanics import State
@@ -14,7 +15,7 @@ from lagdyna.models import BoundTermination
 from lagdyna.simulate import LagrangianField, SolvedTransition
 from lagdyna.tasks import Outcome, get_task
 
-from .small import small_config
+from .small import recorded, small_config
 
 HERE = State(np.asarray([0.3], np.float32), np.asarray([-1.0], np.float32))
 
@@ -24,9 +25,8 @@ def lived(trainer: Trainer, training: Training, steps: int, reward: float = -1.0
     for i in range(steps):
         there = State(HERE.q + np.float32(0.01 * i), HERE.qd)
         action = np.asarray(trainer.explore(training, there))
-        training = trainer.record(
-            training, there, action, Outcome(HERE, reward * (1 + i), False, False)
-        )
+        outcome = Outcome(HERE, reward * (1 + i), False, False)
+        training = recorded(trainer, training, there, action, outcome)
     return training
 
 
@@ -169,6 +169,9 @@ def test_actions_are_random_at_first_and_held(trainer: Trainer, untrained: Train
     assert actions[0] == actions[1] == actions[2] != actions[3]
     assert actions[3] == actions[4] == actions[5] != actions[6]
     assert len(set(actions[6:])) == 4, "the policy's noise is new at every step"
+    # A training in between does not let go.
+    trained = eqx.tree_at(lambda t: t.trainings, untrained, jnp.asarray(1))
+    assert float(trainer.explore(trained, HERE)[0]) == actions[0]
 
 
 def test_random_actions_fill_the_range() -> None:
@@ -228,9 +231,9 @@ def test_acting_is_the_policy_s_mode_and_needs_no_luck(
 def test_what_happened_is_recorded(trainer: Trainer, untrained: Training) -> None:
     action = np.asarray([0.25], np.float32)
     there = State(np.asarray([1.0], np.float32), np.asarray([2.0], np.float32))
-    training = trainer.record(untrained, HERE, action, Outcome(there, -3.5, True, False))
+    training = recorded(trainer, untrained, HERE, action, Outcome(there, -3.5, True, False))
     training = trainer.end_episode(training)
-    training = trainer.record(training, there, -action, Outcome(HERE, -1.5, False, True))
+    training = recorded(trainer, training, there, -action, Outcome(HERE, -1.5, False, True))
     stored = jax.tree.map(lambda x: np.asarray(x[:2]), training.buffer.experience)
     np.testing.assert_array_equal(stored.state.q, [HERE.q, there.q])
     np.testing.assert_array_equal(stored.state.qd, [HERE.qd, there.qd])
@@ -337,6 +340,39 @@ def test_a_filter_learns_dynamics_and_reward() -> None:
     assert float(jnp.max(fresh.belief.blocks[0])) == 1
 
 
+def test_members_of_an_ensemble_are_as_random_as_the_run() -> None:
+    trainer = Trainer(small_config(learner={"name": "enkf"}))
+
+    def members(seed: int) -> np.ndarray:
+        return np.asarray(trainer.first(jnp.asarray(seed, jnp.uint32)).transition_state.belief)
+
+    np.testing.assert_array_equal(members(3), members(3))
+    assert not np.any(np.isclose(members(0), members(1), atol=1e-6))
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [{}, {"name": "dyna"}, {"name": "dyna", "dyna": {"ratio": 0.0}}],
+    ids=["imagination", "td3", "model-free"],
+)
+def test_a_reward_that_is_given_is_what_an_agent_learns_from_whatever_was_paid(
+    agent: dict[str, Any],
+) -> None:
+    def pays(state: State, action: Array, following: State) -> Scalar:
+        return -jnp.sum(action**2)
+
+    def learned(paid: float) -> tuple[Training, dict[str, Any]]:
+        trainer = Trainer(small_config(agent=agent), pays)
+        training = trainer.begin_fit(lived(trainer, trainer.init(), 6, reward=paid))
+        return trainer.behave(training, jnp.asarray(0), 6)
+
+    (little, metrics), (much, _) = (learned(paid) for paid in (-1.0, 1e3))
+    assert metrics["agent_skipped"] == 0
+    for one, other in zip(*map(jax.tree.leaves, (little.policy, much.policy)), strict=True):
+        if eqx.is_array(one):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_a_covariance_that_would_not_fit_is_refused_before_it_is_made() -> None:
     config = small_config(learner={"name": "ekf"}, reward={"hidden": [900, 900]})
     with pytest.raises(UserError, match="`reward.hidden` was .900, 900., which makes 8"):
@@ -360,7 +396,8 @@ def test_targets_and_ends_are_learned_with_and_the_dynamics_see_neither() -> Non
             for q in (0.1 * (i % 8), 1.5 if over else 0.1 * (i % 8 + 1))
         )
         action = np.asarray([0.1 * (i % 3)], np.float32)
-        training = trainer.record(training, here, action, Outcome(there, -1.0 - i, over, False))
+        outcome = Outcome(there, -1.0 - i, over, False)
+        training = recorded(trainer, training, here, action, outcome)
     training = trainer.begin_fit(training)
     losses = []
     for chunk in range(2):

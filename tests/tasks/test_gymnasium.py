@@ -92,7 +92,11 @@ def test_coordinates_of_every_kind_are_read_from_their_places() -> None:
     )
     observation = np.asarray([10.0, 11.0, math.sin(0.7), 13.0, math.cos(0.7), 15.0, 16.0])
     state = read_state(spec, observation)
-    np.testing.assert_allclose(state.q, [0.7, 15.0, 11.0], rtol=1e-6)
+    # As precise as it was observed.
+    np.testing.assert_allclose(state.q, [0.7, 15.0, 11.0], rtol=1e-14)
+    assert state.q.dtype == state.qd.dtype == np.float64
+    single = read_state(spec, observation.astype(np.float32))
+    assert single.q.dtype == single.qd.dtype == np.float32
     np.testing.assert_allclose(state.qd, [10.0, 16.0, 13.0], rtol=1e-6)
 
 

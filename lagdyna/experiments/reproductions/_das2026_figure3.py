@@ -9,11 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .._config import Config
+from .._curves import steps_to
 from .._plots import BLUE, GREEN, GREY, ORANGE, finish, save
 from .._statistics import sooner
 from .._toml import config_from_table
 from ._reproduction import AbstractReproduction, Entry, Result, Results
-from ._runs import band, middle_entry, probability_entry, steps_to, train_or_resume
+from ._runs import band, middle_entry, probability_entry, train_or_resume
 
 TARGET = -200.0
 

@@ -17,12 +17,13 @@ from ...mechanics import State
 from ...simulate import AbstractTransition, SolvedTransition
 from ...tasks import SUITE, SuiteTask, suite_task
 from .._config import Config
+from .._curves import steps_to
 from .._plots import BLUE, GREY, ORANGE, finish, save
 from .._run import Run
 from .._statistics import improvement
 from .._toml import config_from_table
 from ._reproduction import AbstractReproduction, Entry, Result, Results
-from ._runs import band, middle_entry, probability_entry, steps_to, train_or_resume
+from ._runs import band, middle_entry, probability_entry, train_or_resume
 
 
 class Figures(NamedTuple):

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Integer
 from matplotlib.axes import Axes
 
 from .._config import Config
+from .._curves import evaluations_of
 from .._differences import check_unchanged
 from .._progress import AbstractProgress
 from .._run import Run, config_of, load_run, resume, train
@@ -60,10 +60,10 @@ def train_or_resume(
         else train(config, directory, progress=progress)
     )
     run = load_run(directory)
-    evaluations = [each for record in run.records for each in record["evaluations"]]
+    steps, returns = evaluations_of(run.records)
     return run, {
-        "steps": np.asarray([each["env_steps"] for each in evaluations]),
-        "returns": np.asarray([each["return_mean"] for each in evaluations]),
+        "steps": steps,
+        "returns": returns,
         "seconds": np.asarray(summary["wall_seconds"]),
     }
 
@@ -98,14 +98,6 @@ def probability_entry(name: str, found: Improvement, seeds: int, note: str) -> E
     """The entry of a probability of improvement, between the ends of its interval."""
     note = f"probability {note}, 95 % bootstrap interval"
     return Entry(name, None, *found, unit="", seeds=seeds, note=note)
-
-
-def steps_to(
-    steps: Integer[np.ndarray, " times"], returns: Float[np.ndarray, " times"], target: float
-) -> float:
-    """The steps of the first evaluation at the target or above; `nan` if there is none."""
-    reached = np.flatnonzero(returns >= target)
-    return float(steps[reached[0]]) if reached.size else float("nan")
 
 
 def band(axes: Axes, results: Results, kind: str, colour: str, label: str) -> None:

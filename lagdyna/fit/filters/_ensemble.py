@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PyTree, Scalar
+from jaxtyping import Array, Float, PyTree, Scalar, UInt
 
 from ._filter import (
     AbstractFilter,
@@ -43,7 +43,7 @@ class EnsembleLearner(AbstractFilter[Model, Batch]):
     """
 
     members: int = eqx.field(static=True, default=128, kw_only=True)
-    seed: int = eqx.field(static=True, default=0, kw_only=True)
+    seed: int | UInt[Array, ""] = eqx.field(default=0, kw_only=True)
 
     def __check_init__(self):
         if self.members < 2:
@@ -149,7 +149,7 @@ class ParticleLearner(AbstractFilter[Model, Batch]):
 
     particles: int = eqx.field(static=True, default=1024, kw_only=True)
     kernel: float = eqx.field(static=True, default=0.1, kw_only=True)
-    seed: int = eqx.field(static=True, default=0, kw_only=True)
+    seed: int | UInt[Array, ""] = eqx.field(default=0, kw_only=True)
 
     def __check_init__(self):
         if self.particles < 2:
