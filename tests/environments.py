@@ -55,17 +55,23 @@ class Countdown(gym.Env):
 
 
 class Failing(Still):
-    """As promised for two steps; then `last` is what it observes."""
+    """As promised for two steps; then `last` is what it observes, perhaps `announced` by
+    another space, and `paid` what it pays."""
 
-    def __init__(self, last: Any):
+    def __init__(self, last: Any, paid: float = 0.0, announced: bool = False):
         super().__init__(_box(3), _box(1))
         self.last = np.asarray(last, np.float32)
+        self.paid = paid
+        self.announced = announced
         self.steps = 0
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
         self.steps += 1
-        observation = self.observation_space.sample() if self.steps < 3 else self.last
-        return observation, 0.0, False, False, {}
+        if self.steps < 3:
+            return self.observation_space.sample(), 0.0, False, False, {}
+        if self.announced:
+            self.observation_space = _box(*self.last.shape)
+        return self.last, self.paid, False, False, {}
 
 
 def _register(name: str, entry_point: Any, **options: Any) -> None:
@@ -102,6 +108,8 @@ class Undrawable(Countdown):
 
 _register("Undrawable", Undrawable)
 _register("Growing", lambda: Failing([0.0, 1.0, 0.0, 0.0]))
+_register("Restless", lambda: Failing([0.0, 1.0, 0.0, 0.0], announced=True))
+_register("Unpaid", lambda: Failing([0.0, 1.0, 0.0], paid=np.nan))
 _register("Undefined", lambda: Failing([0.0, 1.0, np.nan]))
 _register("Infinite", lambda: Failing([np.inf, 1.0, 0.0]))
 _register(

@@ -219,17 +219,23 @@ def _fit_losses(record: dict[str, Any]) -> str:
 
 @contextmanager
 def parts_progress(console: Console) -> Iterator[Callable[[str, str], None]]:
-    """Shows how the parts of a reproduction go on: a line for each that is done, and in a
-    terminal the present one with a spinner.
+    """Shows how the parts of a reproduction go on: a line for each that is done, and the
+    present one with a spinner, or where there is no terminal with a line every half minute.
     """
-    began = time.perf_counter()
+    began, told = time.perf_counter(), -_SILENCE
     with console.status("") as status:
 
         def progress(part: str, text: str) -> None:
-            line = Text(f"[{time.perf_counter() - began:5.0f} s] {part}: {text}")
-            if text == "done":
-                console.print(line)
+            nonlocal told
+            seconds = time.perf_counter() - began
+            line = Text(f"[{seconds:5.0f} s] {part}: {text}")
+            if text == "done" or (not console.is_terminal and seconds - told >= _SILENCE):
+                console.print(line, soft_wrap=True)
+                told = seconds
             else:
                 status.update(line)
 
         yield progress
+
+
+_SILENCE = 30  # seconds between two lines of what goes on, in a file or pipe

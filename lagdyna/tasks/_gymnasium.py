@@ -16,7 +16,8 @@ from ._spec import TaskSpec
 
 
 class ObservationError(ValueError):
-    """An environment observed, while it ran, what it had not said that it would."""
+    """An environment observed, while it ran, what it had not said that it would, or paid what
+    is no number."""
 
 
 class RenderingError(ValueError):
@@ -200,17 +201,29 @@ def read_state(spec: TaskSpec, observation: Float[np.ndarray, "*batch obs"]) -> 
 
 
 class _Checked(gym.ObservationWrapper):
-    """Refuses observations that the environment had not promised, when it makes them."""
+    """Refuses what the environment had not promised, and rewards that are no number, when it
+    makes them."""
 
     def __init__(self, env: gym.Env, spec: TaskSpec):
         super().__init__(env)
         self._spec = spec
+        # What it said at first: it may change its mind about the space too.
+        self._space = env.observation_space
         self._entries = sorted(
             {*spec.context, *(i for c in spec.coordinates for i in c.indices)}
         )
 
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = super().step(action)
+        if not np.isfinite(float(reward)):
+            raise ObservationError(
+                f"`env_id` was {self._spec.env_id!r}, which paid a reward of {reward}; only "
+                "finite numbers are accepted"
+            )
+        return observation, reward, terminated, truncated, info
+
     def observation(self, observation: Any) -> Any:
-        who, space = f"`env_id` was {self._spec.env_id!r}, which", self.observation_space
+        who, space = f"`env_id` was {self._spec.env_id!r}, which", self._space
         if np.shape(observation) != space.shape:
             raise ObservationError(
                 f"{who} observed an array of shape {np.shape(observation)}, and its "

@@ -306,6 +306,8 @@ def test_an_environment_that_does_not_fit_is_refused_in_a_sentence(
 
 BROKEN = {
     "Growing": r"observed an array of shape \(4,\), and its observations are Box\(.*\(3,\)",
+    "Restless": r"observed an array of shape \(4,\), and its observations are Box\(.*\(3,\)",
+    "Unpaid": "paid a reward of nan; only finite numbers are accepted",
     "Undefined": "observed nan in entry 2; only finite numbers are accepted",
     "Infinite": "observed inf in entry 0; only finite numbers are accepted",
 }

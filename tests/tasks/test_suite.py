@@ -194,6 +194,16 @@ def test_links_that_no_step_can_follow_stay_and_are_paid_nothing() -> None:
     assert task.advance(state, jnp.zeros(2)).q.tolist() == state.q.tolist()
 
 
+def test_what_has_another_shape_is_refused() -> None:
+    task = suite_task("acrobot")
+    state = task.reset(jax.random.key(0))
+    with pytest.raises(ValueError, match=r"`action` has shape \(2,\) .*\(1,\) and \(2,\) are"):
+        task.step(state, jnp.ones(2))
+    longer = State(jnp.ones(3), jnp.ones(3))
+    with pytest.raises(ValueError, match=r"arrays of shapes \[\(3,\)\]"):
+        task.step(longer, jnp.ones(1))
+
+
 @pytest.mark.usefixtures("x64")
 def test_actions_are_clipped() -> None:
     task = suite_task("acrobot")

@@ -365,6 +365,7 @@ def test_an_action_may_be_off_by_rounding() -> None:
     [
         ({"state": ([math.nan, 0], [0, 0])}, "not finite"),
         ({"state": ([0, 0], [0, math.inf])}, "not finite"),
+        ({"state": ([0, 0], [1e39, 0])}, "not finite; .*finite float32 numbers"),
         ({"state": ([0], [0, 0])}, r"shapes \(1,\) and \(2,\).*shape \(2,\)"),
         ({"state": 3}, "was 3"),
         ({"state": ([0, 0],)}, "a pair"),
@@ -374,6 +375,38 @@ def test_an_action_may_be_off_by_rounding() -> None:
 def test_a_bad_start_is_refused(options: dict, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         SuiteEnv("acrobot").reset(options=options)
+
+
+@pytest.mark.parametrize("make", [SuiteEnv, lambda task: SuiteVectorEnv(task, 3)])
+def test_parameters_of_no_chain_are_refused(make: Any) -> None:
+    task = suite_task("acrobot")
+
+    def changed(name: str, value: Any) -> SuiteTask:
+        return eqx.tree_at(lambda t: getattr(t.system.lagrangian, name), task, value)
+
+    for name, value, told in (
+        ("mass", jnp.asarray([math.nan, 0.1]), "parameters that are not finite"),
+        ("mass", jnp.asarray([0.1, -0.1]), "links of mass -0.1; positive"),
+        ("length", jnp.zeros(2), "links of length 0; positive"),
+        ("length", jnp.ones(3), r"arrays of shapes .*with which no step can be made"),
+        ("mass", jnp.ones((3, 2)), "for an axis of copies there is `batched`"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            make(changed(name, value))
+
+
+def test_a_copy_without_a_seed_goes_on_with_its_own() -> None:
+    some, all_of_them = SuiteVectorEnv("pendulum", 3), SuiteVectorEnv("pendulum", 3)
+    for copies in (some, all_of_them):
+        copies.reset(seed=[4, 5, 6])
+    mixed, _ = some.reset(seed=[None, 9, None])
+    again, _ = all_of_them.reset()
+    np.testing.assert_array_equal(mixed[[0, 2]], again[[0, 2]])
+    np.testing.assert_array_equal(mixed[1], SuiteEnv("pendulum").reset(seed=9)[0])
+    # Where there has been no seed yet, one is drawn.
+    SuiteVectorEnv("pendulum", 2).reset(seed=[None, 1])
+    with pytest.raises(ValueError, match=r"`seed` was \[-1, 2, 3\]; numbers from 0 on"):
+        some.reset(seed=[-1, 2, 3])
 
 
 def test_bad_arguments_are_refused() -> None:

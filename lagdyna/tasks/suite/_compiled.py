@@ -35,6 +35,39 @@ def made(task: str | SuiteTask, precision: str) -> SuiteTask:
         return eqx.combine(jax.tree.map(lambda w: jnp.asarray(w, precision), weights), rest)
 
 
+def check_parameters(task: SuiteTask, copies: int | None = None) -> None:
+    """Refuses parameters that no chain has, or without a leading axis of copies, or with one.
+
+    **Arguments:** `copies`, how many have parameters of their own, if they do.
+    """
+    leaves = jax.tree.leaves(eqx.filter(task, eqx.is_array))
+    if not all(np.all(np.isfinite(leaf)) for leaf in leaves):
+        raise ValueError("`task` has parameters that are not finite; only numbers are accepted")
+    for name in ("mass", "length"):
+        given = np.asarray(getattr(task.system.lagrangian, name, 1.0))
+        if np.any(given <= 0):
+            raise ValueError(
+                f"`task` has links of {name} {given.min():g}; positive numbers are accepted"
+            )
+    wrong = {leaf.shape for leaf in leaves if leaf.shape[:1] != (copies,)}
+    if copies is not None and wrong:
+        raise ValueError(
+            f"`task` has arrays of shapes {sorted(wrong)}; with `batched`, all need a "
+            f"leading axis of length `num_envs`, {copies}"
+        )
+    if copies is None:
+        state = eqx.filter_eval_shape(task.reset, jax.random.key(0))
+        action = jax.ShapeDtypeStruct((task.action_size,), state.q.dtype)
+        try:
+            eqx.filter_eval_shape(task.step, state, action)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "`task` has arrays of shapes "
+                f"{sorted({leaf.shape for leaf in leaves})}, with which no step can be made "
+                "(for an axis of copies there is `batched`)"
+            ) from error
+
+
 def spaces_of(observations: int, actions: int) -> tuple[spaces.Box, spaces.Box]:
     """The spaces of single observations and actions."""
     # Nothing bounds velocities, but a space that says so is warned of as unlikely.
@@ -94,7 +127,7 @@ def state_option(
         )
     if not options:
         return None
-    accepted = f"a pair (q, qd) of finite numbers, each of shape {shape}, is accepted"
+    accepted = f"a pair (q, qd) of finite float32 numbers, each of shape {shape}, is accepted"
     given = options["state"]
     try:
         q, qd = (np.asarray(part, float) for part in given)
@@ -104,7 +137,10 @@ def state_option(
         raise ValueError(
             f"`options['state']` has arrays of shapes {q.shape} and {qd.shape}; {accepted}"
         )
-    if not (np.all(np.isfinite(q)) and np.all(np.isfinite(qd))):
+    # In float32, as they are observed whatever the precision.
+    with np.errstate(over="ignore"):
+        finite = all(np.all(np.isfinite(part.astype(np.float32))) for part in (q, qd))
+    if not finite:
         raise ValueError(f"`options['state']` has entries that are not finite; {accepted}")
     return q, qd
 

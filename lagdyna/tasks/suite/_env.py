@@ -27,9 +27,10 @@ class SuiteEnv(gym.Env[np.ndarray, np.ndarray]):
         a screen; or `"human"`, a window in which every `reset` and `step` is shown, no faster
         than it would happen.
 
-    **Raises:** `ValueError` for an unknown name, precision or render mode; from `step` for
-    an action of another shape, or outside `[-1, 1]` by more than rounding; from `reset` for
-    other options than `state`, or a state of another shape or that is not finite.
+    **Raises:** `ValueError` for an unknown name, precision or render mode, parameters that no
+    chain has, or batched ones; from `step` for an action of another shape, or outside `[-1, 1]`
+    by more than rounding; from `reset` for other options than `state`, or a state of another
+    shape or that is not finite.
     """
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 100}  # noqa: RUF012
@@ -43,6 +44,8 @@ class SuiteEnv(gym.Env[np.ndarray, np.ndarray]):
     ):
         compiled.check_render_mode(render_mode)
         self.task = compiled.made(task, precision)
+        with compiled.in_precision(precision):
+            compiled.check_parameters(self.task)
         self.precision = precision
         self.render_mode = render_mode
         self.metadata = {**self.metadata, "render_fps": round(1 / self.task.dt)}

@@ -103,6 +103,13 @@ class SuiteTask(eqx.Module):
         self, state: State, action: Float[Array, " m"]
     ) -> tuple[State, Bool[Array, ""]]:
         """The next state, and whether it could be computed."""
+        action, shapes = jnp.asarray(action), {jnp.shape(x) for x in state}
+        if action.shape != (self.action_size,) or shapes != {(self.n,)}:
+            raise ValueError(
+                f"`action` has shape {action.shape} and the state has arrays of shapes "
+                f"{sorted(shapes)}; ({self.action_size},) and ({self.n},) are accepted, and "
+                "batches by `jax.vmap`"
+            )
         action = jnp.clip(action.astype(state.q.dtype), -1, 1)
         q, qd = _runge_kutta_step(self.system, state, action, self.dt)
         finite = jnp.all(jnp.isfinite(q) & jnp.isfinite(qd))

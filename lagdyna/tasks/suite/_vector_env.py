@@ -77,7 +77,7 @@ class SuiteVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         compiled.check_render_mode(render_mode)
         self.task = compiled.made(task, precision)
         with compiled.in_precision(precision):
-            _check_batched(self.task, num_envs if batched else None)
+            compiled.check_parameters(self.task, num_envs if batched else None)
         self.precision = precision
         self.batched = batched
         self.num_envs = num_envs
@@ -104,12 +104,13 @@ class SuiteVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def reset(
         self,
         *,
-        seed: int | Sequence[int] | None = None,
+        seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """The first observations of a new episode in every copy, `(num_envs, obs)`.
 
-        `seed` may also be a sequence, of one seed for each copy.
+        `seed` may also be a sequence, of one seed for each copy; a copy whose seed is `None`
+        goes on with the one that it had.
         """
         given = compiled.state_option(options, (self.num_envs, self.task.n))
         seeds, episode = self._places(seed)
@@ -186,7 +187,7 @@ class SuiteVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return eqx.combine(jax.tree.map(lambda leaf: leaf[copy], arrays), rest)
 
     def _places(
-        self, seed: int | Sequence[int] | None
+        self, seed: int | Sequence[int | None] | None
     ) -> tuple[Integer[Array, " copies"], Integer[Array, " copies"]]:
         """The seed and the number of the episode that each copy starts."""
         if seed is None and self._copies is not None:
@@ -197,12 +198,26 @@ class SuiteVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
                     f"`seed` has {len(seed)} entries for {self.num_envs} copies; "
                     "an int, or one for each copy, is accepted"
                 )
-            seeds = [compiled.short_seed(s) for s in seed]
+            if any(each is not None and each < 0 for each in seed):
+                raise ValueError(f"`seed` was {list(seed)}; numbers from 0 on are accepted")
+            fresh = [None if each is None else compiled.short_seed(each) for each in seed]
+            return self._continued(fresh)
         else:
             super().reset(seed=seed)
             first = self.np_random_seed or 0
             seeds = [compiled.short_seed(first + i) for i in range(self.num_envs)]
         return jnp.asarray(np.asarray(seeds)), jnp.zeros(self.num_envs, jnp.uint32)
+
+    def _continued(
+        self, fresh: Sequence[np.uint32 | None]
+    ) -> tuple[Integer[Array, " copies"], Integer[Array, " copies"]]:
+        """The same where some copies have no new seed, and so go on with the one they had."""
+        had = self._places(None) if None in fresh else ()
+        seeds, episodes = map(np.array, had or np.zeros((2, self.num_envs), np.uint32))
+        for i, seed in enumerate(fresh):
+            if seed is not None:
+                seeds[i], episodes[i] = seed, 0
+        return jnp.asarray(seeds), jnp.asarray(episodes)
 
 
 def _tiled(pictures: Sequence[np.ndarray], columns: int) -> np.ndarray:
@@ -214,28 +229,6 @@ def _tiled(pictures: Sequence[np.ndarray], columns: int) -> np.ndarray:
         top, left = i // columns * size, i % columns * size
         whole[top : top + size, left : left + size] = picture
     return whole
-
-
-def _check_batched(task: SuiteTask, num_envs: int | None) -> None:
-    """Refuses parameters without a leading axis of copies, or, without copies, with one."""
-    leaves = jax.tree.leaves(eqx.filter(task, eqx.is_array))
-    wrong = {leaf.shape for leaf in leaves if leaf.shape[:1] != (num_envs,)}
-    if num_envs is not None and wrong:
-        raise ValueError(
-            f"`task` has arrays of shapes {sorted(wrong)}; with `batched`, all need a "
-            f"leading axis of length `num_envs`, {num_envs}"
-        )
-    if num_envs is None:
-        state = eqx.filter_eval_shape(task.reset, jax.random.key(0))
-        action = jax.ShapeDtypeStruct((task.action_size,), state.q.dtype)
-        try:
-            eqx.filter_eval_shape(task.step, state, action)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                "`task` has arrays of shapes "
-                f"{sorted({leaf.shape for leaf in leaves})}, with which no step can be made "
-                "(for an axis of copies there is `batched`)"
-            ) from error
 
 
 def _mapped(function: Any, task: SuiteTask, batched: bool, *args: Any) -> Any:
