@@ -109,10 +109,12 @@ def curve(directory: Path) -> Result:
 
 
 def middle(values: list[float | None]) -> dict[str, Any]:
-    """The interquartile mean of the seeds that have a value, and the value of each."""
-    there = np.asarray([value for value in values if value is not None], float)
-    mean = interquartile_mean(there) if there.size else None
-    return {"interquartile_mean": mean, "seeds": values}
+    """The interquartile mean over seeds, and the value of each.
+
+    None is worse than any: a target that was never reached.
+    """
+    mean = interquartile_mean(np.asarray([math.inf if x is None else x for x in values]))
+    return {"interquartile_mean": mean if math.isfinite(mean) else None, "seeds": values}
 
 
 def seeds_of(task: str, model: str, steps: int, args: argparse.Namespace) -> list[int]:
