@@ -256,7 +256,7 @@ def test_a_fit_begins_with_the_data_s_reward_and_fresh_learners(
     assert float(begun.reward.scale) == pytest.approx(np.sqrt(5), rel=1e-3)
     assert int(begun.trainings) == int(training.trainings) + 1
     for state in (begun.transition_state, begun.reward_state):
-        of_optimiser, decay = state
+        of_optimiser, decay = state.optimiser
         assert not np.any(jax.tree.leaves(jax.tree.map(np.any, of_optimiser)))
         assert int(decay.updates) == 0
 
@@ -285,7 +285,7 @@ def test_decay_falls_over_the_run_and_is_the_models_own() -> None:
     begun = trainer.begin_fit(lived(trainer, trainer.init(), 8))
     begun = trainer.begin_fit(begun)
     for state, most in ((begun.transition_state, 0.2), (begun.reward_state, 0.4)):
-        assert float(state[-1].strength) == pytest.approx(most * wave[1])
+        assert float(state.optimiser[-1].strength) == pytest.approx(most * wave[1])
     # Or over the first part of it alone, five trainings at least.
     for until, last in ((0.6, 6), (0.4, 5)):
         learner["decay_until"] = until
