@@ -23,6 +23,7 @@ from lagdyna.experiments import (
     UserError,
     reproduce,
 )
+from lagdyna.experiments._curves import steps_to
 from lagdyna.experiments._toml import config_to_toml
 from lagdyna.experiments.reproductions import _runs as runs
 from lagdyna.experiments.reproductions._ramesh2023_suite import (
@@ -36,7 +37,6 @@ from lagdyna.experiments.reproductions._ramesh2023_suite import (
     one_step_errors,
 )
 from lagdyna.experiments.reproductions._reproduction import Result, Results, entry
-from lagdyna.experiments.reproductions._runs import steps_to
 from lagdyna.mechanics import FixedActuation, MechanicalSystem
 from lagdyna.simulate import LagrangianField, MLPTransition, SolvedTransition
 from lagdyna.systems import Pendulum
