@@ -103,7 +103,8 @@ def train(
     **Returns:** the contents of `summary.json`.
 
     **Raises:** `UserError` if the config, the environment or the directory cannot be
-    used; nothing has been written then.
+    used; nothing has been written then. Later, with what was learned until then kept, if an
+    environment breaks its promises, or its episodes turn out longer than evaluations may be.
     """
     config = check_config(config)
     probe(config)

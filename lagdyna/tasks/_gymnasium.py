@@ -82,7 +82,8 @@ class GymnasiumTask:
         What is beyond the bounds is clipped.
 
         **Raises:** `ValueError` if `most` is not positive, or the action has another shape or
-        holds what is not a number.
+        holds what is not a number; [`lagdyna.tasks.ObservationError`][] if the environment
+        observes what it had not promised, or pays what is not finite.
         """
         if most is not None and most < 1:
             raise ValueError(f"`most` must be at least 1, got {most}")

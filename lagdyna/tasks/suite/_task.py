@@ -91,11 +91,16 @@ class SuiteTask(eqx.Module):
 
         Angles of the result are in `(-pi, pi]`. Links that spin so fast that a step of `dt`
         cannot follow them, and gives what is not finite, stay as they are.
+
+        **Raises:** `ValueError` for a state or an action of another shape.
         """
         return self._followed(state, action)[0]
 
     def step(self, state: State, action: Float[Array, " m"]) -> tuple[State, Scalar]:
-        """The state `dt` later, as `advance` gives it, and its reward: 0 if it could not."""
+        """The state `dt` later, as `advance` gives it, and its reward: 0 if it could not.
+
+        **Raises:** `ValueError` for a state or an action of another shape.
+        """
         following, finite = self._followed(state, action)
         return following, jnp.where(finite, self.reward(following), 0)
 

@@ -202,10 +202,9 @@ class SuiteVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
                 raise ValueError(f"`seed` was {list(seed)}; numbers from 0 on are accepted")
             fresh = [None if each is None else compiled.short_seed(each) for each in seed]
             return self._continued(fresh)
-        else:
-            super().reset(seed=seed)
-            first = self.np_random_seed or 0
-            seeds = [compiled.short_seed(first + i) for i in range(self.num_envs)]
+        super().reset(seed=seed)
+        first = self.np_random_seed or 0
+        seeds = [compiled.short_seed(first + i) for i in range(self.num_envs)]
         return jnp.asarray(np.asarray(seeds)), jnp.zeros(self.num_envs, jnp.uint32)
 
     def _continued(
