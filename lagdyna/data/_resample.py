@@ -1,7 +1,7 @@
 import math
 
 import numpy as np
-from scipy.interpolate import CubicHermiteSpline
+import scipy
 
 from ..mechanics import Coordinates
 from ._angles import check_count, unwrapped
@@ -66,10 +66,14 @@ def _resampled(trajectory: Trajectory, coordinates: Coordinates, dt: float) -> T
     old = trajectory.t
     new = np.minimum(old[0] + dt * np.arange(_steps(trajectory, dt) + 1), old[-1])
     arrays = trajectory.arrays
-    position = CubicHermiteSpline(old, unwrapped(arrays["q"], coordinates), arrays["qd"])
+    position = scipy.interpolate.CubicHermiteSpline(
+        old, unwrapped(arrays["q"], coordinates), arrays["qd"]
+    )
     result = {"t": new, "q": position(new), "qd": position.derivative()(new)}
     if "qdd" in arrays:
-        result["qd"] = CubicHermiteSpline(old, arrays["qd"], arrays["qdd"])(new)
+        result["qd"] = scipy.interpolate.CubicHermiteSpline(old, arrays["qd"], arrays["qdd"])(
+            new
+        )
     for name in ("qdd", "tau"):
         if name in arrays:
             columns = [np.interp(new, old, x) for x in arrays[name].T]

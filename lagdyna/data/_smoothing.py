@@ -1,8 +1,8 @@
 import math
 
 import numpy as np
+import scipy
 from jaxtyping import Float64
-from scipy.interpolate import UnivariateSpline, make_interp_spline
 
 from ..mechanics import Coordinates
 from ._angles import check_count, unwrapped
@@ -100,8 +100,9 @@ def _derivative(t: np.ndarray, x: np.ndarray, deviation: float) -> np.ndarray:
     s, y = (t - t[0]) / step, (x - np.mean(x)) / scale
     relative = deviation / scale
     if relative < 1e-9:  # nothing to smooth, and FITPACK would take a knot for each sample
-        return make_interp_spline(s, y, degree).derivative()(s) * (scale / step)
-    spline = UnivariateSpline(s, y, k=degree, s=len(t) * relative**2)
+        spline = scipy.interpolate.make_interp_spline(s, y, degree)
+    else:
+        spline = scipy.interpolate.UnivariateSpline(s, y, k=degree, s=len(t) * relative**2)
     return spline.derivative()(s) * (scale / step)
 
 

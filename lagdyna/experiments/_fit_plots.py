@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ..mechanics import Coordinates
-from ._plots import BLUE, GREEN, GREY, ORANGE, finish, save
+from ._plots import BLUE, GREEN, GREY, ORANGE, blank, finish, save
 from ._report import Motion, Shown, Torques
 
 _MOST_MOTIONS = 4
@@ -29,7 +28,7 @@ def draw_fit(out: Path, shown: Shown, records: list[dict[str, Any]], title: str)
 
 def plot_rollout_errors(path: Path, runs: dict[str, dict[str, Any]]) -> None:
     """Rollout error against horizon, one line for each run, one panel for `q` and `qd`."""
-    figure = Figure(figsize=(8.0, 3.6), layout="constrained")
+    figure = blank(8.0, 3.6)
     for axes, name, unit in zip(
         figure.subplots(1, 2), ("q", "qd"), ("rad or m", "rad/s or m/s"), strict=True
     ):
@@ -47,7 +46,7 @@ def plot_rollout_errors(path: Path, runs: dict[str, dict[str, Any]]) -> None:
 
 
 def _learning(path: Path, records: list[dict[str, Any]], title: str) -> None:
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = blank(6.4, 4.0)
     axes = figure.subplots()
     updates = [record["updates"] for record in records]
     for name, label, colour in (
@@ -64,7 +63,7 @@ def _learning(path: Path, records: list[dict[str, Any]], title: str) -> None:
 
 def _phase(path: Path, coordinates: Coordinates, motions: list[Motion], title: str) -> None:
     n = coordinates.n
-    figure = Figure(figsize=(max(4.2, 3.6 * min(n, 4)), 3.8 * -(-n // 4)), layout="constrained")
+    figure = blank(max(4.2, 3.6 * min(n, 4)), 3.8 * -(-n // 4))
     panels = figure.subplots(-(-n // 4), min(n, 4), squeeze=False).ravel()
     for i, axes in enumerate(panels[:n]):
         for k, motion in enumerate(motions[:_MOST_MOTIONS]):
@@ -101,7 +100,7 @@ def plot_torques(
 ) -> None:
     """Recorded forces, the model's, and the parts of the model's, a panel per coordinate."""
     n = torques.recorded.shape[1]
-    figure = Figure(figsize=(7.2, 2.2 + 1.8 * n), layout="constrained")
+    figure = blank(7.2, 2.2 + 1.8 * n)
     panels = figure.subplots(n, 1, sharex=True, squeeze=False).ravel()
     lines = (
         (torques.recorded, "recorded", GREY, "-", 2.2),
@@ -129,7 +128,7 @@ def plot_torques(
 
 
 def _energy(path: Path, motions: list[Motion], title: str) -> None:
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = blank(6.4, 4.0)
     axes = figure.subplots()
     for k, motion in enumerate(motions[:_MOST_MOTIONS]):
         assert motion.energy is not None

@@ -1,17 +1,21 @@
-"""Pictures of a run. Matplotlib is used without its global state, and only here."""
+"""Pictures of a run. Matplotlib is used without its global state, and begun by `blank` alone:
+most commands draw nothing, and need not wait for it.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Integer
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ._curves import evaluations_of
 from ._files import replacing
 from ._statistics import interquartile_interval, interquartile_mean
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
 
 BLUE, ORANGE, GREEN, GREY = "#1f5fa8", "#d9731a", "#2d8a57", "#6b6b6b"
 
@@ -20,7 +24,7 @@ def plot_learning_curve(
     path: Path, records: list[dict[str, Any]], title: str, target: float | None
 ) -> None:
     """Evaluation and training returns against real experience, to a PNG file."""
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = blank(6.4, 4.0)
     axes = figure.subplots()
     steps, mean = evaluations_of(records)
     evaluations = [entry for record in records for entry in record["evaluations"]]
@@ -43,7 +47,7 @@ def plot_learning_curves(
     target: float | None,
 ) -> None:
     """The interquartile mean over seeds with its interval, and the seeds, to a PNG file."""
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = blank(6.4, 4.0)
     axes = figure.subplots()
     for i, curve in enumerate(returns):
         label = "each seed" if i == 0 else None
@@ -61,7 +65,7 @@ def plot_comparison(
     target: float | None,
 ) -> None:
     """Interquartile means over seeds with their intervals, a line for each, to a PNG file."""
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    figure = blank(6.4, 4.2)
     axes = figure.subplots()
     for i, (label, steps, returns) in enumerate(curves):
         middle = [interquartile_mean(column) for column in returns.T]
@@ -74,8 +78,8 @@ def plot_comparison(
 
 
 def _save_curve(
-    figure: Figure,
-    axes: Axes,
+    figure: "matplotlib.figure.Figure",
+    axes: "matplotlib.axes.Axes",
     path: Path,
     title: str,
     target: float | None,
@@ -105,7 +109,7 @@ def plot_energy(
     Without friction the total and the work differ by a constant, which is where both
     lines start. Kinetic and potential energy are drawn where the model tells them apart.
     """
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = blank(6.4, 4.0)
     axes = figure.subplots()
     zero = total.min() if potential is None else potential.min()
     if kinetic is not None:
@@ -121,13 +125,20 @@ def plot_energy(
     save(figure, path)
 
 
-def finish(axes: Axes) -> None:
+def blank(width: float, height: float) -> "matplotlib.figure.Figure":
+    """An empty figure, in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def finish(axes: "matplotlib.axes.Axes") -> None:
     """The house's style."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, lw=0.5)
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: "matplotlib.figure.Figure", path: Path) -> None:
     """Writes a PNG file, whole or not at all."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130)

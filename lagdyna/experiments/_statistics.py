@@ -3,15 +3,15 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy import stats
 
 _RESAMPLES = 2000
 
 
 def interquartile_mean(values: Float[np.ndarray, " seeds"]) -> float:
     """The mean of the middle half (Agarwal et al. 2021); of fewer than four, of all."""
-    return float(stats.trim_mean(values, 0.25))
+    return float(scipy.stats.trim_mean(values, 0.25))
 
 
 def interquartile_interval(
@@ -28,9 +28,9 @@ def interquartile_interval(
         return None
 
     def statistic(sample: np.ndarray, axis: int) -> Any:
-        return stats.trim_mean(sample, 0.25, axis=axis)
+        return scipy.stats.trim_mean(sample, 0.25, axis=axis)
 
-    found = stats.bootstrap(
+    found = scipy.stats.bootstrap(
         (values,),
         statistic,
         n_resamples=_RESAMPLES,
@@ -99,7 +99,7 @@ def _over_pairs(wins: Float[np.ndarray, "seeds others"]) -> Improvement:
     probability = float(wins.mean())
     if min(wins.shape) < 2:
         return Improvement(probability, None, None)
-    found = stats.bootstrap(
+    found = scipy.stats.bootstrap(
         tuple(np.arange(count) for count in wins.shape),
         statistic,
         n_resamples=_RESAMPLES,

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-from matplotlib.figure import Figure
 
 from ...fit import Accelerations, ForwardLoss, root_mean_square
 from ...mechanics import (
@@ -29,7 +28,7 @@ from ...simulate import (
     rollout,
 )
 from ...systems import DoublePendulum
-from .._plots import BLUE, GREEN, GREY, ORANGE, finish, save
+from .._plots import BLUE, GREEN, GREY, ORANGE, blank, finish, save
 from ._learning import adam, least_squares
 from ._reproduction import AbstractReproduction, Entry, Result, Results, entry
 
@@ -161,7 +160,7 @@ class Cranmer2020DoublePendulum(AbstractReproduction):
 
 
 def _draw(out: Path, results: Results) -> None:
-    figure = Figure(figsize=(9.0, 3.8), layout="constrained")
+    figure = blank(9.0, 3.8)
     left, right = figure.subplots(1, 2)
     t = _DT * np.arange(_STEPS + 1)
     for kind, label, colour in (

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-from matplotlib.figure import Figure
 
 from ...data import Experience
 from ...fit import OneStepLoss, step_scale
@@ -31,7 +30,7 @@ from ...simulate import (
     rollout,
 )
 from ...systems import RelativisticParticle
-from .._plots import BLUE, GREEN, GREY, ORANGE, finish, save
+from .._plots import BLUE, GREEN, GREY, ORANGE, blank, finish, save
 from ._learning import least_squares
 from ._reproduction import AbstractReproduction, Entry, Result, Results, entry
 
@@ -131,7 +130,7 @@ class Cranmer2020RelativisticParticle(AbstractReproduction):
 
 
 def _draw(out: Path, results: Results) -> None:
-    figure = Figure(figsize=(9.6, 3.6), layout="constrained")
+    figure = blank(9.6, 3.6)
     t = _DT * np.arange(_STEPS + 1)
     titles = {
         "lnn": ("LNN from (q, qd)", BLUE),

@@ -6,11 +6,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from .._config import Config
 from .._curves import steps_to
-from .._plots import BLUE, GREEN, GREY, ORANGE, finish, save
+from .._plots import BLUE, GREEN, GREY, ORANGE, blank, finish, save
 from .._statistics import sooner
 from .._toml import config_from_table
 from ._reproduction import AbstractReproduction, Entry, Result, Results
@@ -179,7 +178,7 @@ def _return(kind: str, parts: list[Result], note: str) -> Entry:
 
 def draw(path: Path, results: Results) -> None:
     """Return against experience, on a logarithmic axis: agents differ by tens of times."""
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    figure = blank(7, 4.2)
     axes = figure.subplots()
     for kind in results.parts:
         band(axes, results, kind, COMPETITORS[kind].colour, COMPETITORS[kind].label)

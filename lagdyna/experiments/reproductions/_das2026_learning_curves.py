@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,8 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Real, Scalar
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ...data import Experience
 from ...fit import AbstractLearner, GradientLearner, OneStepLoss, step_scale
@@ -24,8 +22,11 @@ from ...simulate import AbstractTransition, LagrangianField, SolvedTransition, r
 from ...systems import Pendulum, PlanarChain
 from .._config import FilterConfig
 from .._filters import make_filter
-from .._plots import BLUE, GREEN, GREY, ORANGE, finish, save
+from .._plots import BLUE, GREEN, GREY, ORANGE, blank, finish, save
 from ._reproduction import AbstractReproduction, Entry, Result, Results, entry
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 _STEPS, _TRAINING, _UNSEEN, _POINTS = 200, 8, 5, 40
 ROWS = _TRAINING * _STEPS
@@ -393,7 +394,7 @@ _STYLES: Mapping[str, Style] = MappingProxyType(
 
 
 def _draw(out: Path, results: Results) -> None:
-    figure = Figure(figsize=(10.5, 2.9 * len(TASKS) + 0.9), layout="constrained")
+    figure = blank(10.5, 2.9 * len(TASKS) + 0.9)
     grid = figure.subplots(len(TASKS), 3, sharey="row", squeeze=False)
     for task, (updates, seconds, data) in zip(TASKS, grid, strict=True):
         for learner in LEARNERS:
@@ -428,7 +429,7 @@ def _draw(out: Path, results: Results) -> None:
 
 
 def _band(
-    axes: Axes,
+    axes: "matplotlib.axes.Axes",
     x: Real[np.ndarray, " points"],
     error: Float[np.ndarray, "seeds points"],
     style: Style,

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
-from matplotlib.figure import Figure
 
 from ...fit import (
     AbstractLoss,
@@ -22,7 +21,7 @@ from ...mechanics import Coordinates, FixedActuation, Forces, MechanicalSystem, 
 from ...models import DeLaN, Network, softplus
 from ...systems import PlanarChain
 from .._fit_plots import plot_torques
-from .._plots import BLUE, GREY, ORANGE, finish, save
+from .._plots import BLUE, GREY, ORANGE, blank, finish, save
 from .._report import Torques
 from ._learning import adam
 from ._reproduction import AbstractReproduction, Entry, Result, Results, entry
@@ -232,7 +231,7 @@ def _draw(out: Path, results: Results) -> None:
     first = results.parts["delan"][0]
     shown = Torques(first["shown_tau"], first["shown_predicted"], Forces(*first["shown_parts"]))
     plot_torques(out / "torque.png", shown, t, "delan", "along an unseen stroke")
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = blank(6.4, 4.0)
     axes = figure.subplots()
     for model, colour in (("delan", BLUE), ("mlp", ORANGE)):
         values = results.stacked(model, "faster")

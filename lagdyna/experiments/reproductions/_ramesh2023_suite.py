@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
-from matplotlib.figure import Figure
 
 from ...agents import Policy
 from ...mechanics import State
@@ -18,7 +17,7 @@ from ...simulate import AbstractTransition, SolvedTransition
 from ...tasks import SUITE, SuiteTask, suite_task
 from .._config import Config
 from .._curves import steps_to
-from .._plots import BLUE, GREY, ORANGE, finish, save
+from .._plots import BLUE, GREY, ORANGE, blank, finish, save
 from .._run import Run
 from .._statistics import improvement
 from .._toml import config_from_table
@@ -388,7 +387,7 @@ def draw(path: Path, results: Results) -> None:
     columns = min(len(tasks), 4)
     rows = -(-len(tasks) // columns)
     size = (3.2 * max(columns, 2), 2.6 * rows + 0.7)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = blank(*size)
     grid = figure.subplots(rows, columns, squeeze=False)
     for task, axes in zip(tasks, grid.flat, strict=False):
         for model, colour in zip(MODELS, (BLUE, ORANGE), strict=True):

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from .._config import Config
 from .._curves import evaluations_of
@@ -15,6 +14,9 @@ from .._run import Run, config_of, load_run, resume, train
 from .._statistics import Improvement, interquartile_mean, interval
 from .._trainer import Trainer
 from ._reproduction import Entry, Result, Results, entry
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 
 class Telling(AbstractProgress):
@@ -100,7 +102,9 @@ def probability_entry(name: str, found: Improvement, seeds: int, note: str) -> E
     return Entry(name, None, *found, unit="", seeds=seeds, note=note)
 
 
-def band(axes: Axes, results: Results, kind: str, colour: str, label: str) -> None:
+def band(
+    axes: "matplotlib.axes.Axes", results: Results, kind: str, colour: str, label: str
+) -> None:
     """The interquartile mean of returns over seeds, and their range."""
     steps, returns = results.parts[kind][0]["steps"], results.stacked(kind, "returns")
     axes.fill_between(steps, returns.min(0), returns.max(0), color=colour, alpha=0.15, lw=0)

@@ -6,8 +6,5 @@ from ._entries import SuiteEntry as SuiteEntry
 from ._entries import suite_name as suite_name
 from ._entries import suite_task as suite_task
 from ._env import SuiteEnv as SuiteEnv
-from ._register import register_suite as register_suite
 from ._task import SuiteTask as SuiteTask
 from ._vector_env import SuiteVectorEnv as SuiteVectorEnv
-
-register_suite()

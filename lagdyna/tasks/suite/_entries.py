@@ -3,6 +3,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ..._environments import IDS
 from ...mechanics import Coordinates, FixedActuation, MechanicalSystem
 from ...systems import Pendulum, PlanarChain
 from .._spec import CoordinateSpec, TaskSpec
@@ -89,7 +90,7 @@ class SuiteEntry:
 SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
     {
         "pendulum": SuiteEntry(
-            env_id="lagdyna/Pendulum-v0",
+            env_id=IDS["pendulum"],
             steps=6_000,
             links=1,
             cart=False,
@@ -100,7 +101,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             repeat=2,
         ),
         "reacher": SuiteEntry(
-            env_id="lagdyna/Reacher-v0",
+            env_id=IDS["reacher"],
             steps=6_000,
             links=2,
             cart=False,
@@ -113,7 +114,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             speed=3.0,
         ),
         "cartpole": SuiteEntry(
-            env_id="lagdyna/CartPole-v0",
+            env_id=IDS["cartpole"],
             steps=6_000,
             links=1,
             cart=True,
@@ -124,7 +125,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             substeps=2,
         ),
         "acrobot": SuiteEntry(
-            env_id="lagdyna/Acrobot-v0",
+            env_id=IDS["acrobot"],
             links=2,
             cart=False,
             dt=0.01,
@@ -134,7 +135,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             substeps=2,
         ),
         "cart2pole": SuiteEntry(
-            env_id="lagdyna/CartDoublePole-v0",
+            env_id=IDS["cart2pole"],
             links=2,
             cart=True,
             dt=0.01,
@@ -144,7 +145,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             substeps=2,
         ),
         "acro3bot": SuiteEntry(
-            env_id="lagdyna/AcroTripleBot-v0",
+            env_id=IDS["acro3bot"],
             links=3,
             cart=False,
             dt=0.01,
@@ -154,7 +155,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             substeps=2,
         ),
         "cart3pole": SuiteEntry(
-            env_id="lagdyna/CartTriplePole-v0",
+            env_id=IDS["cart3pole"],
             links=3,
             cart=True,
             dt=0.01,

@@ -1,0 +1,33 @@
+"""The suite's Gymnasium ids, known as soon as `lagdyna` is imported; what they name is imported
+when it is made.
+"""
+
+from types import MappingProxyType
+
+import gymnasium as gym
+
+IDS = MappingProxyType(
+    {
+        "pendulum": "lagdyna/Pendulum-v0",
+        "reacher": "lagdyna/Reacher-v0",
+        "cartpole": "lagdyna/CartPole-v0",
+        "acrobot": "lagdyna/Acrobot-v0",
+        "cart2pole": "lagdyna/CartDoublePole-v0",
+        "acro3bot": "lagdyna/AcroTripleBot-v0",
+        "cart3pole": "lagdyna/CartTriplePole-v0",
+    }
+)
+"""By short name."""
+
+
+def register_suite() -> None:
+    """Makes the suite's environments known to `gymnasium.make` and `gymnasium.make_vec`."""
+    for name, env_id in IDS.items():
+        if env_id not in gym.registry:
+            gym.register(
+                env_id,
+                "lagdyna.tasks.suite:SuiteEnv",
+                max_episode_steps=1000,
+                vector_entry_point="lagdyna.tasks.suite:SuiteVectorEnv",
+                kwargs={"task": name},
+            )
