@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lagdyna.cli import main
 from lagdyna.experiments import Config, config_from_table
 
 from ..experiments.small import flags
@@ -34,9 +35,7 @@ velocity_range = 1.0
 
 @pytest.fixture(scope="module")
 def environment():
-    # Here small programs are worth sharing too: there are many processes.
-    small = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-    return {**os.environ, **small, "MPLBACKEND": "Agg"}
+    return {**os.environ, "MPLBACKEND": "Agg"}
 
 
 @pytest.fixture
@@ -51,6 +50,23 @@ def lagdyna(environment, tmp_path):
             check=False,
             timeout=300,
         )
+
+    return run
+
+
+@pytest.fixture
+def here(monkeypatch, tmp_path, capsys):
+    """The same within this process, which has imported everything: for what is over at once."""
+
+    def run(*arguments):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["lagdyna", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
 
     return run
 
@@ -121,7 +137,25 @@ def own(**changes):
         (["fly"], ["fly", "train"]),
     ],
 )
-def test_a_mistake_gets_one_sentence_and_writes_nothing(lagdyna, tmp_path, arguments, said):
+def test_a_mistake_gets_one_sentence_and_writes_nothing(here, tmp_path, arguments, said):
+    refused(here, tmp_path, arguments, said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fly"], ["fly", "train"]),
+        (["train", "Pendulun-v1"], ["`task` was 'Pendulun-v1'", "nearest: Pendulum-v1"]),
+        (["train", "--config", "columns.toml"], ["`force` has 2 columns", "(1,)"]),
+        (["evaluate", "full", "--video", "no/a.gif"], ["no directory 'no'"]),
+        (["fit", "nothing.csv"], ["nothing.csv"]),
+    ],
+)
+def test_so_it_does_from_outside(lagdyna, tmp_path, arguments, said):
+    refused(lagdyna, tmp_path, arguments, said)
+
+
+def refused(run, tmp_path, arguments, said):
     write(tmp_path / "discrete.toml", own(env_id="CartPole-v1"))
     write(tmp_path / "outside.toml", own(velocity=7))
     write(tmp_path / "columns.toml", own(force=[[1.0, 2.0]]))
@@ -133,7 +167,7 @@ def test_a_mistake_gets_one_sentence_and_writes_nothing(lagdyna, tmp_path, argum
     (tmp_path / "full").mkdir()
     write(tmp_path / "full" / "mine.txt", "mine")
     before = sorted(tmp_path.rglob("*"))
-    done = lagdyna(*arguments)
+    done = run(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
@@ -277,9 +311,8 @@ def test_help_and_version(lagdyna):
     assert lagdyna("--version").stdout.strip()[0].isdigit()
 
 
-@pytest.mark.parametrize(
-    "how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_resumes_to_the_same_end(lagdyna, environment, tmp_path, how):
     # Two episodes; the process dies somewhere in the second.
     # Trained twice in each, so that the machine is not busy with trainings alone.
@@ -388,9 +421,9 @@ def test_a_fit_and_a_comparison_from_outside(lagdyna, tmp_path):
         ),
     ],
 )
-def test_a_mistake_with_data_gets_one_sentence(lagdyna, tmp_path, arguments, said):
+def test_a_mistake_with_data_gets_one_sentence(here, tmp_path, arguments, said):
     (tmp_path / "notes.csv").write_text("t,q0\n0,1\n0,2\n")
-    done = lagdyna(*arguments)
+    done = here(*arguments)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert said in done.stderr

@@ -42,7 +42,7 @@ class Stop(Silence):
     trainings = 0
 
     def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
-        self.trainings += name == "fit"
+        self.trainings += name == "imagine"
         if self.trainings == 2:
             raise KeyboardInterrupt
 
@@ -55,7 +55,7 @@ def weights_of(out: Path, part: str) -> dict[str, np.ndarray]:
 def test_a_model_learned_by_a_filter_and_a_soft_agent(tmp_path: Path) -> None:
     """Every part is another than by default; interrupted, the run comes to the same end."""
     config = dyna_config(
-        {"algorithm": "sac"}, model={"name": "lnn", "hidden": [4]}, learner={"name": "ekf"}
+        {"algorithm": "sac"}, model={"name": "mlp", "hidden": [4]}, learner={"name": "ekf"}
     )
     out, stopped = tmp_path / "run", tmp_path / "stopped"
     train(config, out)
@@ -138,9 +138,17 @@ def test_what_cannot_be_learned_from_is_refused(changes: dict, message: str) -> 
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("agent", [pytest.param("dyna", marks=pytest.mark.slow), "imagination"])
-def test_rollouts_in_samples_of_a_posterior(agent: str, tmp_path: Path) -> None:
-    config = dyna_config({}, learner={"name": "ekf"}, model={"hidden": [4]})
+@pytest.mark.parametrize(
+    ("agent", "model"),
+    [
+        pytest.param("dyna", "delan", marks=pytest.mark.slow),
+        pytest.param("imagination", "delan", marks=pytest.mark.slow),
+        ("imagination", "mlp"),
+    ],
+)
+def test_rollouts_in_samples_of_a_posterior(agent: str, model: str, tmp_path: Path) -> None:
+    model_config = {"name": model, "hidden": [4]}
+    config = dyna_config({}, learner={"name": "ekf"}, model=model_config)
     posterior = PosteriorConfig(samples=4, pessimism=0.5)
     options = dataclasses.replace(config.agent, name=agent, posterior=posterior)
     config = dataclasses.replace(config, agent=options, steps=20)
@@ -160,7 +168,7 @@ def test_rollouts_in_samples_of_a_posterior(agent: str, tmp_path: Path) -> None:
 def test_a_run_is_not_gone_on_with_under_another_config(tmp_path: Path) -> None:
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        train(dyna_config({}), out, progress=Stop())
+        train(dyna_config({"ratio": 0.0}), out, progress=Stop())
     written = out / "config.toml"
     text = written.read_text()
     # Interrupted before the first checkpoint nothing is known that could differ.
@@ -175,7 +183,9 @@ def test_a_run_is_not_gone_on_with_under_another_config(tmp_path: Path) -> None:
     assert "`learner.batch` was 8 and is 9" in said
     assert "discount" not in said
     with pytest.raises(UserError, match="`seed` was 0 and is 1"):
-        train_or_resume(dyna_config({}, seed=1), tmp_path / "run", lambda text: None)
+        train_or_resume(
+            dyna_config({"ratio": 0.0}, seed=1), tmp_path / "run", lambda text: None
+        )
 
 
 def test_more_imagined_at_a_time_than_is_kept_is_refused() -> None:

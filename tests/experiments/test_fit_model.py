@@ -15,8 +15,17 @@ from jaxtyping import Array
 
 from lagdyna import State, compare, fit_model, load, load_fit
 from lagdyna.data import Trajectory, TrajectorySet, write
-from lagdyna.experiments import FittedModel, FittedRun, UserError, fit_config, resume_fit
+from lagdyna.experiments import (
+    FitConfig,
+    FittedModel,
+    FittedRun,
+    UserError,
+    fit_config,
+    resume_fit,
+)
+from lagdyna.experiments._fit_build import Sizes
 from lagdyna.experiments._fit_data import coordinates_of
+from lagdyna.experiments._fitting import _chosen
 from lagdyna.experiments._report import energy_drift, motions, rollout_errors
 from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem
 from lagdyna.simulate import LagrangianField, SolvedTransition, rollout
@@ -596,11 +605,12 @@ def test_the_posterior_s_intervals_cover_what_they_say(
 def test_auto_is_the_full_filter_of_few_weights_and_blocks_of_many(
     file: Path, tmp_path: Path
 ) -> None:
-    chosen = {}
-    for hidden in (4, 70):
+    def config(hidden: int) -> FitConfig:
         learner = {"name": "auto", "updates": 1, "batch": 4}
-        config = fit_config(table(file, model={"hidden": [hidden] * 2}, learner=learner))
-        fit_model(config, tmp_path / str(hidden))
-        chosen[hidden] = load_fit(tmp_path / str(hidden)).config.learner
-    assert chosen[4].name == "ekf"
-    assert (chosen[70].name, chosen[70].filter.blocks) == ("ekf-block", "layer")
+        return fit_config(table(file, model={"hidden": [hidden] * 2}, learner=learner))
+
+    fit_model(config(4), tmp_path / "few")
+    assert load_fit(tmp_path / "few").config.learner.name == "ekf"
+    sizes = Sizes(1, 1, "tau", 0.05, (1.0,), (1.0,), (1.0,))
+    many = _chosen(config(70), sizes, None).learner
+    assert (many.name, many.filter.blocks) == ("ekf-block", "layer")

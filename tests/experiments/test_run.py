@@ -22,6 +22,7 @@ SUMMARY = {
     *("return_std", "eval_episodes", "steps_to_target", "target_return", "wall_seconds"),
     *("device", "versions"),
 }
+LONG = {"steps": 400, "collect": {"train_every": 100, "steps_per_round": 200}}
 
 
 def records_of(run):
@@ -48,7 +49,7 @@ def same_run(a, b):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "first"
-    train(small_config(steps=400, collect={"train_every": 100, "steps_per_round": 200}), out)
+    train(small_config(**LONG), out)
     return out
 
 
@@ -89,8 +90,7 @@ def test_the_config_of_a_run_reruns_it_to_the_bit(run, tmp_path):
 
 
 def test_another_seed_is_another_run(run, tmp_path):
-    config = small_config(seed=1, collect={"train_every": 100, "steps_per_round": 200})
-    train(config, tmp_path / "other")
+    train(small_config(seed=1, **LONG), tmp_path / "other")
     assert (
         records_of(tmp_path / "other")[0]["train_return"] != records_of(run)[0]["train_return"]
     )
@@ -171,9 +171,10 @@ def test_nothing_is_compiled_after_the_first_round(tmp_path, compilations):
             self.after_round.append(compilations())
 
     count = Count()
-    train(small_config(steps=80, task=_short_task(), seed=5), tmp_path / "run", progress=count)
-    assert len(count.after_round) == 4
-    assert count.after_round[1:] == count.after_round[:1] * 3
+    train(small_config(steps=60, task=_short_task()), tmp_path / "run", progress=count)
+    assert len(count.after_round) == 3
+    assert count.after_round[0] > 0
+    assert count.after_round[1:] == count.after_round[:1] * 2
 
 
 def test_trainers_that_differ_in_the_seed_share_their_programs(compilations):
