@@ -178,7 +178,7 @@ def _return(kind: str, parts: list[Result], note: str) -> Entry:
 
 def draw(path: Path, results: Results) -> None:
     """Return against experience, on a logarithmic axis: agents differ by tens of times."""
-    figure = blank(7, 4.2)
+    figure = blank(7.0, 4.2)
     axes = figure.subplots()
     for kind in results.parts:
         band(axes, results, kind, COMPETITORS[kind].colour, COMPETITORS[kind].label)
