@@ -21,6 +21,7 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
+from lagdyna.data import Experience
 from lagdyna.experiments import Config, Trainer
 from lagdyna.tasks import GymnasiumTask
 marks = {"imported": time.perf_counter() - start}
@@ -31,7 +32,9 @@ state = env.reset(0)
 for _ in range(50):
     action = np.asarray(trainer.explore(training, state))
     outcome = env.step(action)
-    training = trainer.record(training, state, action, outcome)
+    fields = (state, action, outcome.reward, outcome.state, outcome.terminated)
+    entry = Experience(*jax.tree.map(np.asarray, fields))
+    training = trainer.store(training, entry, np.asarray(outcome.steps), np.asarray(True))
     state = outcome.state
 marks["collected"] = time.perf_counter() - start
 training, _ = trainer.fit(trainer.begin_fit(training), jnp.asarray(0), 1)
