@@ -92,6 +92,7 @@ def test_a_network_is_the_better_for_true_equations_and_the_worse_for_wrong_ones
     assert true < without < wrong
 
 
+@pytest.mark.slow
 def test_a_run_learns_with_them(tmp_path: Path) -> None:
     config = constrained(task="pendulum", model={"hidden": [8]})
     train(config, tmp_path / "run")

@@ -138,17 +138,10 @@ def test_what_cannot_be_learned_from_is_refused(changes: dict, message: str) -> 
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("agent", "model"),
-    [
-        pytest.param("dyna", "delan", marks=pytest.mark.slow),
-        pytest.param("imagination", "delan", marks=pytest.mark.slow),
-        ("imagination", "mlp"),
-    ],
-)
-def test_rollouts_in_samples_of_a_posterior(agent: str, model: str, tmp_path: Path) -> None:
-    model_config = {"name": model, "hidden": [4]}
-    config = dyna_config({}, learner={"name": "ekf"}, model=model_config)
+@pytest.mark.slow
+@pytest.mark.parametrize("agent", ["dyna", "imagination"])
+def test_rollouts_in_samples_of_a_posterior(agent: str, tmp_path: Path) -> None:
+    config = dyna_config({}, learner={"name": "ekf"}, model={"hidden": [4]})
     posterior = PosteriorConfig(samples=4, pessimism=0.5)
     options = dataclasses.replace(config.agent, name=agent, posterior=posterior)
     config = dataclasses.replace(config, agent=options, steps=20)

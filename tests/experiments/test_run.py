@@ -203,6 +203,7 @@ def test_a_given_reward_is_used_and_not_learned(tmp_path):
         load_run(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -218,9 +219,7 @@ def test_a_given_reward_is_used_and_not_learned(tmp_path):
             },
             "collect": {"capacity": 10, "hold": 3},
         },
-        pytest.param(
-            {"solver": {"name": "bosh3", "rtol": 1e-3, "atol": 1e-3}}, marks=pytest.mark.slow
-        ),
+        {"solver": {"name": "bosh3", "rtol": 1e-3, "atol": 1e-3}},
     ],
 )
 def test_every_part_can_be_swapped_in_the_config(tmp_path, changes):
