@@ -26,7 +26,7 @@ from lagdyna.experiments import Config
 from lagdyna.experiments._models import make_transition
 from lagdyna.experiments._parts import falling, make_optimiser
 from lagdyna.experiments._worlds import _hold
-from lagdyna.fit import GradientLearner, OneStepLoss, fit, step_scale
+from lagdyna.learners import GradientLearner, OneStepLoss, fit, step_scale
 from lagdyna.mechanics import Coordinates, State, linalg
 from lagdyna.models import DeLaN
 from lagdyna.models._triangular import triangular

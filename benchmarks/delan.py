@@ -17,7 +17,7 @@ import optax
 from _common import arguments, machine, milliseconds, seconds, write
 
 from lagdyna.experiments import FittedModel
-from lagdyna.fit import (
+from lagdyna.learners import (
     AbstractLoss,
     Accelerations,
     ForwardLoss,

@@ -18,7 +18,7 @@ from _common import arguments, machine, milliseconds, seconds, write
 from jaxtyping import Array, PyTree
 
 from lagdyna import State
-from lagdyna.fit import (
+from lagdyna.learners import (
     AbstractFilter,
     AbstractSquaredLoss,
     Accelerations,

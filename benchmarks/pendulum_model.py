@@ -24,7 +24,7 @@ import optax
 from _common import arguments, machine, write
 
 from lagdyna.data import Experience
-from lagdyna.fit import (
+from lagdyna.learners import (
     AbstractLearner,
     GradientLearner,
     KalmanLearner,

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from lagdyna.fit import Accelerations, ForwardLoss, GradientLearner, fit
+from lagdyna.learners import Accelerations, ForwardLoss, GradientLearner, fit
 from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem, State
 from lagdyna.models import DeLaN
 from lagdyna.simulate import LagrangianField, SolvedTransition, rollout

@@ -22,7 +22,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Scalar
 from matplotlib.figure import Figure
 
 from lagdyna import State
-from lagdyna.fit import (
+from lagdyna.learners import (
     AbstractLearner,
     Accelerations,
     GradientLearner,

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from lagdyna import State
-from lagdyna.fit import AbstractLoss, Accelerations, GradientLearner, fit
+from lagdyna.learners import AbstractLoss, Accelerations, GradientLearner, fit
 from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem
 from lagdyna.models import DeLaN
 from lagdyna.simulate import LagrangianField, SolvedTransition, rollout

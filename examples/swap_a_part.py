@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from lagdyna.data import Experience
-from lagdyna.fit import AbstractLoss, GradientLearner, OneStepLoss, fit, step_scale
+from lagdyna.learners import AbstractLoss, GradientLearner, OneStepLoss, fit, step_scale
 from lagdyna.mechanics import (
     AbstractGeneralLagrangian,
     AbstractLagrangian,

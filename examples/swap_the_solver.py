@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import optax
 
 from lagdyna.data import Experience
-from lagdyna.fit import GradientLearner, OneStepLoss, fit, step_scale
+from lagdyna.learners import GradientLearner, OneStepLoss, fit, step_scale
 from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem, State
 from lagdyna.models import DeLaN
 from lagdyna.simulate import LagrangianField, SolvedTransition

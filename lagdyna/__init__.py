@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from . import agents as agents
     from . import data as data
     from . import experiments as experiments
-    from . import fit as fit
+    from . import learners as learners
     from . import mechanics as mechanics
     from . import models as models
     from . import simulate as simulate
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .mechanics import State as State
 
 _FLOORS = (
-    *("agents", "data", "experiments", "fit", "mechanics"),
+    *("agents", "data", "experiments", "learners", "mechanics"),
     *("models", "simulate", "systems", "tasks"),
 )
 _FLOOR_OF = {

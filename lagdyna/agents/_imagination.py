@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Scalar
 
-from ..fit import apply_gradient
+from ..learners import apply_gradient
 from ..mechanics import State
 from ..models import AbstractReward, AbstractTermination, Activation, NoTermination
 from ..simulate import AbstractTransition, SampledTransition

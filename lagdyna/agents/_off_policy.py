@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Scalar
 
 from ..data import Experience
-from ..fit import apply_gradient
+from ..learners import apply_gradient
 from ..mechanics import State
 from ..models import Activation, Network
 from ._networks import AbstractPolicy, Features, NoisyPolicy, Policy

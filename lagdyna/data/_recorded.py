@@ -32,7 +32,7 @@ class Windows(NamedTuple):
     """Consecutive steps, as [`lagdyna.data.ReplayBuffer.sample_windows`][] gives them.
 
     A PyTree with the leading axis `windows`, and so data for
-    [`lagdyna.fit.MultiStepLoss`][].
+    [`lagdyna.learners.MultiStepLoss`][].
 
     **Attributes:**
 
@@ -137,7 +137,7 @@ def recorded_accelerations(
     *,
     control: Literal["action", "tau"] | None = None,
 ) -> tuple[State, Float[Array, "rows m"], Float[Array, "rows n"]]:
-    """Every row with its acceleration; see [`lagdyna.fit.accelerations`][].
+    """Every row with its acceleration; see [`lagdyna.learners.accelerations`][].
 
     **Arguments:** as for [`lagdyna.data.recorded_steps`][].
 

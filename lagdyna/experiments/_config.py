@@ -42,7 +42,7 @@ class ModelConfig:
         see [`lagdyna.models.LNN`][]; `"mlp"`, a network for a whole step that knows no
         mechanics, see [`lagdyna.simulate.MLPTransition`][]: no solver is used then; or
         `"constrained-mlp"`, the same with the residual of known equations in its loss, see
-        [`lagdyna.fit.ResidualLoss`][].
+        [`lagdyna.learners.ResidualLoss`][].
     - `hidden`: widths of the hidden layers of each network.
     - `activation`: of those networks.
     - `initial_mass`: the diagonal of the mass matrix before training, kg or kg m^2, for
@@ -124,7 +124,7 @@ class SolverConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FilterConfig:
-    """A filter's settings; see [`lagdyna.fit.AbstractFilter`][].
+    """A filter's settings; see [`lagdyna.learners.AbstractFilter`][].
 
     **Arguments:**
 
@@ -135,7 +135,7 @@ class FilterConfig:
     - `iterations`: of each update of an `ekf`.
     - `blocks`: those of `ekf-block`, `layer` or `node`.
     - `rank`: of the directions of `ekf-lowrank`.
-    - `alpha`, `beta`, `kappa`: of `ukf`, see [`lagdyna.fit.SigmaPointLearner`][].
+    - `alpha`, `beta`, `kappa`: of `ukf`, see [`lagdyna.learners.SigmaPointLearner`][].
     - `members`: of the ensemble of `enkf`.
     - `particles`: of `pf`.
     """
@@ -169,8 +169,8 @@ class LearnerConfig:
         each training.
     - `clip`: largest norm of an optimiser's gradient.
     - `loss`: of an optimiser, for the dynamics: `"pseudo-huber"`, how far each step is off,
-        see [`lagdyna.fit.PseudoHuberLoss`][], or `"squared"`, the square of it, which filters
-        and `constrained-mlp` always have.
+        see [`lagdyna.learners.PseudoHuberLoss`][], or `"squared"`, the square of it, which
+        filters and `constrained-mlp` always have.
     - `decay`: how much of the dynamics' weights an optimiser takes off them in each update,
         times the rate, at first; it falls to 0 along a cosine. What decays is what lies
         between the layers of networks, not their linear part. That of the reward is its own.

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree, Scalar, UInt
 
-from ..fit import (
+from ..learners import (
     AbstractFilter,
     AbstractSquaredLoss,
     Blocks,

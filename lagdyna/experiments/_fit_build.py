@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from ..fit import root_mean_square, step_scale
+from ..learners import root_mean_square, step_scale
 from ..mechanics import (
     AbstractActuation,
     AbstractLagrangian,

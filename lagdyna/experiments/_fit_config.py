@@ -127,9 +127,9 @@ class FitLearnerConfig:
     **Arguments:**
 
     - `name`: the Optax optimiser; or `levenberg-marquardt`, for small networks and errors
-        much smaller than an optimiser's, see [`lagdyna.fit.LevenbergMarquardtLearner`][];
+        much smaller than an optimiser's, see [`lagdyna.learners.LevenbergMarquardtLearner`][];
         or a filter: `ekf`, `ekf-block`, `ekf-diagonal`, `ekf-lowrank`, see
-        [`lagdyna.fit.KalmanLearner`][], `ckf`, `ukf`, `enkf` or `pf`; `auto` is `ekf`, or
+        [`lagdyna.learners.KalmanLearner`][], `ckf`, `ukf`, `enkf` or `pf`; `auto` is `ekf`, or
         `ekf-block` for more weights than that can hold.
     - `rate`: an optimiser's learning rate, falling to a hundredth along a cosine.
     - `clip`: largest norm of an optimiser's gradient.

@@ -21,7 +21,7 @@ from ..data import (
     split,
     warn_if_degrees,
 )
-from ..fit import accelerations
+from ..learners import accelerations
 from ..mechanics import Coordinates
 from ._errors import UserError
 from ._fit_config import FitConfig

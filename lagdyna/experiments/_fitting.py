@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from ..data import Experience
-from ..fit import (
+from ..learners import (
     AbstractFilter,
     AbstractPosterior,
     ForwardLoss,
@@ -73,7 +73,7 @@ class FittedRun(NamedTuple):
     - `model`: a [`lagdyna.experiments.FittedModel`][].
     - `report`: the contents of `report.json`, `None` if the fit was interrupted.
     - `records`: the lines of `metrics.jsonl`.
-    - `posterior`: of the model, a [`lagdyna.fit.AbstractPosterior`][], with the noise
+    - `posterior`: of the model, a [`lagdyna.learners.AbstractPosterior`][], with the noise
         and the temperature that the report tells; `None` if no filter learned it.
     """
 
@@ -120,7 +120,7 @@ def fit_model(
     - `known`: the system that the models `known`, `residual` and `constrained-mlp` know,
         in place of `model.known`: its arrays are where learning begins.
     - `residual`: the governing equations of `constrained-mlp`, in place of `loss.residual`;
-        see [`lagdyna.fit.ResidualLoss`][].
+        see [`lagdyna.learners.ResidualLoss`][].
     - `progress`: called with each line of `metrics.jsonl`, a dictionary.
 
     **Returns:** the contents of `report.json`.

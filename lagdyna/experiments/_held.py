@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PyTree, Scalar
 
-from ..fit import AbstractSquaredLoss
+from ..learners import AbstractSquaredLoss
 from ..models import RewardNetwork
 from ..simulate import MLPTransition
 from ._errors import UserError

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..data import Experience, Split, Trajectory, TrajectorySet
-from ..fit import (
+from ..learners import (
     LEVELS,
     AbstractPosterior,
     AbstractSquaredLoss,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ..fit import AbstractPosterior
+from ..learners import AbstractPosterior
 from ..mechanics import State
 from ..models import AbstractReward
 from ..simulate import AbstractTransition
@@ -55,7 +55,7 @@ class Run(NamedTuple):
     - `training`: everything else that was learned and seen.
     - `trainer`: the compiled programs, such as `trainer.act(training, states)`.
     - `records`: the lines of `metrics.jsonl`.
-    - `posterior`: of the simulator, a [`lagdyna.fit.AbstractPosterior`][] as the latest
+    - `posterior`: of the simulator, a [`lagdyna.learners.AbstractPosterior`][] as the latest
         training left it; `None` if no filter learned.
     """
 

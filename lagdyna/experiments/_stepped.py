@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float, PyTree, Scalar
 
-from ..fit import AbstractSquaredLoss
+from ..learners import AbstractSquaredLoss
 from ..simulate import SolvedTransition
 
 

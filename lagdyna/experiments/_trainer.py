@@ -22,7 +22,7 @@ from ..agents import (
     uniform_states,
 )
 from ..data import Experience, ReplayBuffer
-from ..fit import (
+from ..learners import (
     AbstractFilter,
     AbstractPosterior,
     AbstractSquaredLoss,

@@ -13,7 +13,7 @@ class MLPTransition(AbstractTransition):
         (q, qd) -> (q, qd) + scale network(embed(q), qd / velocity_scale, action)
 
     The baseline of Ramesh & Ravindran (2023), and of Das et al. (2026) with
-    [`lagdyna.fit.ResidualLoss`][]. It knows neither `dt` nor that positions follow from
+    [`lagdyna.learners.ResidualLoss`][]. It knows neither `dt` nor that positions follow from
     velocities, and holds for the `dt` of its data only.
 
     **Arguments:**
@@ -21,7 +21,7 @@ class MLPTransition(AbstractTransition):
     - `coordinates`: which coordinates are angles; the network sees those as `(cos, sin)`.
     - `action_size`: `m`.
     - `scale`: the magnitude of the change of each coordinate and velocity, a `State` of
-        shapes `(n,)`, not learned; see [`lagdyna.fit.step_scale`][]. Ones by default.
+        shapes `(n,)`, not learned; see [`lagdyna.learners.step_scale`][]. Ones by default.
     - `velocity_scale`: the magnitude that each velocity is divided by, length `n`; ones
         by default.
     - `velocity_limits`: the largest magnitude of each velocity; infinite by default.

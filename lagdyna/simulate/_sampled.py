@@ -15,7 +15,7 @@ class SampledTransition(eqx.Module):
     **Arguments:**
 
     - `members`: a transition with a leading axis on its arrays, as
-        [`lagdyna.fit.AbstractPosterior`][] gives of one.
+        [`lagdyna.learners.AbstractPosterior`][] gives of one.
     """
 
     members: AbstractTransition

@@ -19,7 +19,7 @@ from lagdyna.data import (
     split_at_gaps,
     warn_if_degrees,
 )
-from lagdyna.fit import InverseLoss, MultiStepLoss, accelerations, step_scale
+from lagdyna.learners import InverseLoss, MultiStepLoss, accelerations, step_scale
 from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem, State
 from lagdyna.simulate import LagrangianField, SolvedTransition, rollout
 from lagdyna.systems import Pendulum

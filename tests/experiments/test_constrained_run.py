@@ -13,7 +13,7 @@ import pytest
 from lagdyna import load_run, train
 from lagdyna.data import Experience
 from lagdyna.experiments import Config, Trainer, UserError
-from lagdyna.fit import OneStepLoss
+from lagdyna.learners import OneStepLoss
 from lagdyna.simulate import MLPTransition
 from lagdyna.tasks import get_task, known_equations, suite_task
 

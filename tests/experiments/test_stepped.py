@@ -9,7 +9,7 @@ from lagdyna import State
 from lagdyna.data import Experience
 from lagdyna.experiments import LearnerConfig, SolverConfig, Trainer, config_from_table
 from lagdyna.experiments._stepped import SteppedLoss
-from lagdyna.fit import OneStepLoss
+from lagdyna.learners import OneStepLoss
 from lagdyna.simulate import LagrangianField, SolvedTransition
 from lagdyna.tasks import SuiteTask, suite_task
 

@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from lagdyna.data import Experience
-from lagdyna.fit import (
+from lagdyna.learners import (
     Accelerations,
     ForwardLoss,
     GradientLearner,

@@ -6,7 +6,7 @@ import optax
 import pytest
 
 from lagdyna.data import Experience
-from lagdyna.fit import GradientLearner, OneStepLoss, fit, step_scale
+from lagdyna.learners import GradientLearner, OneStepLoss, fit, step_scale
 from lagdyna.mechanics import (
     AbstractHamiltonian,
     Coordinates,

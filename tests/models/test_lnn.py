@@ -5,7 +5,7 @@ import numpy as np
 import optax
 import pytest
 
-from lagdyna.fit import Accelerations, ForwardLoss, GradientLearner, fit, root_mean_square
+from lagdyna.learners import Accelerations, ForwardLoss, GradientLearner, fit, root_mean_square
 from lagdyna.mechanics import (
     Coordinates,
     DampedSolve,

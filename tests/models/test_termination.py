@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lagdyna.data import Experience, ReplayBuffer
-from lagdyna.fit import GradientLearner, TerminationLoss, learn
+from lagdyna.learners import GradientLearner, TerminationLoss, learn
 from lagdyna.mechanics import Coordinates, State
 from lagdyna.models import BoundTermination, NoTermination, TerminationNetwork
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ...fit import Accelerations, ForwardLoss, root_mean_square
+from ...learners import Accelerations, ForwardLoss, root_mean_square
 from ...mechanics import (
     AbstractDynamics,
     Coordinates,

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ...data import Experience
-from ...fit import OneStepLoss, step_scale
+from ...learners import OneStepLoss, step_scale
 from ...mechanics import (
     FixedActuation,
     GivenMomentum,

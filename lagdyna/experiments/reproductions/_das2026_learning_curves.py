@@ -15,7 +15,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Real, Scalar
 
 from ...data import Experience
-from ...fit import AbstractLearner, GradientLearner, OneStepLoss, step_scale
+from ...learners import AbstractLearner, GradientLearner, OneStepLoss, step_scale
 from ...mechanics import Coordinates, FixedActuation, MechanicalSystem, State
 from ...models import DeLaN
 from ...simulate import AbstractTransition, LagrangianField, SolvedTransition, rollout

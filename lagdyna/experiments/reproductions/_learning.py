@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import PRNGKeyArray, PyTree
 
-from ...fit import (
+from ...learners import (
     AbstractLoss,
     AbstractSquaredLoss,
     GradientLearner,

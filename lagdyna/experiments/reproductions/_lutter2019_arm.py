@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
-from ...fit import (
+from ...learners import (
     AbstractLoss,
     Accelerations,
     InverseLoss,

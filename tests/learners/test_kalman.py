@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jaxtyping import Array
 
-from lagdyna.fit import KalmanLearner, fit
+from lagdyna.learners import KalmanLearner, fit
 
 from ..helpers import normals
 from .regressions import (

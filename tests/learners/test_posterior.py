@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jaxtyping import Array
 
-from lagdyna.fit import (
+from lagdyna.learners import (
     EnsembleLearner,
     KalmanLearner,
     OneStepLoss,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lagdyna.data import Experience
-from lagdyna.fit import root_mean_square, step_scale
+from lagdyna.learners import root_mean_square, step_scale
 from lagdyna.mechanics import Coordinates, State
 
 from ..helpers import close, normals

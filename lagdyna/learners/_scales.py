@@ -20,8 +20,8 @@ def step_scale(
     - `where`: which rows count; all by default.
 
     **Returns:** a `State` of root mean square changes, shapes `(n,)`, for
-    [`lagdyna.fit.OneStepLoss`][] and [`lagdyna.fit.MultiStepLoss`][]. Something that never
-    moves gets a small positive scale.
+    [`lagdyna.learners.OneStepLoss`][] and [`lagdyna.learners.MultiStepLoss`][]. A coordinate
+    that never moves gets a small positive scale.
     """
     before, after = experience.state, experience.next_state
     return State(

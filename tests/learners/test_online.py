@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from lagdyna.fit import Accelerations, InverseLoss, KalmanLearner, fit, root_mean_square
+from lagdyna.learners import Accelerations, InverseLoss, KalmanLearner, fit, root_mean_square
 from lagdyna.mechanics import State
 from lagdyna.models import DeLaN
 

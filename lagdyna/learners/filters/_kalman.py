@@ -40,7 +40,7 @@ class KalmanLearner(AbstractFilter[Model, Batch]):
         S = J P- J' + R,   m = m- + P- J' S^-1 (y - h(m-)),   P = P- - P- J' S^-1 J P-
 
     (Das et al. 2026, eq. 7-13; settings that all filters share are told in
-    [`lagdyna.fit.AbstractFilter`][].)
+    [`lagdyna.learners.AbstractFilter`][].)
 
     Where the errors of a batch are larger after its step than before, by a thousandth and more,
     or not numbers, the linearisation was wrong about it: the step is then found again with ten
@@ -52,9 +52,9 @@ class KalmanLearner(AbstractFilter[Model, Batch]):
     all weights, and holds their square; `"layer"` has one for the weights and biases of
     each layer, `"node"` one for the weights into each unit, `"weight"` variances alone. Or
     as a precision, a diagonal and `rank` directions; see
-    [`lagdyna.fit.LowRankCovariance`][].
+    [`lagdyna.learners.LowRankCovariance`][].
 
-    **Arguments:** those of [`lagdyna.fit.AbstractFilter`][], and
+    **Arguments:** those of [`lagdyna.learners.AbstractFilter`][], and
 
     - `blocks`: as above.
     - `rank`: of a low-rank precision in place of the blocks.

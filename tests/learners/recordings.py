@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from lagdyna.data import Experience
-from lagdyna.fit import Accelerations
+from lagdyna.learners import Accelerations
 from lagdyna.mechanics import State
 from lagdyna.simulate import LagrangianField, SolvedTransition, rollout
 

@@ -6,7 +6,7 @@ import pytest
 from jaxtyping import Array
 
 from lagdyna.data import Experience
-from lagdyna.fit import (
+from lagdyna.learners import (
     ForwardLoss,
     InverseLoss,
     MultiStepLoss,

@@ -24,7 +24,7 @@ class LevenbergMarquardtLearner(AbstractLearner[Model, Batch]):
 
     For small networks, smooth data and small errors. An update costs `errors weights^2`
     multiplications and `weights^3 / 3` more, and holds a square matrix of the weights: a
-    few thousand of them are well served, more are for [`lagdyna.fit.GradientLearner`][].
+    few thousand of them are well served, more are for [`lagdyna.learners.GradientLearner`][].
     Give it the same large batch each time, several times as many errors as weights: each
     step goes to the minimum of its batch, so changing ones never settle.
 
@@ -34,7 +34,7 @@ class LevenbergMarquardtLearner(AbstractLearner[Model, Batch]):
 
     **Arguments:**
 
-    - `loss`: a [`lagdyna.fit.AbstractSquaredLoss`][].
+    - `loss`: a [`lagdyna.learners.AbstractSquaredLoss`][].
     - `damping`: of the first try, relative to the curvature of each weight.
     """
 

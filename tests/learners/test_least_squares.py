@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jaxtyping import Array
 
-from lagdyna.fit import (
+from lagdyna.learners import (
     AbstractSquaredLoss,
     ForwardLoss,
     InverseLoss,

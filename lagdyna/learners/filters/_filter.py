@@ -59,18 +59,18 @@ class AbstractFilter(AbstractLearner[Model, Batch]):
     """Weights as the state of a random walk, batches as its observations (Das et al. 2026).
 
     What is observed is that the errors of the loss are zero, up to noise: with
-    [`lagdyna.fit.OneStepLoss`][] the next state through the solver, with
-    [`lagdyna.fit.MultiStepLoss`][] several, with [`lagdyna.fit.ForwardLoss`][]
-    accelerations, with [`lagdyna.fit.InverseLoss`][] torques, with
-    [`lagdyna.fit.RewardLoss`][] rewards. Entries that are `nan` are missing and are
+    [`lagdyna.learners.OneStepLoss`][] the next state through the solver, with
+    [`lagdyna.learners.MultiStepLoss`][] several, with [`lagdyna.learners.ForwardLoss`][]
+    accelerations, with [`lagdyna.learners.InverseLoss`][] torques, with
+    [`lagdyna.learners.RewardLoss`][] rewards. Entries that are `nan` are missing and are
     skipped, not imputed.
 
     **Arguments:**
 
-    - `loss`: a [`lagdyna.fit.AbstractSquaredLoss`][].
+    - `loss`: a [`lagdyna.learners.AbstractSquaredLoss`][].
     - `prior`: standard deviation of each weight about its initial value.
     - `noise`: standard deviation of an observation, in the units of the loss's scales (of
-        a [`lagdyna.fit.ResidualLoss`][], whose rows are errors and residuals, in units of
+        a [`lagdyna.learners.ResidualLoss`][], whose rows are errors and residuals, in units of
         their mean); `None` estimates it from innovations, before the update that uses it.
     - `noise_floor`: below which no estimate goes.
     - `process`: standard deviation of what each weight wanders in the first update.

@@ -37,7 +37,7 @@ class AbstractPosterior(eqx.Module, Generic[Model]):
     - `noise`: variance of an observation, in the units of the loss's scales, for all
         entries or for each entry of a row.
     - `temperature`: what the standard deviation of every weight is multiplied by; 1,
-        unless [`lagdyna.fit.calibrated`][] found another.
+        unless [`lagdyna.learners.calibrated`][] found another.
     """
 
     _weights: eqx.AbstractVar[PyTree]
@@ -156,8 +156,8 @@ class AbstractPosterior(eqx.Module, Generic[Model]):
 class GaussianPosterior(AbstractPosterior[Model]):
     """Normally distributed weights.
 
-    **Attributes:** those of [`lagdyna.fit.AbstractPosterior`][], and `covariance`, an
-    [`lagdyna.fit.AbstractCovariance`][].
+    **Attributes:** those of [`lagdyna.learners.AbstractPosterior`][], and `covariance`, an
+    [`lagdyna.learners.AbstractCovariance`][].
     """
 
     _weights: PyTree
@@ -196,7 +196,7 @@ class GaussianPosterior(AbstractPosterior[Model]):
 class SampledPosterior(AbstractPosterior[Model]):
     """Weights of which some members are known.
 
-    **Attributes:** those of [`lagdyna.fit.AbstractPosterior`][], and `members`, deviations
+    **Attributes:** those of [`lagdyna.learners.AbstractPosterior`][], and `members`, deviations
     from the mean, `(members, size)`, with the `probability` of each.
     """
 
@@ -255,7 +255,7 @@ def coverage(
     Of a calibrated posterior the fractions are the levels. Missing errors do not count.
 
     **Arguments:** `standardised`, see
-    [`lagdyna.fit.AbstractPosterior.standardised_errors`][]; `levels`, between 0 and 1.
+    [`lagdyna.learners.AbstractPosterior.standardised_errors`][]; `levels`, between 0 and 1.
     """
     seen = ~jnp.isnan(standardised)
     edges = jax.scipy.stats.norm.ppf(0.5 + 0.5 * jnp.asarray(levels))

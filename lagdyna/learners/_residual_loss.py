@@ -23,9 +23,9 @@ class ResidualLoss(AbstractSquaredLoss[AbstractTransition, Experience]):
 
     **Arguments:**
 
-    - `data`: the loss on data, say [`lagdyna.fit.OneStepLoss`][].
+    - `data`: the loss on data, say [`lagdyna.learners.OneStepLoss`][].
     - `residual`: of `(state, action, next_state)`, shape `(k,)`; 0 where the equations
-        hold. [`lagdyna.fit.MotionResidual`][] is that of a mechanical system; any
+        hold. [`lagdyna.learners.MotionResidual`][] is that of a mechanical system; any
         differentiable function will do.
     - `scale`: what each residual is divided by, shape `(k,)`.
     - `weight`: of the residual against the data.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Array, Scalar
 
-from lagdyna.fit import AbstractLoss, GradientLearner, all_finite, apply_gradient
+from lagdyna.learners import AbstractLoss, GradientLearner, all_finite, apply_gradient
 
 from ..helpers import close, identical, normals
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from lagdyna.fit import AbstractFilter, AbstractSquaredLoss
+from lagdyna.learners import AbstractFilter, AbstractSquaredLoss
 from lagdyna.models import Network
 
 from ..helpers import normals

@@ -34,7 +34,7 @@ class EnsembleLearner(AbstractFilter[Model, Batch]):
     is learned: expect much less than of `ekf` from networks, unless `members` comes near
     the number of weights. Fading memory or process noise keep them from collapsing.
 
-    **Arguments:** those of [`lagdyna.fit.AbstractFilter`][], and
+    **Arguments:** those of [`lagdyna.learners.AbstractFilter`][], and
 
     - `members`: how many, at least 2.
     - `seed`: of the first members, and of process noise.
@@ -138,7 +138,7 @@ class ParticleLearner(AbstractFilter[Model, Batch]):
     handful of parameters, one that other filters cannot approximate since its posterior has
     several peaks, it is the best filter here; for a network it is the worst.
 
-    **Arguments:** those of [`lagdyna.fit.AbstractFilter`][], and
+    **Arguments:** those of [`lagdyna.learners.AbstractFilter`][], and
 
     - `particles`: how many, at least 2.
     - `kernel`: its width in standard deviations of the particles, below 1.

@@ -30,7 +30,7 @@ class AbstractLoss(eqx.Module, Generic[Model, Batch]):
 class AbstractSquaredLoss(AbstractLoss[Model, Batch]):
     """A loss that is the mean over a batch of the sum of each row's squared errors.
 
-    Which is what [`lagdyna.fit.LevenbergMarquardtLearner`][] needs to know.
+    Which is what [`lagdyna.learners.LevenbergMarquardtLearner`][] needs to know.
     """
 
     @abc.abstractmethod
@@ -55,7 +55,7 @@ class PseudoHuberLoss(AbstractLoss[Model, Batch]):
     **Arguments:**
 
     - `squared`: the loss whose errors are looked at, an
-        [`lagdyna.fit.AbstractSquaredLoss`][].
+        [`lagdyna.learners.AbstractSquaredLoss`][].
     - `delta`: dimensionless, as those errors.
 
     **Raises:** `ValueError` if `delta` is not positive.
@@ -80,7 +80,7 @@ class OneStepLoss(AbstractSquaredLoss[AbstractTransition, Experience]):
     **Arguments:**
 
     - `scale`: what the error of each coordinate and velocity is divided by, a `State` of
-        shapes `(n,)`; see [`lagdyna.fit.step_scale`][].
+        shapes `(n,)`; see [`lagdyna.learners.step_scale`][].
     """
 
     scale: State
@@ -106,7 +106,7 @@ class MultiStepLoss(
 
     **Arguments:**
 
-    - `scale`: as for [`lagdyna.fit.OneStepLoss`][].
+    - `scale`: as for [`lagdyna.learners.OneStepLoss`][].
     """
 
     scale: State
@@ -205,7 +205,7 @@ class ForwardLoss(AbstractSquaredLoss[AbstractDynamics, Accelerations]):
 class InverseLoss(AbstractSquaredLoss[MechanicalSystem, Accelerations]):
     """The generalised force that an observed acceleration took.
 
-    Cheaper than [`lagdyna.fit.ForwardLoss`][], nothing is solved; but where forces are
+    Cheaper than [`lagdyna.learners.ForwardLoss`][], nothing is solved; but where forces are
     zero throughout it is met by a Lagrangian that is zero too.
 
     **Arguments:**

@@ -16,7 +16,7 @@ class AbstractCovariance(eqx.Module):
     """The covariance of a model's weights, in whatever form it is kept.
 
     Weights are taken in groups, arrays of shape `(blocks, size)`, those of the blocks of
-    [`lagdyna.fit.KalmanLearner`][]; a Jacobian has a leading axis of errors before them.
+    [`lagdyna.learners.KalmanLearner`][]; a Jacobian has a leading axis of errors before them.
     """
 
     @abc.abstractmethod
@@ -134,7 +134,7 @@ class LowRankCovariance(AbstractCovariance):
     def _whitened(self) -> tuple[Float[Array, "rank size"], Float[Array, "rank rank"]]:
         """`U = F' D^-1/2` and `X` with `(I - U'XU)(I - U'XU)' = (I + U'U)^-1`.
 
-        By Andrews' formula (1968), as in [`lagdyna.fit.SigmaPointLearner`][].
+        By Andrews' formula (1968), as in [`lagdyna.learners.SigmaPointLearner`][].
         """
         u = self.directions[:, 0] / jnp.sqrt(self.precision)
         one = jnp.eye(len(u), dtype=u.dtype)

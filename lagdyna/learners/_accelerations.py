@@ -11,7 +11,7 @@ def accelerations(
     *,
     control: Literal["action", "tau"] | None = None,
 ) -> Accelerations:
-    """Recorded accelerations, for [`lagdyna.fit.ForwardLoss`][] and `InverseLoss`.
+    """Recorded accelerations, for [`lagdyna.learners.ForwardLoss`][] and `InverseLoss`.
 
     **Arguments:**
 
@@ -20,7 +20,7 @@ def accelerations(
     - `control`: what the action is: by default `action` if it was recorded, else `tau`
         (for a model whose actuation is the identity), else nothing, an action of size 0.
 
-    **Returns:** an [`lagdyna.fit.Accelerations`][] with one leading axis.
+    **Returns:** an [`lagdyna.learners.Accelerations`][] with one leading axis.
 
     **Raises:** [`lagdyna.data.DataError`][] if one of these is missing. Without `qdd`,
     learn with losses through the solver.

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Array
 
-from lagdyna.fit import (
+from lagdyna.learners import (
     AbstractFilter,
     Blocks,
     EnsembleLearner,

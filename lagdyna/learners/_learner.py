@@ -37,7 +37,7 @@ class AbstractLearner(eqx.Module, Generic[Model, Batch]):
 
 
 class GradientState(NamedTuple):
-    """What a [`lagdyna.fit.GradientLearner`][] remembers.
+    """What a [`lagdyna.learners.GradientLearner`][] remembers.
 
     **Attributes:**
 
@@ -62,7 +62,7 @@ class GradientLearner(AbstractLearner[Model, Batch]):
     **Arguments:**
 
     - `optimiser`: an `optax.GradientTransformation`.
-    - `loss`: a [`lagdyna.fit.AbstractLoss`][].
+    - `loss`: a [`lagdyna.learners.AbstractLoss`][].
     """
 
     optimiser: optax.GradientTransformation = eqx.field(static=True)

@@ -39,7 +39,7 @@ class SigmaPointLearner(AbstractFilter[Model, Batch]):
     formulation of the Kalman covariance equations), so that no rounding makes the
     covariance indefinite.
 
-    **Arguments:** those of [`lagdyna.fit.AbstractFilter`][], and
+    **Arguments:** those of [`lagdyna.learners.AbstractFilter`][], and
 
     - `alpha`: how far out the points are, in (0, 1]. Far out, where models of many weights
         are anything but linear, says less of the mean.

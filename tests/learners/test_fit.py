@@ -6,7 +6,7 @@ import optax
 import pytest
 from jaxtyping import Array, Scalar
 
-from lagdyna.fit import AbstractLoss, GradientLearner, fit, learn
+from lagdyna.learners import AbstractLoss, GradientLearner, fit, learn
 
 from ..helpers import close, identical, normals
 

@@ -37,7 +37,7 @@ def learn(
 ) -> Fit:
     """`steps` updates, each on a batch drawn by `sample`, as one `scan`.
 
-    The part of [`lagdyna.fit.fit`][] for use inside other compiled programs.
+    The part of [`lagdyna.learners.fit`][] for use inside other compiled programs.
 
     **Arguments:**
 
@@ -46,7 +46,7 @@ def learn(
     - `key`: for the batches.
     - `steps`: the number of updates, a Python integer.
 
-    **Returns:** a [`lagdyna.fit.Fit`][].
+    **Returns:** a [`lagdyna.learners.Fit`][].
     """
     arrays, static = eqx.partition(model, eqx.is_array)
 
@@ -77,7 +77,7 @@ def fit(
     **Arguments:**
 
     - `model`: any PyTree whose inexact arrays are to be learned.
-    - `learner`: what learns it, say [`lagdyna.fit.GradientLearner`][].
+    - `learner`: what learns it, say [`lagdyna.learners.GradientLearner`][].
     - `data`: a PyTree of arrays with one leading axis, of the kind that the learner's
         loss takes a batch of.
     - `key`: for the batches.
@@ -85,7 +85,7 @@ def fit(
     - `batch_size`: rows per update; `None` for all of them, in their order.
     - `state`: the `state` of an earlier fit, to go on from; fresh by default.
 
-    **Returns:** a [`lagdyna.fit.Fit`][].
+    **Returns:** a [`lagdyna.learners.Fit`][].
 
     **Raises:** `ValueError` if `steps` or `batch_size` is not positive, or if the arrays
     of `data` are not of one length, at least 1.

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from lagdyna.fit import (
+from lagdyna.learners import (
     ForwardLoss,
     GradientLearner,
     InverseLoss,
