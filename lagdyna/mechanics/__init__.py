@@ -1,4 +1,4 @@
-"""What a Lagrangian is, and the mechanics that follow from it."""
+"""Lagrangian and Hamiltonian mechanics: equations of motion, coordinates and forces."""
 
 from . import euler_lagrange as euler_lagrange
 from . import linalg as linalg
@@ -17,6 +17,7 @@ from ._hamiltonian import AbstractHamiltonian as AbstractHamiltonian
 from ._lagrangian import AbstractGeneralLagrangian as AbstractGeneralLagrangian
 from ._lagrangian import AbstractLagrangian as AbstractLagrangian
 from ._lagrangian import Forces as Forces
+from ._limits import Limits as Limits
 from ._mass_solve import AbstractMassSolve as AbstractMassSolve
 from ._mass_solve import DampedSolve as DampedSolve
 from ._mass_solve import ExactSolve as ExactSolve

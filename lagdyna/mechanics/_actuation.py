@@ -7,20 +7,30 @@ from jaxtyping import Array, Float
 
 
 class AbstractActuation(eqx.Module):
-    """How the agent's action becomes generalised force: `tau = B(q) action`."""
+    """Map from an action to a generalised force, `tau = B(q) action`."""
 
     @abc.abstractmethod
     def __call__(self, q: Float[Array, " n"], action: Float[Array, " m"]) -> Float[Array, " n"]:
-        """Generalised force of `action` in `[-1, 1]^m` at `q`, shape `(n,)`."""
+        """Compute the generalised force of an action.
+
+        **Arguments:**
+
+        - `q`: generalised coordinates, shape `(n,)`.
+        - `action`: control in `[-1, 1]^m`, shape `(m,)`.
+
+        **Returns:** the generalised force, shape `(n,)`, N or N m.
+        """
 
 
 class FixedActuation(AbstractActuation):
-    """A known, constant actuation map. It has no trainable leaf.
+    """Known, constant actuation map without trainable leaves.
 
     **Arguments:**
 
-    - `matrix`: `B`, `n` rows of `m` numbers: the generalised force (N or N m) on each
-        coordinate when an action is 1.
+    - `matrix`: `B`, `n` rows of `m` numbers. Entry `(i, j)` is the generalised force
+        (N or N m) on coordinate `i` when action `j` is 1.
+
+    **Raises:** `ValueError` if `matrix` is empty or its rows differ in length.
     """
 
     matrix: tuple[tuple[float, ...], ...] = eqx.field(static=True)
@@ -35,7 +45,12 @@ class FixedActuation(AbstractActuation):
 
 
 class LearnedActuation(AbstractActuation):
-    """A constant actuation map to be learned: `matrix`, shape `(n, m)`, is a trainable leaf."""
+    """Constant actuation map with a trainable matrix.
+
+    **Arguments:**
+
+    - `matrix`: initial `B`, shape `(n, m)`, a trainable leaf.
+    """
 
     matrix: Float[Array, "n m"]
 

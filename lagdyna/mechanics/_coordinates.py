@@ -5,18 +5,18 @@ from jaxtyping import Array, Float
 
 
 class Coordinates(eqx.Module):
-    """Which generalised coordinates are angles and which are linear.
+    """Description of the generalised coordinates: angles or linear.
 
-    Networks see an angle as `(cos, sin)`, so what they learn is periodic; states are
-    compared along the shorter way round the circle. Linear coordinates pass through.
+    Networks take an angle as `(cos, sin)`, so learned functions are periodic in it.
+    Differences of angles are taken along the shorter arc. Linear coordinates are unchanged.
 
     **Arguments:**
 
-    - `angles`: for each coordinate, whether it is an angle in radians. Its length is the
-        number of degrees of freedom `n`.
-    - `chain`: whether angles that follow each other are those of the joints of a chain, each
-        counted from the link before. Networks then see the sums of consecutive angles too,
-        which are the directions of the links, from the ground and from each other.
+    - `angles`: for each coordinate, whether it is an angle (radians) or linear (metres). The
+        length is the number of degrees of freedom `n`.
+    - `chain`: whether consecutive angles are relative joint angles of a serial chain. The
+        embedding then also contains sums of consecutive angles. These are the orientations of
+        the links, relative to the ground and to each other.
 
     **Raises:** `ValueError` if `angles` is empty.
     """
@@ -26,53 +26,62 @@ class Coordinates(eqx.Module):
 
     def __init__(self, angles: tuple[bool, ...], chain: bool = False):
         if len(angles) == 0:
-            raise ValueError("`angles` was empty: a system has at least one coordinate")
+            raise ValueError("`angles` is empty; give one boolean per coordinate, at least one")
         self.angles = tuple(bool(angle) for angle in angles)
         self.chain = bool(chain)
 
     @property
     def n(self) -> int:
-        """The number of degrees of freedom."""
+        """Number of degrees of freedom."""
         return len(self.angles)
 
     @property
     def embedding_size(self) -> int:
-        """The length of `embed(q)`: two for each angle and each sum of angles, one for each
-        linear coordinate."""
-        return len(self.angles) + sum(self.angles) + 2 * len(self._sums)
+        """Length of `embed(q)`.
+
+        Each angle and each sum of angles counts twice, each linear coordinate once.
+        """
+        return len(self.angles) + sum(self.angles) + 2 * len(self._angle_sums)
 
     def first(self, n: int) -> "Coordinates":
-        """The first `n` of them."""
+        """Return the first `n` coordinates."""
         return Coordinates(self.angles[:n], self.chain)
 
     def embed(self, q: Float[Array, " n"]) -> Float[Array, " embedding"]:
-        """What networks see of `q`: linear coordinates, then cosines, then sines of angles and,
-        of a chain, of the sums of two and more angles that follow each other."""
+        """Embed `q` as input features of a network.
+
+        The features are the linear coordinates, then all cosines, then all sines. For a
+        chain, sums of two or more consecutive angles follow as further angles.
+
+        **Returns:** the features, shape `(embedding_size,)`.
+        """
         is_angle = np.asarray(self.angles)
-        directions = q[is_angle]
-        if self._sums:
-            sums = [jnp.sum(q[first:last]) for first, last in self._sums]
-            directions = jnp.concatenate([directions, jnp.stack(sums)])
-        return jnp.concatenate([q[~is_angle], jnp.cos(directions), jnp.sin(directions)])
+        angles = q[is_angle]
+        if self._angle_sums:
+            sums = [jnp.sum(q[first:last]) for first, last in self._angle_sums]
+            angles = jnp.concatenate([angles, jnp.stack(sums)])
+        return jnp.concatenate([q[~is_angle], jnp.cos(angles), jnp.sin(angles)])
 
     @property
-    def _sums(self) -> list[tuple[int, int]]:
-        """The ranges of coordinates that are summed."""
+    def _angle_sums(self) -> list[tuple[int, int]]:
+        """Ranges `(first, last)` of consecutive angles that the embedding sums."""
         ranges = [(i, j) for i in range(self.n) for j in range(i + 2, self.n + 1)]
         return [(i, j) for i, j in ranges if self.chain and all(self.angles[i:j])]
 
     def wrap(self, q: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
-        """`q`, every angle brought into `(-pi, pi]`; the identity, to the bit, inside it."""
-        # Counting turns, rather than taking a remainder, leaves an angle already inside
-        # the interval untouched to the last bit.
-        near = q - 2 * jnp.pi * jnp.round(q / (2 * jnp.pi))
-        # Rounding, and -pi itself, can leave it just outside.
-        near = jnp.where(near > jnp.pi, near - 2 * jnp.pi, near)
-        near = jnp.where(near <= -jnp.pi, near + 2 * jnp.pi, near)
-        return jnp.where(np.asarray(self.angles), near, q)
+        """Wrap every angle into `(-pi, pi]`.
+
+        Angles that already lie in the interval are returned bit for bit.
+        """
+        # Subtracting whole turns, unlike a remainder, keeps the bits of an angle inside.
+        wrapped = q - 2 * jnp.pi * jnp.round(q / (2 * jnp.pi))
+        # Rounding, and -pi itself, can leave the result just outside the interval.
+        wrapped = jnp.where(wrapped > jnp.pi, wrapped - 2 * jnp.pi, wrapped)
+        wrapped = jnp.where(wrapped <= -jnp.pi, wrapped + 2 * jnp.pi, wrapped)
+        return jnp.where(np.asarray(self.angles), wrapped, q)
 
     def difference(
         self, a: Float[Array, "*batch n"], b: Float[Array, "*batch n"]
     ) -> Float[Array, "*batch n"]:
-        """`a - b`, for angles along the shorter way round the circle."""
+        """Compute `a - b`, for angles along the shorter arc."""
         return self.wrap(a - b)

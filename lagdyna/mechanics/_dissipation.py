@@ -7,29 +7,29 @@ from jaxtyping import Array, Float
 
 
 class AbstractDissipation(eqx.Module):
-    """A force that only ever takes energy out: `qd . force <= 0`."""
+    """Dissipative force: it never adds energy, `qd . force <= 0`."""
 
     @abc.abstractmethod
     def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
-        """Generalised dissipative force at `(q, qd)`, shape `(n,)`, to be added to `tau`."""
+        """Compute the force at `(q, qd)` to be added to `tau`, shape `(n,)`, N or N m."""
 
 
 class NoDissipation(AbstractDissipation):
-    """A system without friction."""
+    """No friction: the force is zero."""
 
     def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
         return jnp.zeros_like(qd)
 
 
 class ViscousDissipation(AbstractDissipation):
-    """Viscous friction `-d_i qd_i`: the gradient of Rayleigh's `R = 1/2 sum d_i qd_i^2`.
+    """Viscous friction, `-d_i qd_i`.
 
-    The trainable leaf `raw` is passed through softplus, so friction stays positive
-    whatever a learner does to it.
+    It is the negative gradient of the Rayleigh function `R = 1/2 sum d_i qd_i^2`. The
+    coefficients are the softplus of the trainable leaf `raw`, so they stay positive.
 
     **Arguments:**
 
-    - `coefficients`: initial `d`, shape `(n,)`, all positive, N s/m or N m s.
+    - `coefficients`: initial `d`, shape `(n,)`, all positive, in N s/m or N m s.
     """
 
     raw: Float[Array, " n"]
@@ -47,17 +47,18 @@ class ViscousDissipation(AbstractDissipation):
 
 
 class CoulombDissipation(AbstractDissipation):
-    """Dry friction `-f_i tanh(qd_i / width)`, smoothed so that it has a derivative.
+    """Smoothed Coulomb friction, `-f_i tanh(qd_i / width)`.
 
-    Well above `width` it is Coulomb's constant force against the motion. Below, it is
-    viscous: what should stick creeps. It is the gradient of Rayleigh's
-    `R = sum f_i width log cosh(qd_i / width)`. Explicit solver steps longer than about
-    `M width / f` are unstable near rest. The trainable leaf `raw` is passed through softplus.
+    At speeds well above `width` it is a constant force against the motion. At lower speeds it
+    is viscous, so a body that should stick creeps. It is the negative gradient of the Rayleigh
+    function `R = sum f_i width log cosh(qd_i / width)`. Explicit solver steps longer than
+    about `M width / f` are unstable near rest. The coefficients are the softplus of the
+    trainable leaf `raw`.
 
     **Arguments:**
 
-    - `coefficients`: initial `f`, shape `(n,)`, all positive, N or N m.
-    - `width`: the speed around which the force changes sign, m/s or rad/s.
+    - `coefficients`: initial `f`, shape `(n,)`, all positive, in N or N m.
+    - `width`: speed scale of the smoothing around zero velocity, m/s or rad/s.
 
     **Raises:** `ValueError` if `width` is not positive.
     """
@@ -73,7 +74,7 @@ class CoulombDissipation(AbstractDissipation):
 
     @property
     def coefficients(self) -> Float[Array, " n"]:
-        """Friction forces `f > 0` at speed, shape `(n,)`."""
+        """Friction forces `f > 0` at speeds well above `width`, shape `(n,)`."""
         return jax.nn.softplus(self.raw)
 
     def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -81,11 +82,11 @@ class CoulombDissipation(AbstractDissipation):
 
 
 class SumDissipation(AbstractDissipation):
-    """Several frictions at once, say viscous and dry.
+    """Sum of several dissipative forces, such as viscous and Coulomb friction.
 
     **Arguments:**
 
-    - `parts`: what is added up, at least one.
+    - `parts`: the forces to add, at least one.
 
     **Raises:** `ValueError` if `parts` is empty.
     """
@@ -94,12 +95,14 @@ class SumDissipation(AbstractDissipation):
 
     def __check_init__(self):
         if len(self.parts) == 0:
-            raise ValueError("`parts` was empty: use `NoDissipation` for no friction")
+            raise ValueError(
+                "`parts` is empty; give at least one force, or use `NoDissipation`"
+            )
 
     def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
         return sum((part(q, qd) for part in self.parts), jnp.zeros_like(qd))
 
 
 def _inverse_softplus(x: Float[Array, " n"]) -> Float[Array, " n"]:
-    """`y` with `softplus(y) = x`, in the form that does not overflow."""
+    """Compute `y` with `softplus(y) = x` without overflow."""
     return x + jnp.log(-jnp.expm1(-x))

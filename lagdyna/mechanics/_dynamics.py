@@ -5,13 +5,13 @@ from jaxtyping import Array, Float
 
 
 class AbstractDynamics(eqx.Module):
-    """Anything that says how a state accelerates under an action.
+    """Map from a state and an action to an acceleration.
 
-    Mechanical systems do, and so do networks that know no mechanics.
+    Both mechanical systems and black-box networks implement it.
     """
 
     @abc.abstractmethod
     def forward_dynamics(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], action: Float[Array, " m"]
     ) -> Float[Array, " n"]:
-        """Acceleration while `action` is applied, shape `(n,)`."""
+        """Compute the acceleration under `action`, shape `(n,)`."""

@@ -8,9 +8,10 @@ Tree = TypeVar("Tree", bound=PyTree)
 
 
 def frozen(tree: Tree) -> Tree:
-    """The same model, through which no gradient reaches its parameters.
+    """Return `tree` with gradients stopped at its arrays.
 
-    Called where a model is used, not once before: it marks a computation, not an array.
+    Call it inside the differentiated function, where the model is used. It marks a computation
+    (`jax.lax.stop_gradient`), not the arrays themselves.
     """
     arrays, rest = eqx.partition(tree, eqx.is_array)
     return eqx.combine(jax.lax.stop_gradient(arrays), rest)

@@ -10,15 +10,16 @@ from . import euler_lagrange
 
 
 class Forces(NamedTuple):
-    """The generalised force of inverse dynamics, split by where it comes from.
+    """Generalised force of inverse dynamics, split into its parts.
 
-    `inertial + coriolis + conservative` is the force `tau` that causes `qdd`.
+    `inertial + coriolis + conservative` equals the force `tau` that causes `qdd`.
 
     **Attributes:** (each of shape `(n,)`, newtons or newton metres)
 
     - `inertial`: `M qdd`.
-    - `coriolis`: what is due to motion alone, Coriolis and centrifugal; 0 at rest.
-    - `conservative`: what holds the system still at `q`, `dV/dq`; gravity, springs.
+    - `coriolis`: Coriolis and centrifugal forces; 0 at rest.
+    - `conservative`: `dV/dq`, the force that holds the system at rest at `q` against gravity
+        and springs.
     """
 
     inertial: Float[Array, " n"]
@@ -27,59 +28,59 @@ class Forces(NamedTuple):
 
 
 class AbstractLagrangian(eqx.Module):
-    """A scalar `L(q, qd)` in joules, and the mechanics that follow from it.
+    """Lagrangian `L(q, qd)`, a scalar in joules, with its equations of motion.
 
-    Analytic systems and learned ones are both this, so whatever takes a Lagrangian takes
-    either. Subclass [`lagdyna.mechanics.AbstractGeneralLagrangian`][] to give only `L`, or
-    [`lagdyna.mechanics.AbstractRigidBody`][] to give a mass matrix and a potential.
-    All functions are of single states; `jax.vmap` them over batches.
+    Analytic and learned systems share this interface. Subclass
+    [`lagdyna.mechanics.AbstractGeneralLagrangian`][] to define `L` alone, or
+    [`lagdyna.mechanics.AbstractRigidBody`][] to define a mass matrix and a potential.
+    All methods take single states; use `jax.vmap` for batches.
     """
 
     @abc.abstractmethod
     def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
-        """The Lagrangian at `(q, qd)`, joules."""
+        """Compute the Lagrangian at `(q, qd)`, joules."""
 
     @abc.abstractmethod
     def momentum(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
-        """Generalised momentum `p = dL/dqd`, shape `(n,)`."""
+        """Compute the generalised momentum `p = dL/dqd`, shape `(n,)`."""
 
     @abc.abstractmethod
     def energy(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
-        """Energy `qd . p - L`, joules."""
+        """Compute the energy `qd . p - L`, joules."""
 
     @abc.abstractmethod
     def mass_matrix(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, "n n"]:
-        """Mass matrix `d2L/dqd2`, shape `(n, n)`."""
+        """Compute the mass matrix `d2L/dqd2`, shape `(n, n)`."""
 
     @abc.abstractmethod
     def forward_dynamics(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], tau: Float[Array, " n"]
     ) -> Float[Array, " n"]:
-        """Acceleration under the generalised force `tau`, shape `(n,)`."""
+        """Compute the acceleration under the generalised force `tau`, shape `(n,)`."""
 
     @abc.abstractmethod
     def inverse_dynamics(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
     ) -> Float[Array, " n"]:
-        """Generalised force that causes the acceleration `qdd`, shape `(n,)`."""
+        """Compute the generalised force that causes the acceleration `qdd`, shape `(n,)`."""
 
     @abc.abstractmethod
     def forces(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
     ) -> Forces:
-        """`inverse_dynamics`, split into inertial, Coriolis and conservative parts."""
+        """Split `inverse_dynamics` into inertial, Coriolis and conservative forces."""
 
 
 class AbstractGeneralLagrangian(AbstractLagrangian):
-    """A Lagrangian about which nothing else is known: subclasses give `__call__`.
+    """Lagrangian of unrestricted form; subclasses define `__call__`.
 
-    The kinetic energy need not be quadratic in `qd`. The Euler-Lagrange equation is
-    formed by differentiating `L` twice (Cranmer et al. 2020, eq. 2).
+    The kinetic energy need not be quadratic in `qd`. The equations of motion follow from
+    the second derivatives of `L` (Cranmer et al. 2020, eq. 2).
 
     **Attributes:**
 
-    - `damping`: how far the solve for `qdd` is regularised; see
-        [`lagdyna.mechanics.euler_lagrange.forward_dynamics`][]. 0 solves exactly.
+    - `damping`: regularisation of the solve for `qdd`; see
+        [`lagdyna.mechanics.euler_lagrange.forward_dynamics`][]. 0 is the exact solve.
     """
 
     damping: eqx.AbstractVar[float]

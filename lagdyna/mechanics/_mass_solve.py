@@ -8,34 +8,37 @@ from . import linalg
 
 
 class AbstractMassSolve(eqx.Module):
-    """How `H qdd = b` is solved where the mass matrix `H` may be indefinite or singular.
+    """Solver of `H qdd = b` for a mass matrix that may be indefinite or singular.
 
-    The mass matrix of a rigid body is positive definite and needs none of this. That of a
-    black-box Lagrangian is symmetric and nothing more.
+    The mass matrix of a black-box Lagrangian is symmetric, but not always definite. A rigid
+    body needs no such solver, since its mass matrix is positive definite.
     """
 
     @abc.abstractmethod
     def __call__(self, h: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
-        """The acceleration `qdd`, shape `(n,)`, for a symmetric `h`."""
+        """Solve `h qdd = b` for the acceleration, shape `(n,)`, with a symmetric `h`."""
 
 
 class ExactSolve(AbstractMassSolve):
-    """`H^-1 b`. Motion follows `L` to rounding, but jumps where `H` becomes singular."""
+    """Exact solve, `H^-1 b`.
+
+    The motion follows `L` to rounding, but is discontinuous where `H` becomes singular.
+    """
 
     def __call__(self, h: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
         return linalg.solve(h, b)
 
 
 class DampedSolve(AbstractMassSolve):
-    """`(H H + damping^2 I)^-1 H b`: exists and is smooth for every `H`.
+    """Damped least-squares solve, `(H H + damping^2 I)^-1 H b`.
 
-    An eigenvalue `h` of `H` is inverted to `h / (h^2 + damping^2)`: as `1/h` where it is
-    well above `damping`, to 0 where it vanishes. There the motion departs from `L`, and
-    energy is not conserved.
+    The solution exists and is smooth for every symmetric `H`. The inverse of an eigenvalue
+    `h` is `h / (h^2 + damping^2)`: about `1/h` well above `damping`, and 0 at `h = 0`. Near
+    `h = 0` the motion departs from `L` and energy is not conserved.
 
     **Arguments:**
 
-    - `damping`: in the units of `H`, kg or kg m^2.
+    - `damping`: positive, in the units of `H`, kg or kg m^2.
 
     **Raises:** `ValueError` if `damping` is not positive.
     """
@@ -45,8 +48,8 @@ class DampedSolve(AbstractMassSolve):
     def __check_init__(self):
         if self.damping <= 0:
             raise ValueError(
-                f"`damping` must be positive, got {self.damping}; to solve exactly use "
-                "`ExactSolve`"
+                f"`damping` must be positive, got {self.damping}; use `ExactSolve` for a solve "
+                "without damping"
             )
 
     def __call__(self, h: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -54,14 +57,14 @@ class DampedSolve(AbstractMassSolve):
 
 
 class PseudoInverseSolve(AbstractMassSolve):
-    """The pseudo-inverse of Cranmer et al. (2020): eigenvalues below a cut-off count as 0.
+    """Pseudo-inverse solve of Cranmer et al. (2020).
 
-    It takes an eigendecomposition of every sample, is the slowest of the three, and its
-    gradient is ill-behaved where the rank changes.
+    It computes an eigendecomposition of every sample and is the slowest of the three solvers.
+    Its gradient is ill-behaved where the rank of `H` changes.
 
     **Arguments:**
 
-    - `cutoff`: eigenvalues smaller in magnitude than this fraction of the largest are 0.
+    - `cutoff`: eigenvalues smaller in magnitude than this fraction of the largest count as 0.
     """
 
     cutoff: float = eqx.field(static=True, default=1e-6)

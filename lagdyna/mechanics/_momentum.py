@@ -11,26 +11,26 @@ from ._rigid_body import AbstractRigidBody
 
 
 class AbstractMomentumMap(eqx.Module):
-    """How velocities and canonical momenta go together, where that is known.
+    """Known map between velocities and canonical momenta.
 
-    A black-box Hamiltonian cannot find it out: its `dH/dp` only says how the data's own
-    momenta move.
+    A black-box Hamiltonian cannot learn this map: `dH/dp` only describes how the momenta in
+    the data move.
     """
 
     @abc.abstractmethod
     def momentum(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
-        """The momentum of the velocity `qd`, shape `(n,)`."""
+        """Compute the momentum of the velocity `qd`, shape `(n,)`."""
 
     @abc.abstractmethod
     def velocity(self, q: Float[Array, " n"], p: Float[Array, " n"]) -> Float[Array, " n"]:
-        """The velocity of the momentum `p`, shape `(n,)`."""
+        """Compute the velocity of the momentum `p`, shape `(n,)`."""
 
 
 class VelocityMomentum(AbstractMomentumMap):
-    """Velocities taken for momenta, `p = qd`, as if `(q, qd)` were canonical.
+    """Identity map, `p = qd`, which treats `(q, qd)` as canonical.
 
-    True where the mass matrix is constant and the identity. Elsewhere it is what
-    Cranmer et al. (2020) do to show that a Hamiltonian network then fails.
+    It is correct only if the mass matrix is the identity. Cranmer et al. (2020) use it
+    elsewhere to show that a Hamiltonian network then fails.
     """
 
     def momentum(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -41,12 +41,11 @@ class VelocityMomentum(AbstractMomentumMap):
 
 
 class RigidBodyMomentum(AbstractMomentumMap):
-    """`p = M(q) qd` with the mass matrix of a known rigid body.
+    """Momentum map of a known rigid body, `p = M(q) qd`.
 
     **Arguments:**
 
-    - `body`: whose mass matrix it is. Its parameters stay as they are: the
-        map is given, not learned.
+    - `body`: the rigid body that provides `M(q)`. Its parameters receive no gradient.
     """
 
     body: AbstractRigidBody
@@ -60,12 +59,12 @@ class RigidBodyMomentum(AbstractMomentumMap):
 
 
 class GivenMomentum(AbstractMomentumMap):
-    """A map that is known as two JAX functions, each the inverse of the other.
+    """Momentum map given as two JAX functions, each the inverse of the other.
 
     **Arguments:**
 
-    - `to_momentum`: of `(q, qd)`.
-    - `to_velocity`: of `(q, p)`.
+    - `to_momentum`: function `(q, qd) -> p`.
+    - `to_velocity`: function `(q, p) -> qd`.
     """
 
     to_momentum: Callable[[Array, Array], Array] = eqx.field(static=True)

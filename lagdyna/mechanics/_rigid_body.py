@@ -9,24 +9,27 @@ from ._lagrangian import AbstractLagrangian, Forces
 
 
 class AbstractRigidBody(AbstractLagrangian):
-    """`L = 1/2 qd' M(q) qd - V(q)` with `M = F F'`: subclasses give `F` and `V`.
+    """Rigid-body Lagrangian `L = 1/2 qd' M(q) qd - V(q)` with `M = F F'`.
 
-    A positive diagonal of the upper triangular `F` makes `M` symmetric positive definite
-    by construction. Whatever `n` is, a force or an acceleration takes one Jacobian-vector
-    product of `F` and one gradient of a scalar; `M` is never inverted, only solved
-    with its factor (Lutter et al. 2019).
+    Subclasses define the factor `F` and the potential `V`. The positive diagonal of the upper
+    triangular `F` makes `M` symmetric positive definite by construction. For every `n`, a
+    force or an acceleration costs one Jacobian-vector product of `F` and one gradient of a
+    scalar. `M` is never inverted; systems are solved with its factor (Lutter et al. 2019).
     """
 
     @abc.abstractmethod
     def mass_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
-        """Upper triangular `F(q)` with a positive diagonal, `M = F F'`, shape `(n, n)`."""
+        """Compute the upper triangular `F(q)` of `M = F F'`, shape `(n, n)`.
+
+        The diagonal of `F` is positive.
+        """
 
     @abc.abstractmethod
     def potential_energy(self, q: Float[Array, " n"]) -> Scalar:
-        """Potential energy `V(q)`, joules."""
+        """Compute the potential energy `V(q)`, joules."""
 
     def kinetic_energy(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
-        """Kinetic energy `1/2 qd' M(q) qd`, joules."""
+        """Compute the kinetic energy `1/2 qd' M(q) qd`, joules."""
         return 0.5 * jnp.sum((self.mass_factor(q).T @ qd) ** 2)
 
     def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
@@ -67,7 +70,7 @@ class AbstractRigidBody(AbstractLagrangian):
     def _factor_and_bias(
         self, q: Float[Array, " n"], qd: Float[Array, " n"]
     ) -> tuple[Float[Array, "n n"], Float[Array, " n"]]:
-        """`F(q)` and the bias force `c + g = Mdot qd - dL/dq`."""
+        """Compute `F(q)` and the bias force `c + g = Mdot qd - dL/dq`."""
         factor, factor_rate = jax.jvp(self.mass_factor, (q,), (qd,))
         mass_rate_qd = factor @ (factor_rate.T @ qd) + factor_rate @ (factor.T @ qd)
         return factor, mass_rate_qd - jax.grad(self.__call__)(q, qd)

@@ -4,9 +4,9 @@ from jaxtyping import Array, Float
 
 
 class State(NamedTuple):
-    """Where a mechanical system is and how it moves.
+    """State of a mechanical system: coordinates and velocities.
 
-    A PyTree, so a batch of states is a `State` of batched arrays.
+    It is a PyTree; a batch of states is a `State` of batched arrays.
 
     **Attributes:**
 

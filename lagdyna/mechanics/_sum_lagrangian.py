@@ -8,19 +8,19 @@ from ._mass_solve import AbstractMassSolve, ExactSolve
 
 
 class SumLagrangian(AbstractLagrangian):
-    """Known physics plus a learned residual, `L = L_known + L_learned`.
+    """Known Lagrangian plus a learned residual, `L = L_known + L_learned`.
 
-    Momenta, energies, mass matrices and forces add, so each part is differentiated in the
-    way that is cheapest for it.
+    Momenta, energies, mass matrices and forces of the two parts add. Each part therefore
+    uses its own, cheapest way of differentiation.
 
     **Arguments:**
 
-    - `known`: say, one of `lagdyna.systems`.
-    - `learned`: say, a [`lagdyna.models.DeLaN`][] or [`lagdyna.models.LNN`][] that starts
-        small.
+    - `known`: the known part, such as a system of `lagdyna.systems`.
+    - `learned`: the learned part, such as a [`lagdyna.models.DeLaN`][] or
+        [`lagdyna.models.LNN`][] with small initial outputs.
     - `learn_known`: whether the parameters of `known` are learned too.
-    - `solve`: how the sum of the mass matrices is solved. Exactly by default, which two
-        rigid bodies allow; see [`lagdyna.mechanics.AbstractMassSolve`][] for others.
+    - `solve`: solver with the sum of the mass matrices. The default, an exact solve, is
+        correct for two rigid bodies. See [`lagdyna.mechanics.AbstractMassSolve`][] for others.
     """
 
     known: AbstractLagrangian

@@ -8,16 +8,16 @@ from ._lagrangian import AbstractLagrangian
 
 
 class MechanicalSystem(AbstractDynamics):
-    """A Lagrangian with what drives it and what brakes it.
+    """Mechanical system: a Lagrangian with actuation and dissipation.
 
         d/dt dL/dqd - dL/dq = B(q) action + dissipation(q, qd)
 
     **Arguments:**
 
-    - `lagrangian`: analytic or learned.
+    - `lagrangian`: an analytic or learned Lagrangian.
     - `coordinates`: which coordinates are angles.
     - `actuation`: the map from an action in `[-1, 1]^m` to a generalised force.
-    - `dissipation`: friction; none by default.
+    - `dissipation`: dissipative force, such as friction; none by default.
     """
 
     lagrangian: AbstractLagrangian
@@ -34,9 +34,12 @@ class MechanicalSystem(AbstractDynamics):
     def inverse_dynamics(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
     ) -> Float[Array, " n"]:
-        """Generalised force that the actuators must supply for `qdd`, shape `(n,)`."""
+        """Compute the generalised force of the actuators that causes `qdd`, shape `(n,)`.
+
+        It includes the force that compensates the dissipation.
+        """
         return self.lagrangian.inverse_dynamics(q, qd, qdd) - self.dissipation(q, qd)
 
     def energy(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
-        """Energy of the Lagrangian, joules."""
+        """Compute the energy of the Lagrangian, joules."""
         return self.lagrangian.energy(q, qd)

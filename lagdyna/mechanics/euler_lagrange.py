@@ -1,10 +1,10 @@
-"""The Euler-Lagrange equation for any scalar function of `(q, qd)`.
+"""Euler-Lagrange equation of any scalar function of `(q, qd)`.
 
     H qdd + C qd - dL/dq = tau,    H = d2L/dqd2,    C = d2L/(dqd dq)
 
-Nothing here knows what a Lagrangian is made of. Costs: `C qd` is one Jacobian-vector
-product, `H` takes `n` of them, and the matrix `C` is never built.
-(Cranmer et al. 2020, eq. 2; Das et al. 2026, eq. 3-4.)
+The functions assume nothing about the form of the Lagrangian. `C qd` costs one
+Jacobian-vector product and `H` costs `n` of them. The matrix `C` is never built (Cranmer et
+al. 2020, eq. 2; Das et al. 2026, eq. 3-4).
 """
 
 from collections.abc import Callable
@@ -20,12 +20,15 @@ LagrangianFn = Callable[[Float[Array, " n"], Float[Array, " n"]], Scalar]
 def momentum(
     lagrangian: LagrangianFn, q: Float[Array, " n"], qd: Float[Array, " n"]
 ) -> Float[Array, " n"]:
-    """Generalised momentum `p = dL/dqd`, shape `(n,)`."""
+    """Compute the generalised momentum `p = dL/dqd`, shape `(n,)`."""
     return jax.grad(lagrangian, argnums=1)(q, qd)
 
 
 def energy(lagrangian: LagrangianFn, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
-    """Energy `E = qd . dL/dqd - L` in joules; conserved when no force acts."""
+    """Compute the energy `E = qd . dL/dqd - L`, joules.
+
+    It is conserved when no external force acts.
+    """
     value, slope = jax.jvp(lambda v: lagrangian(q, v), (qd,), (qd,))
     return slope - value
 
@@ -33,9 +36,9 @@ def energy(lagrangian: LagrangianFn, q: Float[Array, " n"], qd: Float[Array, " n
 def mass_matrix(
     lagrangian: LagrangianFn, q: Float[Array, " n"], qd: Float[Array, " n"]
 ) -> Float[Array, "n n"]:
-    """Generalised mass matrix `H = d2L/dqd2`, shape `(n, n)`.
+    """Compute the generalised mass matrix `H = d2L/dqd2`, shape `(n, n)`.
 
-    For a kinetic energy that is not quadratic in `qd` it depends on `qd` too.
+    It depends on `qd` if the kinetic energy is not quadratic in `qd`.
     """
     return jax.hessian(lagrangian, argnums=1)(q, qd)
 
@@ -43,7 +46,10 @@ def mass_matrix(
 def bias_force(
     lagrangian: LagrangianFn, q: Float[Array, " n"], qd: Float[Array, " n"]
 ) -> Float[Array, " n"]:
-    """`C qd - dL/dq`: the force that holds the acceleration at zero, shape `(n,)`."""
+    """Compute the bias force `C qd - dL/dq`, shape `(n,)`.
+
+    It is the generalised force of zero acceleration.
+    """
     _, coriolis = jax.jvp(lambda x: momentum(lagrangian, x, qd), (q,), (qd,))
     return coriolis - jax.grad(lagrangian)(q, qd)
 
@@ -54,9 +60,9 @@ def inverse_dynamics(
     qd: Float[Array, " n"],
     qdd: Float[Array, " n"],
 ) -> Float[Array, " n"]:
-    """Generalised force `tau = H qdd + C qd - dL/dq` that causes `qdd`, shape `(n,)`.
+    """Compute the generalised force `tau = H qdd + C qd - dL/dq`, shape `(n,)`.
 
-    One Jacobian-vector product of the momentum along `(qd, qdd)`; `H` is not built.
+    It costs one Jacobian-vector product of the momentum along `(qd, qdd)`; `H` is not built.
     """
     _, rate = jax.jvp(lambda x, v: momentum(lagrangian, x, v), (q, qd), (qd, qdd))
     return rate - jax.grad(lagrangian)(q, qd)
@@ -69,13 +75,17 @@ def forward_dynamics(
     tau: Float[Array, " n"],
     damping: float = 0.0,
 ) -> Float[Array, " n"]:
-    """Acceleration `qdd = H^-1 (tau + dL/dq - C qd)`, shape `(n,)`.
+    """Compute the acceleration `qdd = H^-1 (tau + dL/dq - C qd)`, shape `(n,)`.
 
     **Arguments:**
 
-    - `damping`: with a positive value the damped least-squares solution
-        `(H'H + damping^2 I)^-1 H' b` takes the place of the exact one. It exists and is
-        differentiable for every `H`; use it where `H` may be singular.
+    - `lagrangian`: function `(q, qd) -> L`, joules.
+    - `q`: generalised coordinates, shape `(n,)`.
+    - `qd`: generalised velocities, shape `(n,)`.
+    - `tau`: generalised force, shape `(n,)`, N or N m.
+    - `damping`: 0 is the exact solve. A positive value selects the damped least-squares
+        solution `(H'H + damping^2 I)^-1 H' b`, which exists and is differentiable for every
+        `H`. Use it where `H` may be singular.
     """
     h = mass_matrix(lagrangian, q, qd)
     b = tau - bias_force(lagrangian, q, qd)

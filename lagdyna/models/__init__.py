@@ -1,4 +1,4 @@
-"""Learned models of mechanical systems and of rewards."""
+"""Learned models of dynamics, reward and termination."""
 
 from ._activation import Activation as Activation
 from ._activation import softplus as softplus

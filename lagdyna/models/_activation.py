@@ -9,13 +9,13 @@ Activation = Callable[[Float[Array, "..."]], Float[Array, "..."]]
 
 @jax.custom_jvp
 def softplus(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`log(1 + exp(x))`, for networks that are differentiated again and again.
+    """Compute `log(1 + exp(x))` with cheap higher derivatives.
 
-    Accelerations are made of a network's derivatives, and learning takes derivatives of
-    those. `jax.nn.softplus` evaluates new exponentials in every one of them; here value
-    and derivatives of all orders share one, which the compiler finds. Rollouts through a
-    DeLaN and their gradients take a third less time for it. The absolute error is that
-    of rounding; the relative error is not small where the value itself is below 1e-7.
+    Accelerations use derivatives of a network, and training differentiates them again.
+    `jax.nn.softplus` evaluates a new exponential in each derivative. Here the value and the
+    derivatives of all orders share one exponential, which the compiler reuses. This makes
+    rollouts through a DeLaN and their gradients a third faster. The absolute error is at
+    rounding level. The relative error is not small for values below 1e-7.
     """
     return jnp.maximum(x, 0) + jnp.log(1 + jnp.exp(-jnp.abs(x)))
 

@@ -12,27 +12,30 @@ from ._triangular import inverse_softplus, triangular
 
 
 class DeLaN(AbstractRigidBody):
-    """Deep Lagrangian network: a rigid body whose mass matrix and potential are learned.
+    """Deep Lagrangian network: rigid body with a learned mass matrix and potential.
 
-    One network gives the entries of the triangular factor `F(q)` of `M = F F'`, another the
-    potential `V(q)`. The diagonal of `F` is a softplus plus `min_diagonal`, so `M` is
-    symmetric positive definite for every value of the weights, trained or not (Lutter et
-    al. 2019). The triangle is the upper one, the paper's the lower: along a chain of links
-    the last column of the upper factor is the last column of `M` over the root of a constant,
-    where the lower one begins with the root of what depends on every angle.
+    One network outputs the entries of the triangular factor `F(q)` of `M = F F'`. Another
+    network outputs the potential `V(q)`. The diagonal of `F` is a softplus plus
+    `min_diagonal`, so `M` is symmetric positive definite for all weights (Lutter et al. 2019).
+
+    The factor is upper triangular; the paper uses a lower one. For a chain of links, the last
+    column of the upper factor is the last column of `M` divided by a constant. The first
+    entry of the lower factor is the root of an expression in all angles.
 
     **Arguments:**
 
-    - `coordinates`: which coordinates are angles; networks see those as `(cos, sin)`.
-    - `hidden`: widths of each network's hidden layers.
-    - `activation`: must be twice differentiable, since accelerations are made of first
-        derivatives and training differentiates them again.
+    - `coordinates`: which coordinates are angles; the networks take an angle as
+        `(cos, sin)`.
+    - `hidden`: widths of the hidden layers of each network.
+    - `activation`: elementwise and twice differentiable. Accelerations use first derivatives,
+        and training differentiates them again.
     - `initial_mass`: the diagonal of `M` before training, kg or kg m^2, shape `()` or
-        `(n,)`. The right order of magnitude helps.
+        `(n,)`. A value of the right order of magnitude helps training.
     - `min_diagonal`: lower bound of the diagonal of `F`.
-    - `key`: for the initial weights.
+    - `key`: PRNG key of the initial weights.
 
-    **Raises:** `ValueError` if a size, `initial_mass` or `min_diagonal` is not positive.
+    **Raises:** `ValueError` if a size or `min_diagonal` is not positive, or if `initial_mass`
+    has another shape or is not greater than `min_diagonal^2`.
     """
 
     factor_network: Network
@@ -55,15 +58,15 @@ class DeLaN(AbstractRigidBody):
         mass = np.asarray(initial_mass, np.float64)
         if mass.shape not in ((), (n,)):
             raise ValueError(
-                f"`initial_mass` must be a number or {n} of them, got {initial_mass}"
+                f"`initial_mass` must be one number or {n} numbers, got {initial_mass}"
             )
         mass = np.broadcast_to(mass, (n,))
         if min(hidden, default=1) < 1:
             raise ValueError(f"`hidden` widths must be positive, got {hidden}")
         if min_diagonal <= 0 or mass.min() <= min_diagonal**2:
             raise ValueError(
-                "`min_diagonal` must be positive and `initial_mass` above its square, "
-                f"got {min_diagonal} and {initial_mass}"
+                "`min_diagonal` must be positive and `initial_mass` greater than "
+                f"min_diagonal^2, got {min_diagonal} and {initial_mass}"
             )
         factor_key, potential_key = jax.random.split(key)
         self.factor_network = Network(

@@ -13,23 +13,26 @@ from ._network import Network
 
 
 class HNN(AbstractHamiltonian):
-    """Hamiltonian neural network: one network for `H`, nothing assumed of its form.
+    """Hamiltonian neural network: one network for `H` of unrestricted form.
 
         H(q, p) = network(embed(q), p) + regulariser p.p
 
-    It needs canonical momenta (Greydanus et al. 2019). Give the map to them where it is
-    known; without one, velocities are taken for momenta, which fails as soon as the mass
-    matrix is not constant or the kinetic energy not quadratic (Cranmer et al. 2020,
-    figure 3).
+    It requires canonical momenta (Greydanus et al. 2019). Pass `momentum_map` if the map from
+    velocities to momenta is known. By default, velocities are used as momenta. This fails if
+    the mass matrix is not constant or the kinetic energy is not quadratic (Cranmer et al.
+    2020, figure 3).
 
     **Arguments:**
 
-    - `coordinates`: which coordinates are angles; the network sees those as `(cos, sin)`.
-    - `momentum_map`: a [`lagdyna.mechanics.AbstractMomentumMap`][].
+    - `coordinates`: which coordinates are angles; the network takes an angle as
+        `(cos, sin)`.
+    - `momentum_map`: map between velocities and momenta, a
+        [`lagdyna.mechanics.AbstractMomentumMap`][].
     - `hidden`: widths of the hidden layers.
-    - `activation`: twice differentiable.
-    - `regulariser`: half the inverse mass that is always there. 0 for a pure network.
-    - `key`: for the initial weights.
+    - `activation`: elementwise and twice differentiable.
+    - `regulariser`: half of a constant inverse mass that is added to `H`, 1/kg or
+        1/(kg m^2). Use 0 for a pure network.
+    - `key`: PRNG key of the initial weights.
 
     **Raises:** `ValueError` if a width is not positive or `regulariser` is negative.
     """

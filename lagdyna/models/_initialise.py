@@ -8,16 +8,16 @@ from jaxtyping import PRNGKeyArray
 from ._network import Network
 
 
-def cranmer_weights(network: Network, key: PRNGKeyArray) -> Network:
-    """The initialisation of Lagrangian networks of Cranmer et al. (2020, appendix B).
+def cranmer_initialisation(network: Network, key: PRNGKeyArray) -> Network:
+    """Initialise a Lagrangian network as in Cranmer et al. (2020, appendix B).
 
-    Zero biases and weights from `N(0, sigma^2)`: with `n` the width of the hidden layers,
-    `sigma` is `2.2/sqrt(n)` for the first layer, `0.58 i/sqrt(n)` for the `i`-th of the
-    layers between hidden ones, `sqrt(n)` for the last. Where widths differ, `n` is that
-    of the layer's own output, for the last layer of its input.
+    Biases are zero and weights are drawn from `N(0, sigma^2)`. For hidden layers of width `n`,
+    `sigma` is `2.2/sqrt(n)` for the first layer, `0.58 i/sqrt(n)` for hidden layer `i`
+    (1, 2, ...) and `sqrt(n)` for the last layer. If widths differ, `n` is the layer's output
+    width; for the last layer it is the input width.
 
-    **Returns:** the network with other weights. Its linear part, which the paper's has
-    not, is left at zero.
+    **Returns:** the network with new weights. Its linear part, which the paper does not have,
+    is unchanged.
     """
     keys = jax.random.split(key, len(network.layers))
     layers = []

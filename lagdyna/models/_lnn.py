@@ -15,44 +15,46 @@ from ..mechanics import (
     euler_lagrange,
 )
 from ._activation import Activation, softplus
-from ._initialise import cranmer_weights
-from ._magnitudes import magnitudes
+from ._initialise import cranmer_initialisation
 from ._network import Network
+from ._scales import positive_scales
 from ._second_order import second_order
 
 
 class LNN(AbstractLagrangian):
-    """Lagrangian neural network: one network for `L`, nothing assumed of its form.
+    """Lagrangian neural network: one network for `L` of unrestricted form.
 
         L(q, qd) = v^2 network(embed(q), qd / velocity_scale) + regulariser qd.qd
 
-    where `v^2` is the mean square of `velocity_scale`.
+    Here `v^2` is the mean square of `velocity_scale`.
 
-    It learns kinetic energies that are not quadratic in velocity, and pays for that: its
-    mass matrix can be indefinite or singular. The `regulariser` moves the matrix of an
-    untrained model to about `2 regulariser I`, and `solve` says what happens near a
-    singular one. Where the system is a rigid body prefer [`lagdyna.models.DeLaN`][].
+    The kinetic energy need not be quadratic in velocity. In return, the mass matrix can be
+    indefinite or singular. The `regulariser` shifts the mass matrix of an untrained model to
+    about `2 regulariser I`. `solve` selects the solver for matrices near a singularity. For a
+    rigid body prefer [`lagdyna.models.DeLaN`][].
 
-    An acceleration takes one sweep through the network for each coordinate and three
-    more, whatever is then differentiated (Cranmer et al. 2020, eq. 2; Das et al. 2026,
-    eq. 4; not their nested Jacobians).
+    The equations of motion are those of Cranmer et al. (2020, eq. 2) and Das et al. (2026,
+    eq. 4), without their nested Jacobians. An acceleration costs `n + 3` sweeps through the
+    network.
 
     **Arguments:**
 
-    - `coordinates`: which coordinates are angles; the network sees those as `(cos, sin)`.
-    - `hidden`: widths of the hidden layers. The paper has four layers of 500.
-    - `activation`: three times differentiable, since training differentiates the mass
-        matrix.
-    - `velocity_scale`: the magnitude that each velocity is divided by, length `n`, m/s or
-        rad/s; ones by default. Networks learn badly from inputs much larger than 1.
-    - `regulariser`: half the mass, kg or kg m^2, that is always there. 0 for the paper's.
+    - `coordinates`: which coordinates are angles; the network takes an angle as
+        `(cos, sin)`.
+    - `hidden`: widths of the hidden layers. The paper uses four layers of 500 units.
+    - `activation`: elementwise and three times differentiable, since training
+        differentiates the mass matrix.
+    - `velocity_scale`: divisor of each velocity in the network's input, length `n`, m/s or
+        rad/s; ones by default. Networks train badly on inputs much larger than 1.
+    - `regulariser`: half of a constant mass that is added to `L`, kg or kg m^2. The paper has
+        none (0).
     - `solve`: a [`lagdyna.mechanics.AbstractMassSolve`][]. The default is damped least
-        squares: as good as exact while the mass is well above the damping, smooth where
-        it is not. The paper's is [`lagdyna.mechanics.PseudoInverseSolve`][].
-    - `initialisation`: `"small"` starts near the regulariser alone; `"cranmer2020"` is
-        that of the paper's appendix B, fitted there for one to three hidden layers of 50
-        to 300 units and standard normal inputs.
-    - `key`: for the initial weights.
+        squares. It is as good as exact if the mass is well above the damping, and smooth
+        otherwise. The paper uses [`lagdyna.mechanics.PseudoInverseSolve`][].
+    - `initialisation`: `"small"` starts close to the regulariser alone. `"cranmer2020"` is
+        the initialisation of the paper's appendix B, tuned there for one to three hidden
+        layers of 50 to 300 units and standard normal inputs.
+    - `key`: PRNG key of the initial weights.
 
     **Raises:** `ValueError` if a width is not positive, there is no hidden layer,
     `regulariser` is negative, `initialisation` is unknown, or `velocity_scale` is not `n`
@@ -88,20 +90,21 @@ class LNN(AbstractLagrangian):
         in_size = coordinates.embedding_size + coordinates.n
         network = Network(in_size, 1, hidden, activation, output_scale=0.1, key=key)
         if initialisation == "cranmer2020":
-            network = cranmer_weights(network, key)
+            network = cranmer_initialisation(network, key)
         self.network = network
         self.coordinates = coordinates
         self.solve = solve
         self.regulariser = float(regulariser)
-        self.velocity_scale = magnitudes("velocity_scale", velocity_scale, coordinates.n)
+        self.velocity_scale = positive_scales("velocity_scale", velocity_scale, coordinates.n)
 
     def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
         scale = jnp.asarray(self.velocity_scale, qd.dtype)
         x = jnp.concatenate([self.coordinates.embed(q), qd / scale])
-        return self._unit * self.network(x)[0] + self.regulariser * (qd @ qd)
+        return self._output_scale * self.network(x)[0] + self.regulariser * (qd @ qd)
 
     @property
-    def _unit(self) -> float:
+    def _output_scale(self) -> float:
+        """Factor `v^2` of the network's output."""
         return sum(v**2 for v in self.velocity_scale) / len(self.velocity_scale)
 
     def momentum(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -122,7 +125,7 @@ class LNN(AbstractLagrangian):
     def inverse_dynamics(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
     ) -> Float[Array, " n"]:
-        # One direction only: here differentiating the gradient is the cheaper way.
+        # There is only one direction, so differentiating the gradient is cheaper.
         return euler_lagrange.inverse_dynamics(self, q, qd, qdd)
 
     def forces(
@@ -135,7 +138,7 @@ class LNN(AbstractLagrangian):
     def _mass_and_bias(
         self, q: Float[Array, " n"], qd: Float[Array, " n"]
     ) -> tuple[Float[Array, "n n"], Float[Array, " n"]]:
-        """`H = d2L/dqd2` and the bias force `C qd - dL/dq`."""
+        """Compute `H = d2L/dqd2` and the bias force `C qd - dL/dq`."""
         n, embedding = self.coordinates.n, self.coordinates.embedding_size
         embedded, embedding_rate = jax.jvp(self.coordinates.embed, (q,), (qd,))
         _, pull_back = jax.vjp(self.coordinates.embed, q)
@@ -145,7 +148,7 @@ class LNN(AbstractLagrangian):
         directions = jnp.concatenate([along_qd, along_q[None]])
         x = jnp.concatenate([embedded, qd / jnp.asarray(scale, qd.dtype)])
         _, gradient, curvature = second_order(self.network, x, directions)
-        curvature = self._unit * curvature
-        (slope,) = pull_back(self._unit * gradient[:embedding])
+        curvature = self._output_scale * curvature
+        (slope,) = pull_back(self._output_scale * gradient[:embedding])
         mass = curvature[:n, :n] + 2 * self.regulariser * jnp.eye(n, dtype=q.dtype)
         return mass, curvature[:n, n] - slope

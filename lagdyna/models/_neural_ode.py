@@ -4,30 +4,33 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..mechanics import AbstractDynamics, Coordinates
 from ._activation import Activation, softplus
-from ._magnitudes import magnitudes
 from ._network import Network
+from ._scales import positive_scales
 
 
 class NeuralODE(AbstractDynamics):
-    """A second-order neural ODE: one network for the acceleration, no mechanics.
+    """Second-order neural ODE: one black-box network for the acceleration.
 
-        qdd = scale network(embed(q), qd / velocity_scale, action)
+        qdd = acceleration_scale * network(embed(q), qd / velocity_scale, action)
 
-    The black-box counterpart of a learned Lagrangian (Chen et al. 2018; the baseline of
-    Cranmer et al. 2020): positions still follow from velocities, nothing is conserved.
+    It is the black-box counterpart of a learned Lagrangian (Chen et al. 2018), and the
+    baseline of Cranmer et al. (2020). Positions are integrals of velocities, but no quantity
+    is conserved.
 
     **Arguments:**
 
-    - `coordinates`: which coordinates are angles; the network sees those as `(cos, sin)`.
-    - `action_size`: `m`.
+    - `coordinates`: which coordinates are angles; the network takes an angle as
+        `(cos, sin)`.
+    - `action_size`: number of actions, `m`.
     - `hidden`: widths of the hidden layers.
-    - `activation`: elementwise.
-    - `velocity_scale`: the magnitude that each velocity is divided by, length `n`; ones
-        by default.
-    - `acceleration_scale`: the magnitude of each acceleration, length `n`; ones by default.
-    - `key`: for the initial weights.
+    - `activation`: elementwise activation function.
+    - `velocity_scale`: divisor of each velocity in the network's input, length `n`, m/s or
+        rad/s; ones by default.
+    - `acceleration_scale`: factor of each output, length `n`, m/s^2 or rad/s^2; ones by
+        default.
+    - `key`: PRNG key of the initial weights.
 
-    **Raises:** `ValueError` if a scale's length is not `n` or an entry not positive.
+    **Raises:** `ValueError` if a scale does not have `n` entries, all positive.
     """
 
     network: Network
@@ -46,8 +49,8 @@ class NeuralODE(AbstractDynamics):
         acceleration_scale: tuple[float, ...] | None = None,
         key: PRNGKeyArray,
     ):
-        self.velocity_scale = magnitudes("velocity_scale", velocity_scale, coordinates.n)
-        self.acceleration_scale = magnitudes(
+        self.velocity_scale = positive_scales("velocity_scale", velocity_scale, coordinates.n)
+        self.acceleration_scale = positive_scales(
             "acceleration_scale", acceleration_scale, coordinates.n
         )
         in_size = coordinates.embedding_size + coordinates.n + action_size

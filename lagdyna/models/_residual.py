@@ -8,12 +8,12 @@ from ._network import Network
 
 
 class ResidualAcceleration(AbstractDynamics):
-    """Known motion plus an acceleration that is learned, `qdd = known + learned`.
+    """Known dynamics plus a learned residual acceleration, `qdd = known + learned`.
 
     **Arguments:**
 
-    - `known`: what is known of the motion.
-    - `learned`: what is missing, say a [`lagdyna.models.NeuralODE`][].
+    - `known`: the known dynamics.
+    - `learned`: the residual acceleration, such as a [`lagdyna.models.NeuralODE`][].
     - `learn_known`: whether the parameters of `known` are learned too.
     """
 
@@ -25,24 +25,24 @@ class ResidualAcceleration(AbstractDynamics):
         self, q: Float[Array, " n"], qd: Float[Array, " n"], action: Float[Array, " m"]
     ) -> Float[Array, " n"]:
         known = self.known if self.learn_known else frozen(self.known)
-        missing = self.learned.forward_dynamics(q, qd, action)
-        return known.forward_dynamics(q, qd, action) + missing
+        residual = self.learned.forward_dynamics(q, qd, action)
+        return known.forward_dynamics(q, qd, action) + residual
 
 
 class ResidualForce(AbstractDynamics):
-    """A known system under a generalised force that is learned, `network(q, qd, action)`.
+    """Known system plus a learned generalised force, `network(q, qd, action)`.
 
-    The learned part need not be conservative nor dissipative: it is what the known system
-    leaves out, in newtons or newton metres.
+    The learned force (N or N m) represents everything that the known system omits. It need be
+    neither conservative nor dissipative.
 
     **Arguments:**
 
-    - `known`: the system, with its actuation and dissipation.
-    - `action_size`: `m`.
+    - `known`: the known system, with its actuation and dissipation.
+    - `action_size`: number of actions, `m`.
     - `hidden`: widths of the hidden layers.
-    - `activation`: elementwise.
+    - `activation`: elementwise activation function.
     - `learn_known`: whether the parameters of `known` are learned too.
-    - `key`: for the initial weights.
+    - `key`: PRNG key of the initial weights.
     """
 
     known: MechanicalSystem
@@ -70,7 +70,7 @@ class ResidualForce(AbstractDynamics):
     def force(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], action: Float[Array, " m"]
     ) -> Float[Array, " n"]:
-        """The learned generalised force, shape `(n,)`."""
+        """Compute the learned generalised force, shape `(n,)`, N or N m."""
         return self.network(jnp.concatenate([self.known.coordinates.embed(q), qd, action]))
 
     def forward_dynamics(

@@ -12,19 +12,28 @@ from ._network import Network
 
 
 class AbstractReward(eqx.Module):
-    """What an action pays: `(state, action, next_state) -> reward`."""
+    """Reward function `(state, action, next_state) -> reward`."""
 
     @abc.abstractmethod
     def __call__(self, state: State, action: Float[Array, " m"], next_state: State) -> Scalar:
-        """The reward of `action` in `state`, which led to `next_state`."""
+        """Compute the reward of a transition.
+
+        **Arguments:**
+
+        - `state`: the state in which the action is taken.
+        - `action`: control in `[-1, 1]^m`, shape `(m,)`.
+        - `next_state`: the state that follows.
+
+        **Returns:** the reward, a scalar.
+        """
 
 
 class GivenReward(AbstractReward):
-    """A reward that is known, as a differentiable JAX function. It has nothing to learn.
+    """Known reward, given as a differentiable JAX function, without trainable leaves.
 
     **Arguments:**
 
-    - `function`: of `(state, action, next_state)`.
+    - `function`: maps `(state, action, next_state)` to a scalar.
     """
 
     function: Callable[[State, Float[Array, " m"], State], Scalar] = eqx.field(static=True)
@@ -34,19 +43,20 @@ class GivenReward(AbstractReward):
 
 
 class RewardNetwork(AbstractReward):
-    """A learned reward: a network with a linear part over physical features.
+    """Learned reward: a network over features of the transition.
 
-    Sees both states and the action, each with the squares of what control tasks usually
-    charge for, velocity and effort, so that those need not be learned from little data.
+    The inputs are both states, the action, and the squares of velocities and actions. Control
+    costs are often quadratic in these, so the linear part of the network can represent them
+    from little data.
 
     **Arguments:**
 
     - `coordinates`: which coordinates are angles.
-    - `action_size`: `m`.
-    - `velocity_scale`: the magnitude that each velocity is divided by, length `n`.
+    - `action_size`: number of actions, `m`.
+    - `velocity_scale`: divisor of each velocity in the input, length `n`, m/s or rad/s.
     - `hidden`: widths of the hidden layers.
-    - `activation`: elementwise.
-    - `key`: for the initial weights.
+    - `activation`: elementwise activation function.
+    - `key`: PRNG key of the initial weights.
     """
 
     network: Network
@@ -78,6 +88,6 @@ class RewardNetwork(AbstractReward):
         for q, qd in (state, next_state):
             v = qd / scale
             parts += [self.coordinates.embed(q), v, v**2]
-        # The reward's location and scale are set from data, not learned.
+        # The location and scale of the reward are set from data, not trained.
         location, unit = jax.lax.stop_gradient((self.location, self.scale))
         return location + unit * self.network(jnp.concatenate(parts))[0]

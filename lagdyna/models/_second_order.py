@@ -1,13 +1,13 @@
-"""Second derivatives of a scalar network, by one sweep forward and one back.
+"""Second derivatives of a scalar network by one forward and one backward sweep.
 
-With `z_l` the pre-activations of layer `l`, `g_l` the slope of the output with respect to
-its activations, and `J_l = dz_l/dx`, the Hessian of a multi-layer perceptron is exactly
+Let `z_l` be the pre-activations of layer `l`, `g_l` the gradient of the output with respect to
+its activations, and `J_l = dz_l/dx`. The Hessian of a multi-layer perceptron is exactly
 
     d2y/dx2 = sum_l J_l' diag(g_l activation''(z_l)) J_l
 
-so `k` directions cost one sweep forward for the value, `k` more for `J_l v`, and one sweep
-back for `g_l`. Differentiating a gradient forward, the general way, sweeps each direction
-back as well.
+For `k` directions this costs one forward sweep for the value, `k` for `J_l v`, and one backward
+sweep for `g_l`. Forward-over-reverse differentiation also needs a backward sweep for each
+direction.
 """
 
 from typing import NamedTuple
@@ -21,12 +21,12 @@ from ._network import Network
 
 
 class SecondOrder(NamedTuple):
-    """A scalar network's value and derivatives at a point.
+    """Value and derivatives of a scalar network at a point.
 
     **Attributes:**
 
-    - `value`: the output.
-    - `gradient`: with respect to the input, shape `(in,)`.
+    - `value`: the output, a scalar.
+    - `gradient`: gradient with respect to the input, shape `(in,)`.
     - `curvature`: `v_i' (d2y/dx2) v_j` for directions `v`, shape `(k, k)`, symmetric.
     """
 
@@ -38,23 +38,30 @@ class SecondOrder(NamedTuple):
 def second_order(
     network: Network, x: Float[Array, " in"], directions: Float[Array, "k in"]
 ) -> SecondOrder:
-    """Value, gradient and curvature along `directions` of a network with one output."""
+    """Compute value, gradient and curvature of a network with one output.
+
+    **Arguments:**
+
+    - `network`: a network with `out_size` 1.
+    - `x`: input, shape `(in,)`.
+    - `directions`: directions of the curvature, shape `(k, in)`.
+    """
     h, tangents = x, directions
     sweep = []
     for layer in network.layers[:-1]:
         assert layer.bias is not None
-        # One product carries all the directions through a layer's weights.
+        # One matrix product propagates all directions through the layer.
         tangents = tangents @ layer.weight.T
-        h, slope, bend = _derivatives(network.activation, layer.weight @ h + layer.bias)
-        sweep.append((layer.weight, tangents, slope, bend))
+        h, slope, second = _derivatives(network.activation, layer.weight @ h + layer.bias)
+        sweep.append((layer.weight, tangents, slope, second))
         tangents = slope * tangents
     last = network.layers[-1]
     assert last.bias is not None
     value = (last.weight @ h + last.bias)[0]
     gradient = last.weight[0]
     curvature = jnp.zeros((directions.shape[0],) * 2, x.dtype)
-    for weight, tangents, slope, bend in reversed(sweep):
-        curvature += (tangents * (gradient * bend)) @ tangents.T
+    for weight, tangents, slope, second in reversed(sweep):
+        curvature += (tangents * (gradient * second)) @ tangents.T
         gradient = (gradient * slope) @ weight
     if network.skip is not None:
         value, gradient = value + network.skip[0] @ x, gradient + network.skip[0]
@@ -64,11 +71,11 @@ def second_order(
 def _derivatives(
     activation: Activation, z: Float[Array, " width"]
 ) -> tuple[Float[Array, " width"], Float[Array, " width"], Float[Array, " width"]]:
-    """An activation, its slope and its second derivative."""
+    """Compute an activation and its first and second derivatives."""
     ones = jnp.ones_like(z)
 
     def with_slope(z: Array) -> tuple[Array, Array]:
         return jax.jvp(activation, (z,), (ones,))
 
-    (value, slope), (_, bend) = jax.jvp(with_slope, (z,), (ones,))
-    return value, slope, bend
+    (value, slope), (_, second) = jax.jvp(with_slope, (z,), (ones,))
+    return value, slope, second

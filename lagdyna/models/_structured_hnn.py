@@ -13,25 +13,27 @@ from ._triangular import inverse_softplus, triangular
 
 
 class StructuredHNN(AbstractHamiltonian):
-    """A Hamiltonian network of a rigid body: inverse mass matrix and potential learned.
+    """Hamiltonian network of a rigid body: learned inverse mass matrix and potential.
 
         H(q, p) = 1/2 p' M(q)^-1 p + V(q),    M^-1 = G G'
 
-    One network gives the lower triangular `G(q)`, its diagonal positive by construction,
-    another `V(q)`. The momentum of a velocity follows from `G`, so it learns from
-    velocities as a [`lagdyna.models.DeLaN`][] does (Zhong et al. 2020; Lutter & Peters 2023).
+    One network outputs the lower triangular `G(q)`, with a positive diagonal by construction.
+    Another outputs `V(q)`. `G` determines the momentum of a velocity, so the model trains on
+    velocities, like [`lagdyna.models.DeLaN`][] (Zhong et al. 2020; Lutter & Peters 2023).
 
     **Arguments:**
 
-    - `coordinates`: which coordinates are angles; networks see those as `(cos, sin)`.
-    - `hidden`: widths of each network's hidden layers.
-    - `activation`: twice differentiable.
+    - `coordinates`: which coordinates are angles; the networks take an angle as
+        `(cos, sin)`.
+    - `hidden`: widths of the hidden layers of each network.
+    - `activation`: elementwise and twice differentiable.
     - `initial_mass`: the diagonal of `M` before training, kg or kg m^2, shape `()` or
         `(n,)`.
     - `min_diagonal`: lower bound of the diagonal of `G`.
-    - `key`: for the initial weights.
+    - `key`: PRNG key of the initial weights.
 
-    **Raises:** `ValueError` if a size, `initial_mass` or `min_diagonal` is not positive.
+    **Raises:** `ValueError` if a size, `initial_mass` or `min_diagonal` is not positive, or if
+    `initial_mass` is not below `1 / min_diagonal^2`.
     """
 
     factor_network: Network
@@ -72,12 +74,15 @@ class StructuredHNN(AbstractHamiltonian):
         self.min_diagonal = min_diagonal
 
     def inverse_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
-        """Lower triangular `G(q)` with a positive diagonal, `M^-1 = G G'`, shape `(n, n)`."""
+        """Compute the lower triangular `G(q)` of `M^-1 = G G'`, shape `(n, n)`.
+
+        The diagonal of `G` is positive.
+        """
         entries = self.factor_network(self.coordinates.embed(q))
         return triangular(entries, self.coordinates.n, self.shift, self.min_diagonal)
 
     def potential_energy(self, q: Float[Array, " n"]) -> Scalar:
-        """Potential energy `V(q)`, joules."""
+        """Compute the potential energy `V(q)`, joules."""
         return self.potential_network(self.coordinates.embed(q))[0]
 
     def __call__(self, q: Float[Array, " n"], p: Float[Array, " n"]) -> Scalar:

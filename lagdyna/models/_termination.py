@@ -12,32 +12,33 @@ from ._network import Network
 
 
 class AbstractTermination(eqx.Module):
-    """Where an environment ends its episodes for good: `state -> probability`."""
+    """Termination function `state -> probability`."""
 
     @abc.abstractmethod
     def __call__(self, state: State) -> Scalar:
-        """The probability that an episode that reaches `state` ends there."""
+        """Compute the probability that an episode terminates in `state`."""
 
 
 class NoTermination(AbstractTermination):
-    """Nothing ends an episode but its time. It has nothing to learn."""
+    """No termination: the probability is 0. It has no trainable leaves."""
 
     def __call__(self, state: State) -> Scalar:
         return jnp.zeros((), state.q.dtype)
 
 
 class BoundTermination(AbstractTermination):
-    """An episode ends when a coordinate's magnitude exceeds a bound. Nothing is learned.
+    """Known termination: a coordinate's magnitude exceeds its bound.
 
-    The edge is smooth, a logistic function of width `width`, so that an agent that learns
-    by gradients sees it coming. At the bound itself the probability is a half.
+    The probability is a logistic function of the distance from the bound, and 1/2 at the
+    bound. It is smooth, so that an agent can use its gradients. There are no trainable leaves.
 
     **Arguments:**
 
-    - `bounds`: the bound of each coordinate, length `n`, infinite where there is none.
-    - `width`: as a fraction of the bound.
+    - `bounds`: bound of each coordinate, length `n`, metres or radians; infinite if there is
+        none.
+    - `width`: width of the logistic function, as a fraction of the bound.
 
-    **Raises:** `ValueError` if a bound or `width` is not positive, or no bound is finite.
+    **Raises:** `ValueError` if a bound or `width` is not positive, or if no bound is finite.
     """
 
     bounds: tuple[float, ...] = eqx.field(static=True)
@@ -49,29 +50,31 @@ class BoundTermination(AbstractTermination):
                 f"`bounds` and `width` must be positive, got {self.bounds} and {self.width}"
             )
         if not np.any(np.isfinite(self.bounds)):
-            raise ValueError("`bounds` were all infinite: use `NoTermination`")
+            raise ValueError(
+                "`bounds` are all infinite; give a finite bound, or use `NoTermination`"
+            )
 
     def __call__(self, state: State) -> Scalar:
         bounds = np.asarray(self.bounds)
         finite = np.isfinite(bounds)
         bound = jnp.asarray(bounds[finite], state.q.dtype)
-        beyond = jnp.abs(state.q[finite]) - bound
-        # Of several bounds the one exceeded most decides.
-        return jnp.max(jax.nn.sigmoid(beyond / (self.width * bound)))
+        excess = jnp.abs(state.q[finite]) - bound
+        # The bound that is exceeded most determines the probability.
+        return jnp.max(jax.nn.sigmoid(excess / (self.width * bound)))
 
 
 class TerminationNetwork(AbstractTermination):
-    """A learned termination: a classifier of states.
+    """Learned termination: a classifier of states.
 
-    It sees of a state what [`lagdyna.models.RewardNetwork`][] sees of the next one.
+    Its inputs are the features of a state that [`lagdyna.models.RewardNetwork`][] uses.
 
     **Arguments:**
 
     - `coordinates`: which coordinates are angles.
-    - `velocity_scale`: the magnitude that each velocity is divided by, length `n`.
+    - `velocity_scale`: divisor of each velocity in the input, length `n`, m/s or rad/s.
     - `hidden`: widths of the hidden layers.
-    - `activation`: elementwise.
-    - `key`: for the initial weights.
+    - `activation`: elementwise activation function.
+    - `key`: PRNG key of the initial weights.
     """
 
     network: Network
@@ -93,7 +96,7 @@ class TerminationNetwork(AbstractTermination):
         self.velocity_scale = velocity_scale
 
     def logit(self, state: State) -> Scalar:
-        """The logarithm of the odds that an episode ends in `state`."""
+        """Compute the logit of the probability that an episode terminates in `state`."""
         v = state.qd / jnp.asarray(self.velocity_scale, state.qd.dtype)
         return self.network(jnp.concatenate([self.coordinates.embed(state.q), v, v**2]))[0]
 

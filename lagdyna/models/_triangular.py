@@ -14,27 +14,32 @@ def triangular(
     *,
     upper: bool = False,
 ) -> Float[Array, "n n"]:
-    """A triangular matrix with a positive diagonal, from a network's output.
+    """Build a triangular matrix with a positive diagonal from the output of a network.
 
     **Arguments:**
 
-    - `entries`: `n` for the diagonal, then the others, of the lower triangle row by row, of
-        the upper one column by column.
-    - `n`: the number of rows.
-    - `shift`: added to the diagonal's entries before the softplus, length `n`.
-    - `min_diagonal`: added to the diagonal after it.
-    - `upper`: which triangle; the lower one by default.
+    - `entries`: the `n` diagonal entries, then the others: row by row for a lower triangle,
+        column by column for an upper one. Shape `(n (n + 1) / 2,)`.
+    - `n`: number of rows.
+    - `shift`: added to the diagonal entries before the softplus, length `n`.
+    - `min_diagonal`: added to the diagonal after the softplus.
+    - `upper`: whether the matrix is upper triangular; lower triangular by default.
+
+    **Returns:** the matrix, shape `(n, n)`.
     """
     diagonal = jax.nn.softplus(entries[:n] + jnp.asarray(shift, entries.dtype)) + min_diagonal
-    # Placing the entries with constant matrices is a product that batches and
-    # differentiates; a scatter does neither cheaply.
+    # A product with a constant matrix is cheap to batch and to differentiate; a scatter is not.
     place = jnp.asarray(_placement(n, upper), entries.dtype)
     flat = jnp.concatenate([diagonal, entries[n:]]) @ place
     return flat.reshape(n, n)
 
 
 def _placement(n: int, upper: bool) -> np.ndarray:
-    """`(n(n+1)/2, n n)`: row k holds a one where entry k goes, diagonal entries first."""
+    """Build the constant matrix that maps entries to positions of the flattened matrix.
+
+    **Returns:** shape `(n (n + 1) / 2, n n)`. Row `k` is 1 at the position of entry `k`;
+    diagonal entries come first.
+    """
     rows, columns = np.tril_indices(n, -1)
     if upper:
         rows, columns = columns, rows
@@ -43,5 +48,5 @@ def _placement(n: int, upper: bool) -> np.ndarray:
 
 
 def inverse_softplus(x: float) -> float:
-    """What softplus makes `x > 0` of, in the form that does not overflow."""
+    """Compute `y` with `softplus(y) = x > 0` without overflow."""
     return x + math.log(-math.expm1(-x))

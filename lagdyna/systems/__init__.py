@@ -1,4 +1,4 @@
-"""Analytic systems, their physical parameters as trainable leaves."""
+"""Analytic systems with physical parameters as trainable leaves."""
 
 from ._charged_particle import ChargedParticle as ChargedParticle
 from ._double_pendulum import DoublePendulum as DoublePendulum

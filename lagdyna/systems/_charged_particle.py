@@ -6,19 +6,23 @@ from ..mechanics import AbstractGeneralLagrangian, Coordinates
 
 
 class ChargedParticle(AbstractGeneralLagrangian):
-    """A charge in uniform magnetic and electric fields; `q` is its position in space, m.
+    """Charged particle in uniform magnetic and electric fields.
+
+    The coordinates `q` are its position in space, metres.
 
         L = 1/2 m qd.qd + e qd.A(q) + e E.q,    A(q) = 1/2 B x q
 
-    The force is Lorentz's, `e (E + qd x B)`. The term linear in velocity does no work and
-    is in no mass matrix, so no rigid body describes it.
+    The force is the Lorentz force, `e (E + qd x B)`. The magnetic term is linear in velocity,
+    does no work and does not appear in the mass matrix. A rigid-body Lagrangian cannot
+    represent it.
 
-    **Arguments:** (all are trainable leaves)
+    **Arguments:** (all but `damping` are trainable leaves)
 
     - `mass`: `m`, kg, a scalar array.
     - `charge`: `e`, coulombs, a scalar array.
     - `magnetic_field`: `B`, tesla, shape `(3,)`.
     - `electric_field`: `E`, V/m, shape `(3,)`.
+    - `damping`: see [`lagdyna.mechanics.AbstractGeneralLagrangian`][].
     """
 
     mass: Float[Array, ""]
@@ -29,7 +33,7 @@ class ChargedParticle(AbstractGeneralLagrangian):
 
     @property
     def coordinates(self) -> Coordinates:
-        """Three positions."""
+        """Three linear coordinates, metres."""
         return Coordinates((False, False, False))
 
     def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:

@@ -5,19 +5,21 @@ from ..mechanics import AbstractRigidBody, Coordinates, linalg
 
 
 class DoublePendulum(AbstractRigidBody):
-    """Two point masses on weightless links; `q` are absolute angles from hanging, radians.
+    """Double pendulum: two point masses on massless links.
+
+    The coordinates `q` are the absolute angles of the links from hanging down, radians.
 
         L = 1/2 (m1 + m2) l1^2 qd1^2 + 1/2 m2 l2^2 qd2^2 + m2 l1 l2 qd1 qd2 cos(q1 - q2)
             + (m1 + m2) g l1 cos(q1) + m2 g l2 cos(q2)
 
-    The benchmark of Cranmer et al. (2020), masses and lengths 1. In relative angles from
-    upright it is a [`lagdyna.systems.PlanarChain`][].
+    It is the benchmark of Cranmer et al. (2020), with masses and lengths 1. For relative
+    angles from upright use [`lagdyna.systems.PlanarChain`][].
 
     **Arguments:** (all are trainable leaves)
 
-    - `mass`: kg, shape `(2,)`.
-    - `length`: m, shape `(2,)`.
-    - `gravity`: m/s^2, a scalar array.
+    - `mass`: mass of each bob, kg, shape `(2,)`.
+    - `length`: length of each link, m, shape `(2,)`.
+    - `gravity`: gravitational acceleration, m/s^2, a scalar array.
     """
 
     mass: Float[Array, " 2"]
@@ -26,12 +28,12 @@ class DoublePendulum(AbstractRigidBody):
 
     @classmethod
     def unit(cls, gravity: float = 9.8) -> "DoublePendulum":
-        """Masses and lengths 1, as in the paper."""
+        """Construct the system of Cranmer et al. (2020): masses 1 kg, lengths 1 m."""
         return cls(jnp.ones(2), jnp.ones(2), jnp.asarray(gravity))
 
     @property
     def coordinates(self) -> Coordinates:
-        """Two angles."""
+        """Two angles, radians."""
         return Coordinates((True, True))
 
     def mass_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:

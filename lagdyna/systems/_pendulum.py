@@ -6,21 +6,23 @@ from ..mechanics import AbstractRigidBody
 
 
 class Pendulum(AbstractRigidBody):
-    """A single link on a pivot; `q` is its angle from upright, radians.
+    """Pendulum: a single link on a pivot.
+
+    The coordinate `q` is the angle from upright, radians.
 
         L = 1/2 I qd^2 - m g c l cos(q),    I = k m l^2
 
-    Mass, length and gravity are trainable leaves, so identifying them from data is the
-    same `fit` call that trains a network. `Pendulum.rod()` is that of Gymnasium's
-    `Pendulum-v1`, `Pendulum.point_mass()` the textbook's.
+    Mass, length and gravity are trainable leaves, so the `fit` call that trains a network
+    also identifies them from data. `Pendulum.rod()` constructs the pendulum of Gymnasium's
+    `Pendulum-v1`, and `Pendulum.point_mass()` the textbook's.
 
     **Arguments:**
 
     - `mass`: `m`, kg, a scalar array.
     - `length`: `l`, m, a scalar array.
     - `gravity`: `g`, m/s^2, a scalar array.
-    - `centre`: `c`, where along the link its centre of mass lies, as a fraction.
-    - `inertia_factor`: `k`, the moment of inertia about the pivot over `m l^2`.
+    - `centre`: `c`, position of the centre of mass along the link, as a fraction of `l`.
+    - `inertia_factor`: `k`, the moment of inertia about the pivot divided by `m l^2`.
     """
 
     mass: Float[Array, ""]
@@ -31,14 +33,14 @@ class Pendulum(AbstractRigidBody):
 
     @classmethod
     def rod(cls, mass: float = 1.0, length: float = 1.0, gravity: float = 10.0) -> "Pendulum":
-        """A uniform rod; the defaults are those of Gymnasium's `Pendulum-v1`."""
+        """Construct a uniform rod; the defaults are those of Gymnasium's `Pendulum-v1`."""
         return cls(_scalar(mass), _scalar(length), _scalar(gravity), 0.5, 1 / 3)
 
     @classmethod
     def point_mass(
         cls, mass: float = 1.0, length: float = 1.0, gravity: float = 9.8
     ) -> "Pendulum":
-        """A mass on a weightless link."""
+        """Construct a point mass on a massless link."""
         return cls(_scalar(mass), _scalar(length), _scalar(gravity), 1.0, 1.0)
 
     def mass_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
@@ -50,6 +52,5 @@ class Pendulum(AbstractRigidBody):
 
 
 def _scalar(value: float) -> Float[Array, ""]:
-    # Of a definite type: a weakly typed leaf would be compiled for again after its first
-    # update.
+    # A weakly typed leaf would cause a recompilation after its first update.
     return jnp.asarray(value, float)

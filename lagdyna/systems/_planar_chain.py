@@ -5,30 +5,32 @@ from ..mechanics import AbstractRigidBody, Coordinates, linalg
 
 
 class PlanarChain(AbstractRigidBody):
-    """Rigid links in a vertical plane, one hung on the other, on a pivot or on a cart.
+    """Planar serial chain of rigid links in a vertical plane, on a pivot or on a cart.
 
-    The first coordinate is the cart's position `x` in metres, if there is a cart; the
-    others are relative joint angles in radians. Link `i` stands at `theta_i`, the sum of
-    the joint angles up to its own, from upright. With `r_ki` the length of link `i` that
-    carries the centre of mass of link `k` (all of it below `k`, up to that centre for
-    `k` itself), the mass matrix in the absolute angles is in closed form
+    With a cart, the first coordinate is its position `x` in metres. The other coordinates are
+    relative joint angles in radians. The absolute angle `theta_i` of link `i` from upright is
+    the sum of the joint angles up to joint `i`. Let `r_ki` be the part of link `i` between the
+    pivot and the centre of mass of link `k`: the whole length if `i < k`, the distance to the
+    centre of mass if `i = k`, and 0 otherwise. The mass matrix in absolute angles is
 
-        sum_k m_k r_ki r_kj cos(theta_i - theta_j), and I_i added on the diagonal,
+        M_ij = sum_k m_k r_ki r_kj cos(theta_i - theta_j) + I_i (if i = j)
 
-    a cart couples through `sum_k m_k r_ki cos(theta_i)`, and the potential is
-    `g sum_ki m_k r_ki cos(theta_i)`. `PlanarChain.rods()` makes the chains of Ramesh &
-    Ravindran (2023), `PlanarChain.two_link_arm()` the robot of the DeLaN papers.
+    A cart adds the coupling `sum_k m_k r_ki cos(theta_i)`. The potential energy is
+    `g sum_ki m_k r_ki cos(theta_i)`. `PlanarChain.rods()` constructs the chains of Ramesh &
+    Ravindran (2023), and `PlanarChain.two_link_arm()` the robot of the DeLaN papers.
 
     **Arguments:** (all are trainable leaves)
 
-    - `mass`: of each link, kg, shape `(links,)`.
-    - `length`: of each link, m, shape `(links,)`.
-    - `centre`: where along each link its centre of mass lies, a fraction, shape `(links,)`.
-    - `inertia`: of each link about its centre of mass, kg m^2, shape `(links,)`.
-    - `gravity`: m/s^2, a scalar array.
-    - `cart_mass`: kg, a scalar array, or `None` for a chain on a fixed pivot.
+    - `mass`: mass of each link, kg, shape `(links,)`.
+    - `length`: length of each link, m, shape `(links,)`.
+    - `centre`: position of the centre of mass along each link, as a fraction of its length,
+        shape `(links,)`.
+    - `inertia`: moment of inertia of each link about its centre of mass, kg m^2, shape
+        `(links,)`.
+    - `gravity`: gravitational acceleration, m/s^2, a scalar array.
+    - `cart_mass`: mass of the cart, kg, a scalar array, or `None` for a chain on a fixed pivot.
 
-    **Raises:** `ValueError` if there is no link or the lengths of the arrays differ.
+    **Raises:** `ValueError` if there is no link or if the arrays differ in length.
     """
 
     mass: Float[Array, " links"]
@@ -56,11 +58,19 @@ class PlanarChain(AbstractRigidBody):
         gravity: float = 9.8,
         cart_mass: float | None = None,
     ) -> "PlanarChain":
-        """`links` equal uniform rods: centre of mass at half the length, `I = m l^2 / 12`.
+        """Construct a chain of equal uniform rods.
 
-        The defaults are those of every chain of Ramesh & Ravindran (2023), whose reacher
-        has gravity 0 and whose carts have mass 1. (Their pendulum is a point mass; see
-        [`lagdyna.systems.Pendulum`][].)
+        The centre of mass is at half the length, and `I = m l^2 / 12`. The defaults are those
+        of Ramesh & Ravindran (2023). Their reacher has gravity 0 and their carts have a mass of
+        1 kg. Their pendulum is a point mass; see [`lagdyna.systems.Pendulum`][].
+
+        **Arguments:**
+
+        - `links`: number of links.
+        - `mass`: mass of each link, kg.
+        - `length`: length of each link, m.
+        - `gravity`: gravitational acceleration, m/s^2.
+        - `cart_mass`: mass of the cart, kg, or `None` for a fixed pivot.
 
         **Raises:** `ValueError` if `links` is not positive.
         """
@@ -78,16 +88,16 @@ class PlanarChain(AbstractRigidBody):
 
     @classmethod
     def two_link_arm(cls, gravity: float = 9.81) -> "PlanarChain":
-        """The planar arm with two actuated joints, as in the DeLaN papers.
+        """Construct a planar arm of two rods, as in the DeLaN papers.
 
-        Two rods of 1 kg and 1 m. The papers print no parameters of theirs, so these are
+        The rods have 1 kg and 1 m. The papers do not print their parameters; these values are
         this library's choice.
         """
         return cls.rods(2, mass=1.0, length=1.0, gravity=gravity)
 
     @property
     def links(self) -> int:
-        """The number of links."""
+        """Number of links."""
         return self.mass.shape[0]
 
     @property
@@ -98,15 +108,15 @@ class PlanarChain(AbstractRigidBody):
     def mass_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
         theta = self._absolute_angles(q)
         cosine, sine = jnp.cos(theta), jnp.sin(theta)
-        lever = self._levers()
-        coupling = lever.T @ (self.mass[:, None] * lever)
+        levers = self._levers()
+        coupling = levers.T @ (self.mass[:, None] * levers)
         matrix = coupling * (jnp.outer(cosine, cosine) + jnp.outer(sine, sine))
         matrix = matrix + jnp.diag(self.inertia)
-        # From absolute to relative angles: each joint carries all the links beyond it.
-        carried = jnp.tri(self.links, dtype=self.mass.dtype).T
-        matrix = carried @ matrix @ carried.T
+        # Transform from absolute to relative angles: each joint moves all links beyond it.
+        descendants = jnp.tri(self.links, dtype=self.mass.dtype).T
+        matrix = descendants @ matrix @ descendants.T
         if self.cart_mass is not None:
-            row = carried @ (self.mass @ lever * cosine)
+            row = descendants @ (self.mass @ levers * cosine)
             total = self.cart_mass + jnp.sum(self.mass)
             matrix = jnp.block([[total[None, None], row[None]], [row[:, None], matrix]])
         return linalg.cholesky(matrix.astype(q.dtype), upper=True)
@@ -119,6 +129,9 @@ class PlanarChain(AbstractRigidBody):
         return jnp.cumsum(q if self.cart_mass is None else q[1:])
 
     def _levers(self) -> Float[Array, "links links"]:
-        """`r_ki`: how much of link `i` lies between the pivot and the centre of link `k`."""
+        """Compute `r_ki`, the part of link `i` between the pivot and the centre of link `k`.
+
+        **Returns:** an array of shape `(links, links)` with rows `k` and columns `i`, metres.
+        """
         before = jnp.tri(self.links, k=-1, dtype=self.mass.dtype)
         return before * self.length + jnp.diag(self.centre * self.length)

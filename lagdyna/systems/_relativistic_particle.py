@@ -8,29 +8,31 @@ from ..mechanics import AbstractGeneralLagrangian, Coordinates
 
 
 class RelativisticParticle(AbstractGeneralLagrangian):
-    """A particle of mass 1 in a uniform potential, in units where `c = 1`; `|qd| < 1`.
+    """Relativistic particle of mass 1 under a uniform force, in units with `c = 1`.
+
+    Speeds must satisfy `|qd| < 1`.
 
         special relativity:              L = 1 - (1 - qd.qd)^(1/2) + g.q
         as printed by Cranmer et al.:    L = (1 - qd.qd)^(-1/2) - 1 + g.q
 
-    The default is special relativity's, `-m c^2 sqrt(1 - v^2/c^2)` (Landau & Lifshitz, The
-    Classical Theory of Fields, section 8) with the constant that makes it 0 at rest. Its
-    momentum is `qd (1 - qd.qd)^(-1/2)`, its kinetic energy `(1 - qd.qd)^(-1/2) - 1`, and
-    under a force `g` from rest the velocity is `g t / sqrt(1 + g^2 t^2)`.
+    The default is the Lagrangian of special relativity, `-m c^2 sqrt(1 - v^2/c^2)` (Landau &
+    Lifshitz, The Classical Theory of Fields, section 8), shifted to 0 at rest. Its momentum is
+    `qd (1 - qd.qd)^(-1/2)` and its kinetic energy is `(1 - qd.qd)^(-1/2) - 1`. Under a force
+    `g` from rest, the velocity is `g t / sqrt(1 + g^2 t^2)`.
 
-    What Cranmer et al. (2020) print as the Lagrangian is that kinetic energy; the momentum
-    they print, `qd (1 - qd^2)^(-3/2)`, follows from it. Taken as a Lagrangian it is
-    consistent mechanics with the same limit at small speeds, but of no relativistic
-    particle: in one dimension its acceleration under `g` is
-    `g (1 - qd^2)^(5/2) / (1 + 2 qd^2)`, special relativity's `g (1 - qd^2)^(3/2)`.
-    `kinetic="printed"` gives it, to repeat their figure.
+    Cranmer et al. (2020) print this kinetic energy as the Lagrangian. The momentum that they
+    print, `qd (1 - qd^2)^(-3/2)`, follows from it. Their Lagrangian has the same limit at low
+    speeds but does not describe a relativistic particle. In one dimension, its acceleration
+    under `g` is `g (1 - qd^2)^(5/2) / (1 + 2 qd^2)`; special relativity gives
+    `g (1 - qd^2)^(3/2)`. Use `kinetic="printed"` to reproduce their figure.
 
     **Arguments:**
 
     - `force`: `g`, the uniform force, shape `(n,)`, a trainable leaf.
-    - `kinetic`: `"relativity"` or `"printed"`.
+    - `kinetic`: `"relativity"` or `"printed"`, the form of the Lagrangian.
+    - `damping`: see [`lagdyna.mechanics.AbstractGeneralLagrangian`][].
 
-    **Raises:** `ValueError` for another `kinetic`.
+    **Raises:** `ValueError` if `kinetic` is not one of these.
     """
 
     force: Float[Array, " n"]
@@ -45,7 +47,7 @@ class RelativisticParticle(AbstractGeneralLagrangian):
 
     @property
     def coordinates(self) -> Coordinates:
-        """Positions."""
+        """Linear coordinates, one per component of `force`."""
         return Coordinates((False,) * self.force.shape[0])
 
     def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:

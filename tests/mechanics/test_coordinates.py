@@ -41,7 +41,7 @@ def test_embedding_is_linear_coordinates_then_cosines_then_sines():
     np.testing.assert_allclose(MIXED.embed(q), expected, rtol=1e-6)
 
 
-def test_embedding_does_not_see_whole_turns_of_an_angle_but_does_see_linear_motion():
+def test_embedding_is_periodic_in_angles_but_not_in_linear_coordinates():
     q = jnp.asarray([0.1, 7.0, -2.0])
     turned = MIXED.embed(q + 2 * jnp.pi * jnp.asarray([1.0, 0.0, -3.0]))
     np.testing.assert_allclose(turned, MIXED.embed(q), atol=1e-5)
@@ -60,17 +60,17 @@ def test_a_chain_embeds_the_sums_of_angles_that_follow_each_other_too():
     assert CHAIN.embedding_size == len(expected)
 
 
-def test_a_chain_of_one_link_embeds_what_it_did():
+def test_a_chain_of_one_link_has_the_plain_embedding():
     q = jnp.asarray([0.1])
     np.testing.assert_array_equal(Coordinates((True,), chain=True).embed(q), ANGLE.embed(q))
 
 
 @given(seed=st.integers(0, 10_000))
-def test_where_each_joint_of_a_chain_is_is_linear_in_its_embedding(seed, x64):
+def test_joint_positions_of_a_chain_are_linear_in_its_embedding(seed, x64):
     lengths, q = jax.random.uniform(jax.random.key(seed), (2, 4)) * 3
     chain = Coordinates((True,) * 4, chain=True)
     heights = jnp.cumsum(lengths * jnp.cos(jnp.cumsum(q)))
-    # As seen from the second joint too, along and across the first link.
+    # Also relative to the second joint, along and across the first link.
     inner = jnp.cumsum(lengths[1:] * jnp.cos(jnp.cumsum(q[1:])))
     seen = jnp.concatenate([heights, inner])
     names = [
@@ -89,7 +89,7 @@ def test_where_each_joint_of_a_chain_is_is_linear_in_its_embedding(seed, x64):
     np.testing.assert_allclose(weights @ chain.embed(q), seen, atol=1e-12)
 
 
-def test_the_first_of_a_chain_are_a_chain():
+def test_the_first_coordinates_of_a_chain_form_a_chain():
     assert CHAIN.first(3) == Coordinates((False, True, True), chain=True)
 
 
@@ -102,7 +102,7 @@ def test_wrapped_angle_lies_in_the_half_open_interval(x, tolerance):
 
 @given(x=anything)
 def test_wrapped_angle_is_the_same_point_of_the_circle(x, tolerance):
-    # An angle is known no better than to its own rounding.
+    # The tolerance is the rounding error of the angle itself.
     atol = max(1.0, abs(x)) * {1e-3: 2e-6, 1e-10: 1e-14}[tolerance]
     q = angle(x)
     np.testing.assert_allclose(on_circle(wrap(q)), on_circle(q), atol=atol)
@@ -114,19 +114,19 @@ def test_wrapping_twice_is_wrapping_once(x, tolerance):
 
 
 @given(x=st.floats(-math.pi, math.pi, exclude_min=True, allow_subnormal=False))
-def test_an_angle_inside_the_interval_is_left_alone_to_the_last_bit(x, x64):
+def test_wrapping_keeps_the_bits_of_an_angle_inside_the_interval(x, x64):
     identical(wrap(angle(x)), angle(x))
 
 
 @given(x=st.floats(-LARGEST, LARGEST, width=32, allow_subnormal=False))
-def test_a_float32_angle_inside_the_interval_is_left_alone_to_the_last_bit(x):
+def test_wrapping_keeps_the_bits_of_a_float32_angle_inside_the_interval(x):
     identical(wrap(angle(x)), angle(x))
 
 
 @pytest.mark.parametrize("turns", [-101, -7, -1, 0, 1, 6, 100])
 @pytest.mark.parametrize("side", [-1, 0, 1])
 def test_angles_next_to_a_half_turn_stay_inside_the_interval(turns, side, tolerance):
-    # Rounding is where the half-open interval is easily left.
+    # Rounding can leave the half-open interval here.
     half = np.asarray(jnp.asarray([(2 * turns + 1) * math.pi]))
     q = wrap(jnp.asarray(half if side == 0 else np.nextafter(half, side * math.inf)))
     pi = jnp.asarray(math.pi)
@@ -150,7 +150,7 @@ def test_wrapping_has_unit_gradient(x, tolerance):
 
 
 @given(a=anything, b=anything)
-def test_difference_is_antisymmetric_but_at_half_a_turn(a, b, x64):
+def test_difference_is_antisymmetric_except_at_half_a_turn(a, b, x64):
     there, back = difference(angle(a), angle(b)), difference(angle(b), angle(a))
     if there[0] == jnp.pi:
         assert back[0] == jnp.pi

@@ -17,7 +17,7 @@ seeds = st.integers(0, 10_000)
 
 @eqx.filter_jit
 def answers(model, q, qd, x):
-    """Every question of the tests below at once: compiling takes most of their time."""
+    """Compute all quantities of the tests in one program, since compilation dominates."""
     qdd = model.forward_dynamics(q, qd, x)
     rate_of = lambda f: jax.jvp(f, (q, qd), (qd, qdd))[1]  # noqa: E731
     inverse = model.inverse_dynamics(q, qd, x)
@@ -38,19 +38,19 @@ def wild(seed: int) -> WildLagrangian:
 
 
 @given(seed=seeds)
-def test_the_force_of_an_acceleration_causes_that_acceleration(seed, tolerance):
+def test_forward_dynamics_inverts_inverse_dynamics(seed, tolerance):
     q, qd, qdd = random_state(seed, N)
     close(answers(wild(seed), q, qd, qdd)["there_and_back"], qdd, tolerance)
 
 
 @given(seed=seeds)
-def test_energy_changes_at_the_power_of_the_force(seed, tolerance):
+def test_energy_rate_is_the_power_of_the_force(seed, tolerance):
     q, qd, tau = random_state(seed, N)
     close(answers(wild(seed), q, qd, tau)["energy_rate"], qd @ tau, tolerance)
 
 
 @given(seed=seeds)
-def test_momentum_changes_at_the_force_and_the_slope_of_the_lagrangian(seed, tolerance):
+def test_momentum_rate_is_force_plus_gradient_of_the_lagrangian(seed, tolerance):
     q, qd, tau = random_state(seed, N)
     got = answers(wild(seed), q, qd, tau)
     close(got["momentum_rate"], tau + got["slope"], tolerance)
@@ -62,7 +62,7 @@ def test_forces_add_up_to_inverse_dynamics(seed, tolerance):
     close(sum(got["forces"]), got["inverse"], tolerance)
 
 
-def test_forces_at_rest_are_conservative_alone(tolerance):
+def test_forces_at_rest_are_conservative(tolerance):
     q, qd, _ = random_state(0, N)
     parts = answers(wild(0), q, 0 * qd, 0 * qd)["forces"]
     np.testing.assert_array_equal(parts.inertial, 0)
@@ -87,7 +87,7 @@ def _cartpole(q, qd):
     return 0.75 * speed**2 + 0.2 * (vx**2 + vy**2) - 0.4 * 9.8 * 0.7 * jnp.cos(angle)
 
 
-def test_accelerations_of_a_cartpole_are_those_sympy_derives(x64):
+def test_cartpole_accelerations_match_sympy(x64):
     t = sympy.symbols("t")
     x, a = (sympy.Function(name)(t) for name in "xa")
     px, py = x + sympy.Rational(7, 10) * sympy.sin(a), sympy.Rational(7, 10) * sympy.cos(a)
@@ -111,7 +111,7 @@ def test_accelerations_of_a_cartpole_are_those_sympy_derives(x64):
 
 
 def _singular(q, qd):
-    """No inertia along the second coordinate; `q[0]` sets the first one's."""
+    """A Lagrangian without inertia along `q[1]`; `q[0]` sets that of the first coordinate."""
     return 0.5 * (1 + q[0] ** 2) * qd[0] ** 2 - jnp.sum(q**2)
 
 

@@ -26,7 +26,7 @@ def test_fixed_actuation_is_its_matrix_times_the_action():
     np.testing.assert_array_equal(force, [5.0, 0.0, -2.5])
 
 
-def test_fixed_actuation_has_nothing_to_learn():
+def test_fixed_actuation_has_no_trainable_leaves():
     assert jax.tree.leaves(FixedActuation(MATRIX)) == []
 
 
@@ -54,14 +54,14 @@ def test_gradient_reaches_the_matrix_of_a_learned_actuation():
     close(gradient.matrix, np.outer([1.0, 2.0, 3.0], action), 1e-6)
 
 
-def test_no_dissipation_is_no_force_and_nothing_to_learn():
+def test_no_dissipation_has_no_force_and_no_trainable_leaves():
     q, qd, _ = random_state(0, 3)
     np.testing.assert_array_equal(NoDissipation()(q, qd), 0)
     assert jax.tree.leaves(NoDissipation()) == []
 
 
 @given(seed=st.integers(0, 1000), scale=st.floats(0.01, 30))
-def test_viscous_friction_takes_energy_out_whatever_its_weights(seed, scale):
+def test_viscous_friction_dissipates_energy_for_all_weights(seed, scale):
     friction = ViscousDissipation(jnp.ones(3))
     friction = eqx.tree_at(lambda d: d.raw, friction, scale * normals(seed, 3))
     q, qd, _ = random_state(seed, 3)
@@ -75,7 +75,7 @@ def test_viscous_friction_has_the_coefficients_it_was_given(coefficient, toleran
     np.testing.assert_allclose(got, given_, rtol=tolerance)
 
 
-def test_viscous_friction_is_against_the_motion_and_in_proportion(tolerance):
+def test_viscous_friction_opposes_the_motion_proportionally(tolerance):
     friction = ViscousDissipation(jnp.asarray([0.5, 2.0]))
     close(friction(jnp.zeros(2), jnp.asarray([4.0, -1.0])), np.asarray([-2.0, 2.0]), tolerance)
 
@@ -85,7 +85,7 @@ FRICTION = (0.3, 0.2, 0.1)
 
 @eqx.filter_jit
 def driven_and_braked(lagrangian, q, qd, action):
-    """What a system with motors and friction says of its motion under `action`."""
+    """Evaluate a system with motors and friction under `action`."""
     coordinates, friction = Coordinates((False, True, True)), jnp.asarray(FRICTION)
     system = MechanicalSystem(
         lagrangian, coordinates, FixedActuation(MATRIX), ViscousDissipation(friction)
@@ -96,7 +96,7 @@ def driven_and_braked(lagrangian, q, qd, action):
     return supplied, power
 
 
-def test_actuators_supply_what_friction_takes_and_the_motion_needs(tolerance):
+def test_inverse_dynamics_includes_friction(tolerance):
     q, qd, _ = random_state(1, 3)
     action = jnp.asarray([0.7, -0.4])
     supplied, _ = driven_and_braked(random_delan(0, (False, True, True)), q, qd, action)

@@ -29,7 +29,7 @@ def test_dry_friction_is_the_gradient_of_its_rayleigh_function():
     np.testing.assert_allclose(friction(qd, qd), -jax.grad(rayleigh)(qd), rtol=1e-5)
 
 
-def test_a_block_stops_where_newton_says():
+def test_a_sliding_block_stops_at_the_analytic_distance():
     # A block of mass 1 at speed 1 under dry friction 0.5 stops after 1 m, in 2 s.
     friction = CoulombDissipation(jnp.array([0.5]), width=1e-3)
     dt = 1e-4
@@ -45,7 +45,7 @@ def test_a_block_stops_where_newton_says():
     np.testing.assert_allclose(speeds[10_000, 0], 0.5, atol=1e-3)
 
 
-def test_a_sum_adds_and_all_of_it_is_learnable():
+def test_a_sum_adds_forces_and_all_parts_are_trainable():
     parts = (ViscousDissipation(jnp.array([0.2])), CoulombDissipation(jnp.array([0.3]), 0.1))
     total = SumDissipation((*parts, NoDissipation()))
     q, qd = jnp.zeros(1), jnp.array([0.07])

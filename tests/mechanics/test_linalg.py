@@ -1,4 +1,4 @@
-"""Small matrices: what is written out, and what the library does beyond that."""
+"""Tests of unrolled and library routines for small matrices."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 
 from lagdyna.mechanics import linalg
 
-SIZES = [1, 2, 3, 4, 5, 8, 9]  # on both sides of where it is no longer written out
+SIZES = [1, 2, 3, 4, 5, 8, 9]  # on both sides of the unrolling limits
 
 
 def positive(n: int) -> jax.Array:
@@ -17,7 +17,7 @@ def positive(n: int) -> jax.Array:
 
 @pytest.mark.parametrize("upper", [False, True])
 @pytest.mark.parametrize("n", SIZES)
-def test_a_factor_is_a_triangle_whose_square_is_the_matrix(n: int, upper: bool, x64) -> None:
+def test_the_triangular_factor_reproduces_the_matrix(n: int, upper: bool, x64) -> None:
     matrix = positive(n)
     # Only the lower triangle is read.
     factor = linalg.cholesky(jnp.tril(matrix) + jnp.triu(jnp.full((n, n), 7.0), 1), upper=upper)
@@ -28,7 +28,7 @@ def test_a_factor_is_a_triangle_whose_square_is_the_matrix(n: int, upper: bool, 
 
 @pytest.mark.parametrize("upper", [False, True])
 @pytest.mark.parametrize("n", SIZES)
-def test_a_solution_by_substitution_is_the_solution(n: int, upper: bool, x64) -> None:
+def test_substitution_solves_the_system(n: int, upper: bool, x64) -> None:
     b = jax.random.normal(jax.random.key(100 + n), (n,))
     solution = linalg.cholesky_solve(linalg.cholesky(positive(n), upper=upper), b, upper=upper)
     np.testing.assert_allclose(solution, np.linalg.solve(positive(n), b), rtol=1e-8)
@@ -36,6 +36,6 @@ def test_a_solution_by_substitution_is_the_solution(n: int, upper: bool, x64) ->
 
 @pytest.mark.parametrize("upper", [False, True])
 @pytest.mark.parametrize("n", [2, 9])
-def test_what_is_not_positive_definite_has_no_factor(n: int, upper: bool) -> None:
+def test_the_factor_of_an_indefinite_matrix_is_nan(n: int, upper: bool) -> None:
     factor = linalg.cholesky(-jnp.eye(n), upper=upper)
     assert not np.isfinite(factor).all()

@@ -32,7 +32,7 @@ seeds = st.integers(0, 10_000)
 
 @eqx.filter_jit
 def both_routes(model: AbstractRigidBody, q, qd, x):
-    """Everything by factor and potential, and from the scalar `L` alone."""
+    """Compute all quantities by factor and potential, and from the scalar `L` alone."""
     el = euler_lagrange
     return (
         (
@@ -64,7 +64,7 @@ ANGLES = (False, True, True)
 
 @eqx.filter_jit
 def answers(model, q, qd, x):
-    """Every question of the tests below at once: compiling takes most of their time."""
+    """Compute all quantities of the tests in one program, since compilation dominates."""
     inverse = model.inverse_dynamics(q, qd, x)
     # The whole tensor dM_ij/dq_k, which the library never builds.
     slope = jax.jacfwd(lambda q: model.mass_matrix(q, qd))(q)
@@ -87,7 +87,7 @@ def ask(seed: int):
 
 
 @given(seed=seeds)
-def test_the_force_of_an_acceleration_causes_that_acceleration(seed, tolerance):
+def test_forward_dynamics_inverts_inverse_dynamics(seed, tolerance):
     _, _, qdd, got = ask(seed)
     close(got["there_and_back"], qdd, tolerance)
 
@@ -112,7 +112,7 @@ def test_forces_add_up_to_inverse_dynamics(seed, tolerance):
 
 
 @given(seed=seeds)
-def test_coriolis_force_is_that_of_the_christoffel_symbols(seed, x64):
+def test_coriolis_force_matches_the_christoffel_symbols(seed, x64):
     _, qd, qdd, got = ask(seed)
     slope = np.asarray(got["mass_slope"])
     symbols = 0.5 * (slope + slope.transpose(0, 2, 1) - slope.transpose(2, 1, 0))
@@ -137,8 +137,8 @@ def test_coriolis_force_is_zero_at_rest_and_even_in_velocity(tolerance):
 def test_energy_along_a_rollout_grows_by_the_work_of_the_force(x64):
     model = random_delan(1, (True, True))
     force = jnp.asarray([0.3, -0.2])
-    # No coordinate of the transition is an angle, so that nothing is wrapped and the work
-    # of a constant force is force times way.
+    # The transition has no angles, so nothing is wrapped. The work of a constant force is
+    # force times distance.
     free = Coordinates((False, False))
     identity = FixedActuation(((1.0, 0.0), (0.0, 1.0)))
     field = LagrangianField(MechanicalSystem(model, free, identity))

@@ -15,10 +15,10 @@ def derivative(f, order: int):
 
 
 @pytest.mark.parametrize("order", [0, 1, 2, 3])
-def test_softplus_and_its_derivatives_are_those_of_jax(order, tolerance):
+def test_softplus_and_its_derivatives_match_jax(order, tolerance):
     x = jnp.asarray(EVERYWHERE)
     expected = derivative(jax.nn.softplus, order)(x)
-    # Absolute, but for the straight line on the right.
+    # The error is absolute, except on the linear branch for large inputs.
     rounding = 10 * jnp.finfo(x.dtype).eps
     np.testing.assert_allclose(derivative(softplus, order)(x), expected, rounding, rounding)
 

@@ -1,4 +1,4 @@
-"""Networks that know no mechanics, alone and on top of what is known."""
+"""Tests of black-box networks, alone and as residuals of known physics."""
 
 import equinox as eqx
 import jax
@@ -43,7 +43,7 @@ ACTUATION = FixedActuation(((2.0,),))
 
 
 class DirectSum(AbstractGeneralLagrangian):
-    """The same sum, differentiated as one function."""
+    """Sum of two Lagrangians, differentiated as one function."""
 
     known: AbstractLagrangian
     learned: AbstractLagrangian
@@ -111,7 +111,7 @@ def test_mlp_transition_learns_the_change_of_state():
     )
     fitted = fit(model, learner, data, key=KEYS[3], steps=500).model
     assert float(eqx.filter_jit(learner.loss)(fitted, unseen)) < 1e-2
-    # Scales are units, not weights.
+    # Scales are constants, not weights.
     np.testing.assert_array_equal(fitted.scale.q, scale.q)
     limited = MLPTransition(COORDINATES, 1, velocity_limits=(0.5,), key=KEYS[2])
     after = limited.step(State(jnp.array([3.1]), jnp.array([4.0])), jnp.ones(1))
@@ -120,11 +120,11 @@ def test_mlp_transition_learns_the_change_of_state():
         MLPTransition(COORDINATES, 1, velocity_scale=(1.0, 1.0), key=KEYS[2])
 
 
-def test_a_network_for_whole_steps_does_not_see_what_is_held():
-    """A pendulum and where its target lies."""
+def test_mlp_transition_keeps_context_constant_and_ignores_it():
+    """Use a pendulum with a target position as context."""
     alone = MLPTransition(COORDINATES, 1, key=KEYS[2])
     both = Coordinates((True, False))
-    together = MLPTransition(both, 1, velocity_limits=(8.0, 1.0), held=1, key=KEYS[2])
+    together = MLPTransition(both, 1, velocity_limits=(8.0, 1.0), context_size=1, key=KEYS[2])
     q, qd, action = jnp.array([0.3]), jnp.array([-1.0]), jnp.array([0.5])
     expected = alone.step(State(q, qd), action)
     for target in (-7.0, 0.4):
@@ -133,8 +133,8 @@ def test_a_network_for_whole_steps_does_not_see_what_is_held():
         np.testing.assert_allclose(after.q, [expected.q[0], target], rtol=1e-6)
         np.testing.assert_allclose(after.qd, [expected.qd[0], 0.0], rtol=1e-6)
     assert float(expected.qd[0]) != -1.0
-    with pytest.raises(ValueError, match="`held` must leave one of 1 coordinates"):
-        MLPTransition(COORDINATES, 1, held=1, key=KEYS[2])
+    with pytest.raises(ValueError, match="`context_size` was 1; with 1 coordinates"):
+        MLPTransition(COORDINATES, 1, context_size=1, key=KEYS[2])
 
 
 def test_motion_residual_vanishes_on_the_motion_only():
@@ -154,8 +154,8 @@ def test_motion_residual_vanishes_on_the_motion_only():
     assert float(jnp.abs(other).max()) > 10 * sizes[1]
 
 
-def test_governing_equations_make_up_for_data():
-    # Eight transitions with their outcomes, against 256 states without.
+def test_governing_equations_compensate_for_missing_data():
+    # Eight transitions with targets, and 256 states without.
     system, dt = pendulum(), 0.05
     few, many = experience(system, 8, dt), experience(system, 256, dt, KEYS[1])
     scale = step_scale(many, COORDINATES)
@@ -166,12 +166,12 @@ def test_governing_equations_make_up_for_data():
     model = MLPTransition(
         COORDINATES, 1, scale=scale, velocity_scale=(2.0,), hidden=(32, 32), key=KEYS[2]
     )
-    # The weight of the residual is what it says.
+    # The residual scales with its weight.
     part = eqx.filter_jit(lambda loss: loss(model, few) - data_loss(model, few))
     twice = eqx.tree_at(lambda r: r.scale, residual, residual.scale / 2)
     np.testing.assert_allclose(part(twice), 4 * part(residual), rtol=1e-4)
 
-    # Equations alone: on such a scale the outcomes in the data say nothing.
+    # At this scale the data term is negligible and only the equations count.
     unlabelled = OneStepLoss(jax.tree.map(lambda x: 1e6 * x, scale))
     physics = eqx.tree_at(lambda r: r.data, residual, unlabelled)
     adam = optax.adam(5e-3)
@@ -184,7 +184,7 @@ def test_governing_equations_make_up_for_data():
 
 
 @pytest.mark.parametrize("kind", ["force", "acceleration"])
-def test_residual_learns_what_is_missing_and_leaves_the_rest(kind):
+def test_residual_learns_only_the_missing_part(kind):
     # Known: the frictionless pendulum. Missing: a friction of 0.5 qd.
     system, known = pendulum(0.5), pendulum()
     data, unseen = accelerations(system, 128), accelerations(system, 256, KEYS[1])

@@ -18,7 +18,7 @@ MODEL = shape_of(DeLaN, MIXED, hidden=(8, 8), min_diagonal=0.01)
 
 @eqx.filter_jit
 def parts(model: DeLaN, q: jax.Array):
-    """`F`, `M` and `V`."""
+    """Compute `F`, `M` and `V`."""
     mass = model.mass_matrix(q, jnp.zeros_like(q))
     return model.mass_factor(q), mass, model.potential_energy(q)
 
@@ -30,18 +30,18 @@ def test_mass_matrix_is_symmetric_positive_definite(seed, scale, x64):
     assert np.linalg.eigvalsh(mass).min() > 0
 
 
-# Far beyond what eigenvalues can be computed for, the factor still says it: a triangle
-# with a positive diagonal is a Cholesky factor.
+# For matrices too ill-conditioned for eigenvalues, check the factor instead: a triangular
+# matrix with a positive diagonal is a Cholesky factor.
 @given(seed=st.integers(0, 10_000), scale=st.floats(1, 1000))
-def test_mass_factor_is_a_cholesky_factor_whatever_the_weights(seed, scale, tolerance):
+def test_mass_factor_is_a_cholesky_factor_for_all_weights(seed, scale, tolerance):
     factor, _, _ = parts(randomised(MODEL, seed, scale), 3 * normals(seed, 3))
     assert np.isfinite(factor).all()
     np.testing.assert_array_equal(np.tril(factor, -1), 0)
     assert np.diag(factor).min() >= np.asarray(0.01, factor.dtype)
 
 
-def test_every_entry_of_the_mass_factor_is_an_output_of_its_own(x64):
-    # Each output moved by one must move one entry of the upper triangle, all different.
+def test_each_entry_of_the_mass_factor_depends_on_its_own_output(x64):
+    # A change of each output must change exactly one entry of the upper triangle.
     bias = lambda m: m.factor_network.layers[-1].bias  # noqa: E731
     q = normals(0, 3)
     model = randomised(MODEL, 0, 0.3)
@@ -69,7 +69,7 @@ def test_model_is_not_periodic_in_a_linear_coordinate(x64):
 
 
 @pytest.mark.parametrize("mass", [2.0, (0.5, 3.0, 20.0)])
-def test_untrained_mass_is_about_what_was_asked_for(mass):
+def test_untrained_mass_is_close_to_initial_mass(mass):
     for seed in range(3):
         key = jax.random.key(seed)
         model = built(DeLaN, MIXED, initial_mass=mass, hidden=(8,), key=key)
@@ -79,7 +79,7 @@ def test_untrained_mass_is_about_what_was_asked_for(mass):
 
 
 @pytest.mark.parametrize("mass", [1e-3, 1.0, 1e8])
-def test_mass_is_what_was_asked_for_where_the_networks_say_nothing(mass):
+def test_initial_mass_is_exact_for_zero_network_outputs(mass):
     silent = randomised(shape_of(DeLaN, MIXED, initial_mass=mass, hidden=(8,)), 0, scale=0.0)
     close(parts(silent, normals(0, 3))[1] / mass, np.eye(3), 1e-4)
 

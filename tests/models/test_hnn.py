@@ -30,7 +30,7 @@ def _float64():
 
 
 class ChainHamiltonian(AbstractHamiltonian):
-    """A chain's own Hamiltonian, to check the field against the Lagrangian's."""
+    """Exact Hamiltonian of a chain, to compare its field with the Lagrangian field."""
 
     chain: PlanarChain
 
@@ -69,7 +69,7 @@ def test_hamiltons_equations_are_those_of_lagrange(solver):
 
 
 def perturbed(model):
-    """The model in float64, moved off its symmetric start."""
+    """Build the model in float64, with random weights."""
     leaves, structure = jax.tree.flatten(eqx.filter(model, eqx.is_inexact_array))
     keys = jax.random.split(jax.random.key(9), len(leaves))
     moved = [
@@ -105,7 +105,7 @@ def test_momentum_maps_invert_each_other():
         np.testing.assert_allclose(there_and_back(model), qd, rtol=1e-9)
     expected = eqx.filter_jit(chain.momentum)(q, qd)
     np.testing.assert_allclose(eqx.filter_jit(body.momentum)(q, qd), expected, rtol=1e-12)
-    # What Hamilton's equations call velocity is what the map does.
+    # The velocity of Hamilton's equations equals that of the momentum map.
     p = eqx.filter_jit(structured.momentum)(q, qd)
     slope = eqx.filter_jit(structured.gradient)(q, p)[1]
     np.testing.assert_allclose(slope, qd, rtol=1e-9)

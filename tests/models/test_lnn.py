@@ -26,7 +26,7 @@ def _float64():
 
 
 def double(model):
-    """The model in float64, its weights and biases moved off their initial zeros."""
+    """Build the model in float64, with random weights and biases."""
     leaves, structure = jax.tree.flatten(eqx.filter(model, eqx.is_inexact_array))
     keys = jax.random.split(jax.random.key(9), len(leaves))
     leaves = [
@@ -67,7 +67,7 @@ def test_motion_is_euler_lagrange_of_its_own_lagrangian(angles, hidden, activati
             sum(model.forces(q, qd, qdd)),
             model.inverse_dynamics(q, qd, model.forward_dynamics(q, qd, tau)),
         )
-        # Equation 2 of Cranmer et al. as they print it: nested Jacobians.
+        # Equation 2 of Cranmer et al. as printed, with nested Jacobians.
         mass = jax.jacfwd(jax.jacfwd(model, 1), 1)(q, qd)
         mixed = jax.jacfwd(jax.jacfwd(model, 1), 0)(q, qd)
         rest = jax.jacfwd(model, 0)(q, qd) - mixed @ qd
@@ -107,7 +107,7 @@ def test_solves():
         h, b = jnp.asarray(rng.normal(size=(n, n))), jnp.asarray(rng.normal(size=n))
         h = h + h.T
         np.testing.assert_allclose(ExactSolve()(h, b), np.linalg.solve(h, b), rtol=1e-10)
-        # Damping is the least squares of the equations and of `damping qdd = 0` together.
+        # The damped solve is least squares of the equations stacked on `damping qdd = 0`.
         stacked = np.concatenate([h, 0.3 * np.eye(n)])
         least = np.linalg.lstsq(stacked, np.concatenate([b, np.zeros(n)]))[0]
         np.testing.assert_allclose(DampedSolve(0.3)(h, b), least, rtol=1e-9)

@@ -1,4 +1,4 @@
-"""The page on models names tests. They are there."""
+"""Test that the tests named on the models page exist."""
 
 import re
 from pathlib import Path

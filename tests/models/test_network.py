@@ -27,7 +27,7 @@ def drawn() -> Network:
 
 
 @pytest.mark.parametrize("hidden", [(), (6,), (7, 6, 6)])
-def test_output_has_the_asked_size_whatever_the_hidden_layers(hidden):
+def test_output_size_is_independent_of_the_hidden_layers(hidden):
     net = network(hidden)
     assert run(net, normals(0, 3)).shape == (2,)
     sizes = [layer.weight.shape for layer in net.layers]

@@ -27,13 +27,13 @@ def _effort(state, action, next_state):
     return -jnp.sum(action**2) - next_state.q[0] ** 2 + state.qd[1]
 
 
-def test_a_given_reward_is_its_function():
+def test_a_given_reward_equals_its_function():
     state, action, after = transition()
     expected = -(float(action[0]) ** 2) - float(after.q[0]) ** 2 + float(state.qd[1])
     np.testing.assert_allclose(GivenReward(_effort)(state, action, after), expected, rtol=1e-6)
 
 
-def test_a_given_reward_has_nothing_to_learn():
+def test_a_given_reward_has_no_trainable_leaves():
     assert jax.tree.leaves(GivenReward(_effort)) == []
 
 
@@ -47,7 +47,7 @@ def test_a_learned_reward_is_a_number_in_the_precision_of_the_data(tolerance):
     assert reward.dtype == normals(0).dtype
 
 
-def test_a_learned_reward_does_not_see_whole_turns_of_an_angle(x64):
+def test_a_learned_reward_is_periodic_in_angles(x64):
     state, action, after = transition()
     turned = State(after.q + jnp.asarray([2 * jnp.pi, 0.0]), after.qd)
     moved = State(after.q + jnp.asarray([0.0, 2 * jnp.pi]), after.qd)
@@ -65,14 +65,14 @@ def test_location_and_scale_shift_and_stretch_the_reward(tolerance):
     close(pay(stretched, *x), -5 + 3 * pay(model, *x), tolerance)
 
 
-def test_location_and_scale_are_not_learned_and_the_network_is():
+def test_the_network_is_trained_and_location_and_scale_are_not():
     slopes = gradient(learned(), transition())
     assert (slopes.location, slopes.scale) == (0, 0)
     assert all((np.asarray(w) != 0).any() for w in jax.tree.leaves(slopes.network))
 
 
-def test_its_linear_part_alone_can_charge_for_velocity_and_effort(x64):
-    # The classic quadratic cost needs nothing of the hidden layers.
+def test_the_linear_part_represents_quadratic_costs(x64):
+    # A quadratic cost does not need the hidden layers.
     state, action, after = transition()
     model = randomised(learned(), 0, 0.0)
     embedding = MIXED.embedding_size

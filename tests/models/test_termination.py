@@ -26,7 +26,7 @@ def a_state(x: float, angle: float) -> State:
     return State(jnp.asarray([x, angle]), jnp.zeros(2))
 
 
-def test_nothing_ends_where_nothing_does() -> None:
+def test_no_termination_has_probability_zero() -> None:
     assert NoTermination()(a_state(1e6, 3.0)) == 0
     assert jax.tree.leaves(NoTermination()) == []
 
@@ -35,15 +35,15 @@ def test_nothing_ends_where_nothing_does() -> None:
 def test_a_bound_ends_an_episode_where_it_is_exceeded(
     x64: None, x: float, angle: float
 ) -> None:
-    """The more likely the further beyond; by a half at the bound, by either coordinate."""
+    """The probability is 1/2 at a bound of either coordinate and grows beyond it."""
     ends = BoundTermination((2.0, 0.5))
-    exceeded = max((abs(x) - 2.0) / 2.0, (abs(angle) - 0.5) / 0.5)  # in bounds
+    exceeded = max((abs(x) - 2.0) / 2.0, (abs(angle) - 0.5) / 0.5)  # relative to the bounds
     assert float(ends(a_state(x, angle))) == pytest.approx(
         1 / (1 + math.exp(min(-exceeded / 0.02, 700))), rel=1e-9, abs=1e-12
     )
 
 
-def test_a_coordinate_without_a_bound_ends_nothing() -> None:
+def test_a_coordinate_without_a_bound_never_terminates() -> None:
     ends = BoundTermination((math.inf, 0.5))
     assert ends(a_state(1e9, 0.3)) < 1e-6
     assert ends(a_state(0.0, 0.7)) > 1 - 1e-6
@@ -53,12 +53,12 @@ def test_a_coordinate_without_a_bound_ends_nothing() -> None:
 
 
 @pytest.mark.parametrize("bounds", [(math.inf, math.inf), (0.0, 1.0), (-1.0, 1.0)])
-def test_bounds_must_be_bounds(bounds: tuple[float, float]) -> None:
+def test_invalid_bounds_are_refused(bounds: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="`bounds`"):
         BoundTermination(bounds)
 
 
-def test_a_learned_one_is_a_probability_that_does_not_see_whole_turns(x64: None) -> None:
+def test_a_learned_termination_is_a_probability_periodic_in_angles(x64: None) -> None:
     model = randomised(shape_of(TerminationNetwork, MIXED, (2.0, 3.0), hidden=(6,)), 0, 0.4)
     q, qd = normals(1, 2, 2)
     here = model(State(q, qd))
@@ -80,12 +80,12 @@ def test_the_loss_is_the_cross_entropy(x64: None) -> None:
 
 
 def fallen(states: State) -> jax.Array:
-    """The rule to be found: a pole that leans by more than 0.4."""
+    """Evaluate the rule to be learned: the pole leans by more than 0.4."""
     return jnp.abs(states.q[:, 1]) > 0.4
 
 
-def test_a_threshold_is_found_from_few_ends() -> None:
-    """Thirty ends in three hundred steps, drawn in equal parts, tell new states apart."""
+def test_a_threshold_is_learned_from_few_terminations() -> None:
+    """Thirty terminations in 300 steps, sampled in equal parts, classify new states."""
     rng = np.random.default_rng(0)
     lean = np.concatenate([rng.uniform(-0.4, 0.4, 270), rng.choice([-1, 1], 30) * 0.5])
     lean[270:] += rng.uniform(-0.09, 0.09, 30)
@@ -118,13 +118,13 @@ def test_a_threshold_is_found_from_few_ends() -> None:
         jnp.asarray(rng.uniform(-1, 1, (1000, 2)) * [1.0, 0.6], jnp.float32),
         jnp.asarray(rng.normal(size=(1000, 2)) * 0.5, jnp.float32),
     )
-    clear = np.abs(np.abs(new.q[:, 1]) - 0.4) > 0.06  # not at the edge, where none were seen
+    clear = np.abs(np.abs(new.q[:, 1]) - 0.4) > 0.06  # away from the edge, which has no data
     right = (np.asarray(jax.vmap(model)(new)) > 0.5) == np.asarray(fallen(new))
     assert right[clear].mean() > 0.97
     assert np.asarray(fallen(new))[clear].mean() == pytest.approx(0.24, abs=0.06)
 
 
-def test_a_weighted_draw_is_as_often_as_its_weight_says() -> None:
+def test_weighted_sampling_follows_the_weights() -> None:
     places = jnp.arange(6.0)[:, None]
     state = State(places, places)
     buffer = ReplayBuffer.empty(9, 1, 1).add(
@@ -136,8 +136,9 @@ def test_a_weighted_draw_is_as_often_as_its_weight_says() -> None:
     np.testing.assert_allclose(counts, [0, 0.125, 0, 0.375, 0.5, 0], atol=0.03)
 
 
-def test_a_description_says_what_ends() -> None:
+def test_the_task_description_selects_the_termination() -> None:
     from lagdyna.experiments import Trainer
+
     from lagdyna.tasks import get_task
 
     from ..experiments.small import small_config

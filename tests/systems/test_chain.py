@@ -1,4 +1,4 @@
-"""Planar chains against Kane's equations, which SymPy derives from the links' geometry."""
+"""Tests of planar chains against Kane's equations, derived with SymPy."""
 
 import equinox as eqx
 import jax
@@ -29,7 +29,7 @@ def random_chain(rng, links, cart):
 
 
 def kane(chain: PlanarChain):
-    """Mass matrix and the force that accelerates it, as functions of `(q, qd)`."""
+    """Derive the mass matrix and the forcing vector as functions of `(q, qd)`."""
     cart = chain.cart_mass is not None
     n = chain.links + cart
     q, u = me.dynamicsymbols(f"q:{n}"), me.dynamicsymbols(f"u:{n}")
@@ -64,7 +64,7 @@ def kane(chain: PlanarChain):
 
 @pytest.mark.parametrize("cart", [False, True])
 @pytest.mark.parametrize("links", [1, 2, 3, 4, 5, 6, 7])
-def test_motion_is_that_of_kanes_equations(links, cart):
+def test_motion_matches_kanes_equations(links, cart):
     rng = np.random.default_rng(links)
     chain = random_chain(rng, links, cart)
     n = links + cart
@@ -135,7 +135,7 @@ def test_double_pendulum_is_a_chain_in_other_coordinates():
     )
 
 
-def test_double_pendulum_of_the_textbook():
+def test_double_pendulum_matches_the_textbook():
     # The closed form usually quoted, for masses and lengths 1 (myphysicslab.com).
     (a, b), (w, v), g = (0.9, -0.4), (1.1, 2.3), 9.8
     d = 3 - np.cos(2 * a - 2 * b)

@@ -1,4 +1,4 @@
-"""Particles whose Lagrangians no mass matrix describes, against closed forms."""
+"""Tests of particles without a rigid-body Lagrangian against closed forms."""
 
 import equinox as eqx
 import jax

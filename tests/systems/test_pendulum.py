@@ -21,7 +21,7 @@ every_pendulum = pytest.mark.parametrize("kind", BUILDERS)
 
 
 def derived(kind: str):
-    """Acceleration, and its slopes in mass, length, gravity, from the paths of mass points."""
+    """Derive the acceleration and its parameter gradients from the paths of mass points."""
     t, s, m, r, g, tau = sympy.symbols("t s m r g tau", positive=True)
     angle = sympy.Function("q")(t)
     x, y = s * sympy.sin(angle), s * sympy.cos(angle)
@@ -44,7 +44,7 @@ def acceleration(pendulum, q, qd, tau):
 
 
 @every_pendulum
-def test_acceleration_and_its_parameter_gradients_are_those_sympy_derives(kind, x64):
+def test_acceleration_and_its_parameter_gradients_match_sympy(kind, x64):
     exact = derived(kind)
     rng = np.random.default_rng(0)
     for m, r, g, q, qd, tau in rng.uniform(0.3, 3, (5, 6)):
@@ -55,7 +55,7 @@ def test_acceleration_and_its_parameter_gradients_are_those_sympy_derives(kind, 
 
 
 def free_swing(pendulum: Pendulum, amplitude: float, seconds: float) -> State:
-    """Released `amplitude` away from hanging, the state after `seconds`."""
+    """Compute the state `seconds` after a release at `amplitude` from hanging."""
     field = eqx.tree_at(lambda f: f.system.lagrangian, pendulum_field(), pendulum)
     transition = SolvedTransition(field, PENDULUM, seconds, solver="tsit5", substeps=300)
     start = state(math.pi - amplitude, 0.0)
@@ -70,7 +70,7 @@ def test_period_of_small_oscillations(kind, x64):
     amplitude = 1e-3
     pendulum = BUILDERS[kind](1.7, length, gravity)
     half = free_swing(pendulum, amplitude, period / 2)
-    # Half a period later it is as far on the other side, and still.
+    # Half a period later it is at rest at the opposite amplitude.
     error = PENDULUM.difference(half.q, jnp.asarray([math.pi + amplitude]))
     assert abs(error[0]) < 1e-5 * amplitude
     assert abs(half.qd[0]) < 1e-5 * amplitude
@@ -95,7 +95,7 @@ gymnasium_step = eqx.filter_jit(lambda s, u: gymnasium_transition().step(s, u))
 
 # Speeds at which neither the step's own clipping nor Gymnasium's acts.
 @given(q=st.floats(-3.1, 3.1), qd=st.floats(-6, 6), action=st.floats(-1, 1))
-def test_a_step_is_that_of_gymnasium(q, qd, action, x64):
+def test_a_step_matches_gymnasium(q, qd, action, x64):
     env = gym.make("Pendulum-v1").unwrapped
     env.reset(seed=0)
     env.state = np.asarray([q, qd])
@@ -105,7 +105,7 @@ def test_a_step_is_that_of_gymnasium(q, qd, action, x64):
     close(after.qd, env.state[1:], 1e-13)
 
 
-def test_an_episode_is_that_of_gymnasium():
+def test_an_episode_matches_gymnasium():
     env = gym.make("Pendulum-v1").unwrapped
     env.reset(seed=3)
     env.state = np.asarray([2.5, 0.0])
@@ -122,7 +122,7 @@ def test_an_episode_is_that_of_gymnasium():
     np.testing.assert_allclose(states.qd, qd, atol=2e-4)
 
 
-def test_physical_parameters_are_what_can_be_learned():
+def test_physical_parameters_are_the_trainable_leaves():
     leaves = jax.tree.leaves(eqx.filter(Pendulum.rod(3.0, 2.0, 5.0), eqx.is_inexact_array))
     np.testing.assert_array_equal(leaves, [3.0, 2.0, 5.0])
 
