@@ -1,4 +1,4 @@
-"""Recordings and their files, experience as PyTrees, and the replay buffer that keeps it."""
+"""Recordings, their file formats, transitions as PyTrees, and the replay buffer."""
 
 from ._data_error import DataError as DataError
 from ._degrees import DegreesWarning as DegreesWarning

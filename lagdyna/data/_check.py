@@ -3,76 +3,84 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ._data_error import DataError
-from ._fields import FIELDS, check_kind, check_names, columns_of
+from ._fields import FIELDS, check_dtype, check_names, column_names
 
 
-def _row(i: int) -> str:
+def _row_name(i: int) -> str:
+    """Name a row by its index."""
     return f"row {i}"
 
 
-def checked(
-    source: str, arrays: Mapping[str, np.ndarray], row_name: Callable[[int], str] = _row
+def validate_arrays(
+    source: str, arrays: Mapping[str, np.ndarray], row_name: Callable[[int], str] = _row_name
 ) -> dict[str, np.ndarray]:
-    """The arrays of one recording as float64, shape `(time, width)`, in their order.
+    """Validate the arrays of one recording and convert them to float64.
 
-    Nan is let through where it can be a gap.
+    NaN is accepted, because it marks gaps.
 
     **Arguments:**
 
-    - `source`: the file, and the trajectory in it, for errors.
-    - `arrays`: what was read, by name.
-    - `row_name`: what a user calls the row of that index, say the line of a file.
+    - `source`: name of the file and of the trajectory in it, for error messages.
+    - `arrays`: arrays by name.
+    - `row_name`: function that names a row in error messages, for example by the line of a
+        file.
+
+    **Returns:** the arrays by name, shape `(time, width)`, in the order of `FIELDS`.
 
     **Raises:** [`lagdyna.data.DataError`][] for missing, unknown or empty arrays, values
-    that are not real numbers, shapes that do not fit, fewer than two rows, infinities,
-    columns of nan only, and times that do not increase.
+    that are not real numbers, inconsistent shapes, fewer than two rows, infinities, columns
+    that contain only NaN, and times that do not increase.
     """
     check_names(source, arrays)
-    numbers = {}
+    tables = {}
     for name in FIELDS:
         if name in arrays:
-            numbers[name] = _as_table(source, name, arrays[name])
-    _check_shapes(source, numbers)
-    _check_values(source, numbers, row_name)
-    _check_times(source, numbers["t"][:, 0], row_name)
-    return numbers
+            tables[name] = _to_table(source, name, arrays[name])
+    _check_shapes(source, tables)
+    _check_values(source, tables, row_name)
+    _check_times(source, tables["t"][:, 0], row_name)
+    return tables
 
 
-def _as_table(source: str, name: str, x: np.ndarray) -> np.ndarray:
+def _to_table(source: str, name: str, x: np.ndarray) -> np.ndarray:
+    """Convert one array to float64 of shape `(time, width)`."""
     if x.size == 0:
         raise DataError(f"{source}: array `{name}` is empty; at least two rows are needed")
-    check_kind(source, name, x.dtype)
+    check_dtype(source, name, x.dtype)
     if x.ndim == 1:
         x = x[:, None]
     if x.ndim != 2 or (name == "t" and x.shape[1] != 1):
         accepted = "(rows,)" if name == "t" else "(rows, columns)"
         raise DataError(f"{source}: array `{name}` has shape {x.shape}; {accepted} is accepted")
-    with np.errstate(over="ignore"):  # a long double may overflow; infinities are refused
+    # A long double may overflow to infinity, which `_check_values` rejects.
+    with np.errstate(over="ignore"):
         return np.array(x, np.float64)
 
 
 def _check_shapes(source: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise `DataError` if the numbers of rows or columns are inconsistent."""
     rows, n = arrays["t"].shape[0], arrays["q"].shape[1]
     for name, x in arrays.items():
         if x.shape[0] != rows:
             raise DataError(
-                f"{source}: array `{name}` has {x.shape[0]} rows where `t` has {rows}; "
-                "all arrays of a trajectory have one length"
+                f"{source}: array `{name}` has {x.shape[0]} rows, but `t` has {rows}; "
+                "all arrays of a trajectory must have the same number of rows"
             )
         if name in ("qd", "qdd", "tau") and x.shape[1] != n:
             raise DataError(
-                f"{source}: array `{name}` has {x.shape[1]} columns where `q` has {n}; "
-                "q, qd, qdd and tau have one column for each coordinate"
+                f"{source}: array `{name}` has {x.shape[1]} columns, but `q` has {n}; "
+                "q, qd, qdd and tau must have one column per coordinate"
             )
     if rows < 2:
-        raise DataError(f"{source}: only one row; a trajectory has at least two")
+        raise DataError(f"{source}: only one row; a trajectory needs at least two")
 
 
 def _check_values(
     source: str, arrays: Mapping[str, np.ndarray], row_name: Callable[[int], str]
 ) -> None:
+    """Raise `DataError` for infinities and for columns that contain only NaN."""
     for name, x in arrays.items():
-        columns = columns_of({name: x.shape[1]})
+        columns = column_names({name: x.shape[1]})
         infinite = np.argwhere(np.isinf(x))
         if len(infinite) > 0:
             i, j = (int(k) for k in infinite[0])
@@ -84,17 +92,18 @@ def _check_values(
         if len(empty) > 0:
             raise DataError(
                 f"{source}: column {columns[empty[0]]} is nan in every row; "
-                "leave out what was not recorded"
+                "leave out arrays that were not recorded"
             )
 
 
 def _check_times(source: str, t: np.ndarray, row_name: Callable[[int], str]) -> None:
+    """Raise `DataError` if the known times do not increase strictly."""
     known = np.flatnonzero(~np.isnan(t))
-    # Subtracting might overflow or underflow; comparing does not.
+    # Compare instead of subtracting, which may overflow or underflow.
     wrong = np.flatnonzero(t[known][1:] <= t[known][:-1])
     if len(wrong) > 0:
         before, after = t[known[wrong[0]]], t[known[wrong[0] + 1]]
         raise DataError(
             f"{source}: column t, {row_name(int(known[wrong[0] + 1]))}: found {after} after "
-            f"{before}; times increase from row to row"
+            f"{before}; times must increase from row to row"
         )

@@ -6,23 +6,24 @@ from typing import IO
 
 import numpy as np
 
-from ._check import checked
+from ._check import validate_arrays
 from ._data_error import DataError, one_line
-from ._fields import columns_of, places_of
+from ._fields import column_indices, column_names
 from ._limit import check_limit
-from ._trajectory import Trajectory, TrajectorySet, pieces
+from ._trajectory import Trajectory, TrajectorySet, trajectories_between_gaps
 
 _BLOCK_LINES = 20_000
-_LONGEST_LINE = 1_000_000  # characters; a longer one is no line of a table
+_MAX_LINE_LENGTH = 1_000_000  # characters; longer lines are rejected
 
 
 def read_csv(path: Path, limit_bytes: int) -> list[Trajectory]:
-    """The trajectories of a `.csv` file; its layout is described in the documentation.
+    """Read the trajectories of a `.csv` file.
 
-    Read in blocks of lines, so that no more text than that is ever in memory.
+    The user guide describes the layout. Lines are read in blocks, so that the text of only
+    one block is in memory.
     """
     try:
-        # `utf-8-sig` takes off the mark that spreadsheets put before the first name.
+        # `utf-8-sig` removes the byte order mark that spreadsheets write.
         with path.open(encoding="utf-8-sig") as file:
             header, table, lines = _read_table(path, file, limit_bytes)
     except UnicodeDecodeError as error:
@@ -33,47 +34,51 @@ def read_csv(path: Path, limit_bytes: int) -> list[Trajectory]:
     columns = [name for name in header if name != "trajectory"]
     if labels is not None:
         table = np.delete(table, header.index("trajectory"), axis=1)
-    places = places_of(str(path), columns)
-    found = []
-    for first, last in _blocks_of_one_label(path, labels, lines):
-        arrays = {name: table[first:last, place] for name, place in places.items()}
+    indices = column_indices(str(path), columns)
+    trajectories = []
+    for first, last in _find_trajectory_rows(path, labels, lines):
+        arrays = {name: table[first:last, index] for name, index in indices.items()}
         source = str(path) if labels is None else f"{path}: trajectory {labels[first]:g}"
-        values = checked(source, arrays, lambda row, first=first: f"line {lines[first + row]}")
-        found += pieces(source, values)
-    return found
+        arrays = validate_arrays(
+            source, arrays, lambda row, first=first: f"line {lines[first + row]}"
+        )
+        trajectories += trajectories_between_gaps(source, arrays)
+    return trajectories
 
 
 def write_csv(path: Path, trajectories: TrajectorySet) -> None:
-    """Writes one line for each row, every number with all its digits."""
+    """Write one line per row, with all digits of every number."""
     first = trajectories[0]
     widths = {name: x.size // first.rows for name, x in first.arrays.items()}
     with path.open("x", encoding="utf-8", newline="\n") as file:
-        file.write(",".join(["trajectory", *columns_of(widths)]) + "\n")
+        file.write(",".join(["trajectory", *column_names(widths)]) + "\n")
         for i, trajectory in enumerate(trajectories):
             columns = [x.reshape(trajectory.rows, -1) for x in trajectory.arrays.values()]
             for row in np.concatenate(columns, axis=1):
-                # `repr` of a Python float is the shortest text that reads back the same.
+                # `repr` of a Python float is the shortest text that reads back exactly.
                 file.write(",".join([str(i), *map(repr, row.tolist())]) + "\n")
 
 
 def _read_table(
     path: Path, file: IO[str], limit_bytes: int
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """The names of the columns, the table, and for each of its rows the line it was on."""
-    numbered = _lines(path, file)
+    """Read the column names, the table, and the line number of each table row."""
+    numbered = _numbered_lines(path, file)
     number, first = next(numbered, (0, ""))
     if number == 0:
-        raise DataError(f"{path}: empty; a line of column names and lines of numbers follow")
-    header = [name.strip() for name in _cells(path, number, first)]
+        raise DataError(
+            f"{path}: empty; a line of column names and lines of numbers are needed"
+        )
+    header = [name.strip() for name in _split_cells(path, number, first)]
     if header.count("trajectory") > 1:
-        raise DataError(f"{path}: column 'trajectory' appears twice; once is accepted")
-    places_of(str(path), [name for name in header if name != "trajectory"])
+        raise DataError(f"{path}: column 'trajectory' appears twice; names must be unique")
+    column_indices(str(path), [name for name in header if name != "trajectory"])
     tables, lines, size, characters = [], [], 0, 0
     while block := list(itertools.islice(numbered, _BLOCK_LINES)):
-        table = _parse(path, header, block)
+        table = _parse_block(path, header, block)
         size += table.nbytes
         characters += sum(len(line) + 1 for _, line in block)
-        # Lines are about equally long, so the first block tells the size of the rest.
+        # Lines have similar lengths, so extrapolate the total size from the blocks read.
         expected = size * path.stat().st_size / max(characters, 1)
         check_limit(str(path), max(size, int(expected)), limit_bytes)
         tables.append(table)
@@ -83,77 +88,82 @@ def _read_table(
     return header, np.concatenate(tables), np.concatenate(lines)
 
 
-def _lines(path: Path, file: IO[str]) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, with their numbers, counted from 1."""
+def _numbered_lines(path: Path, file: IO[str]) -> Iterator[tuple[int, str]]:
+    """Iterate over the non-blank lines and their numbers, counted from 1."""
     for number in itertools.count(1):
-        line = file.readline(_LONGEST_LINE)
+        line = file.readline(_MAX_LINE_LENGTH)
         if line == "":
             return
-        if len(line) == _LONGEST_LINE:
+        if len(line) == _MAX_LINE_LENGTH:
             raise DataError(
-                f"{path}: line {number} is longer than {_LONGEST_LINE} characters; "
-                "one line for each row is accepted"
+                f"{path}: line {number} is longer than {_MAX_LINE_LENGTH} characters; "
+                "one line per row is accepted"
             )
         if line.strip() != "":
             yield number, line
 
 
-def _parse(path: Path, header: list[str], block: list[tuple[int, str]]) -> np.ndarray:
+def _parse_block(path: Path, header: list[str], block: list[tuple[int, str]]) -> np.ndarray:
+    """Parse numbered lines into an array of shape `(lines, columns)`."""
     try:
-        # NumPy's parser is an order of magnitude faster, but does not say what is wrong
-        # where, and knows neither empty cells nor quotes.
+        # NumPy's parser is an order of magnitude faster. It does not locate errors and
+        # rejects empty cells and quotes, so fall back to the slow parser if it fails.
         table = np.loadtxt([line for _, line in block], delimiter=",", comments=None, ndmin=2)
         if table.shape == (len(block), len(header)):
             return table
     except ValueError:
         pass
-    return np.array([_numbers(path, header, number, line) for number, line in block])
+    return np.array([_parse_line(path, header, number, line) for number, line in block])
 
 
-def _numbers(path: Path, header: list[str], number: int, line: str) -> list[float]:
-    cells = _cells(path, number, line)
+def _parse_line(path: Path, header: list[str], number: int, line: str) -> list[float]:
+    """Parse one line into one number per column."""
+    cells = _split_cells(path, number, line)
     if len(cells) != len(header):
         raise DataError(
-            f"{path}: line {number} has {len(cells)} cells where the first line names "
-            f"{len(header)} columns; every line has one cell for each"
+            f"{path}: line {number} has {len(cells)} cells, but the first line names "
+            f"{len(header)} columns; one cell per column is accepted"
         )
     return [
-        _number(path, column, number, cell.strip())
+        _parse_cell(path, column, number, cell.strip())
         for column, cell in zip(header, cells, strict=True)
     ]
 
 
-def _number(path: Path, column: str, number: int, cell: str) -> float:
+def _parse_cell(path: Path, column: str, number: int, cell: str) -> float:
+    """Parse one cell; an empty cell is NaN."""
     if cell == "":
         return np.nan
     try:
-        if "_" not in cell:  # Python allows 1_000, a table does not
+        if "_" not in cell:  # `float` accepts 1_000
             return float(cell)
     except ValueError:
         pass
     shown = cell if len(cell) <= 40 else cell[:40] + "..."
     raise DataError(
         f"{path}: column {column}, line {number}: found {shown!r}; "
-        "real numbers are accepted, and nan or nothing for a gap"
+        "real numbers are accepted, and nan or an empty cell for a gap"
     )
 
 
-def _cells(path: Path, number: int, line: str) -> list[str]:
+def _split_cells(path: Path, number: int, line: str) -> list[str]:
+    """Split one line at its commas."""
     try:
         return next(csv.reader([line], skipinitialspace=True), [])
     except csv.Error as error:
         raise DataError(
-            f"{path}: line {number} is not of cells between commas ({one_line(error)})"
+            f"{path}: line {number} cannot be split at commas ({one_line(error)}); "
+            "comma-separated cells are accepted"
         ) from error
 
 
-def _blocks_of_one_label(
+def _find_trajectory_rows(
     path: Path, labels: np.ndarray | None, lines: np.ndarray
 ) -> list[tuple[int, int]]:
-    """First row, and last row plus one, of each trajectory."""
+    """Find the first row, and the last row plus one, of each trajectory."""
     if labels is None:
         return [(0, len(lines))]
-    # A comparison with nan is false, and a cast of infinity undefined: both are caught.
+    # The comparison rejects NaN but not infinity, which equals its rounded value.
     wrong = np.flatnonzero(~(np.isfinite(labels) & (labels == np.round(labels))))
     if len(wrong) > 0:
         raise DataError(
@@ -165,8 +175,8 @@ def _blocks_of_one_label(
     for edge in edges[:-1]:
         if labels[edge] in seen:
             raise DataError(
-                f"{path}: column trajectory, line {lines[edge]}: {labels[edge]:g} comes back "
-                "after another trajectory; the rows of one follow each other"
+                f"{path}: column trajectory, line {lines[edge]}: {labels[edge]:g} appears "
+                "again after another trajectory; the rows of a trajectory must be contiguous"
             )
         seen.add(labels[edge])
     return list(itertools.pairwise(edges))

@@ -1,12 +1,12 @@
 class DataError(ValueError):
-    """What is wrong with a user's data, in one sentence.
+    """Error in a user's data.
 
-    The message names the file, the column and the row where there is one, what was found
-    there and what is accepted. Nothing has been written when it is raised; a command line
-    prints it alone and exits with code 2.
+    The message is one sentence. It names the file, the column and the row if known, the
+    value that was found, and the values that are accepted. No file has been written when it
+    is raised. The command line prints only the message and exits with code 2.
     """
 
 
 def one_line(error: BaseException) -> str:
-    """What a foreign library's exception says, without its line breaks."""
+    """Format an exception of another library on one line."""
     return " ".join(str(error).split()) or type(error).__name__

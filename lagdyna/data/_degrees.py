@@ -5,49 +5,51 @@ import numpy as np
 from ..mechanics import Coordinates
 from ._trajectory import TrajectorySet
 
-_SPAN = 4 * np.pi
+_MIN_SPAN = 4 * np.pi  # rad; angles that span less are never suspected
 
 
 class DegreesWarning(UserWarning):
-    """An angle looks as if it were recorded in degrees."""
+    """Warning that an angle appears to be recorded in degrees."""
 
 
 def warn_if_degrees(trajectories: TrajectorySet, coordinates: Coordinates, source: str) -> None:
-    """Warns of angles whose values make sense in degrees and hardly in radians.
+    """Warn about angles that appear to be recorded in degrees.
 
-    A range alone does not tell: a wheel that spins is recorded in many turns. So an angle
-    whose values span more than two turns, taken as radians, is suspected if besides
+    A wide range alone is no evidence, because a spinning wheel covers many turns. The
+    function warns if the values span more than two turns, read as radians, and one of the
+    following holds:
 
-    - it moves by more than half a turn between two samples, which sampling that is fast
-      enough never shows, unless the angle is wrapped, and then its span is one turn; or
-    - nine values in ten are whole numbers; or
-    - it swings: within 360 of zero, it goes from the lowest quarter of its span to the
-      highest and back, at least three crossings in one trajectory.
+    - The angle moves by more than half a turn between two samples. Sufficiently fast
+      sampling shows such steps only for wrapped angles, which span one turn.
+    - More than nine values in ten are whole numbers.
+    - The angle swings. All values lie within 360 of zero, and in one trajectory the angle
+      crosses at least three times between the lowest and the highest quarter of its span.
 
-    Swings of less than 12.6 degrees, and smooth slow turning in one direction, pass
-    unnoticed.
+    Swings of less than 12.6 degrees and slow, smooth rotation in one direction are not
+    detected.
 
     **Arguments:**
 
-    - `trajectories`: what was read.
+    - `trajectories`: the recordings.
     - `coordinates`: which coordinates are angles.
-    - `source`: what the warning calls the data.
+    - `source`: name of the data in the warning.
     """
     for column, angle in enumerate(coordinates.angles):
-        reason = _reason([x.q[:, column] for x in trajectories]) if angle else None
+        reason = _reason_for_degrees([x.q[:, column] for x in trajectories]) if angle else None
         if reason is not None:
             warnings.warn(
                 f"{source}: column q{column} is an angle and {reason}, which looks like "
-                "degrees; radians are accepted, `numpy.deg2rad` converts",
+                "degrees; angles must be in radians, convert them with `numpy.deg2rad`",
                 DegreesWarning,
                 stacklevel=3,
             )
 
 
-def _reason(series: list[np.ndarray]) -> str | None:
+def _reason_for_degrees(series: list[np.ndarray]) -> str | None:
+    """Describe why an angle appears to be in degrees, or return `None`."""
     values = np.concatenate(series)
     low, high = float(values.min()), float(values.max())
-    if high - low <= _SPAN:
+    if high - low <= _MIN_SPAN:
         return None
     spans = f"spans {low:.4g} to {high:.4g}"
     fastest = max(float(np.abs(np.diff(x)).max()) for x in series)
@@ -55,15 +57,15 @@ def _reason(series: list[np.ndarray]) -> str | None:
         return f"{spans} with steps of up to {fastest:.4g}"
     if np.mean(values == np.round(values)) > 0.9:
         return f"{spans} in whole numbers"
-    if max(abs(low), abs(high)) <= 360 and max(_crossings(x) for x in series) >= 3:
+    if max(abs(low), abs(high)) <= 360 and max(_count_crossings(x) for x in series) >= 3:
         return f"swings, {spans}"
     return None
 
 
-def _crossings(x: np.ndarray) -> int:
-    """How often `x` goes from its lowest quarter to its highest or back."""
+def _count_crossings(x: np.ndarray) -> int:
+    """Count the crossings of `x` between the lowest and highest quarter of its span."""
     low, span = x.min(), np.ptp(x)
-    if span <= _SPAN:
+    if span <= _MIN_SPAN:
         return 0
     side = np.where(x < low + span / 4, -1, np.where(x > low + 3 * span / 4, 1, 0))
     side = side[side != 0]

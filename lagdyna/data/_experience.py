@@ -6,18 +6,19 @@ from ..mechanics import State
 
 
 class Experience(NamedTuple):
-    """What one action did: the record that agents and models learn from.
+    """Transition of the environment: state, action, reward, next state, termination.
 
-    A PyTree; a batch or a whole recording is an `Experience` with a leading axis.
+    Agents and models learn from it. It is a PyTree; a batch or a whole recording is an
+    `Experience` with leading axes.
 
     **Attributes:**
 
-    - `state`: before the action.
-    - `action`: in `[-1, 1]^m`, shape `(m,)`, held for one `dt`.
-    - `reward`: what the environment paid for it.
-    - `next_state`: one `dt` later.
-    - `terminated`: whether the environment ended there for good. Running out of time is
-        not that.
+    - `state`: state before the action, shapes `(n,)`.
+    - `action`: action in `[-1, 1]^m`, shape `(m,)`, constant for one `dt`.
+    - `reward`: reward of the step, a scalar.
+    - `next_state`: state one `dt` later, shapes `(n,)`.
+    - `terminated`: whether the next state is terminal. False when an episode is only
+        truncated by its time limit.
     """
 
     state: State

@@ -1,4 +1,4 @@
-"""The names of the format's arrays and columns, and what may stand in them."""
+"""Array and column names of the file formats, and their checks."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ import numpy as np
 from ._data_error import DataError
 
 FIELDS = ("t", "q", "qd", "qdd", "tau", "action")
-"""The arrays of a trajectory, in the order in which they are written."""
+"""Names of a trajectory's arrays, in the order in which files store them."""
 
 REQUIRED = ("t", "q")
 
@@ -16,12 +16,18 @@ _COLUMN = re.compile(r"(q|qd|qdd|tau|action)(0|[1-9][0-9]{0,5})")
 
 
 def check_names(source: str, names: Iterable[str], extra: tuple[str, ...] = ()) -> None:
-    """Refuses arrays that are missing or that the format does not know.
+    """Raise `DataError` for missing and unknown array names.
 
-    An unknown name is more likely a misspelt `qd` than something to be ignored.
+    Unknown arrays are not ignored, because they are likely to be misspelt names.
+
+    **Arguments:**
+
+    - `source`: name of the data in error messages.
+    - `names`: the array names.
+    - `extra`: further names that are accepted.
     """
     names = tuple(names)
-    accepted = f"`t` and `q` are required, {', '.join((*FIELDS[2:], *extra))} accepted"
+    accepted = f"`t` and `q` are required, {', '.join((*FIELDS[2:], *extra))} are optional"
     for name in REQUIRED:
         if name not in names:
             found = ", ".join(repr(name) for name in names) or "nothing"
@@ -31,8 +37,11 @@ def check_names(source: str, names: Iterable[str], extra: tuple[str, ...] = ()) 
             raise DataError(f"{source}: unknown array {name!r}; {accepted}")
 
 
-def columns_of(fields: Mapping[str, int]) -> list[str]:
-    """The column names of fields of the given widths; a time has one column, `t`."""
+def column_names(fields: Mapping[str, int]) -> list[str]:
+    """List the column names of arrays with the given widths.
+
+    The name of the time column is `t`; all other names carry a number.
+    """
     return [
         name if name == "t" else f"{name}{i}"
         for name, width in fields.items()
@@ -40,35 +49,42 @@ def columns_of(fields: Mapping[str, int]) -> list[str]:
     ]
 
 
-def places_of(source: str, columns: list[str]) -> dict[str, list[int]]:
-    """Where in a table the columns of each field stand, in the fields' order.
+def column_indices(source: str, columns: list[str]) -> dict[str, list[int]]:
+    """Find the indices of each array's columns in a table.
 
-    **Raises:** [`lagdyna.data.DataError`][] for a column that is unknown, twice there, or
-    whose lower-numbered neighbours are missing.
+    **Arguments:**
+
+    - `source`: name of the data in error messages.
+    - `columns`: the column names of the table.
+
+    **Returns:** for each array name, in the order of `FIELDS`, the indices of its columns.
+
+    **Raises:** [`lagdyna.data.DataError`][] for unknown and duplicate columns, missing
+    required columns, and gaps in the numbering.
     """
     accepted = (
-        "accepted are trajectory, t, and q0, q1, ... with any of qd0, ..., qdd0, ..., "
-        "tau0, ..., action0, ..."
+        "accepted columns: trajectory, t, q0, q1, ..., qd0, ..., qdd0, ..., tau0, ..., "
+        "action0, ..."
     )
     numbered: dict[str, dict[int, int]] = {}
-    for place, column in enumerate(columns):
+    for index, column in enumerate(columns):
         match = _COLUMN.fullmatch(column)
         if match is None and column != "t":
             raise DataError(f"{source}: unknown column {column!r}; {accepted}")
         name, number = ("t", 0) if match is None else (match[1], int(match[2]))
         if number in numbered.setdefault(name, {}):
             raise DataError(f"{source}: column {column!r} appears twice; {accepted}")
-        numbered[name][number] = place
+        numbered[name][number] = index
     for name in REQUIRED:
         if name not in numbered:
             column = "t" if name == "t" else "q0"
             raise DataError(f"{source}: no column {column!r}; {accepted}")
-    for name, places in numbered.items():
-        for number in range(len(places)):
-            if number not in places:
+    for name, indices in numbered.items():
+        for number in range(len(indices)):
+            if number not in indices:
                 raise DataError(
-                    f"{source}: no column '{name}{number}' although there is a "
-                    f"'{name}{max(places)}'; columns are numbered from 0 without holes"
+                    f"{source}: no column '{name}{number}', but there is a "
+                    f"'{name}{max(indices)}'; columns must be numbered from 0 without gaps"
                 )
     return {
         name: [numbered[name][i] for i in range(len(numbered[name]))]
@@ -77,8 +93,8 @@ def places_of(source: str, columns: list[str]) -> dict[str, list[int]]:
     }
 
 
-def check_kind(source: str, name: str, dtype: np.dtype) -> None:
-    """Refuses anything but real numbers: complex ones, strings, objects, times."""
+def check_dtype(source: str, name: str, dtype: np.dtype) -> None:
+    """Raise `DataError` if `dtype` is not a type of real numbers."""
     if dtype.kind not in "fiu":
         kinds = {"c": "complex numbers", "b": "booleans", "O": "Python objects"}
         kinds |= {"U": "strings", "S": "strings", "V": "records"}

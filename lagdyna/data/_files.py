@@ -17,6 +17,8 @@ from ._trajectory import Trajectory, TrajectorySet
 
 
 class _Format(NamedTuple):
+    """Reader and writer of one file format."""
+
     read: Callable[[Path, int], list[Trajectory]]
     write: Callable[[Path, TrajectorySet], None]
 
@@ -38,37 +40,42 @@ def read(
     layout: ObservationLayout | None = None,
     limit_bytes: int = LIMIT_BYTES,
 ) -> TrajectorySet:
-    """The trajectories in a `.npz`, `.csv`, `.h5` or `.hdf5` file, or a Minari data set.
+    """Read trajectories from a `.npz`, `.csv`, `.h5` or `.hdf5` file, or from Minari.
 
-    Rows with nan are gaps, at which a trajectory is cut in two; see
+    Rows with NaN are gaps. The reader splits trajectories at gaps; see
     [`lagdyna.data.split_at_gaps`][].
 
     **Arguments:**
 
-    - `path`: the file, whose suffix tells the format; or `minari:NAME`, see
-        [`lagdyna.data.read_minari`][].
-    - `coordinates`: if given, the file must have as many, and angles that look like
-        degrees give a [`lagdyna.data.DegreesWarning`][].
-    - `layout`: where the observations of a Minari data set keep `q` and `qd`; for it alone.
-    - `limit_bytes`: the most memory that the arrays may take, 2 GiB by default. A larger
-        file is refused before it is read, and so the limit is on the arrays alone: while
-        they are taken apart they are in memory up to three times.
+    - `path`: path of the file; its suffix determines the format. Pass `minari:NAME` for a
+        Minari data set; see [`lagdyna.data.read_minari`][].
+    - `coordinates`: which coordinates are angles. If given, the file must have the same
+        number of coordinates. Angles that appear to be in degrees raise a
+        [`lagdyna.data.DegreesWarning`][].
+    - `layout`: indices of `q` and `qd` in the observations of a Minari data set. Required
+        for Minari, ignored for files.
+    - `limit_bytes`: maximum memory of the arrays in bytes, 2 GiB by default. Larger files
+        are rejected before they are read. Splitting needs up to three copies of the arrays,
+        which the limit does not count.
 
     **Returns:** a [`lagdyna.data.TrajectorySet`][].
 
-    **Raises:** [`lagdyna.data.DataError`][] for whatever is wrong with the file, in one
-    sentence that says where.
+    **Raises:** [`lagdyna.data.DataError`][] if the file cannot be read or its contents are
+    invalid. The message names the location of the error.
     """
     if isinstance(path, str) and path.startswith("minari:"):
         if layout is None:
-            raise DataError(f"{path}: `layout` must say where observations keep q and qd")
+            raise DataError(
+                f"{path}: `layout` is missing; pass an `ObservationLayout` with the indices "
+                "of q and qd in the observation"
+            )
         return read_minari(path, layout, coordinates, limit_bytes=limit_bytes)
     path = Path(path)
-    form = _format_of(path)
+    file_format = _get_format(path)
     try:
         if path.stat().st_size == 0:
             raise DataError(f"{path}: empty; a file with at least `t` and `q` is accepted")
-        trajectories = form.read(path, limit_bytes)
+        trajectories = file_format.read(path, limit_bytes)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({one_line(error)})") from error
     try:
@@ -78,8 +85,8 @@ def read(
     if coordinates is not None:
         if found.n != coordinates.n:
             raise DataError(
-                f"{path}: array `q` has {found.n} columns where the system has "
-                f"{coordinates.n} coordinates; one column for each is accepted"
+                f"{path}: array `q` has {found.n} columns, but the system has "
+                f"{coordinates.n} coordinates; one column per coordinate is accepted"
             )
         warn_if_degrees(found, coordinates, str(path))
     return found
@@ -88,27 +95,29 @@ def read(
 def write(
     path: str | os.PathLike[str], trajectories: TrajectorySet, *, overwrite: bool = False
 ) -> None:
-    """Writes trajectories so that [`lagdyna.data.read`][] gives the same back, to the bit.
+    """Write trajectories to a file.
 
-    The file appears whole or not at all.
+    [`lagdyna.data.read`][] returns bit-identical arrays. The write is atomic: on failure no
+    partial file remains.
 
     **Arguments:**
 
-    - `path`: where to; its suffix, one of `.npz`, `.csv`, `.h5` and `.hdf5`, tells the
-        format.
-    - `trajectories`: what.
-    - `overwrite`: whether a file that is there already may be replaced.
+    - `path`: path of the file. Its suffix, one of `.npz`, `.csv`, `.h5` and `.hdf5`,
+        determines the format.
+    - `trajectories`: the trajectories to write.
+    - `overwrite`: whether to replace an existing file.
 
-    **Raises:** [`lagdyna.data.DataError`][] if it may not, or if it cannot be written.
+    **Raises:** [`lagdyna.data.DataError`][] if the file exists and `overwrite` is false, or
+    if it cannot be written.
     """
     path = Path(path)
-    form = _format_of(path)
+    file_format = _get_format(path)
     if path.exists() and not overwrite:
-        raise DataError(f"{path}: exists already; pass `overwrite=True` to replace it")
-    # Beside the file, since a move is atomic only within one file system.
+        raise DataError(f"{path}: already exists; pass `overwrite=True` to replace it")
+    # Use the same directory, since a rename is atomic only within one file system.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        form.write(temporary, trajectories)
+        file_format.write(temporary, trajectories)
         os.replace(temporary, path)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({one_line(error)})") from error
@@ -116,9 +125,10 @@ def write(
         temporary.unlink(missing_ok=True)
 
 
-def _format_of(path: Path) -> _Format:
+def _get_format(path: Path) -> _Format:
+    """Look up the format by the suffix of `path`."""
     if path.suffix.lower() not in _FORMATS:
         raise DataError(
-            f"{path}: unknown kind of file {path.suffix!r}; {', '.join(_FORMATS)} are accepted"
+            f"{path}: unknown file suffix {path.suffix!r}; {', '.join(_FORMATS)} are accepted"
         )
     return _FORMATS[path.suffix.lower()]

@@ -6,24 +6,24 @@ from types import ModuleType
 
 import numpy as np
 
-from ._check import checked
+from ._check import validate_arrays
 from ._data_error import DataError, one_line
-from ._fields import FIELDS, check_kind, check_names
+from ._fields import FIELDS, check_dtype, check_names
 from ._limit import check_limit
-from ._trajectory import Trajectory, TrajectorySet, pieces
+from ._trajectory import Trajectory, TrajectorySet, trajectories_between_gaps
 
 
 def read_hdf5(path: Path, limit_bytes: int) -> list[Trajectory]:
-    """The trajectories of an HDF5 file; its layout is described in the documentation."""
-    h5py = _h5py(path)
+    """Read the trajectories of an HDF5 file. The user guide describes the layout."""
+    h5py = _import_h5py(path)
     try:
         with h5py.File(path, "r") as file:
-            recordings = _recordings(h5py, path, file)
+            recordings = _list_recordings(h5py, path, file)
             needed = 0
             for source, arrays in recordings:
                 check_names(source, arrays)
                 for name, dataset in arrays.items():
-                    needed += 8 * _values(source, name, dataset)
+                    needed += 8 * _count_values(source, name, dataset)
             check_limit(str(path), needed, limit_bytes)
             read = [
                 (source, {name: np.asarray(x[()]) for name, x in arrays.items()})
@@ -32,20 +32,22 @@ def read_hdf5(path: Path, limit_bytes: int) -> list[Trajectory]:
     except DataError:
         raise
     except Exception as error:
-        # A truncated or damaged file makes h5py raise nearly anything.
+        # On a truncated or damaged file h5py may raise many types of exceptions.
         raise DataError(
             f"{path}: not a readable HDF5 file ({one_line(error)}); "
-            "a whole one with a group for each trajectory is accepted"
+            "a complete file with one group per trajectory is accepted"
         ) from error
     return [
-        piece for source, arrays in read for piece in pieces(source, checked(source, arrays))
+        trajectory
+        for source, arrays in read
+        for trajectory in trajectories_between_gaps(source, validate_arrays(source, arrays))
     ]
 
 
 def write_hdf5(path: Path, trajectories: TrajectorySet) -> None:
-    """Writes one group for each trajectory, with checksums, so that damage is noticed."""
-    h5py = _h5py(path)
-    # From this version of the format on the file's structure carries checksums too.
+    """Write one group per trajectory, with checksums that detect damage."""
+    h5py = _import_h5py(path)
+    # This format version also adds checksums to the metadata.
     with h5py.File(path, "x", libver=("v110", "v110")) as file:
         for i, trajectory in enumerate(trajectories):
             group = file.create_group(f"trajectory_{i:06d}")
@@ -53,57 +55,64 @@ def write_hdf5(path: Path, trajectories: TrajectorySet) -> None:
                 group.create_dataset(name, data=x, chunks=True, fletcher32=True)
 
 
-def _h5py(path: Path) -> ModuleType:
+def _import_h5py(path: Path) -> ModuleType:
+    """Import h5py, or raise `DataError` if it is not installed."""
     try:
         import h5py
     except ImportError as error:
         raise DataError(
             f"{path}: HDF5 needs h5py, which is not installed; "
-            "`pip install 'lagdyna[hdf5]'`, or use .npz or .csv"
+            "run `pip install 'lagdyna[hdf5]'`, or use .npz or .csv"
         ) from error
     return h5py
 
 
-def _recordings(h5py, path: Path, file) -> list[tuple[str, dict]]:
-    """Each trajectory's datasets, by name, with what an error calls it."""
-    # Looked up one by one: iterating over the values hides those that cannot be opened.
+def _list_recordings(h5py, path: Path, file) -> list[tuple[str, dict]]:
+    """List each trajectory's name in error messages and its datasets by array name."""
+    # Look up each name, since iterating over the values skips those that cannot be opened.
     entries = {str(name): file[name] for name in file}
     groups = {name: x for name, x in entries.items() if isinstance(x, h5py.Group)}
     if len(groups) == 0:
-        return [(str(path), _datasets(h5py, str(path), entries))]
+        return [(str(path), _check_datasets(h5py, str(path), entries))]
     if len(groups) != len(entries):
         raise DataError(
-            f"{path}: arrays {_listed(set(entries) - set(groups))} beside groups; either the "
-            "arrays of one trajectory or a group for each of several are accepted"
+            f"{path}: arrays {_quote_names(set(entries) - set(groups))} beside groups; "
+            "either the arrays of one trajectory or one group per trajectory are accepted"
         )
     recordings = []
-    for name in sorted(groups, key=_natural):
+    for name in sorted(groups, key=_natural_sort_key):
         source = f"{path}: group {name!r}"
         group = groups[name]
         members = {str(member): group[member] for member in group}
-        recordings.append((source, _datasets(h5py, source, members)))
+        recordings.append((source, _check_datasets(h5py, source, members)))
     return recordings
 
 
-def _datasets(h5py, source: str, members: Mapping) -> dict:
+def _check_datasets(h5py, source: str, members: Mapping) -> dict:
+    """Check that all members of a group are arrays and return them by name."""
     for name, member in members.items():
         if not isinstance(member, h5py.Dataset):
-            raise DataError(f"{source}: {name!r} is not an array; {', '.join(FIELDS)} are")
+            raise DataError(
+                f"{source}: {name!r} is not an array; arrays named {', '.join(FIELDS)} "
+                "are accepted"
+            )
     return dict(members)
 
 
-def _values(source: str, name: str, dataset) -> int:
-    check_kind(source, name, dataset.dtype)
+def _count_values(source: str, name: str, dataset) -> int:
+    """Check the type of a dataset and count its values, without reading them."""
+    check_dtype(source, name, dataset.dtype)
     if dataset.shape is None:
         raise DataError(f"{source}: array `{name}` is empty; at least two rows are needed")
     return math.prod(dataset.shape)
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that sorts `run_9` before `run_10`."""
+def _natural_sort_key(name: str) -> list[tuple[int, int, str]]:
+    """Compute a sort key that places `run_9` before `run_10`."""
     parts = re.split(r"([0-9]{1,18})", name)
     return [(1, int(p), "") if i % 2 else (0, 0, p) for i, p in enumerate(parts)]
 
 
-def _listed(names: set[str]) -> str:
+def _quote_names(names: set[str]) -> str:
+    """List names in quotes, sorted."""
     return ", ".join(repr(name) for name in sorted(names))

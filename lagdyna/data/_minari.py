@@ -4,27 +4,28 @@ import equinox as eqx
 import numpy as np
 
 from ..mechanics import Coordinates
-from ._check import checked
+from ._check import validate_arrays
 from ._data_error import DataError, one_line
 from ._degrees import warn_if_degrees
 from ._limit import LIMIT_BYTES, check_limit
-from ._trajectory import Trajectory, TrajectorySet, pieces
+from ._trajectory import Trajectory, TrajectorySet, trajectories_between_gaps
 
 
 class ObservationLayout(eqx.Module):
-    """Where in an environment's observation the coordinates and velocities stand.
+    """Indices of coordinates and velocities in an environment's observation.
 
     **Arguments:**
 
-    - `q`: for each coordinate its place in the observation, or for an angle that is
-        observed as such the places of its `(cos, sin)`.
+    - `q`: for each coordinate, its index in the observation. For an angle that is observed
+        as cosine and sine, the pair of their indices.
     - `dt`: seconds between two observations.
-    - `qd`: the places of the velocities; `None` if they are not observed.
-    - `key`: which entry of the observation, where that is a dictionary.
-    - `action_scale`: what actions are divided by to be in `[-1, 1]`: the largest that the
-        environment takes.
+    - `qd`: index of each velocity in the observation, or `None` if velocities are not
+        observed.
+    - `key`: key of the observation vector, if the observation is a dictionary.
+    - `action_scale`: divisor that scales actions to `[-1, 1]`, the largest action of the
+        environment.
 
-    **Raises:** `ValueError` if `q` is empty, `qd` is of another length, a place is
+    **Raises:** `ValueError` if `q` is empty, `qd` has a different length, an index is
     negative, or `dt` or `action_scale` is not positive.
     """
 
@@ -37,23 +38,33 @@ class ObservationLayout(eqx.Module):
     def __check_init__(self):
         if len(self.q) == 0 or (self.qd is not None and len(self.qd) != len(self.q)):
             raise ValueError(
-                f"`q` has {len(self.q)} places and `qd` was {self.qd}; there must be one "
-                "place for each coordinate, at least one"
+                f"`q` has {len(self.q)} entries and `qd` was {self.qd}; both need one "
+                "index per coordinate, and at least one coordinate"
             )
         if min(self.places) < 0:
-            raise ValueError(f"places are counted from 0, got `q` {self.q}, `qd` {self.qd}")
+            raise ValueError(
+                f"`q` was {self.q} and `qd` was {self.qd}; indices are counted from 0"
+            )
         for name, value in (("dt", self.dt), ("action_scale", self.action_scale)):
             if not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"`{name}` must be a positive number, got {value}")
 
     @property
     def places(self) -> tuple[int, ...]:
-        """All places of the observation that are read."""
-        pairs = [place if isinstance(place, tuple) else (place,) for place in self.q]
-        return (*(place for pair in pairs for place in pair), *(self.qd or ()))
+        """All indices of the observation that the layout uses."""
+        indices = [place if isinstance(place, tuple) else (place,) for place in self.q]
+        return (*(i for entry in indices for i in entry), *(self.qd or ()))
 
     def coordinate(self, observations: np.ndarray, place: int | tuple[int, int]) -> np.ndarray:
-        """One coordinate of observations, shape `(time, size)`, as a column."""
+        """Compute one coordinate from observations.
+
+        **Arguments:**
+
+        - `observations`: observation vectors, shape `(time, size)`.
+        - `place`: an entry of `q`.
+
+        **Returns:** the coordinate, shape `(time,)`.
+        """
         if isinstance(place, tuple):
             cosine, sine = place
             return np.arctan2(observations[:, sine], observations[:, cosine])
@@ -67,69 +78,80 @@ def read_minari(
     *,
     limit_bytes: int = LIMIT_BYTES,
 ) -> TrajectorySet:
-    """The episodes of a Minari data set that is on this machine, as trajectories.
+    """Read the episodes of a local Minari data set as trajectories.
+
+    The function does not download data sets; use `minari download NAME`.
 
     **Arguments:**
 
-    - `name`: of the data set, with or without `minari:` before it. It is not downloaded;
-        `minari download NAME` does that.
-    - `layout`: where its observations keep `q` and `qd`, and the time step.
+    - `name`: name of the data set, with or without the prefix `minari:`.
+    - `layout`: indices of `q` and `qd` in the observations, and the time step.
     - `coordinates`, `limit_bytes`: as for [`lagdyna.data.read`][].
 
-    **Raises:** [`lagdyna.data.DataError`][] if Minari is not installed, the data set is
-    not there, or it is not as the layout says.
+    **Returns:** a [`lagdyna.data.TrajectorySet`][] with one trajectory per episode, or
+    several for an episode with gaps.
+
+    **Raises:** [`lagdyna.data.DataError`][] if Minari is not installed, the data set does
+    not exist, or it does not match the layout.
     """
     source = "minari:" + name.removeprefix("minari:")
     try:
         import minari  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise DataError(
-            f"{source}: needs Minari, which is not installed; `pip install 'lagdyna[minari]'`"
+            f"{source}: needs Minari, which is not installed; "
+            "run `pip install 'lagdyna[minari]'`"
         ) from error
-    found: list[Trajectory] = []
+    pieces: list[Trajectory] = []
     needed = 0
     try:
         episodes = minari.load_dataset(name.removeprefix("minari:")).iterate_episodes()
         for episode in episodes:
-            arrays = _arrays(source, episode, layout)
+            arrays = _episode_arrays(source, episode, layout)
             needed += sum(x.nbytes for x in arrays.values())
             check_limit(source, needed, limit_bytes)
-            one = f"{source}: episode {episode.id}"
-            found += pieces(one, checked(one, arrays))
+            episode_name = f"{source}: episode {episode.id}"
+            arrays = validate_arrays(episode_name, arrays)
+            pieces += trajectories_between_gaps(episode_name, arrays)
     except DataError:
         raise
     except Exception as error:
-        # Minari keeps its data by other libraries, each with exceptions of its own.
+        # Minari stores data with several libraries, each with its own exceptions.
         raise DataError(
-            f"{source}: cannot be read ({one_line(error)}); a data set that "
-            "`minari list local` shows is accepted"
+            f"{source}: cannot be read ({one_line(error)}); a data set listed by "
+            "`minari list local` is accepted"
         ) from error
-    trajectories = TrajectorySet(found)
+    trajectories = TrajectorySet(pieces)
     if coordinates is not None:
         if trajectories.n != coordinates.n:
             raise DataError(
-                f"{source}: the layout names {trajectories.n} coordinates where the system "
-                f"has {coordinates.n}; one place for each is accepted"
+                f"{source}: `layout` has {trajectories.n} coordinates, but the system has "
+                f"{coordinates.n}; one index per coordinate is accepted"
             )
         warn_if_degrees(trajectories, coordinates, source)
     return trajectories
 
 
-def _arrays(source: str, episode, layout: ObservationLayout) -> dict[str, np.ndarray]:
+def _episode_arrays(source: str, episode, layout: ObservationLayout) -> dict[str, np.ndarray]:
+    """Convert one episode to a trajectory's arrays."""
     source = f"{source}: episode {episode.id}"
     observations, actions = episode.observations, episode.actions
     if layout.key is not None:
         if not isinstance(observations, dict) or layout.key not in observations:
-            raise DataError(f"{source}: no entry {layout.key!r} in the observation")
+            raise DataError(
+                f"{source}: no entry {layout.key!r} in the observation; `key` must be a key "
+                "of a dictionary observation"
+            )
         observations = observations[layout.key]
     if not isinstance(observations, np.ndarray) or observations.ndim != 2:
         raise DataError(
-            f"{source}: observations are not one vector each; name an entry by `key`"
+            f"{source}: observations are not vectors; for a dictionary set `key` to the "
+            "entry that is a vector"
         )
     if max(layout.places) >= observations.shape[1]:
         raise DataError(
-            f"{source}: observations have {observations.shape[1]} entries where the layout "
-            f"names place {max(layout.places)}; places are counted from 0"
+            f"{source}: observations have {observations.shape[1]} entries, but `layout` "
+            f"uses index {max(layout.places)}; indices are counted from 0"
         )
     q = [layout.coordinate(observations, place) for place in layout.q]
     arrays = {"t": layout.dt * np.arange(len(observations)), "q": np.stack(q, axis=1)}
@@ -138,6 +160,6 @@ def _arrays(source: str, episode, layout: ObservationLayout) -> dict[str, np.nda
     if not isinstance(actions, np.ndarray) or actions.dtype.kind != "f":
         raise DataError(f"{source}: actions are not real numbers; continuous ones are accepted")
     actions = actions.reshape(len(actions), -1) / layout.action_scale
-    # Of the last observation on nothing was done.
+    # No action follows the last observation.
     arrays["action"] = np.concatenate([actions, np.full((1, actions.shape[1]), np.nan)])
     return arrays

@@ -5,22 +5,22 @@ from pathlib import Path
 
 import numpy as np
 
-from ._check import checked
+from ._check import validate_arrays
 from ._data_error import DataError, one_line
-from ._fields import FIELDS, check_kind, check_names
+from ._fields import FIELDS, check_dtype, check_names
 from ._limit import check_limit
-from ._trajectory import Trajectory, TrajectorySet, pieces
+from ._trajectory import Trajectory, TrajectorySet, trajectories_between_gaps
 
 
 def read_npz(path: Path, limit_bytes: int) -> list[Trajectory]:
-    """The trajectories of a `.npz` file; its layout is described in the documentation."""
+    """Read the trajectories of a `.npz` file. The user guide describes the layout."""
     try:
         with zipfile.ZipFile(path) as archive:
-            arrays = _arrays(str(path), archive, limit_bytes)
+            arrays = _read_arrays(str(path), archive, limit_bytes)
     except DataError:
         raise
     except Exception as error:
-        # A damaged archive makes zipfile, zlib and NumPy raise nearly anything.
+        # On a damaged archive zipfile, zlib and NumPy may raise many types of exceptions.
         raise DataError(
             f"{path}: not a readable .npz archive ({one_line(error)}); "
             "one written by `numpy.savez` is accepted"
@@ -28,50 +28,54 @@ def read_npz(path: Path, limit_bytes: int) -> list[Trajectory]:
     check_names(str(path), arrays, ("lengths",))
     lengths = arrays.pop("lengths", None)
     if lengths is None:
-        return pieces(str(path), checked(str(path), arrays))
-    return _separate(path, arrays, _checked_lengths(path, arrays, lengths))
+        return trajectories_between_gaps(str(path), validate_arrays(str(path), arrays))
+    return _split_by_lengths(path, arrays, _validate_lengths(path, arrays, lengths))
 
 
 def write_npz(path: Path, trajectories: TrajectorySet) -> None:
-    """Writes the arrays of all trajectories one after the other, and their lengths."""
+    """Write the concatenated arrays of all trajectories, and their lengths."""
     arrays = {
         name: np.concatenate([trajectory.arrays[name] for trajectory in trajectories])
         for name in trajectories.fields
     }
     arrays["lengths"] = np.array([trajectory.rows for trajectory in trajectories])
-    # What `numpy.savez` does; its keyword arguments cannot be told from arrays in all versions.
+    # Equivalent to `numpy.savez`, without the clash of its keyword arguments with array
+    # names that some versions of NumPy have.
     with zipfile.ZipFile(path, "x") as archive:
         for name, x in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, x, allow_pickle=False)
 
 
-def _arrays(source: str, archive: zipfile.ZipFile, limit_bytes: int) -> dict[str, np.ndarray]:
+def _read_arrays(
+    source: str, archive: zipfile.ZipFile, limit_bytes: int
+) -> dict[str, np.ndarray]:
+    """Check names, types and sizes of all arrays from their headers, then read them."""
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     if len(members) != len(archive.infolist()):
-        raise DataError(f"{source}: two arrays have one name; each may be there once")
+        raise DataError(f"{source}: two arrays have the same name; array names must be unique")
     check_names(source, members, ("lengths",))
     values = 0
     for name, info in members.items():
-        shape, dtype = _header(archive, info)
-        check_kind(source, name, dtype)
-        # Larger of the two, since all are turned into float64.
+        shape, dtype = _read_header(archive, info)
+        check_dtype(source, name, dtype)
+        # Arrays are converted to float64, so count at least 8 bytes per value.
         values += math.prod(shape) * max(1, math.ceil(dtype.itemsize / 8))
     check_limit(source, 8 * values, limit_bytes)
     arrays = {}
     for name, info in members.items():
         with archive.open(info) as file:
             arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
-            # The checksum is compared only when the end has been read.
+            # Reading past the end triggers the comparison of the checksum.
             if file.read(1) != b"":
-                raise DataError(f"{source}: array `{name}` goes on after its end")
+                raise DataError(f"{source}: array `{name}` has extra bytes after its end")
     return arrays
 
 
-def _header(
+def _read_header(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo
 ) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of an array, without reading it."""
+    """Read the shape and type of an array from its header."""
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
         if version == (1, 0):
@@ -79,17 +83,18 @@ def _header(
         elif version == (2, 0):
             shape, _, dtype = np.lib.format.read_array_header_2_0(file)
         else:
-            # Version 3 is for records with non-Latin names, which hold no trajectory.
-            raise ValueError(f"array format {version} is not one of plain numbers")
+            # NumPy uses version 3 only for records with non-Latin field names.
+            raise ValueError(f"array format version was {version}; 1.0 and 2.0 are accepted")
     if min(shape, default=0) < 0:
-        raise ValueError(f"an array has the shape {shape}")
+        raise ValueError(f"an array has the invalid shape {shape}")
     return shape, dtype
 
 
-def _checked_lengths(
+def _validate_lengths(
     path: Path, arrays: dict[str, np.ndarray], lengths: np.ndarray
 ) -> Sequence[int]:
-    accepted = "`lengths` is a 1-D array of integers, the rows of each trajectory"
+    """Check `lengths` against the arrays and return it as Python integers."""
+    accepted = "`lengths` must be a 1-D array of integers, the rows of each trajectory"
     if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or lengths.size == 0:
         raise DataError(
             f"{path}: array `lengths` has shape {lengths.shape} and type {lengths.dtype}; "
@@ -100,26 +105,27 @@ def _checked_lengths(
         if count < 2:
             raise DataError(
                 f"{path}: array `lengths`, row {i}: found {count}; "
-                "a trajectory has at least two rows"
+                "a trajectory needs at least two rows"
             )
     for name in FIELDS:
         if name in arrays and arrays[name].shape[:1] != (sum(counts),):
             raise DataError(
-                f"{path}: array `{name}` has shape {arrays[name].shape} where `lengths` "
-                f"adds up to {sum(counts)}; all arrays have that many rows"
+                f"{path}: array `{name}` has shape {arrays[name].shape}, but `lengths` "
+                f"adds up to {sum(counts)}; all arrays must have that many rows"
             )
     return counts
 
 
-def _separate(
+def _split_by_lengths(
     path: Path, arrays: dict[str, np.ndarray], counts: Sequence[int]
 ) -> list[Trajectory]:
-    found, first = [], 0
+    """Split concatenated arrays into trajectories of the given numbers of rows."""
+    trajectories, first = [], 0
     for i, count in enumerate(counts):
-        one = {name: x[first : first + count] for name, x in arrays.items()}
+        part = {name: x[first : first + count] for name, x in arrays.items()}
         source = f"{path}: trajectory {i}"
-        # Rows are counted as in the file's arrays, where a user will look for them.
-        values = checked(source, one, lambda row, first=first: f"row {first + row}")
-        found += pieces(source, values)
+        # Error messages count rows from the start of the file's arrays.
+        part = validate_arrays(source, part, lambda row, first=first: f"row {first + row}")
+        trajectories += trajectories_between_gaps(source, part)
         first += count
-    return found
+    return trajectories

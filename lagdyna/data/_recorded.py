@@ -1,4 +1,4 @@
-"""From recordings on the host to the arrays that models learn from."""
+"""Conversion of recordings on the host to JAX arrays for learning."""
 
 from typing import Literal, NamedTuple
 
@@ -7,21 +7,21 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..mechanics import Coordinates, State
-from ._angles import check_count, wrapped
+from ._angles import check_coordinate_count, wrap
 from ._data_error import DataError
 from ._experience import Experience
 from ._trajectory import Trajectory, TrajectorySet
 
 
 class TimedExperience(NamedTuple):
-    """Experience whose steps are not all equally long.
+    """Experience with an individual duration for each step.
 
-    A PyTree with one leading axis.
+    It is a PyTree with the leading axis `rows`.
 
     **Attributes:**
 
     - `experience`: an [`lagdyna.data.Experience`][].
-    - `dt`: how long each step took, seconds, shape `(rows,)`.
+    - `dt`: duration of each step in seconds, shape `(rows,)`.
     """
 
     experience: Experience
@@ -29,15 +29,16 @@ class TimedExperience(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """Consecutive steps, as [`lagdyna.data.ReplayBuffer.sample_windows`][] gives them.
+    """Windows of consecutive steps, with a mask.
 
-    A PyTree with the leading axis `windows`, and so data for
+    They are a PyTree with the leading axis `windows`, in the layout of
+    [`lagdyna.data.ReplayBuffer.sample_windows`][]. Use them as training data for
     [`lagdyna.learners.MultiStepLoss`][].
 
     **Attributes:**
 
-    - `experience`: leading axes `(windows, length)`.
-    - `mask`: 0 from where a trajectory has ended, shape `(windows, length)`.
+    - `experience`: an [`lagdyna.data.Experience`][] with leading axes `(windows, length)`.
+    - `mask`: 1 for steps of the trajectory, 0 after its end, shape `(windows, length)`.
     """
 
     experience: Experience
@@ -50,24 +51,28 @@ def recorded_steps(
     *,
     control: Literal["action", "tau"] | None = None,
 ) -> TimedExperience:
-    """Every step of every trajectory, each with its own duration.
+    """Convert all trajectories to experience, with an individual duration for each step.
 
-    Rewards are zero and nothing terminates: recordings tell of neither. Angles are
-    wrapped, while still in float64.
+    Recordings contain no rewards and no terminations, so `reward` is zero and `terminated`
+    is false. Angles are wrapped in float64, before the conversion to JAX arrays.
 
     **Arguments:**
 
-    - `trajectories`: with `qd`.
+    - `trajectories`: trajectories with `qd`.
     - `coordinates`: which coordinates are angles.
-    - `control`: what the experience's action is, held over a step from its first row on.
-        By default `action` if it was recorded, else `tau` (for a model whose actuation is
-        the identity), else nothing, an action of size 0.
+    - `control`: array to use as the action. A step uses the value of its first row. The
+        default is `action` if it was recorded, otherwise `tau` (for models whose actuation
+        is the identity), otherwise an action of size 0.
 
-    **Raises:** [`lagdyna.data.DataError`][] if velocities or the control are missing.
+    **Returns:** a [`lagdyna.data.TimedExperience`][].
+
+    **Raises:** [`lagdyna.data.DataError`][] if `qd` or the chosen control is missing.
     """
-    parts = [_steps(x, coordinates, control) for x in _checked(trajectories, coordinates)]
+    parts = [
+        _steps(x, coordinates, control) for x in _require_velocities(trajectories, coordinates)
+    ]
     joined = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-    return TimedExperience(_experience(*joined[:5]), jnp.asarray(joined[5]))
+    return TimedExperience(_to_experience(*joined[:5]), jnp.asarray(joined[5]))
 
 
 def recorded_experience(
@@ -78,18 +83,22 @@ def recorded_experience(
     control: Literal["action", "tau"] | None = None,
     tolerance: float = 0.01,
 ) -> Experience:
-    """Every step of every trajectory, all of one duration, for a transition of that `dt`.
+    """Convert all trajectories to experience with equal time steps.
+
+    The result is training data for a transition with the same `dt`.
 
     **Arguments:**
 
     - `trajectories`, `coordinates`, `control`: as for [`lagdyna.data.recorded_steps`][].
-    - `dt`: the transition's step in seconds.
-    - `tolerance`: by how much of `dt` a recorded step may differ from it.
+    - `dt`: time step of the transition in seconds.
+    - `tolerance`: accepted deviation of a recorded step from `dt`, as a fraction of `dt`.
 
-    **Raises:** [`lagdyna.data.DataError`][] as `recorded_steps` does, and if a step is of
-    another length: [`lagdyna.data.resample`][] makes them equal.
+    **Returns:** an [`lagdyna.data.Experience`][] with one leading axis.
+
+    **Raises:** [`lagdyna.data.DataError`][] as for [`lagdyna.data.recorded_steps`][], and
+    if a time step differs from `dt`. Use [`lagdyna.data.resample`][] to make steps equal.
     """
-    _check_steps(trajectories, dt, tolerance)
+    _check_time_steps(trajectories, dt, tolerance)
     return recorded_steps(trajectories, coordinates, control=control).experience
 
 
@@ -103,32 +112,36 @@ def recorded_windows(
     control: Literal["action", "tau"] | None = None,
     tolerance: float = 0.01,
 ) -> Windows:
-    """Windows of `length` consecutive steps, none across two trajectories.
+    """Cut all trajectories into windows of consecutive steps.
+
+    No window spans two trajectories.
 
     **Arguments:**
 
     - `trajectories`, `coordinates`, `dt`, `control`, `tolerance`: as for
         [`lagdyna.data.recorded_experience`][].
-    - `length`: steps in a window.
-    - `stride`: steps from the start of one window to that of the next; `length` by
-        default, so that every step is in one window.
+    - `length`: number of steps in a window.
+    - `stride`: number of steps between the starts of consecutive windows. The default is
+        `length`, so that every step is in exactly one window.
 
-    **Raises:** [`lagdyna.data.DataError`][] as `recorded_experience` does, and
-    `ValueError` if `length` or `stride` is not positive.
+    **Returns:** the [`lagdyna.data.Windows`][].
+
+    **Raises:** [`lagdyna.data.DataError`][] as for [`lagdyna.data.recorded_experience`][],
+    and `ValueError` if `length` or `stride` is not positive.
     """
     stride = length if stride is None else stride
     if length < 1 or stride < 1:
         raise ValueError(f"`length` and `stride` must be at least 1, got {length}, {stride}")
-    _check_steps(trajectories, dt, tolerance)
+    _check_time_steps(trajectories, dt, tolerance)
     parts, masks = [], []
-    for trajectory in _checked(trajectories, coordinates):
+    for trajectory in _require_velocities(trajectories, coordinates):
         steps = _steps(trajectory, coordinates, control)
         rows = np.arange(0, len(steps[0]), stride)[:, None] + np.arange(length)
         masks.append(rows < len(steps[0]))
-        # What lies beyond the end repeats the last step, and is masked.
+        # Pad windows that end early with the last step; the mask excludes it.
         parts.append([x[np.minimum(rows, len(x) - 1)] for x in steps])
     joined = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-    return Windows(_experience(*joined[:5]), jnp.asarray(np.concatenate(masks), float))
+    return Windows(_to_experience(*joined[:5]), jnp.asarray(np.concatenate(masks), float))
 
 
 def recorded_accelerations(
@@ -137,66 +150,71 @@ def recorded_accelerations(
     *,
     control: Literal["action", "tau"] | None = None,
 ) -> tuple[State, Float[Array, "rows m"], Float[Array, "rows n"]]:
-    """Every row with its acceleration; see [`lagdyna.learners.accelerations`][].
+    """Collect states, controls and accelerations from all rows.
+
+    [`lagdyna.learners.accelerations`][] wraps the result for learning. Rows with an unknown
+    control are left out, for example the last row of a trajectory.
 
     **Arguments:** as for [`lagdyna.data.recorded_steps`][].
 
-    **Returns:** state, control and `qdd`, each with a leading axis `rows`. A row whose
-    control is not known, the last of a trajectory perhaps, is left out.
+    **Returns:** the state, shapes `(rows, n)`, the control, shape `(rows, m)`, and `qdd`,
+    shape `(rows, n)`.
 
-    **Raises:** [`lagdyna.data.DataError`][] if velocities, accelerations or the control
-    are missing.
+    **Raises:** [`lagdyna.data.DataError`][] if `qd`, `qdd` or the chosen control is missing.
     """
     parts = []
-    for trajectory in _checked(trajectories, coordinates):
+    for trajectory in _require_velocities(trajectories, coordinates):
         arrays = trajectory.arrays
         if "qdd" not in arrays:
             raise DataError(
-                "trajectory set: no array `qdd`; without accelerations, losses through the "
-                "solver take what `lagdyna.data.recorded_experience` gives"
+                "trajectory set: no array `qdd`; without accelerations, use a loss on states "
+                "predicted by the solver, with data from `lagdyna.data.recorded_experience`"
             )
-        action = _control(trajectory, control)
+        action = _get_control(trajectory, control)
         known = ~np.isnan(action).any(axis=1)
-        q = wrapped(arrays["q"], coordinates)
+        q = wrap(arrays["q"], coordinates)
         parts.append([x[known] for x in (q, arrays["qd"], action, arrays["qdd"])])
     q, qd, action, qdd = (jnp.asarray(np.concatenate(x)) for x in zip(*parts, strict=True))
     return State(q, qd), action, qdd
 
 
-def _checked(trajectories: TrajectorySet, coordinates: Coordinates) -> TrajectorySet:
-    check_count(trajectories.n, coordinates)
+def _require_velocities(trajectories: TrajectorySet, coordinates: Coordinates) -> TrajectorySet:
+    """Return `trajectories`, or raise `DataError` if `qd` is missing or `n` differs."""
+    check_coordinate_count(trajectories.n, coordinates)
     if "qd" not in trajectories.fields:
         raise DataError(
-            "trajectory set: no array `qd`; `lagdyna.data.estimate_velocities` adds it"
+            "trajectory set: no array `qd`; add it with `lagdyna.data.estimate_velocities`"
         )
     return trajectories
 
 
-def _check_steps(trajectories: TrajectorySet, dt: float, tolerance: float) -> None:
+def _check_time_steps(trajectories: TrajectorySet, dt: float, tolerance: float) -> None:
+    """Raise `DataError` if a time step differs from `dt` by more than `tolerance * dt`."""
     for i, trajectory in enumerate(trajectories):
         steps = np.diff(trajectory.t)
         wrong = np.flatnonzero(~(np.abs(steps - dt) <= tolerance * dt))
         if len(wrong) > 0:
             raise DataError(
-                f"trajectory set: trajectory {i}, row {wrong[0]}: a step of "
-                f"{steps[wrong[0]]:.6g} s where `dt` was {dt}; `lagdyna.data.resample` makes "
-                "the steps equal"
+                f"trajectory set: trajectory {i}, row {wrong[0]}: found a step of "
+                f"{steps[wrong[0]]:.6g} s, but `dt` was {dt}; make the steps equal with "
+                "`lagdyna.data.resample`"
             )
 
 
 def _steps(
     trajectory: Trajectory, coordinates: Coordinates, control: Literal["action", "tau"] | None
 ) -> list[np.ndarray]:
-    """`q`, `qd`, action, next `q`, next `qd` and duration of each step."""
+    """Compute `q`, `qd`, action, next `q`, next `qd` and duration of each step."""
     arrays = trajectory.arrays
-    q, qd = wrapped(arrays["q"], coordinates), arrays["qd"]
-    action = _control(trajectory, control)
+    q, qd = wrap(arrays["q"], coordinates), arrays["qd"]
+    action = _get_control(trajectory, control)
     return [q[:-1], qd[:-1], action[:-1], q[1:], qd[1:], np.diff(trajectory.t)]
 
 
-def _experience(
+def _to_experience(
     q: np.ndarray, qd: np.ndarray, action: np.ndarray, next_q: np.ndarray, next_qd: np.ndarray
 ) -> Experience:
+    """Convert arrays of steps to experience without rewards and terminations."""
     batch = q.shape[:-1]
     return Experience(
         State(jnp.asarray(q), jnp.asarray(qd)),
@@ -207,14 +225,15 @@ def _experience(
     )
 
 
-def _control(
+def _get_control(
     trajectory: Trajectory, control: Literal["action", "tau"] | None
 ) -> Float[np.ndarray, "time m"]:
+    """Return the array to use as the action."""
     arrays = trajectory.arrays
     if control is not None and control not in arrays:
         raise DataError(
             f"trajectory set: no array `{control}`, found {', '.join(arrays)}; "
-            "`control` names an array that was recorded"
+            "`control` must name a recorded array"
         )
     if control is None:
         control = "action" if "action" in arrays else "tau"

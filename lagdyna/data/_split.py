@@ -7,17 +7,20 @@ import numpy as np
 from ._data_error import DataError
 from ._trajectory import TrajectorySet
 
-_PIECES = 10
+_MAX_PIECES = 10
 
 
 class SplitWarning(UserWarning):
-    """Training and validation data come from one trajectory."""
+    """Warning that training and validation data come from one trajectory."""
 
 
 class Split(NamedTuple):
-    """Two sets that share no trajectory.
+    """Training and validation sets without common trajectories.
 
-    **Attributes:** `training` and `validation`, each a [`lagdyna.data.TrajectorySet`][].
+    **Attributes:**
+
+    - `training`: a [`lagdyna.data.TrajectorySet`][].
+    - `validation`: a [`lagdyna.data.TrajectorySet`][].
     """
 
     training: TrajectorySet
@@ -25,21 +28,21 @@ class Split(NamedTuple):
 
 
 def split(trajectories: TrajectorySet, validation: float = 0.2, *, seed: int = 0) -> Split:
-    """Sets trajectories aside for validation, the same ones whenever it is called so.
+    """Split trajectories randomly into training and validation sets.
 
-    Rows next to each other are nearly alike, so rows drawn at random would measure
-    nothing: whole trajectories are drawn. A single one is cut in time into up to ten
-    pieces of equal length, and a [`lagdyna.data.SplitWarning`][] says so: pieces of one
-    motion are more alike than motions are.
+    The function draws whole trajectories. Neighbouring rows are nearly equal, so a split
+    by rows would not measure generalisation. A single trajectory is cut in time into up to
+    ten pieces of equal length, with a [`lagdyna.data.SplitWarning`][]: pieces of one motion
+    resemble each other more than separate motions do.
 
     **Arguments:**
 
-    - `trajectories`: what to divide.
-    - `validation`: the fraction of trajectories for validation, between 0 and 1. Both sets
-        get at least one.
-    - `seed`: of the draw.
+    - `trajectories`: the trajectories to split.
+    - `validation`: fraction of trajectories for validation, between 0 and 1. Each set gets
+        at least one trajectory.
+    - `seed`: random seed. The same seed gives the same split.
 
-    **Returns:** a [`lagdyna.data.Split`][], each set in the order of the original.
+    **Returns:** a [`lagdyna.data.Split`][]. Each set keeps the original order.
 
     **Raises:** [`lagdyna.data.DataError`][] if `validation` is not between 0 and 1, or if
     a single trajectory has fewer than 4 rows.
@@ -47,10 +50,10 @@ def split(trajectories: TrajectorySet, validation: float = 0.2, *, seed: int = 0
     if not 0 < validation < 1:
         raise DataError(f"`validation` was {validation}; a number between 0 and 1 is accepted")
     if len(trajectories) == 1:
-        trajectories = _cut(trajectories)
+        trajectories = _cut_in_time(trajectories)
         warnings.warn(
-            f"there is one trajectory; it was cut in time into {len(trajectories)} pieces, "
-            "and those were divided between training and validation",
+            f"the only trajectory was cut in time into {len(trajectories)} pieces, which were "
+            "split between training and validation",
             SplitWarning,
             stacklevel=2,
         )
@@ -63,14 +66,14 @@ def split(trajectories: TrajectorySet, validation: float = 0.2, *, seed: int = 0
     )
 
 
-def _cut(trajectories: TrajectorySet) -> TrajectorySet:
-    """The pieces of a single trajectory, each of at least two rows."""
+def _cut_in_time(trajectories: TrajectorySet) -> TrajectorySet:
+    """Cut a single trajectory into pieces of at least two rows each."""
     trajectory = trajectories[0]
-    count = min(_PIECES, trajectory.rows // 2)
+    count = min(_MAX_PIECES, trajectory.rows // 2)
     if count < 2:
         raise DataError(
-            f"trajectory set: one trajectory of {trajectory.rows} rows cannot be divided; "
-            "two trajectories or four rows are needed"
+            f"trajectory set: one trajectory of {trajectory.rows} rows cannot be split; "
+            "at least two trajectories or four rows are needed"
         )
     edges = np.linspace(0, trajectory.rows, count + 1).astype(int).tolist()
     return TrajectorySet([trajectory.between(a, b) for a, b in itertools.pairwise(edges)])

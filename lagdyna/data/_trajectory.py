@@ -5,25 +5,26 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
-from ._check import checked
+from ._check import validate_arrays
 from ._data_error import DataError
 from ._fields import FIELDS
 
 
 class Trajectory(eqx.Module):
-    """One uninterrupted recording of a mechanical system, on the host in float64.
+    """Recording of a mechanical system without gaps, on the host in float64.
 
     **Arguments:**
 
-    - `t`: times in seconds, strictly increasing, at least two, shape `(time,)`. Steps
-        need not be equal.
-    - `q`: coordinates, metres or radians, shape `(time, n)`; `(time,)` for one of them.
+    - `t`: times in seconds, strictly increasing, at least two, shape `(time,)`. Time steps
+        may differ.
+    - `q`: coordinates, metres or radians, shape `(time, n)`. A single coordinate may have
+        shape `(time,)`.
     - `qd`, `qdd`: velocities and accelerations, shape `(time, n)`.
     - `tau`: generalised forces at the times `t`, N or N m, shape `(time, n)`.
-    - `action`: what the agent did, in `[-1, 1]^m`, shape `(time, m)`. Row `k` is held from
-        `t[k]` to `t[k + 1]`, so the last row is not used and may be nan.
+    - `action`: actions of the agent in `[-1, 1]^m`, shape `(time, m)`. Row `k` is constant
+        from `t[k]` to `t[k + 1]`. The last row is not used and may be NaN.
 
-    **Raises:** [`lagdyna.data.DataError`][] for anything else.
+    **Raises:** [`lagdyna.data.DataError`][] for arrays that do not match this description.
     """
 
     t: Float64[np.ndarray, " time"]
@@ -43,7 +44,7 @@ class Trajectory(eqx.Module):
         action: ArrayLike | None = None,
     ):
         given = {"t": t, "q": q, "qd": qd, "qdd": qdd, "tau": tau, "action": action}
-        arrays = checked(
+        arrays = validate_arrays(
             "trajectory", {name: np.asarray(x) for name, x in given.items() if x is not None}
         )
         for name, x in arrays.items():
@@ -51,8 +52,8 @@ class Trajectory(eqx.Module):
             gaps = np.flatnonzero(np.isnan(rows).any(axis=1))
             if len(gaps) > 0:
                 raise DataError(
-                    f"trajectory: array `{name}`, row {gaps[0]}: found nan"
-                    "; a trajectory has no gaps, `lagdyna.data.split_at_gaps` makes several"
+                    f"trajectory: array `{name}`, row {gaps[0]}: found nan; a trajectory "
+                    "must have no gaps, split it with `lagdyna.data.split_at_gaps`"
                 )
         self.t, self.q = arrays["t"][:, 0], arrays["q"]
         self.qd, self.qdd = arrays.get("qd"), arrays.get("qdd")
@@ -60,39 +61,41 @@ class Trajectory(eqx.Module):
 
     @property
     def n(self) -> int:
-        """The number of coordinates."""
+        """Number of coordinates."""
         return self.q.shape[1]
 
     @property
     def m(self) -> int:
-        """The number of actions, 0 without `action`."""
+        """Number of actions, 0 without `action`."""
         return 0 if self.action is None else self.action.shape[1]
 
     @property
     def rows(self) -> int:
-        """The number of times."""
+        """Number of rows."""
         return self.t.shape[0]
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays that are there, by name, in the order of the format."""
+        """Recorded arrays by name, in the order of [`lagdyna.data.FIELDS`][]."""
         values = (self.t, self.q, self.qd, self.qdd, self.tau, self.action)
         named = zip(FIELDS, values, strict=True)
         return {name: value for name, value in named if value is not None}
 
     def between(self, first: int, last: int) -> "Trajectory":
-        """Rows `first` to `last`, the latter not included."""
+        """Return rows `first` to `last`, `last` excluded."""
         return Trajectory(**{name: x[first:last] for name, x in self.arrays.items()})
 
 
 class TrajectorySet(eqx.Module):
-    """Trajectories of one system, of any lengths and time steps.
+    """Set of trajectories of one system, with any lengths and time steps.
 
     **Arguments:**
 
-    - `trajectories`: at least one, all with the same arrays of the same widths.
+    - `trajectories`: at least one trajectory. All must have the same arrays with the same
+        numbers of columns.
 
-    **Raises:** [`lagdyna.data.DataError`][] if they are none or differ.
+    **Raises:** [`lagdyna.data.DataError`][] if there is no trajectory, or if arrays or
+    numbers of columns differ.
     """
 
     trajectories: tuple[Trajectory, ...]
@@ -105,30 +108,32 @@ class TrajectorySet(eqx.Module):
         for i, trajectory in enumerate(self.trajectories):
             if (found := _widths(trajectory)) != expected:
                 raise DataError(
-                    f"trajectory set: trajectory {i} has {_described(found)}, where "
-                    f"trajectory 0 has {_described(expected)}; all must have the same"
+                    f"trajectory set: trajectory {i} has {_describe(found)}, but "
+                    f"trajectory 0 has {_describe(expected)}; all must have the same arrays "
+                    "and columns"
                 )
 
     @property
     def n(self) -> int:
-        """The number of coordinates."""
+        """Number of coordinates."""
         return self.trajectories[0].n
 
     @property
     def m(self) -> int:
-        """The number of actions, 0 without `action`."""
+        """Number of actions, 0 without `action`."""
         return self.trajectories[0].m
 
     @property
     def rows(self) -> int:
-        """The number of times in all trajectories together."""
+        """Total number of rows of all trajectories."""
         return sum(trajectory.rows for trajectory in self.trajectories)
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The names of the arrays that every trajectory has.
+        """Names of the arrays that every trajectory has.
 
-        Without `qdd` in it, learn with losses that go through the solver.
+        Without `qdd`, use losses on states predicted by the solver, such as
+        [`lagdyna.learners.OneStepLoss`][].
         """
         return tuple(self.trajectories[0].arrays)
 
@@ -143,26 +148,30 @@ class TrajectorySet(eqx.Module):
 
 
 def split_at_gaps(arrays: Mapping[str, ArrayLike], source: str = "recording") -> TrajectorySet:
-    """Cuts a recording with gaps into trajectories.
+    """Split a recording with gaps into trajectories.
 
-    A row with nan in it is a gap. It belongs to no trajectory, except that a row whose
-    `action` alone is nan still tells where the row before it led, and so ends one.
-    What lies alone between two gaps is dropped.
+    A row that contains NaN is a gap and belongs to no trajectory. If only `action` is NaN,
+    the row is the last row of a trajectory, because it holds the next state of the row
+    before it. A single row between two gaps is dropped.
 
     **Arguments:**
 
-    - `arrays`: those of a [`lagdyna.data.Trajectory`][], by name, with nan in gaps.
-    - `source`: how an error names the recording.
+    - `arrays`: arrays of a [`lagdyna.data.Trajectory`][] by name, with NaN in gaps.
+    - `source`: name of the recording in error messages.
 
-    **Raises:** [`lagdyna.data.DataError`][] as `Trajectory` does, and if no two rows
-    without nan follow each other.
+    **Returns:** a [`lagdyna.data.TrajectorySet`][].
+
+    **Raises:** [`lagdyna.data.DataError`][] as for [`lagdyna.data.Trajectory`][], and if
+    there are no two consecutive rows without NaN.
     """
-    values = checked(source, {name: np.asarray(x) for name, x in arrays.items()})
-    return TrajectorySet(pieces(source, values))
+    validated = validate_arrays(source, {name: np.asarray(x) for name, x in arrays.items()})
+    return TrajectorySet(trajectories_between_gaps(source, validated))
 
 
-def pieces(source: str, arrays: Mapping[str, np.ndarray]) -> list[Trajectory]:
-    """The trajectories between the gaps of arrays that were checked."""
+def trajectories_between_gaps(
+    source: str, arrays: Mapping[str, np.ndarray]
+) -> list[Trajectory]:
+    """Split validated arrays into the trajectories between their gaps."""
     state = np.ones(arrays["t"].shape[0], bool)
     action = state.copy()
     for name, x in arrays.items():
@@ -171,12 +180,12 @@ def pieces(source: str, arrays: Mapping[str, np.ndarray]) -> list[Trajectory]:
             action &= complete
         else:
             state &= complete
-    # A step leads from one row to the next if both states and the action between are known.
+    # A step needs both of its states and its action.
     steps = np.concatenate([[False], state[:-1] & action[:-1] & state[1:], [False]])
     first, last = np.flatnonzero(np.diff(steps.astype(np.int8))).reshape(-1, 2).T
     if len(first) == 0:
         raise DataError(
-            f"{source}: no two rows without nan follow each other; a trajectory needs them"
+            f"{source}: no two consecutive rows without nan; a trajectory needs at least two"
         )
     return [
         Trajectory(**{name: x[a : b + 1] for name, x in arrays.items()})
@@ -185,8 +194,10 @@ def pieces(source: str, arrays: Mapping[str, np.ndarray]) -> list[Trajectory]:
 
 
 def _widths(trajectory: Trajectory) -> dict[str, int]:
+    """Return the number of columns of each array."""
     return {name: 1 if x.ndim == 1 else x.shape[1] for name, x in trajectory.arrays.items()}
 
 
-def _described(widths: dict[str, int]) -> str:
+def _describe(widths: dict[str, int]) -> str:
+    """Format the number of columns of each array."""
     return ", ".join(f"{name} ({width})" for name, width in widths.items())

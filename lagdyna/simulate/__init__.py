@@ -1,5 +1,6 @@
-"""From a vector field to a simulator: Diffrax solvers, transitions and rollouts."""
+"""Simulation of vector fields: Diffrax solvers, transitions and rollouts."""
 
+from ._learned_model import LearnedModel as LearnedModel
 from ._mlp_transition import MLPTransition as MLPTransition
 from ._rollout import rollout as rollout
 from ._sampled import SampledTransition as SampledTransition
@@ -15,3 +16,4 @@ from ._vector_field import AbstractVectorField as AbstractVectorField
 from ._vector_field import AccelerationField as AccelerationField
 from ._vector_field import HamiltonianField as HamiltonianField
 from ._vector_field import LagrangianField as LagrangianField
+from ._world_model import WorldModel as WorldModel

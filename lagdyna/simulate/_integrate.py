@@ -1,4 +1,4 @@
-"""Advancing a vector field by one action's time with any Diffrax solver."""
+"""Integration of a vector field over one control step with any Diffrax solver."""
 
 import diffrax as dfx
 import equinox as eqx
@@ -20,7 +20,10 @@ def fixed_steps(
     dt: float,
     substeps: int,
 ) -> State:
-    """`state` after `dt`, by `substeps` equal steps of `solver`."""
+    """Integrate `field` over `dt` with `substeps` equal steps of `solver`.
+
+    **Returns:** the encoded state after `dt`.
+    """
     h = dt / substeps
     if substeps == 1:
         return _step(field, solver, jnp.zeros(()), state, action, h)
@@ -41,7 +44,14 @@ def adaptive_steps(
     atol: float,
     max_steps: int,
 ) -> State:
-    """`state` after `dt`, by steps of `solver` that keep to the given tolerances."""
+    """Integrate `field` over `dt` with adaptive steps of `solver`.
+
+    A PID controller chooses the steps to meet `rtol` and `atol`.
+
+    **Returns:** the encoded state after `dt`.
+
+    **Raises:** `EquinoxRuntimeError` if more than `max_steps` steps are needed.
+    """
     solution = dfx.diffeqsolve(
         _term(field, solver),
         solver,
@@ -58,9 +68,10 @@ def adaptive_steps(
 
 
 def _term(field: AbstractVectorField, solver: dfx.AbstractSolver) -> dfx.AbstractTerm:
+    """Return the Diffrax term of `field` that `solver` accepts."""
     if isinstance(solver, VariationalMidpoint) and isinstance(field, LagrangianField):
         return MechanicalTerm(field.system)
-    # Diffrax's own scalar type includes NumPy's, which `jaxtyping.Scalar` does not.
+    # Diffrax may pass `t` as a NumPy scalar, which `jaxtyping.Scalar` excludes.
     return dfx.ODETerm(lambda t, state, action: field(jnp.asarray(t), state, action))
 
 
@@ -72,6 +83,7 @@ def _step(
     action: Float[Array, " m"],
     h: float,
 ) -> State:
+    """Take one step of length `h`, by the cheapest implementation of `solver`."""
     if isinstance(solver, dfx.SemiImplicitEuler):
         return _semi_implicit_step(field, solver, t, state, action, h)
     tableau = getattr(solver, "tableau", None)
@@ -88,29 +100,31 @@ def _explicit_runge_kutta_step(
     action: Float[Array, " m"],
     h: float,
 ) -> State:
-    """One step with the solver's own Butcher tableau, its stages written out.
+    """Take one explicit Runge-Kutta step with unrolled stages.
 
-    `solver.step` runs its stages in a loop and keeps what an error estimate and a dense
-    output need. Neither is wanted here, and the compiler can fuse across stages.
+    `solver.step` loops over the stages and stores data for error estimates and dense
+    output. Fixed steps need neither, and the compiler can fuse unrolled stages.
     """
 
-    # What the way back needs within a step is computed again there: in the middle of
-    # a long rollout keeping it, and fetching it, costs more.
+    # Rematerialise the stages in the backward pass: in long rollouts, storing and loading
+    # them costs more.
     @eqx.filter_checkpoint(prevent_cse=False)
     def step(
         field: AbstractVectorField, t: RealScalarLike, state: State, action: Array
     ) -> State:
         slopes = [field(t, state, action)]
         for row, c in zip(tableau.a_lower, tableau.c, strict=True):
-            stage = _weighted(state, h, row, slopes)
+            stage = _add_weighted_slopes(state, h, row, slopes)
             slopes.append(field(t + float(c) * h, stage, action))
-        return _weighted(state, h, tableau.b_sol, slopes)
+        return _add_weighted_slopes(state, h, tableau.b_sol, slopes)
 
     return step(field, t, state, action)
 
 
-def _weighted(state: State, h: float, weights: np.ndarray, slopes: list[State]) -> State:
-    """`state + h sum_i weights_i slopes_i`."""
+def _add_weighted_slopes(
+    state: State, h: float, weights: np.ndarray, slopes: list[State]
+) -> State:
+    """Compute `state + h sum_i weights_i slopes_i`."""
     for weight, slope in zip(weights, slopes, strict=True):
         if weight != 0:
             scale = h * float(weight)
@@ -126,9 +140,12 @@ def _semi_implicit_step(
     action: Float[Array, " m"],
     h: float,
 ) -> State:
-    """Velocities (or momenta) first, then positions with the new ones."""
-    # Diffrax hands each term one half of the state; the other half as it was before the
-    # step, on which a rate may depend too, is closed over.
+    """Take one semi-implicit Euler step.
+
+    Update the velocities (or momenta) first, then the positions with the new velocities.
+    """
+    # Diffrax passes each term only one half of the state. The rate may also depend on the
+    # other half, so close over its value before the step.
     terms = (
         dfx.ODETerm(lambda t, q, args: field(jnp.asarray(t), State(q, state.qd), args).qd),
         dfx.ODETerm(lambda t, qd, args: field(jnp.asarray(t), State(state.q, qd), args).q),
@@ -145,9 +162,10 @@ def _diffrax_step(
     action: Float[Array, " m"],
     h: float,
 ) -> State:
+    """Take one step with the `step` method of the Diffrax solver."""
     term = _term(field, solver)
     carry = solver.init(term, t, t + h, state, action)
     y1, _, _, _, result = solver.step(term, t, t + h, state, action, carry, False)
-    # An implicit step may fail. Then it is not a number, which learners know to skip.
+    # An implicit solve may fail. Learners skip updates with non-finite values.
     failed = result != dfx.RESULTS.successful
     return jax.tree.map(lambda y: jnp.where(failed, jnp.nan, y), y1)

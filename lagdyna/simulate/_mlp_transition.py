@@ -8,31 +8,34 @@ from ._transition import AbstractTransition, check_limits
 
 
 class MLPTransition(AbstractTransition):
-    """A network for the change of state over one action: the discrete black box.
+    """Black-box discrete-time dynamics model: a network that predicts the change of state.
 
         (q, qd) -> (q, qd) + scale network(embed(q), qd / velocity_scale, action)
 
-    The baseline of Ramesh & Ravindran (2023), and of Das et al. (2026) with
-    [`lagdyna.learners.ResidualLoss`][]. It knows neither `dt` nor that positions follow from
-    velocities, and holds for the `dt` of its data only.
+    This is the black-box baseline of Ramesh & Ravindran (2023). With
+    [`lagdyna.learners.ResidualLoss`][] it is the constrained network of Das et al. (2026).
+    The model has no `dt` and does not tie positions to velocities. Its predictions are
+    valid only for the `dt` of its training data.
 
     **Arguments:**
 
-    - `coordinates`: which coordinates are angles; the network sees those as `(cos, sin)`.
-    - `action_size`: `m`.
-    - `scale`: the magnitude of the change of each coordinate and velocity, a `State` of
-        shapes `(n,)`, not learned; see [`lagdyna.learners.step_scale`][]. Ones by default.
-    - `velocity_scale`: the magnitude that each velocity is divided by, length `n`; ones
-        by default.
-    - `velocity_limits`: the largest magnitude of each velocity; infinite by default.
-    - `held`: how many of the last coordinates stay as they are, such as where a target
-        lies. The network does not see them.
+    - `coordinates`: which coordinates are angles. The network receives an angle as
+        `(cos, sin)`.
+    - `action_size`: number of actions `m`.
+    - `scale`: scale of the change of each coordinate and velocity, a `State` of shapes
+        `(n,)`. It is not learned; see [`lagdyna.learners.step_scale`][]. Ones by default.
+    - `velocity_scale`: divisor of each velocity at the input of the network, length `n`.
+        Ones by default.
+    - `velocity_limits`: largest magnitude of each velocity, length `n`. No limits by
+        default.
+    - `context_size`: number of trailing context coordinates, such as a target position.
+        They stay constant, and the network does not receive them.
     - `hidden`: widths of the hidden layers.
-    - `activation`: elementwise.
-    - `key`: for the initial weights.
+    - `activation`: elementwise activation function.
+    - `key`: random key for the initial weights.
 
-    **Raises:** `ValueError` if a scale or the limits are not of length `n`, a limit is not
-    positive, or nothing would move.
+    **Raises:** `ValueError` if a scale or `velocity_limits` does not have length `n`, a limit
+    is not positive, or `context_size` is negative or not less than `n`.
     """
 
     network: Network
@@ -40,7 +43,7 @@ class MLPTransition(AbstractTransition):
     scale: State
     velocity_scale: tuple[float, ...] = eqx.field(static=True)
     velocity_limits: tuple[float, ...] | None = eqx.field(static=True)
-    held: int = eqx.field(static=True)
+    context_size: int = eqx.field(static=True)
 
     def __init__(
         self,
@@ -50,7 +53,7 @@ class MLPTransition(AbstractTransition):
         scale: State | None = None,
         velocity_scale: tuple[float, ...] | None = None,
         velocity_limits: tuple[float, ...] | None = None,
-        held: int = 0,
+        context_size: int = 0,
         hidden: tuple[int, ...] = (64, 64),
         activation: Activation = softplus,
         key: PRNGKeyArray,
@@ -63,16 +66,19 @@ class MLPTransition(AbstractTransition):
         if lengths != (n,) * 4:
             raise ValueError(
                 f"`scale`, `velocity_scale` and `velocity_limits` must have {n} entries, one "
-                "for each coordinate"
+                "per coordinate"
             )
-        if not 0 <= held < n:
-            raise ValueError(f"`held` must leave one of {n} coordinates to move, got {held}")
+        if not 0 <= context_size < n:
+            raise ValueError(
+                f"`context_size` was {context_size}; with {n} coordinates, an integer from 0 "
+                f"to {n - 1} is accepted"
+            )
         check_limits(velocity_limits)
-        moving = coordinates.first(n - held)
+        moving = coordinates.first(n - context_size)
         in_size = moving.embedding_size + moving.n + action_size
         out_size = 2 * moving.n
         self.network = Network(in_size, out_size, hidden, activation, output_scale=0.1, key=key)
-        self.held = held
+        self.context_size = context_size
         self.coordinates = coordinates
         self.scale = scale
         self.velocity_scale = velocity_scale
@@ -80,13 +86,13 @@ class MLPTransition(AbstractTransition):
 
     def step(self, state: State, action: Float[Array, " m"]) -> State:
         q, qd = state
-        n = self.coordinates.n - self.held
+        n = self.coordinates.n - self.context_size
         moving = self.coordinates.first(n)
         v = qd[:n] / jnp.asarray(self.velocity_scale[:n], qd.dtype)
         change = self.network(jnp.concatenate([moving.embed(q[:n]), v, action]))
-        unit = frozen(self.scale)
-        q = q.at[:n].add(unit.q[:n] * change[:n])
-        qd = qd.at[:n].add(unit.qd[:n] * change[n:])
+        scale = frozen(self.scale)
+        q = q.at[:n].add(scale.q[:n] * change[:n])
+        qd = qd.at[:n].add(scale.qd[:n] * change[n:])
         if self.velocity_limits is not None:
             limits = jnp.asarray(self.velocity_limits, qd.dtype)
             qd = jnp.clip(qd, -limits, limits)

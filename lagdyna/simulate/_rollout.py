@@ -9,20 +9,21 @@ from ._transition import AbstractTransition
 def rollout(
     transition: AbstractTransition, state: State, actions: Float[Array, "time m"]
 ) -> State:
-    """The states visited from `state` under a sequence of actions, by one `scan`.
+    """Simulate the states that a sequence of actions produces.
 
     **Arguments:**
 
     - `transition`: the simulator.
-    - `state`: where to start.
+    - `state`: the initial state, shapes `(n,)`.
     - `actions`: one action per step, shape `(time, m)`.
 
-    **Returns:** a `State` with a leading axis of `time + 1`, the start included.
+    **Returns:** the trajectory, a `State` of shapes `(time + 1, n)`. Entry 0 is the initial
+    state.
     """
 
     def body(carry: State, action: Array) -> tuple[State, State]:
-        following = transition.step(carry, action)
-        return following, following
+        next_state = transition.step(carry, action)
+        return next_state, next_state
 
     _, states = jax.lax.scan(body, state, actions)
     return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), state, states)

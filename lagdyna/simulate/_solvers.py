@@ -20,13 +20,15 @@ SOLVERS: Mapping[str, Callable[[], dfx.AbstractSolver]] = MappingProxyType(
         "variational_midpoint": VariationalMidpoint,
     }
 )
-"""The solvers that a name can stand for; `heun` is the default everywhere."""
+"""Solvers by name. The default is `heun`."""
 
 
 def get_solver(name: str) -> dfx.AbstractSolver:
-    """The Diffrax solver of that name, one of [`lagdyna.simulate.SOLVERS`][].
+    """Build the Diffrax solver with the given name.
 
-    **Raises:** `ValueError` for an unknown name, with the nearest known ones.
+    **Arguments:** `name`, a key of [`lagdyna.simulate.SOLVERS`][].
+
+    **Raises:** `ValueError` for an unknown name. The message lists the nearest known names.
     """
     if name not in SOLVERS:
         near = difflib.get_close_matches(name, SOLVERS, n=3, cutoff=0.5)

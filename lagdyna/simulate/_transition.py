@@ -15,31 +15,46 @@ from ._vector_field import AbstractVectorField, LagrangianField
 
 
 class AbstractTransition(eqx.Module):
-    """What happens between two actions: `step(state, action) -> state`.
+    """Discrete-time dynamics: `step(state, action) -> state`.
 
-    All that an agent knows of a simulator.
+    Agents use a simulator only through this interface.
     """
 
     coordinates: eqx.AbstractVar[Coordinates]
 
     @abc.abstractmethod
     def step(self, state: State, action: Float[Array, " m"]) -> State:
-        """The state one action later. `action` is in `[-1, 1]^m` and is held."""
+        """Compute the state one control step later.
+
+        **Arguments:**
+
+        - `state`: the current state, shapes `(n,)`.
+        - `action`: the action in `[-1, 1]^m`, shape `(m,)`, constant over the step.
+        """
 
     def steps(self, states: State, actions: Float[Array, "batch m"]) -> State:
-        """The same of a batch, states of shapes `(batch, n)`."""
+        """Compute the next states of a batch.
+
+        **Arguments:**
+
+        - `states`: a `State` of shapes `(batch, n)`.
+        - `actions`: one action per state, shape `(batch, m)`.
+
+        **Returns:** the next states, shapes `(batch, n)`.
+        """
         return jax.vmap(self.step)(states, actions)
 
 
 class Tolerances(eqx.Module):
-    """How closely adaptive steps follow the true solution.
+    """Error tolerances of adaptive steps.
 
     **Arguments:**
 
     - `rtol`, `atol`: relative and absolute tolerance.
-    - `max_steps`: most solver steps within one `dt`; needing more is an error.
+    - `max_steps`: maximum number of solver steps within one `dt`. A step that needs more
+        raises an error at run time.
 
-    **Raises:** `ValueError` if one of them is not positive.
+    **Raises:** `ValueError` if an argument is not positive.
     """
 
     rtol: float = eqx.field(static=True, default=1e-4)
@@ -55,10 +70,10 @@ class Tolerances(eqx.Module):
 
 
 class SolvedTransition(AbstractTransition):
-    """A vector field, solved by Diffrax over `dt` with the action held constant.
+    """Transition that integrates a vector field over `dt` with a Diffrax solver.
 
-    After a step angles are wrapped to `(-pi, pi]`, and velocities are clipped where the
-    task says that the real system's are.
+    The action is constant over the step. After the step, angles are wrapped to `(-pi, pi]`
+    and velocities are clipped to `velocity_limits`.
 
     **Arguments:**
 
@@ -66,16 +81,18 @@ class SolvedTransition(AbstractTransition):
     - `coordinates`: which coordinates are angles.
     - `dt`: seconds between two actions.
     - `solver`: a name in [`lagdyna.simulate.SOLVERS`][] or a Diffrax solver.
-    - `substeps`: equal solver steps within `dt`. Ignored with `tolerances`.
-    - `tolerances`: if given, steps adapt to them instead.
-    - `velocity_limits`: the largest magnitude of each velocity; infinite by default.
-    - `held`: how many of the last coordinates stay as they are, such as where a target
-        lies. The field does not see them; whoever acts or pays does.
+    - `substeps`: number of equal solver steps within `dt`. Ignored if `tolerances` is given.
+    - `tolerances`: if given, the solver adapts its steps to these tolerances.
+    - `velocity_limits`: largest magnitude of each velocity, length `n`. No limits by
+        default.
+    - `context_size`: number of trailing context coordinates, such as a target position.
+        They stay constant, and the field does not receive them. Policies and rewards do.
 
     **Raises:** `ValueError` for an unknown solver, a `dt` or `substeps` that is not
-    positive, limits that are not positive or of the wrong length, `tolerances` with a
-    solver that does not estimate its error, or the variational solver with a field that
-    has no Lagrangian.
+    positive, `velocity_limits` that are not positive or of the wrong length, or a
+    `context_size` that is negative or not less than `n`. Also for `tolerances` with a solver
+    that has no error estimate, and for the variational solver with a field that is not a
+    [`lagdyna.simulate.LagrangianField`][].
     """
 
     field: AbstractVectorField
@@ -85,7 +102,7 @@ class SolvedTransition(AbstractTransition):
     substeps: int = eqx.field(static=True)
     tolerances: Tolerances | None
     velocity_limits: tuple[float, ...] | None = eqx.field(static=True)
-    held: int = eqx.field(static=True)
+    context_size: int = eqx.field(static=True)
 
     def __init__(
         self,
@@ -97,7 +114,7 @@ class SolvedTransition(AbstractTransition):
         substeps: int = 1,
         tolerances: Tolerances | None = None,
         velocity_limits: tuple[float, ...] | None = None,
-        held: int = 0,
+        context_size: int = 0,
     ):
         if not (dt > 0 and np.isfinite(dt)):
             raise ValueError(f"`dt` must be a positive number of seconds, got {dt}")
@@ -106,27 +123,28 @@ class SolvedTransition(AbstractTransition):
         self.solver = get_solver(solver) if isinstance(solver, str) else solver
         if tolerances is not None and not isinstance(self.solver, dfx.AbstractAdaptiveSolver):
             raise ValueError(
-                f"`tolerances` need a solver that estimates its error, and {solver!r} "
-                "does not; heun, ralston, midpoint, bosh3, tsit5, dopri5 and dopri8 do"
+                f"`tolerances` needs a solver with an error estimate, and {solver!r} has "
+                "none; use heun, ralston, midpoint, bosh3, tsit5, dopri5 or dopri8"
             )
         if isinstance(self.solver, VariationalMidpoint) and not isinstance(
             field, LagrangianField
         ):
             raise ValueError(
                 "`solver` variational_midpoint needs the Lagrangian of a `LagrangianField`, "
-                f"and `field` is a `{type(field).__name__}`"
+                f"but `field` is of type `{type(field).__name__}`; use another solver"
             )
         if velocity_limits is not None and len(velocity_limits) != coordinates.n:
             raise ValueError(
                 f"`velocity_limits` has {len(velocity_limits)} entries for "
-                f"{coordinates.n} coordinates"
+                f"{coordinates.n} coordinates; one per coordinate is accepted"
             )
-        if not 0 <= held < coordinates.n:
+        if not 0 <= context_size < coordinates.n:
             raise ValueError(
-                f"`held` must leave one of {coordinates.n} coordinates to move, got {held}"
+                f"`context_size` was {context_size}; with {coordinates.n} coordinates, an "
+                f"integer from 0 to {coordinates.n - 1} is accepted"
             )
         check_limits(velocity_limits)
-        self.held = held
+        self.context_size = context_size
         self.field = field
         self.coordinates = coordinates
         self.dt = float(dt)
@@ -135,7 +153,12 @@ class SolvedTransition(AbstractTransition):
         self.velocity_limits = velocity_limits
 
     def step(self, state: State, action: Float[Array, " m"]) -> State:
-        moving = State(*(x[: x.shape[0] - self.held] for x in state)) if self.held else state
+        # Only the leading coordinates move; the trailing ones are context.
+        moving = (
+            State(*(x[: x.shape[0] - self.context_size] for x in state))
+            if self.context_size
+            else state
+        )
         inner = self.field.encode(moving)
         if self.tolerances is None:
             inner = fixed_steps(self.field, self.solver, inner, action, self.dt, self.substeps)
@@ -152,9 +175,9 @@ class SolvedTransition(AbstractTransition):
                 tol.max_steps,
             )
         q, qd = self.field.decode(inner)
-        if self.held:
-            q = jnp.concatenate([q, state.q[-self.held :]])
-            qd = jnp.concatenate([qd, state.qd[-self.held :]])
+        if self.context_size:
+            q = jnp.concatenate([q, state.q[-self.context_size :]])
+            qd = jnp.concatenate([qd, state.qd[-self.context_size :]])
         if self.velocity_limits is not None:
             limits = jnp.asarray(self.velocity_limits, qd.dtype)
             qd = jnp.clip(qd, -limits, limits)
@@ -162,7 +185,7 @@ class SolvedTransition(AbstractTransition):
 
 
 def check_limits(velocity_limits: tuple[float, ...] | None) -> None:
-    """Refuses limits that no velocity could keep."""
+    """Raise `ValueError` if a velocity limit is not positive."""
     if velocity_limits is not None and not all(limit > 0 for limit in velocity_limits):
         raise ValueError(
             f"`velocity_limits` must be positive magnitudes, got {velocity_limits}"

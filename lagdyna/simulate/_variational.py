@@ -11,26 +11,26 @@ from jaxtyping import Array, Float, PyTree
 
 from ..mechanics import MechanicalSystem, State
 
-# Diffrax's own type of times, which includes NumPy's scalars.
+# Diffrax's type of times. It includes NumPy scalars.
 RealScalarLike = float | int | Array | np.ndarray
 
 
 class MechanicalTerm(dfx.AbstractTerm):
-    """A mechanical system as a Diffrax term that knows its Lagrangian.
+    """Diffrax term of a mechanical system.
 
-    Any solver of ordinary differential equations takes it for one;
-    [`lagdyna.simulate.VariationalMidpoint`][] takes nothing else. The solver's `y` is a
-    `State`, its `args` the action.
+    Every Diffrax solver for ordinary differential equations accepts it. The solver
+    [`lagdyna.simulate.VariationalMidpoint`][] requires it, because it needs the Lagrangian.
+    The solver's `y` is a `State`, and its `args` is the action.
 
     **Arguments:**
 
-    - `system`: a [`lagdyna.mechanics.MechanicalSystem`][].
+    - `system`: the [`lagdyna.mechanics.MechanicalSystem`][] to simulate.
     """
 
     system: MechanicalSystem
 
     def vf(self, t: RealScalarLike, y: State, args: Float[Array, " m"]) -> State:
-        del t  # the Lagrangians of this library do not depend on time
+        del t  # lagdyna's Lagrangians are time-invariant
         return State(y.qd, self.system.forward_dynamics(y.q, y.qd, args))
 
     def contr(self, t0: RealScalarLike, t1: RealScalarLike, **kwargs: PyTree) -> RealScalarLike:
@@ -40,34 +40,39 @@ class MechanicalTerm(dfx.AbstractTerm):
         return State(vf.q * control, vf.qd * control)
 
 
-def _newton() -> optx.AbstractRootFinder:
-    # Newton squares its error, so an iterate that moved by the root of the rounding error
-    # is at rounding error; asking for less movement may ask for more than there is.
+def _default_root_finder() -> optx.AbstractRootFinder:
+    """Build Newton's method with tolerances that reach rounding error."""
+    # Newton's method converges quadratically. An update of size sqrt(eps) leaves an error
+    # of about eps, and smaller updates may be unreachable.
     tolerance = float(jnp.finfo(jnp.result_type(float)).eps) ** 0.5
     return optx.Newton(rtol=tolerance, atol=tolerance)
 
 
 class VariationalMidpoint(dfx.AbstractImplicitSolver):
-    """The implicit variational midpoint rule: second order, symplectic, forces included.
+    """Implicit variational midpoint rule with forces, symplectic and of second order.
 
-    It makes the sum over steps of `h L((q0 + q1)/2, (q1 - q0)/h)` stationary, as motion
-    makes the integral of `L`, with the discrete Lagrange-d'Alembert principle for forces
-    (Marsden & West 2001, sections 2.3 and 3.2). With `v = (q1 - q0)/h`, at the midpoint,
+    The rule makes the discrete action, the sum over steps of
+    `h L((q0 + q1)/2, (q1 - q0)/h)`, stationary. Forces enter by the discrete
+    Lagrange-d'Alembert principle (Marsden & West 2001, sections 2.3 and 3.2). With
+    `v = (q1 - q0)/h` and generalised force `f`, both evaluated at the midpoint,
 
-        p0 = dL/dqd - h/2 (dL/dq + f),    p1 = dL/dqd + h/2 (dL/dq + f),
+        p0 = dL/dqd - h/2 (dL/dq + f),    p1 = dL/dqd + h/2 (dL/dq + f).
 
-    the first solved for `v`, the second then giving the momentum at the end. Energy is
-    not conserved at each step but its error stays bounded, however long the rollout; the
-    momenta that belong to symmetries are conserved to rounding. How a Lagrangian solves for
-    its acceleration affects only the first guess. Steps have to be short against the
-    motion, well below a radian each, or there is no root near; a solve that fails gives
-    not-a-number.
+    The first equation is solved for `v`; the second then gives the final momentum `p1`.
+
+    The energy error oscillates but stays bounded over long rollouts. Momenta of symmetries
+    are conserved up to rounding error. The Lagrangian's `forward_dynamics` affects only the
+    initial guess of the root finder.
+
+    Use steps that move each coordinate by well below a radian. With longer steps the root
+    finder may fail to converge, and the transition then returns NaN.
 
     **Arguments:**
 
-    - `root_finder`: an Optimistix root finder. Newton's method by default, converged to
-        rounding in the precision that is JAX's default when the solver is made.
-    - `root_find_max_steps`: the most steps it may take.
+    - `root_finder`: an Optimistix root finder. The default is Newton's method with a
+        tolerance of the square root of machine epsilon, in JAX's default precision when the
+        solver is created.
+    - `root_find_max_steps`: maximum number of root finder steps.
     """
 
     term_structure: ClassVar = MechanicalTerm
@@ -75,9 +80,9 @@ class VariationalMidpoint(dfx.AbstractImplicitSolver):
         dfx.LocalLinearInterpolation
     )
 
-    # Diffrax declares both as abstract, which the type checker takes for class variables.
+    # Diffrax declares both fields as abstract; the type checker reads that as class variables.
     root_finder: optx.AbstractRootFinder = eqx.field(  # pyright: ignore[reportIncompatibleVariableOverride]
-        default_factory=_newton
+        default_factory=_default_root_finder
     )
     root_find_max_steps: int = 20  # pyright: ignore[reportIncompatibleVariableOverride]
 
@@ -109,33 +114,35 @@ class VariationalMidpoint(dfx.AbstractImplicitSolver):
         solver_state: None,
         made_jump: PyTree,
     ) -> tuple[State, None, dict[str, State], None, dfx.RESULTS]:
-        # `diffeqsolve` wraps a term to give time its direction, which `contr` knows of.
+        # `diffeqsolve` wraps the term to set the direction of time. Take `h` from the
+        # wrapper, since its `contr` includes the direction.
         term = terms if isinstance(terms, MechanicalTerm) else terms.term
         system: MechanicalSystem = term.system
         lagrangian, h = system.lagrangian, terms.contr(t0, t1)
         start = lagrangian.momentum(y0.q, y0.qd)
 
         def midpoint(v: Array) -> tuple[Array, Array]:
-            """Momentum at the midpoint, and half of what is gained over the step."""
+            """Compute the momentum at the midpoint and half of the impulse over the step."""
             q = y0.q + 0.5 * h * v
-            slope, momentum = jax.grad(lagrangian.__call__, argnums=(0, 1))(q, v)
+            dl_dq, momentum = jax.grad(lagrangian.__call__, argnums=(0, 1))(q, v)
             force = system.actuation(q, args) + system.dissipation(q, v)
-            return momentum, 0.5 * h * (slope + force)
+            return momentum, 0.5 * h * (dl_dq + force)
 
-        def begins_at_start(v: Array, _: None) -> Array:
-            momentum, gain = midpoint(v)
-            return momentum - gain - start
+        def initial_residual(v: Array, _: None) -> Array:
+            momentum, half_impulse = midpoint(v)
+            return momentum - half_impulse - start
 
-        # Near enough to the root for a solve to take few steps, and to the right one.
+        # An explicit half step is close to the root, so few iterations are needed and the
+        # root finder does not converge to another root.
         guess = y0.qd + 0.5 * h * term.vf(t0, y0, args).qd
-        middle = self._solve(begins_at_start, guess)
-        momentum, gain = midpoint(middle.value)
+        middle = self._solve(initial_residual, guess)
+        momentum, half_impulse = midpoint(middle.value)
         q1 = y0.q + h * middle.value
 
-        def ends_at_end(qd: Array, _: None) -> Array:
-            return lagrangian.momentum(q1, qd) - (momentum + gain)
+        def final_residual(qd: Array, _: None) -> Array:
+            return lagrangian.momentum(q1, qd) - (momentum + half_impulse)
 
-        end = self._solve(ends_at_end, 2 * middle.value - y0.qd)
+        end = self._solve(final_residual, 2 * middle.value - y0.qd)
         y1 = State(q1, end.value)
         result = dfx.RESULTS.promote(
             optx.RESULTS.where(
@@ -145,6 +152,7 @@ class VariationalMidpoint(dfx.AbstractImplicitSolver):
         return y1, None, {"y0": y0, "y1": y1}, None, result
 
     def _solve(self, residual: Callable[..., Array], guess: Array) -> optx.Solution:
+        """Find a root of `residual` from `guess`, without raising if the solve fails."""
         return optx.root_find(
             residual, self.root_finder, guess, max_steps=self.root_find_max_steps, throw=False
         )

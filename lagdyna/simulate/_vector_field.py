@@ -17,28 +17,35 @@ RealScalarLike = float | int | Scalar
 
 
 class AbstractVectorField(eqx.Module):
-    """The right-hand side of an equation of motion, in variables of its own.
+    """Right-hand side of an equation of motion, in the field's own variables.
 
-    Most fields move `(q, qd)`. A Hamiltonian one moves `(q, p)`: it encodes a state before
-    the solver sees it and decodes it after, so that everyone else deals in velocities. What
-    a solver sees is a `State` either way, its second part whatever the field makes of it.
+    Most fields integrate `(q, qd)`. A Hamiltonian field integrates `(q, p)`. `encode`
+    converts a state to the field's variables before the solver runs, and `decode` converts
+    it back. The encoded variables are a `State` too; a Hamiltonian field stores `p` in `qd`.
     """
 
     @abc.abstractmethod
     def __call__(self, t: RealScalarLike, state: State, action: Float[Array, " m"]) -> State:
-        """The time derivative of an encoded `state`."""
+        """Compute the time derivative of an encoded state.
+
+        **Arguments:**
+
+        - `t`: time in seconds since the start of the step.
+        - `state`: an encoded state, shapes `(n,)`.
+        - `action`: the action, shape `(m,)`.
+        """
 
     @abc.abstractmethod
     def encode(self, state: State) -> State:
-        """The field's own variables at the state `(q, qd)`."""
+        """Convert the state `(q, qd)` to the field's variables."""
 
     @abc.abstractmethod
     def decode(self, state: State) -> State:
-        """The state `(q, qd)` at the field's own variables."""
+        """Convert the field's variables to the state `(q, qd)`."""
 
 
 class AbstractSecondOrderField(AbstractVectorField):
-    """A field that moves `(q, qd)`: subclasses give the acceleration."""
+    """Second-order vector field in `(q, qd)`. Subclasses define the acceleration."""
 
     @abc.abstractmethod
     def acceleration(
@@ -48,7 +55,14 @@ class AbstractSecondOrderField(AbstractVectorField):
         qd: Float[Array, " n"],
         action: Float[Array, " m"],
     ) -> Float[Array, " n"]:
-        """`qdd` at time `t` in state `(q, qd)` under `action`, shape `(n,)`."""
+        """Compute the acceleration `qdd`, shape `(n,)`.
+
+        **Arguments:**
+
+        - `t`: time in seconds since the start of the step.
+        - `q`, `qd`: coordinates and velocities, shapes `(n,)`.
+        - `action`: the action, shape `(m,)`.
+        """
 
     def __call__(self, t: RealScalarLike, state: State, action: Float[Array, " m"]) -> State:
         return State(state.qd, self.acceleration(t, state.q, state.qd, action))
@@ -61,13 +75,14 @@ class AbstractSecondOrderField(AbstractVectorField):
 
 
 class LagrangianField(AbstractSecondOrderField):
-    """The motion of a mechanical system, analytic or learned.
+    """Vector field of a mechanical system, analytic or learned.
 
-    The one field that the variational integrator takes, since that needs the Lagrangian.
+    [`lagdyna.simulate.VariationalMidpoint`][] accepts only this field, because it needs the
+    Lagrangian.
 
     **Arguments:**
 
-    - `system`: a [`lagdyna.mechanics.MechanicalSystem`][].
+    - `system`: the [`lagdyna.mechanics.MechanicalSystem`][] to simulate.
     """
 
     system: MechanicalSystem
@@ -79,16 +94,16 @@ class LagrangianField(AbstractSecondOrderField):
         qd: Float[Array, " n"],
         action: Float[Array, " m"],
     ) -> Float[Array, " n"]:
-        del t  # the Lagrangians of this library do not depend on time
+        del t  # lagdyna's Lagrangians are time-invariant
         return self.system.forward_dynamics(q, qd, action)
 
 
 class AccelerationField(AbstractSecondOrderField):
-    """The motion of anything that gives an acceleration, mechanical or not.
+    """Vector field of a model that predicts accelerations.
 
     **Arguments:**
 
-    - `dynamics`: say, a [`lagdyna.models.NeuralODE`][].
+    - `dynamics`: the model, for example a [`lagdyna.models.NeuralODE`][].
     """
 
     dynamics: AbstractDynamics
@@ -105,13 +120,15 @@ class AccelerationField(AbstractSecondOrderField):
 
 
 class HamiltonianField(AbstractVectorField):
-    """Hamilton's equations, `qd = dH/dp` and `pd = -dH/dq + tau`, solved in `(q, p)`.
+    """Vector field of Hamilton's equations, integrated in `(q, p)`.
+
+        qd = dH/dp,    pd = -dH/dq + tau
 
     **Arguments:**
 
     - `hamiltonian`: a [`lagdyna.mechanics.AbstractHamiltonian`][].
     - `actuation`: the map from an action to a generalised force.
-    - `dissipation`: friction, at the velocity `dH/dp`; none by default.
+    - `dissipation`: friction forces, evaluated at the velocity `dH/dp`. None by default.
     """
 
     hamiltonian: AbstractHamiltonian
@@ -120,9 +137,9 @@ class HamiltonianField(AbstractVectorField):
 
     def __call__(self, t: RealScalarLike, state: State, action: Float[Array, " m"]) -> State:
         del t
-        slope, velocity = self.hamiltonian.gradient(state.q, state.qd)
+        dh_dq, velocity = self.hamiltonian.gradient(state.q, state.qd)
         tau = self.actuation(state.q, action) + self.dissipation(state.q, velocity)
-        return State(velocity, tau - slope)
+        return State(velocity, tau - dh_dq)
 
     def encode(self, state: State) -> State:
         return State(state.q, self.hamiltonian.momentum(state.q, state.qd))

@@ -7,7 +7,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "data.md"
 
 
 @pytest.mark.filterwarnings("error")
-def test_the_page_on_data_is_true(tmp_path, monkeypatch):
+def test_the_code_of_the_data_page_runs(tmp_path, monkeypatch):
     page = PAGE.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     names = {}

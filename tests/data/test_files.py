@@ -15,7 +15,7 @@ SUFFIXES = (".npz", ".csv", ".h5", ".hdf5")
 QUICK = settings(
     max_examples=40,
     deadline=None,
-    # The directory is shared between examples; each writes its own file anew.
+    # All examples share one directory; each overwrites its file.
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
@@ -50,7 +50,7 @@ def assert_same(a, b):
     assert a.fields == b.fields
     for one, other in zip(a, b, strict=True):
         for name in a.fields:
-            # Bits, so that nan is equal and -0.0 is not 0.0.
+            # Compare bits, so that NaN equals NaN and -0.0 differs from 0.0.
             x, y = one.arrays[name], other.arrays[name]
             assert x.shape == y.shape
             both_nan = np.isnan(x) & np.isnan(y)
@@ -62,7 +62,7 @@ def assert_same(a, b):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @QUICK
 @given(recordings=recordings())
-def test_what_is_written_is_read_back_to_the_bit(suffix, recordings, tmp_path):
+def test_write_and_read_round_trip_bit_by_bit(suffix, recordings, tmp_path):
     need(suffix)
     path = tmp_path / f"data{suffix}"
     trajectories = TrajectorySet([Trajectory(**arrays) for arrays in recordings])
@@ -85,8 +85,8 @@ def two(rows=(4, 3)):
     )
 
 
-def read_or_complain(path):
-    """What is in the file, or `None` if that was refused in one sentence."""
+def read_or_none(path):
+    """Read a file, or return `None` if it raises a one-sentence `DataError`."""
     try:
         return read(path, limit_bytes=2**20)
     except DataError as error:
@@ -99,7 +99,7 @@ def read_or_complain(path):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @settings(parent=QUICK, max_examples=300)
 @given(data=st.data())
-def test_damage_is_a_data_error_or_a_sound_read(suffix, data, tmp_path):
+def test_a_damaged_file_raises_data_error_or_reads_correctly(suffix, data, tmp_path):
     need(suffix)
     path = tmp_path / f"data{suffix}"
     write(path, two(), overwrite=True)
@@ -108,15 +108,15 @@ def test_damage_is_a_data_error_or_a_sound_read(suffix, data, tmp_path):
     for _ in range(data.draw(st.integers(0, 5)) if content else 0):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
-    found = read_or_complain(path)
-    if found is not None and suffix != ".csv":  # text has no checksum
+    found = read_or_none(path)
+    if found is not None and suffix != ".csv":  # a .csv file has no checksum
         assert_same(found, two())
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @settings(parent=QUICK, max_examples=100)
 @given(content=st.binary(max_size=300))
-def test_noise_is_a_data_error(suffix, content, tmp_path):
+def test_random_bytes_raise_data_error(suffix, content, tmp_path):
     need(suffix)
     path = tmp_path / f"data{suffix}"
     path.write_bytes(content)
@@ -134,10 +134,10 @@ def test_noise_is_a_data_error(suffix, content, tmp_path):
         max_size=6,
     )
 )
-def test_random_tables_are_a_data_error_or_a_sound_read(cells, tmp_path):
+def test_random_tables_raise_data_error_or_read_correctly(cells, tmp_path):
     path = tmp_path / "data.csv"
     path.write_text("\n".join(["t,q0,action0", *(",".join(row) for row in cells)]))
-    found = read_or_complain(path)
+    found = read_or_none(path)
     assert found is None or found.fields == ("t", "q", "action")
 
 
@@ -158,9 +158,9 @@ Q = np.zeros((3, 2))
 BAD_ARRAYS = [
     ({"t": T}, r"no array `q`, found 't'; `t` and `q` are required"),
     ({"t": T, "q": Q, "qdot": Q}, r"unknown array 'qdot'; .* qd, qdd, tau, action"),
-    ({"t": T, "q": Q, "qd": Q[:2]}, r"`qd` has 2 rows where `t` has 3"),
-    ({"t": T, "q": Q, "qd": Q[:, :1]}, r"`qd` has 1 columns where `q` has 2"),
-    ({"t": T[[0, 2, 1]], "q": Q}, r"column t, row 2: found 1.0 after 2.0; times increase"),
+    ({"t": T, "q": Q, "qd": Q[:2]}, r"`qd` has 2 rows, but `t` has 3"),
+    ({"t": T, "q": Q, "qd": Q[:, :1]}, r"`qd` has 1 columns, but `q` has 2"),
+    ({"t": T[[0, 2, 1]], "q": Q}, r"column t, row 2: found 1.0 after 2.0; times must increase"),
     ({"t": T[[0, 1, 1]], "q": Q}, r"column t, row 2: found 1.0 after 1.0"),
     ({"t": T, "q": Q * [1, np.nan]}, r"column q1 is nan in every row; leave out"),
     ({"t": T * np.nan, "q": Q}, r"column t is nan in every row"),
@@ -172,19 +172,19 @@ BAD_ARRAYS = [
     ({"t": T, "q": Q.astype(object)}, r"`q` holds Python objects; real numbers"),
     ({"t": T, "q": Q + 0j}, r"`q` holds complex numbers; real numbers"),
     ({"t": T, "q": Q > 0}, r"`q` holds booleans; real numbers"),
-    ({"t": T[:1], "q": Q[:1]}, r"only one row; a trajectory has at least two"),
+    ({"t": T[:1], "q": Q[:1]}, r"only one row; a trajectory needs at least two"),
     ({"t": T[:0], "q": Q[:0]}, r"`t` is empty"),
     ({"t": T, "q": Q[:, :0]}, r"`q` is empty"),
     ({"t": T, "q": Q[None]}, r"`q` has shape \(1, 3, 2\); \(rows, columns\)"),
     ({"t": Q, "q": Q}, r"`t` has shape \(3, 2\); \(rows,\)"),
     ({"t": T, "q": Q, "lengths": np.array([1, 2])}, r"`lengths`, row 0: found 1"),
-    ({"t": T, "q": Q, "lengths": np.array([2, 2])}, r"`t` has shape \(3,\) where .* 4"),
+    ({"t": T, "q": Q, "lengths": np.array([2, 2])}, r"`t` has shape \(3,\), but .* 4"),
     ({"t": T, "q": Q, "lengths": np.array([1.5])}, r"`lengths` has .* float64"),
 ]
 
 
 @pytest.mark.parametrize(("arrays", "sentence"), BAD_ARRAYS)
-def test_bad_arrays_get_one_sentence(arrays, sentence, tmp_path):
+def test_invalid_arrays_raise_one_sentence(arrays, sentence, tmp_path):
     path = npz(tmp_path / "bad.npz", **arrays)
     with pytest.raises(DataError, match=sentence) as caught:
         read(path)
@@ -194,11 +194,11 @@ def test_bad_arrays_get_one_sentence(arrays, sentence, tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "sentence"), [bad for bad in BAD_ARRAYS if "lengths" not in bad[0]]
 )
-def test_bad_data_sets_get_one_sentence(arrays, sentence, tmp_path):
+def test_invalid_hdf5_data_sets_raise_one_sentence(arrays, sentence, tmp_path):
     path = tmp_path / "bad.h5"
     with pytest.importorskip("h5py").File(path, "w") as file:
         for name, x in arrays.items():
-            # HDF5 knows neither NumPy's text nor Python objects.
+            # HDF5 stores neither NumPy's Unicode strings nor Python objects.
             file[name] = x.astype("S") if x.dtype.kind in "OU" else x
     with pytest.raises(
         DataError, match=sentence.replace("Python objects", "strings")
@@ -213,12 +213,12 @@ def test_bad_data_sets_get_one_sentence(arrays, sentence, tmp_path):
         ("", r"empty"),
         ("\n\n", r"empty; a line of column names"),
         ("t,q0\n", r"no line after the column names"),
-        ("t,x\n0,1\n1,2\n", r"unknown column 'x'; accepted are trajectory, t"),
+        ("t,x\n0,1\n1,2\n", r"unknown column 'x'; accepted columns: trajectory, t"),
         ("t,qd0\n0,1\n1,2\n", r"no column 'q0'"),
         ("q0\n0\n1\n", r"no column 't'"),
-        ("t,q0,q2\n0,1,1\n", r"no column 'q1' although there is a 'q2'"),
+        ("t,q0,q2\n0,1,1\n", r"no column 'q1', but there is a 'q2'"),
         ("t,q0,q0\n0,1,1\n", r"column 'q0' appears twice"),
-        ("t,q0\n0,1\n1,2,3\n", r"line 3 has 3 cells where the first line names 2 columns"),
+        ("t,q0\n0,1\n1,2,3\n", r"line 3 has 3 cells, but the first line names 2 columns"),
         ("t,q0\n0,1\n\n1,abc\n", r"column q0, line 4: found 'abc'; real numbers"),
         ("t,q0\n0,1\n1,1+2j\n", r"column q0, line 3: found '1\+2j'"),
         ("t,q0\n0,1\n1,1_0\n", r"column q0, line 3: found '1_0'"),
@@ -226,11 +226,11 @@ def test_bad_data_sets_get_one_sentence(arrays, sentence, tmp_path):
         ("t,q0\n0,1\n1,2\n1,3\n", r"column t, line 4: found 1.0 after 1.0"),
         ("t,q0\n0,nan\n1,\n", r"column q0 is nan in every row"),
         ("t,q0\n0,1\n", r"only one row"),
-        ("t,q0\n0,1\n1,nan\n2,1\n", r"no two rows without nan follow each other"),
+        ("t,q0\n0,1\n1,nan\n2,1\n", r"no two consecutive rows without nan"),
         ("trajectory,t,q0\n0,0,1\n0,1,1\n1,0,1\n", r"trajectory 1: only one row"),
         (
             "trajectory,t,q0\n0,0,1\n0,1,1\n1,0,1\n1,1,1\n0,2,1\n0,3,1\n",
-            r"column trajectory, line 6: 0 comes back",
+            r"column trajectory, line 6: 0 appears again",
         ),
         ("trajectory,t,q0\n0.5,0,1\n0.5,1,1\n", r"column trajectory, line 2: found 0.5"),
         ("trajectory,t,q0\nnan,0,1\nnan,1,1\n", r"column trajectory, line 2: found nan"),
@@ -238,14 +238,14 @@ def test_bad_data_sets_get_one_sentence(arrays, sentence, tmp_path):
         ("t,q0\n0," + "1" * 2_000_000, r"line 2 is longer than 1000000 characters"),
     ],
 )
-def test_bad_tables_get_one_sentence(text, sentence, tmp_path):
+def test_invalid_tables_raise_one_sentence(text, sentence, tmp_path):
     path = csv(tmp_path / "bad.csv", text)
     with pytest.raises(DataError, match=sentence) as caught:
         read(path)
     assert str(caught.value).startswith(str(path))
 
 
-def test_a_table_may_come_from_a_spreadsheet(tmp_path):
+def test_a_spreadsheet_table_is_read(tmp_path):
     text = '\ufeff"t"; "q0"\r\n'.replace(";", ",") + '0,"1"\r\n\r\n 0.5 ,2\r\n'
     path = tmp_path / "data.CSV"
     path.write_bytes(text.encode())
@@ -254,7 +254,7 @@ def test_a_table_may_come_from_a_spreadsheet(tmp_path):
     assert trajectory.q.tolist() == [[1], [2]]
 
 
-def test_columns_may_stand_in_any_order(tmp_path):
+def test_columns_may_have_any_order(tmp_path):
     path = csv(tmp_path / "data.csv", "qd1,q1,t,q0,qd0\n4,2,0,1,3\n4,2,1,1,3\n")
     (trajectory,) = read(path)
     assert trajectory.q[0].tolist() == [1, 2]
@@ -287,7 +287,7 @@ def test_groups_are_read_in_natural_order(tmp_path):
     assert [x.t[0] for x in read(path)] == [9, 10]
 
 
-def test_hdf5_of_another_shape_gets_one_sentence(tmp_path):
+def test_hdf5_of_another_layout_raises_one_sentence(tmp_path):
     h5py = pytest.importorskip("h5py")
     path = tmp_path / "data.h5"
     with h5py.File(path, "w") as file:
@@ -304,11 +304,11 @@ def test_hdf5_of_another_shape_gets_one_sentence(tmp_path):
     with h5py.File(path, "w") as file:
         for name, columns in (("a", 1), ("b", 2)):
             file[f"{name}/t"], file[f"{name}/q"] = T, np.zeros((3, columns))
-    with pytest.raises(DataError, match=r"trajectory 1 has .* where trajectory 0 has"):
+    with pytest.raises(DataError, match=r"trajectory 1 has .* but trajectory 0 has"):
         read(path)
 
 
-def test_a_truncated_hdf5_gets_one_sentence(tmp_path):
+def test_a_truncated_hdf5_file_raises_one_sentence(tmp_path):
     pytest.importorskip("h5py")
     path = tmp_path / "data.h5"
     write(path, two())
@@ -317,7 +317,7 @@ def test_a_truncated_hdf5_gets_one_sentence(tmp_path):
         read(path)
 
 
-def test_missing_h5py_gets_one_sentence(tmp_path, monkeypatch):
+def test_missing_h5py_raises_one_sentence(tmp_path, monkeypatch):
     real = builtins.__import__
 
     def without_h5py(name, *args, **kwargs):
@@ -332,7 +332,7 @@ def test_missing_h5py_gets_one_sentence(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_too_much_is_refused_with_the_limit(suffix, tmp_path):
+def test_a_file_over_the_memory_limit_is_refused(suffix, tmp_path):
     need(suffix)
     path = tmp_path / f"data{suffix}"
     write(path, two((2000, 2000)))
@@ -343,7 +343,7 @@ def test_too_much_is_refused_with_the_limit(suffix, tmp_path):
     assert read(path, limit_bytes=250_000).rows == 4000
 
 
-def test_a_bomb_is_refused_before_it_is_read(tmp_path):
+def test_a_decompression_bomb_is_refused_before_it_is_read(tmp_path):
     path = tmp_path / "data.npz"
     header = b"\x93NUMPY\x01\x00v\x00" + (
         b"{'descr': '<f8', 'fortran_order': False, 'shape': (2000000000, 1), }".ljust(117)
@@ -356,17 +356,17 @@ def test_a_bomb_is_refused_before_it_is_read(tmp_path):
         read(path)
 
 
-def test_nothing_is_overwritten_unless_asked(tmp_path):
+def test_an_existing_file_is_overwritten_only_on_request(tmp_path):
     path = tmp_path / "data.npz"
     write(path, two())
-    with pytest.raises(DataError, match="exists already; pass `overwrite=True`"):
+    with pytest.raises(DataError, match="already exists; pass `overwrite=True`"):
         write(path, two((2,)))
     assert_same(read(path), two())
     write(path, two((2,)), overwrite=True)
     assert_same(read(path), two((2,)))
 
 
-def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_no_partial_file(tmp_path, monkeypatch):
     path = tmp_path / "data.npz"
     write(path, two())
 
@@ -381,12 +381,12 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
     assert_same(read(path), two())
 
 
-def test_paths_that_lead_nowhere_get_one_sentence(tmp_path):
+def test_invalid_paths_raise_one_sentence(tmp_path):
     with pytest.raises(DataError, match=r"cannot be read .*No such file"):
         read(tmp_path / "data.npz")
     with pytest.raises(DataError, match=r"cannot be written .*No such file"):
         write(tmp_path / "none" / "data.csv", two())
-    with pytest.raises(DataError, match=r"unknown kind of file '.mat'; .npz, .csv"):
+    with pytest.raises(DataError, match=r"unknown file suffix '.mat'; .npz, .csv"):
         read(tmp_path / "data.mat")
     (tmp_path / "empty.h5").touch()
     with pytest.raises(DataError, match="empty"):
@@ -394,12 +394,12 @@ def test_paths_that_lead_nowhere_get_one_sentence(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(DataError, match=r"cannot be read"):
         read(tmp_path / "folder.csv")
-    with pytest.raises(DataError, match="`layout` must say"):
+    with pytest.raises(DataError, match="`layout` is missing"):
         read("minari:some/data-v0")
 
 
 def test_the_number_of_coordinates_is_checked(tmp_path):
     path = tmp_path / "data.npz"
     write(path, two())
-    with pytest.raises(DataError, match="`q` has 2 columns where the system has 1"):
+    with pytest.raises(DataError, match="`q` has 2 columns, but the system has 1"):
         read(path, Coordinates((True,)))

@@ -9,18 +9,20 @@ from lagdyna.mechanics import Coordinates
 PENDULUM = ObservationLayout(q=((0, 1),), qd=(2,), dt=0.05, action_scale=2.0)
 
 
-def test_a_layout_says_what_is_wrong():
-    with pytest.raises(ValueError, match="one place for each coordinate"):
+def test_an_invalid_layout_is_refused():
+    with pytest.raises(ValueError, match="one index per coordinate"):
         ObservationLayout(q=(), dt=0.1)
-    with pytest.raises(ValueError, match="one place for each coordinate"):
+    with pytest.raises(ValueError, match="one index per coordinate"):
         ObservationLayout(q=(0,), qd=(1, 2), dt=0.1)
-    with pytest.raises(ValueError, match="counted from 0"):
+    with pytest.raises(
+        ValueError, match="`q` was .-1,. and `qd` was None; indices are counted from 0"
+    ):
         ObservationLayout(q=(-1,), dt=0.1)
     with pytest.raises(ValueError, match="`dt` must be a positive"):
         ObservationLayout(q=(0,), dt=0.0)
 
 
-def test_missing_minari_gets_one_sentence(monkeypatch):
+def test_missing_minari_raises_one_sentence(monkeypatch):
     real = builtins.__import__
 
     def without_minari(name, *args, **kwargs):
@@ -66,9 +68,9 @@ def test_episodes_become_trajectories(pendulum_data_set):
 
 
 @pytest.mark.filterwarnings("ignore:`[a-z_]+` is set to None:UserWarning")
-def test_a_layout_that_does_not_fit_gets_one_sentence(pendulum_data_set):
+def test_a_layout_that_does_not_match_raises_one_sentence(pendulum_data_set):
     name = "minari:pendulum/test-v0"
-    with pytest.raises(DataError, match="have 3 entries where the layout names place 3"):
+    with pytest.raises(DataError, match="have 3 entries, but `layout` uses index 3"):
         read_minari(name, ObservationLayout(q=(3,), dt=0.05))
     with pytest.raises(DataError, match="no entry 'state' in the observation"):
         read_minari(name, ObservationLayout(q=(0,), dt=0.05, key="state"))

@@ -26,7 +26,7 @@ def sample_windows(buffer: ReplayBuffer, seed: int) -> tuple[Experience, np.ndar
 
 
 def experience(first: int, length: int) -> Experience:
-    """Entries that all carry their number, from `first` on, in every field."""
+    """Create entries whose fields all encode their number, from `first` on."""
     number = np.arange(first, first + length, dtype=np.float32)
     column = number[:, None]
     one, two = np.tile(column, 2), np.tile(column + 1, 2)
@@ -34,8 +34,8 @@ def experience(first: int, length: int) -> Experience:
     return Experience(*jax.tree.map(jnp.asarray, fields))
 
 
-def consistent(entries: Experience) -> None:
-    """Every field of an entry carries the same number."""
+def assert_consistent(entries: Experience) -> None:
+    """Assert that all fields of each entry encode the same number."""
     number = np.asarray(entries.reward)[..., None]
     np.testing.assert_array_equal(entries.action, -number)
     np.testing.assert_array_equal(entries.state.q, number + np.zeros(2))
@@ -45,70 +45,72 @@ def consistent(entries: Experience) -> None:
     np.testing.assert_array_equal(entries.terminated, entries.reward % 2 == 0)
 
 
-# Chunks of one to three entries, each followed or not by the end of its episode.
+# Chunks of one to three entries, and whether the episode ends after each.
 chunks = st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_size=7)
 
 
 def filled(chunks) -> tuple[ReplayBuffer, dict[int, int]]:
-    """A buffer, and what it should hold: the newest entries, number to episode, in order."""
-    buffer, held, number, episode = ReplayBuffer.empty(CAPACITY, 2, 1), {}, 1, 0
+    """Fill a buffer; also return the expected entries as a map from number to episode."""
+    buffer, expected, number, episode = ReplayBuffer.empty(CAPACITY, 2, 1), {}, 1, 0
     for length, ends in chunks:
         buffer = add(buffer, experience(number, length), jnp.asarray(episode))
-        held |= dict.fromkeys(range(number, number + length), episode)
+        expected |= dict.fromkeys(range(number, number + length), episode)
         number, episode = number + length, episode + ends
-    return buffer, dict(list(held.items())[-CAPACITY:])
+    return buffer, dict(list(expected.items())[-CAPACITY:])
 
 
 @given(chunks=chunks)
-def test_buffer_holds_the_newest_entries_each_with_its_episode(chunks):
-    buffer, held = filled(chunks)
+def test_buffer_holds_the_newest_entries_with_their_episodes(chunks):
+    buffer, expected = filled(chunks)
     kept = np.asarray(buffer.filled)
-    assert int(buffer.size) == len(held) == kept.sum()
+    assert int(buffer.size) == len(expected) == kept.sum()
     assert int(buffer.added) == sum(length for length, _ in chunks)
-    consistent(jax.tree.map(lambda x: np.asarray(x)[kept], buffer.experience))
+    assert_consistent(jax.tree.map(lambda x: np.asarray(x)[kept], buffer.experience))
     numbers = np.asarray(buffer.experience.reward)[kept].astype(int)
     got = dict(zip(numbers.tolist(), np.asarray(buffer.episode)[kept].tolist(), strict=True))
-    assert got == held
+    assert got == expected
 
 
 @given(chunks=chunks)
-def test_first_entries_are_those_that_another_episode_is_seen_to_precede(chunks):
-    """The very first is one too, as long as it is there."""
-    buffer, held = filled(chunks)
-    firsts = {n for n in held if n == 1 or (n - 1 in held and held[n - 1] != held[n])}
+def test_first_entries_start_an_episode(chunks):
+    """An entry counts if the buffer holds the episode before it, or if it is entry 1."""
+    buffer, expected = filled(chunks)
+    firsts = {
+        n for n in expected if n == 1 or (n - 1 in expected and expected[n - 1] != expected[n])
+    }
     got = np.asarray(buffer.experience.reward)[np.asarray(buffer.first)]
     assert set(got.astype(int).tolist()) == firsts
-    # Those are sampled; where the last of them has made room, any.
+    # If no first entry is left, `sample_first` samples from all entries.
     first = jax.tree.map(np.asarray, draw_first(buffer, jax.random.key(0)))
-    consistent(first)
-    assert set(first.reward.astype(int).tolist()) == (firsts or set(held))
+    assert_consistent(first)
+    assert set(first.reward.astype(int).tolist()) == (firsts or set(expected))
 
 
 @given(chunks=chunks, seed=st.integers(0, 1000))
-def test_sampling_reaches_every_filled_entry_and_nothing_else(chunks, seed):
-    buffer, held = filled(chunks)
+def test_sampling_covers_exactly_the_filled_entries(chunks, seed):
+    buffer, expected = filled(chunks)
     batch = sample(buffer, seed)
-    consistent(batch)
-    assert set(batch.reward.tolist()) == set(held)
+    assert_consistent(batch)
+    assert set(batch.reward.tolist()) == set(expected)
 
 
 @given(chunks=chunks, seed=st.integers(0, 1000))
-def test_windows_run_on_in_one_episode_as_far_as_their_mask(chunks, seed):
-    buffer, held = filled(chunks)
+def test_windows_stay_in_one_episode_within_their_mask(chunks, seed):
+    buffer, expected = filled(chunks)
     windows, mask = sample_windows(buffer, seed)
-    consistent(jax.tree.map(lambda x: x[mask == 1], windows))
+    assert_consistent(jax.tree.map(lambda x: x[mask == 1], windows))
     firsts = windows.reward[:, 0].astype(int)
-    assert set(firsts.tolist()) == set(held)
+    assert set(firsts.tolist()) == set(expected)
     for first, numbers, kept in zip(firsts.tolist(), windows.reward, mask, strict=True):
-        # In the plain model: how many entries follow the first one in its own episode.
+        # Count the entries of the window that belong to the episode of the first one.
         run = 0
-        while run < WINDOW and held.get(first + run) == held[first]:
+        while run < WINDOW and expected.get(first + run) == expected[first]:
             run += 1
         np.testing.assert_array_equal(kept, np.arange(WINDOW) < run)
         np.testing.assert_array_equal(numbers[:run], np.arange(first, first + run))
 
 
-def test_windows_longer_than_the_buffer_do_not_go_round_it():
+def test_windows_longer_than_the_buffer_do_not_wrap_around():
     buffer = add(ReplayBuffer.empty(2, 2, 1), experience(1, 2), jnp.asarray(0))
     windows, mask = sample_windows(buffer, 0)
     lengths = {1.0: 2, 2.0: 1}
@@ -116,7 +118,7 @@ def test_windows_longer_than_the_buffer_do_not_go_round_it():
         assert kept.sum() == lengths[first]
 
 
-def test_an_episode_taken_up_again_after_another_is_not_joined_to_its_beginning():
+def test_windows_stop_at_an_interruption_by_another_episode():
     buffer = ReplayBuffer.empty(CAPACITY, 2, 1)
     for number, episode in [(1, 0), (2, 1), (3, 0)]:
         buffer = add(buffer, experience(number, 1), jnp.asarray(episode))
@@ -130,25 +132,25 @@ def test_sampling_is_uniform():
     buffer, _ = filled([(3, True), (3, True), (2, True)])
     draws = eqx.filter_jit(lambda b: b.sample(jax.random.key(0), 6000).reward)(buffer)
     _, counts = np.unique(np.asarray(draws), return_counts=True)
-    # 1000 expected of each, standard deviation 29.
+    # Each count has mean 1000 and standard deviation 29.
     np.testing.assert_allclose(counts, 1000, atol=150)
 
 
-def test_different_keys_draw_differently_and_the_same_key_the_same():
+def test_samples_depend_only_on_the_key():
     buffer, _ = filled([(3, True), (3, True)])
     a, b, again = (sample(buffer, seed).reward for seed in (0, 1, 0))
     assert (a != b).any()
     np.testing.assert_array_equal(a, again)
 
 
-def test_adding_leaves_the_old_buffer_as_it_was():
+def test_add_does_not_change_the_old_buffer():
     before, _ = filled([(3, True)])
     add(before, experience(50, 2), jnp.asarray(7))
     assert int(before.added) == 3
     assert 50 not in np.asarray(before.experience.reward)
 
 
-def test_a_full_capacity_of_entries_fits_and_one_more_is_refused():
+def test_adding_more_than_the_capacity_is_refused():
     buffer = ReplayBuffer.empty(CAPACITY, 2, 1)
     full = add(buffer, experience(1, CAPACITY), jnp.asarray(0))
     assert int(full.size) == CAPACITY
@@ -156,7 +158,7 @@ def test_a_full_capacity_of_entries_fits_and_one_more_is_refused():
         buffer.add(experience(1, CAPACITY + 1), jnp.asarray(0))
 
 
-def test_a_buffer_without_room_is_refused():
+def test_a_capacity_of_zero_is_refused():
     with pytest.raises(ValueError, match=r"`capacity`.*got 0"):
         ReplayBuffer.empty(0, 2, 1)
 

@@ -17,7 +17,7 @@ ANGLE = Coordinates((True,))
 
 
 def pendulum(rows, dt, noise, uneven=False, seed=0):
-    """Noisy wrapped angles of a driven pendulum that swings over, and its velocities."""
+    """Simulate a driven pendulum; return noisy wrapped angles and exact velocities."""
     rng = np.random.default_rng(seed)
     t = np.arange(rows) * dt
     if uneven:
@@ -56,7 +56,7 @@ def test_noise_is_estimated(noise, uneven):
 @pytest.mark.parametrize(
     ("noise", "better"), [(0.0, 20), (1e-4, 3), (1e-3, 4), (1e-2, 7), (1e-1, 7)]
 )
-def test_velocities_are_better_than_differences(noise, better, uneven):
+def test_velocities_are_more_accurate_than_finite_differences(noise, better, uneven):
     trajectories, qd = pendulum(500, 0.02, noise, uneven)
     estimated = velocity(estimate_velocities(trajectories, ANGLE))
     q = np.unwrap(trajectories[0].q[:, 0])
@@ -74,7 +74,7 @@ def test_known_noise_is_used():
             estimate_velocities(trajectories, ANGLE, noise=noise)
 
 
-def test_units_do_not_matter():
+def test_estimate_is_independent_of_units():
     trajectories, _ = pendulum(200, 0.02, 1e-2)
     t, q = trajectories[0].t, np.unwrap(trajectories[0].q[:, 0])
     line = Coordinates((False,))
@@ -86,7 +86,7 @@ def test_units_do_not_matter():
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(2, 12), st.integers(0, 2**32 - 1), st.sampled_from([0, 1e-12, 1, 1e6]))
-def test_any_length_has_velocities(rows, seed, size):
+def test_trajectories_of_any_length_get_finite_velocities(rows, seed, size):
     rng = np.random.default_rng(seed)
     t = np.cumsum(rng.uniform(0.01, 1, rows))
     q = size * rng.normal(size=(rows, 2))
@@ -106,7 +106,7 @@ def test_a_short_line_is_exact():
         np.testing.assert_allclose(result.qd, 3, rtol=1e-6)
 
 
-def test_recorded_velocities_are_kept():
+def test_recorded_velocities_are_not_replaced():
     trajectories = TrajectorySet([Trajectory([0, 1], [0, 1], qd=[1, 1])])
-    with pytest.raises(DataError, match="has `qd` already"):
+    with pytest.raises(DataError, match="already has `qd`"):
         estimate_velocities(trajectories, ANGLE)

@@ -35,7 +35,7 @@ def sequence(rows, start=0.0, dt=DT, **arrays):
 
 
 def simulated(rows=40, dt=DT, seed=0):
-    """A pendulum under random held actions, with `qdd` and `tau`, wrapped angles."""
+    """Simulate a pendulum under random actions, with `qdd`, `tau` and wrapped angles."""
     system = MechanicalSystem(Pendulum.rod(), ANGLE, FixedActuation(((2.0,),)))
     transition = SolvedTransition(LagrangianField(system), ANGLE, dt, substeps=8)
     key = jax.random.key(seed)
@@ -55,7 +55,7 @@ def simulated(rows=40, dt=DT, seed=0):
     return system, transition, TrajectorySet([trajectory])
 
 
-def test_one_coordinate_needs_no_second_axis():
+def test_a_single_coordinate_may_be_one_dimensional():
     trajectory = Trajectory([0, 1], [3, 4])
     assert trajectory.q.tolist() == [[3], [4]]
     assert (trajectory.n, trajectory.m, trajectory.rows) == (1, 0, 2)
@@ -73,23 +73,23 @@ def test_a_trajectory_has_no_gaps():
 def test_trajectories_of_a_set_have_the_same_arrays():
     with pytest.raises(DataError, match="no trajectory; at least one"):
         TrajectorySet([])
-    with pytest.raises(DataError, match=r"trajectory 1 has t \(1\), q \(1\), where"):
+    with pytest.raises(DataError, match=r"trajectory 1 has t \(1\), q \(1\), but"):
         TrajectorySet([sequence(3), Trajectory([0, 1], [0, 1])])
 
 
-def test_gaps_split():
+def test_gaps_split_a_recording():
     t = np.arange(9.0)
     q = t.copy()
     q[[0, 4]] = np.nan
     t[6] = np.nan
-    # Rows 1 to 3, and 7 to 8; row 5 lies alone between two gaps.
+    # Row 5 is a single row between two gaps and is dropped.
     assert [x.q[:, 0].tolist() for x in split_at_gaps({"t": t, "q": q})] == [
         [1, 2, 3],
         [7, 8],
     ]
 
 
-def test_a_row_without_action_alone_ends_a_trajectory():
+def test_a_row_with_only_the_action_missing_ends_a_trajectory():
     action = [0, 1, np.nan, 3, np.nan]
     parts = split_at_gaps({"t": np.arange(5), "q": np.arange(5), "action": action})
     assert [x.q[:, 0].tolist() for x in parts] == [[0, 1, 2], [3, 4]]
@@ -97,7 +97,7 @@ def test_a_row_without_action_alone_ends_a_trajectory():
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=12))
-def test_every_known_step_is_in_one_piece(known):
+def test_every_complete_step_is_in_exactly_one_trajectory(known):
     state, action = (np.array(x) for x in zip(*known, strict=True))
     t = np.arange(len(known))
     arrays = {
@@ -116,7 +116,7 @@ def test_every_known_step_is_in_one_piece(known):
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(2, 30), st.floats(0.01, 0.99), st.integers(0, 2**32 - 1))
-def test_a_split_divides_trajectories(count, fraction, seed):
+def test_split_partitions_trajectories(count, fraction, seed):
     trajectories = TrajectorySet([sequence(2, start=float(i)) for i in range(count)])
     parts = split(trajectories, fraction, seed=seed)
     again = split(trajectories, fraction, seed=seed)
@@ -134,7 +134,7 @@ def test_one_trajectory_is_cut_in_time():
     assert training.rows + validation.rows == 100
     with pytest.warns(SplitWarning, match="2 pieces"):
         split(TrajectorySet([sequence(5)]))
-    with pytest.raises(DataError, match="one trajectory of 3 rows cannot be divided"):
+    with pytest.raises(DataError, match="one trajectory of 3 rows cannot be split"):
         split(TrajectorySet([sequence(3)]))
     with pytest.raises(DataError, match="`validation` was 1"):
         split(TrajectorySet([sequence(100)]), 1.0)
@@ -180,12 +180,12 @@ def test_radians_are_not_suspected(q):
 
 
 @pytest.mark.filterwarnings("error")
-def test_linear_coordinates_are_never_in_degrees():
+def test_linear_coordinates_are_never_suspected():
     t = np.arange(1000) * 0.01
     warn_if_degrees(TrajectorySet([Trajectory(t, 40 * np.sin(3 * t))]), LINEAR, "file")
 
 
-def test_steps_keep_their_own_duration():
+def test_steps_keep_their_individual_durations():
     trajectories = TrajectorySet(
         [sequence(3, action=[0.1, 0.2, np.nan]), sequence(2, dt=0.2, action=[0.3, 0.4])]
     )
@@ -195,18 +195,20 @@ def test_steps_keep_their_own_duration():
     np.testing.assert_allclose(
         experience.next_state.q[:, 0], experience.state.q[:, 0] + dt, rtol=1e-6
     )
-    with pytest.raises(DataError, match=r"trajectory 1, row 0: a step of 0.2 s .*resample"):
+    with pytest.raises(
+        DataError, match=r"trajectory 1, row 0: found a step of 0.2 s, .*resample"
+    ):
         recorded_experience(trajectories, LINEAR, DT)
 
 
-def test_angles_are_wrapped_before_precision_is_lost():
+def test_angles_are_wrapped_in_float64():
     t = DT * np.arange(3)
     trajectories = TrajectorySet([Trajectory(t, t + 2e6 * np.pi, qd=np.ones(3))])
     state = recorded_experience(trajectories, ANGLE, DT).state
     np.testing.assert_allclose(state.q[:, 0], t[:2], atol=1e-7)
 
 
-def test_control_is_what_was_recorded():
+def test_control_defaults_to_what_was_recorded():
     free = TrajectorySet([sequence(3)])
     assert recorded_steps(free, LINEAR).experience.action.shape == (2, 0)
     forced = TrajectorySet([sequence(3, tau=[1, 2, 3])])
@@ -215,7 +217,7 @@ def test_control_is_what_was_recorded():
         recorded_steps(forced, LINEAR, control="action")
     with pytest.raises(DataError, match=r"no array `qd`; .*estimate_velocities"):
         recorded_steps(TrajectorySet([Trajectory([0, 1], [0, 1])]), LINEAR)
-    with pytest.raises(DataError, match="`q` has 1 columns where the system has 2"):
+    with pytest.raises(DataError, match="`q` has 1 columns, but the system has 2"):
         recorded_steps(free, Coordinates((True, False)))
 
 
@@ -231,7 +233,7 @@ def test_windows_do_not_cross_trajectories():
         recorded_windows(trajectories, LINEAR, DT, 0)
 
 
-def test_the_losses_of_the_system_that_made_the_data_are_zero():
+def test_losses_of_the_true_system_are_zero():
     system, transition, trajectories = simulated()
     windows = recorded_windows(trajectories, ANGLE, DT, 5)
     scale = step_scale(recorded_experience(trajectories, ANGLE, DT), ANGLE)
@@ -243,14 +245,14 @@ def test_the_losses_of_the_system_that_made_the_data_are_zero():
     without = TrajectorySet(
         [Trajectory(**{name: x for name, x in trajectories[0].arrays.items() if name != "qdd"})]
     )
-    with pytest.raises(DataError, match=r"no array `qdd`; .*through the solver"):
+    with pytest.raises(DataError, match=r"no array `qdd`; .*predicted by the solver"):
         accelerations(without, ANGLE)
 
 
 def test_resampling_follows_the_motion():
     _, _, fine = simulated(rows=401, dt=0.005)
     coarse = TrajectorySet([Trajectory(**{k: x[::10] for k, x in fine[0].arrays.items()})])
-    # Between the coarse samples the action changes too, which a cubic cannot know.
+    # The action also changes between coarse samples, so the interpolation is not exact.
     (again,) = resample(coarse, ANGLE, 0.005)
     assert again.rows == 401
     difference = ANGLE.difference(jnp.asarray(again.q), jnp.asarray(fine[0].q))
@@ -270,11 +272,13 @@ def test_resampling_keeps_the_impulse_of_actions():
     np.testing.assert_allclose(coarse.q, coarse.t[:, None])
 
 
-def test_resampling_says_what_is_wrong():
+def test_resampling_refuses_invalid_arguments():
     trajectories = TrajectorySet([sequence(3)])
     with pytest.raises(DataError, match="`dt` was 0"):
         resample(trajectories, LINEAR, 0.0)
-    with pytest.raises(DataError, match=r"longest trajectory lasts 0.1 s and `dt` was 1"):
+    with pytest.raises(
+        DataError, match=r"`dt` was 1.0, but the longest trajectory lasts 0.1 s"
+    ):
         resample(trajectories, LINEAR, 1.0)
     with pytest.raises(DataError, match="the limit is 2 GiB"):
         resample(trajectories, LINEAR, 1e-12)

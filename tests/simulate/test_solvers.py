@@ -1,4 +1,4 @@
-"""Each solver by its name: its order, its step against Diffrax's own, its conservation."""
+"""Named solvers: order of convergence, agreement with Diffrax, energy conservation."""
 
 import math
 
@@ -48,14 +48,14 @@ def test_every_named_solver_has_its_order_tested():
 
 @pytest.fixture(scope="module")
 def reference() -> np.ndarray:
-    """`(q, qd)` after 0.4 s, to rounding: many steps of order 8."""
+    """Compute `(q, qd)` after 0.4 s to rounding error, with 100 steps of order 8."""
     with jax.enable_x64(True):
         after = step(transition("dopri8", substeps=100), state(*START), jnp.asarray(ACTION))
         return np.concatenate(after)
 
 
 @pytest.mark.parametrize("name", ORDERS)
-def test_error_falls_at_the_order_of_the_solver(name, reference, x64):
+def test_solver_converges_at_its_order(name, reference, x64):
     order = ORDERS[name]
     coarse = {1: 200, 2: 50, 3: 25, 5: 6, 8: 2}[order]
 
@@ -64,13 +64,13 @@ def test_error_falls_at_the_order_of_the_solver(name, reference, x64):
         after = step(solved, state(*START), jnp.asarray(ACTION))
         return float(np.linalg.norm(np.concatenate(after) - reference))
 
-    assert error(coarse) > 1e-10  # rounding does not show yet
+    assert error(coarse) > 1e-10  # far above rounding error
     observed = math.log2(error(coarse) / error(2 * coarse))
     assert observed == pytest.approx(order, abs=0.15 * order)
 
 
-def own_step(solver: dfx.AbstractSolver, h: float) -> State:
-    """One step by the solver's own `step`."""
+def diffrax_step(solver: dfx.AbstractSolver, h: float) -> State:
+    """Take one step with the solver's own `step` method."""
     term = dfx.ODETerm(lambda t, y, args: pendulum_field()(t, y, args))
 
     @jax.jit
@@ -83,30 +83,30 @@ def own_step(solver: dfx.AbstractSolver, h: float) -> State:
 
 
 @pytest.mark.parametrize("name", RUNGE_KUTTA)
-def test_a_written_out_runge_kutta_step_is_the_step_of_diffrax(name, x64):
+def test_unrolled_runge_kutta_step_equals_the_diffrax_step(name, x64):
     mine = step(transition(name), state(*START), jnp.asarray(ACTION))
-    close(mine, own_step(get_solver(name), 0.4), 1e-14)
+    close(mine, diffrax_step(get_solver(name), 0.4), 1e-14)
 
 
-def test_a_diffrax_solver_without_a_name_can_be_given(x64):
+def test_any_diffrax_solver_is_accepted(x64):
     solver = dfx.ImplicitEuler(root_finder=optx.Newton(rtol=1e-12, atol=1e-12))
     mine = step(transition(solver, dt=0.1), state(*START), jnp.asarray(ACTION))
-    # The implicit equation itself, not Diffrax, is what the step is held against.
+    # Compare with the implicit equation itself, not with Diffrax.
     slope = pendulum_field()(0.0, mine, jnp.asarray(ACTION))
     expected = jax.tree.map(lambda y, dy: y + 0.1 * dy, state(*START), slope)
     close(mine, expected, 1e-9)
 
 
-def test_an_implicit_step_that_does_not_converge_is_not_a_number(x64):
-    # With a frozen Jacobian and so long a step, the iteration gives up.
+def test_an_implicit_step_that_does_not_converge_returns_nan(x64):
+    # With a frozen Jacobian and a step this long, the iteration does not converge.
     solver = dfx.ImplicitEuler(root_finder=dfx.VeryChord(rtol=1e-9, atol=1e-9))
     after = step(transition(solver), state(*START), jnp.asarray(ACTION))
     assert np.isnan(after.q).all()
     assert np.isnan(after.qd).all()
 
 
-def test_semi_implicit_euler_moves_positions_with_the_new_velocities(x64):
-    # With friction, so that the acceleration depends on the old velocity too.
+def test_semi_implicit_euler_updates_positions_with_the_new_velocities(x64):
+    # Friction makes the acceleration depend on the old velocity.
     friction = ViscousDissipation(jnp.asarray([0.7]))
     field = eqx.tree_at(lambda f: f.system.dissipation, pendulum_field(), friction)
     mine = step(
@@ -121,7 +121,7 @@ def test_semi_implicit_euler_moves_positions_with_the_new_velocities(x64):
 
 @pytest.fixture(scope="module")
 def energies() -> dict[str, np.ndarray]:
-    """Energy of a free pendulum over some 100 swings, solver by solver."""
+    """Simulate about 100 swings of a free pendulum; return the energy error per solver."""
     found = {}
     with jax.enable_x64(True):
         for name in ("semi_implicit_euler", "euler"):
@@ -132,10 +132,10 @@ def energies() -> dict[str, np.ndarray]:
     return found
 
 
-def test_semi_implicit_euler_keeps_energy_within_bounds_for_long(energies):
+def test_semi_implicit_euler_keeps_the_energy_error_bounded(energies):
     error = np.abs(energies["semi_implicit_euler"])
     early, late = error[:1000].max(), error[-1000:].max()
-    assert error.max() < 1.0  # of the 10 J between lowest and highest point
+    assert error.max() < 1.0  # the lowest and highest point differ by 10 J
     assert late == pytest.approx(early, rel=0.01)
 
 
@@ -154,6 +154,6 @@ def test_an_unknown_solver_is_refused_with_the_nearest_names(typo, meant):
         get_solver(typo)
 
 
-def test_an_unknown_solver_like_no_other_is_refused_with_all_names():
+def test_an_unknown_solver_without_close_match_is_refused_with_all_names():
     with pytest.raises(ValueError, match=r"all: .*euler.*tsit5"):
         transition("xyz")

@@ -32,7 +32,7 @@ def diffrax_solution(solver, terms, y0, **how):
 
 
 @pytest.mark.parametrize(("name", "solver"), [("heun", dfx.Heun()), ("bosh3", dfx.Bosh3())])
-def test_fixed_substeps_are_a_constant_step_solve_of_diffrax(name, solver, x64):
+def test_fixed_substeps_equal_a_constant_step_solve_of_diffrax(name, solver, x64):
     field = pendulum_field()
     term = dfx.ODETerm(lambda t, y, action: field(jnp.asarray(t), y, action))
     expected = diffrax_solution(solver, term, state(*START), dt0=0.05)
@@ -40,7 +40,7 @@ def test_fixed_substeps_are_a_constant_step_solve_of_diffrax(name, solver, x64):
     close(mine, expected, 1e-13)
 
 
-def test_semi_implicit_substeps_are_a_constant_step_solve_of_diffrax(x64):
+def test_semi_implicit_substeps_equal_a_constant_step_solve_of_diffrax(x64):
     field = pendulum_field()
     terms = (
         dfx.ODETerm(lambda t, q, action: field.acceleration(0.0, q, 0 * q, action)),
@@ -52,19 +52,21 @@ def test_semi_implicit_substeps_are_a_constant_step_solve_of_diffrax(x64):
     close(step(solved, start, jnp.asarray(ACTION)), State(PENDULUM.wrap(q), qd), 1e-13)
 
 
-class _Clock(AbstractSecondOrderField):
-    """Acceleration `exp(t)`, to see the time that a solver hands to the field."""
+class _TimeDependentField(AbstractSecondOrderField):
+    """Field with acceleration `exp(t)`, which shows the time that a solver passes."""
 
     def acceleration(self, t, q, qd, action):
         return jnp.exp(t) * jnp.ones_like(q)
 
 
-# A clock that stood still would be off by 0.7, one that stood still within a step by 0.04.
+# The error is 0.7 if time never advances, and 0.04 if it does not advance within a step.
 @pytest.mark.parametrize(
     ("name", "error"), [("heun", 1e-3), ("tsit5", 1e-8), ("semi_implicit_euler", 0.05)]
 )
-def test_time_runs_on_through_stages_and_substeps(name, error, x64):
-    solved = SolvedTransition(_Clock(), Coordinates((False,)), 1.0, solver=name, substeps=20)
+def test_time_advances_through_stages_and_substeps(name, error, x64):
+    solved = SolvedTransition(
+        _TimeDependentField(), Coordinates((False,)), 1.0, solver=name, substeps=20
+    )
     after = step(solved, state(0.0, 0.0), jnp.zeros(1))
     np.testing.assert_allclose(after.qd, [math.e - 1], atol=error)
 
@@ -77,13 +79,13 @@ def exact() -> State:
 
 
 @pytest.mark.parametrize("rtol", [1e-3, 1e-6, 1e-9])
-def test_adaptive_steps_keep_to_their_tolerance(rtol, exact, x64):
+def test_adaptive_steps_meet_their_tolerance(rtol, exact, x64):
     solved = transition(solver="tsit5", tolerances=Tolerances(rtol, rtol))
     after = step(solved, state(*START), jnp.asarray(ACTION))
     close(after, exact, 20 * rtol)
 
 
-def test_adaptive_steps_that_need_too_many_are_an_error(x64):
+def test_more_than_max_steps_adaptive_steps_raise(x64):
     solved = transition(solver="heun", tolerances=Tolerances(1e-9, 1e-9, max_steps=4))
     with pytest.raises(eqx.EquinoxRuntimeError, match="maximum number of solver steps"):
         step(solved, state(*START), jnp.asarray(ACTION))
@@ -104,7 +106,7 @@ def test_angles_are_wrapped_and_velocities_limited_after_a_step(q, qd, action, t
     assert abs(after.qd[0]) <= 8
 
 
-def test_limits_and_wrapping_change_nothing_within_them(x64):
+def test_limits_and_wrapping_do_not_change_states_within_them(x64):
     free = Coordinates((False,))
     raw = SolvedTransition(pendulum_field(), free, 0.05)
     limited = transition(0.05, velocity_limits=(8.0,))
@@ -120,14 +122,14 @@ def test_a_linear_coordinate_is_not_wrapped():
 STEPS = 7
 
 
-def test_what_is_held_stays_and_the_rest_does_not_see_it(x64):
-    """A pendulum and where its target lies."""
+def test_context_stays_constant_and_does_not_affect_the_motion(x64):
+    """Use a pendulum with a target position as context."""
     together = SolvedTransition(
         pendulum_field(),
         Coordinates((True, False, False)),
         0.4,
         velocity_limits=(8.0, math.inf, math.inf),
-        held=2,
+        context_size=2,
     )
     alone = step(transition(velocity_limits=(8.0,)), state(*START), jnp.asarray(ACTION))
     for target in ((0.3, -7.0), (5.0, 0.0)):
@@ -138,7 +140,7 @@ def test_what_is_held_stays_and_the_rest_does_not_see_it(x64):
         assert after.qd[1:].tolist() == [0.0, 0.0]
 
 
-def test_a_rollout_is_a_loop_of_steps_with_its_start_included(tolerance):
+def test_a_rollout_equals_a_loop_of_steps_and_includes_its_start(tolerance):
     solved, actions = transition(0.05), jnp.tanh(normals(0, STEPS, 1))
     states = [state(*START)]
     for action in actions:
@@ -152,7 +154,7 @@ def test_a_rollout_is_a_loop_of_steps_with_its_start_included(tolerance):
 @pytest.mark.parametrize(
     "options", [{}, {"solver": "tsit5", "tolerances": Tolerances()}], ids=["fixed", "adaptive"]
 )
-def test_a_batch_of_steps_is_each_of_them(options, x64):
+def test_a_batch_of_steps_equals_single_steps(options, x64):
     solved = transition(**options)
     states, actions = State(normals(1, 5, 1), normals(2, 5, 1)), jnp.tanh(normals(3, 5, 1))
     batched = eqx.filter_jit(lambda t: jax.vmap(t.step)(states, actions))(solved)
@@ -170,7 +172,7 @@ def test_a_batch_of_steps_is_each_of_them(options, x64):
     ],
     ids=["heun", "semi_implicit", "adaptive"],
 )
-def test_gradient_in_state_action_and_physics_is_the_finite_difference(options, x64):
+def test_gradient_in_state_action_and_parameters_equals_finite_differences(options, x64):
     parameter = lambda t: t.field.system.lagrangian.length  # noqa: E731
     solved = transition(**options)
 
@@ -193,7 +195,7 @@ def test_repeated_steps_do_not_compile_again(compilations):
     step(transition(0.07), states[0], action)
     after_first = compilations()
     assert after_first > 0
-    # Built anew each time: equal transitions are one program.
+    # Equal transitions share one compiled program.
     for s in states:
         step(transition(0.07), s, action)
     assert compilations() == after_first
@@ -220,6 +222,6 @@ def test_a_wrong_argument_is_refused_by_name(wrong, message):
 
 
 @pytest.mark.parametrize("wrong", [{"rtol": 0.0}, {"atol": -1e-6}, {"max_steps": 0}])
-def test_tolerances_that_cannot_be_kept_are_refused(wrong):
+def test_tolerances_that_are_not_positive_are_refused(wrong):
     with pytest.raises(ValueError, match="`rtol`, `atol` and `max_steps` must be positive"):
         Tolerances(**wrong)

@@ -1,4 +1,4 @@
-"""The variational midpoint rule: symplectic, second order, forced, differentiable."""
+"""Variational midpoint rule: symplectic, second order, with forces, differentiable."""
 
 import diffrax as dfx
 import equinox as eqx
@@ -40,7 +40,7 @@ def transition(lagrangian, coordinates, dt, solver="variational_midpoint", **kwa
 
 
 def test_energy_stays_bounded_over_ten_thousand_periods():
-    # A pendulum of natural frequency 1 swinging through 1 rad has a period near 6.7 s.
+    # The period is about 6.7 s at a natural frequency of 1 rad/s and an amplitude of 1 rad.
     pendulum, coordinates = Pendulum.point_mass(gravity=1.0), Coordinates((True,))
     per_period, periods = 12, 10_000
     start = State(jnp.array([jnp.pi - 1.0]), jnp.zeros(1))
@@ -48,7 +48,7 @@ def test_energy_stays_bounded_over_ten_thousand_periods():
 
     @eqx.filter_jit
     def energy_errors(model):
-        """The largest energy error within each hundred periods."""
+        """Compute the largest energy error within each hundred periods."""
 
         def step(state, _):
             state = model.step(state, jnp.zeros(1))
@@ -62,10 +62,10 @@ def test_energy_stays_bounded_over_ten_thousand_periods():
 
     dt = 6.7 / per_period
     errors = energy_errors(transition(pendulum, coordinates, dt))
-    assert errors[0] > 1e-4  # the steps are long: energy does oscillate
+    assert errors[0] > 1e-4  # with steps this long the energy oscillates
     assert errors.max() < 0.05
     np.testing.assert_allclose(errors, errors[0], rtol=0.02)
-    # Heun's rule, with steps a quarter as long, gains energy until the pendulum spins.
+    # Heun's method with a quarter of the step gains energy until the pendulum spins.
     heun = energy_errors(transition(pendulum, coordinates, dt / 4, "heun"))
     assert heun[9] > 5 * heun[0]
     assert heun[-1] > 20 * errors.max()
@@ -90,13 +90,13 @@ def test_step_is_symplectic(links):
     form = np.block([[np.zeros((n, n)), np.eye(n)], [-np.eye(n), np.zeros((n, n))]])
     found = jacobian(model.step)
     np.testing.assert_allclose(found.T @ form @ found, form, atol=1e-9)
-    # The check can fail: Heun's step is not symplectic.
+    # Control: Heun's method is not symplectic and fails this check.
     found = jacobian(transition(chain, chain.coordinates, 0.1, "heun").step)
     assert np.abs(found.T @ form @ found - form).max() > 1e-4
 
 
 def test_momentum_of_a_symmetry_is_conserved_to_rounding():
-    # Nothing pushes the cart, so what moves along x in all keeps its momentum.
+    # No external force acts along x, so the total momentum along x is conserved.
     chain = PlanarChain.rods(2, mass=1.0, cart_mass=0.7)
     model = transition(chain, chain.coordinates, 0.02)
     start = State(jnp.array([0.0, 0.5, 1.0]), jnp.array([0.3, 1.0, -2.0]))
@@ -127,7 +127,7 @@ def test_second_order_with_forces():
     np.testing.assert_allclose(orders, 2, atol=0.1)
 
 
-def test_gradient_is_that_of_finite_differences():
+def test_gradient_equals_finite_differences():
     pendulum, coordinates = Pendulum.rod(), Coordinates((True,))
     start = State(jnp.array([0.5]), jnp.array([1.0]))
 
@@ -148,15 +148,15 @@ def test_gradient_is_that_of_finite_differences():
         np.testing.assert_allclose(jnp.sum(analytic), slope, rtol=1e-5)
 
 
-def test_kinetic_energies_that_are_not_quadratic():
-    # A relativistic particle under a constant force: its momentum grows by g h exactly.
+def test_lagrangians_that_are_not_of_rigid_bodies():
+    # Under a constant force the relativistic momentum grows by exactly g h per step.
     particle = RelativisticParticle(jnp.array([0.8]))
     model = transition(particle, particle.coordinates, 0.1)
     start = State(jnp.zeros(1), jnp.array([0.5]))
     states = eqx.filter_jit(rollout)(model, start, jnp.zeros((20, 1)))
     momentum = states.qd[:, 0] / np.sqrt(1 - states.qd[:, 0] ** 2)
     np.testing.assert_allclose(momentum - momentum[0], 0.08 * np.arange(21), atol=1e-10)
-    # A charge in a magnetic field keeps its speed at any step length.
+    # A charge in a magnetic field keeps its speed for every step length.
     charge = ChargedParticle(
         jnp.asarray(1.0), jnp.asarray(1.0), jnp.array([0.0, 0.0, 2.0]), jnp.zeros(3)
     )
@@ -167,7 +167,7 @@ def test_kinetic_energies_that_are_not_quadratic():
     np.testing.assert_allclose(speed, speed[0], rtol=1e-10)
 
 
-def test_works_in_diffrax_too():
+def test_solver_works_in_diffeqsolve():
     pendulum, coordinates = Pendulum.rod(), Coordinates((True,))
     system = MechanicalSystem(pendulum, coordinates, FixedActuation(((1.0,),)))
     start, action = State(jnp.array([0.5]), jnp.array([1.0])), jnp.array([0.3])

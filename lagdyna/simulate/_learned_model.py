@@ -1,0 +1,126 @@
+import equinox as eqx
+import jax
+import jax.export
+from jaxtyping import Array, Float, Scalar
+
+from ..mechanics import AbstractDynamics, AbstractLagrangian, Forces, MechanicalSystem, State
+from ._rollout import rollout
+from ._transition import AbstractTransition, SolvedTransition
+from ._vector_field import AccelerationField, HamiltonianField, LagrangianField
+
+
+class LearnedModel(eqx.Module):
+    """Learned simulator with its mechanics: a PyTree for `jit`, `vmap` and `grad`.
+
+    A quantity that the model does not have, such as the mass matrix of a neural ODE, raises a
+    `ValueError` that names the models that have it.
+
+    **Attributes:**
+
+    - `transition`: the dynamics from one action to the next.
+    """
+
+    transition: AbstractTransition
+
+    @property
+    def lagrangian(self) -> AbstractLagrangian:
+        """Learned Lagrangian."""
+        return self.system.lagrangian
+
+    @property
+    def system(self) -> MechanicalSystem:
+        """Learned Lagrangian with its actuation and friction."""
+        field = self._field
+        if not isinstance(field, LagrangianField):
+            raise ValueError(self._without("Lagrangian", "delan and lnn"))
+        return field.system
+
+    @property
+    def dynamics(self) -> AbstractDynamics:
+        """Part that computes accelerations."""
+        field = self._field
+        if isinstance(field, LagrangianField):
+            return field.system
+        if isinstance(field, AccelerationField):
+            return field.dynamics
+        raise ValueError(self._without("acceleration", "delan, lnn and neural-ode"))
+
+    def step(self, state: State, action: Float[Array, " m"]) -> State:
+        """Compute the state one `dt` later."""
+        return self.transition.step(state, action)
+
+    def rollout(self, state: State, actions: Float[Array, "time m"]) -> State:
+        """Compute the states under a sequence of actions, the start included."""
+        return rollout(self.transition, state, actions)
+
+    def forward_dynamics(
+        self, q: Float[Array, " n"], qd: Float[Array, " n"], action: Float[Array, " m"]
+    ) -> Float[Array, " n"]:
+        """Compute the acceleration under an action, shape `(n,)`."""
+        return self.dynamics.forward_dynamics(q, qd, action)
+
+    def inverse_dynamics(
+        self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
+        """Compute the generalised force that produces `qdd`, N or N m, shape `(n,)`."""
+        return self.system.inverse_dynamics(q, qd, qdd)
+
+    def forces(
+        self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
+    ) -> Forces:
+        """Split the force of the Lagrangian into inertial, Coriolis and conservative parts.
+
+        Friction is not part of it. Each part has shape `(n,)`.
+        """
+        return self.lagrangian.forces(q, qd, qdd)
+
+    def mass_matrix(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, "n n"]:
+        """Compute the mass matrix, shape `(n, n)`."""
+        return self.lagrangian.mass_matrix(q, qd)
+
+    def energy(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
+        """Compute the learned energy, in joules if forces were recorded."""
+        field = self._field
+        if isinstance(field, HamiltonianField):
+            return field.hamiltonian.energy(q, qd)
+        return self.system.energy(q, qd)
+
+    @property
+    def has_energy(self) -> bool:
+        """Whether the model has an energy."""
+        return isinstance(self._field, LagrangianField | HamiltonianField)
+
+    @property
+    def has_accelerations(self) -> bool:
+        """Whether the model gives accelerations."""
+        return isinstance(self._field, LagrangianField | AccelerationField)
+
+    @property
+    def has_lagrangian(self) -> bool:
+        """Whether the model is a Lagrangian."""
+        return isinstance(self._field, LagrangianField)
+
+    def export_inverse_dynamics(self) -> jax.export.Exported:
+        """Export the inverse dynamics as a program for a control loop, traced ahead of time.
+
+        **Returns:** a `jax.export.Exported` of `(q, qd, qdd)`, each `(n,)` in the precision
+        of the model, for the platform that it was made on. `jax.jit(exported.call)` runs
+        it; `exported.serialize()` makes bytes of it, which need neither this library nor
+        its sources, where the package flatbuffers is installed.
+
+        **Raises:** `ValueError` if the model is no Lagrangian.
+        """
+        leaf = jax.tree.leaves(eqx.filter(self.system, eqx.is_inexact_array))[0]
+        each = jax.ShapeDtypeStruct((self.transition.coordinates.n,), leaf.dtype)
+        program = jax.jit(lambda *arguments: self.inverse_dynamics(*arguments))
+        return jax.export.export(program)(each, each, each)
+
+    @property
+    def _field(self) -> object:
+        transition = self.transition
+        return transition.field if isinstance(transition, SolvedTransition) else None
+
+    def _without(self, what: str, who: str) -> str:
+        field = self._field
+        name = type(self.transition if field is None else field).__name__
+        return f"a `{name}` has no {what}; of the models that a config names, {who} do"
