@@ -1,12 +1,18 @@
-"""Losses, and the learners that reduce them."""
+"""Losses, and learners that fit models by minimising them or by filtering."""
 
 from ._accelerations import accelerations as accelerations
 from ._fit import Fit as Fit
 from ._fit import fit as fit
 from ._fit import learn as learn
+from ._frozen import FrozenLoss as FrozenLoss
+from ._frozen import parameter_name as parameter_name
+from ._frozen import partition as partition
+from ._frozen import trainable as trainable
 from ._learner import AbstractLearner as AbstractLearner
 from ._learner import GradientLearner as GradientLearner
 from ._learner import GradientState as GradientState
+from ._learner import LearnerState as LearnerState
+from ._learner import Metrics as Metrics
 from ._learner import all_finite as all_finite
 from ._learner import apply_gradient as apply_gradient
 from ._least_squares import LevenbergMarquardtLearner as LevenbergMarquardtLearner
@@ -20,29 +26,13 @@ from ._losses import OneStepLoss as OneStepLoss
 from ._losses import PseudoHuberLoss as PseudoHuberLoss
 from ._losses import RewardLoss as RewardLoss
 from ._losses import TerminationLoss as TerminationLoss
+from ._optimisers import count_weights as count_weights
+from ._optimisers import make_optimiser as make_optimiser
+from ._optimisers import set_weight_decay as set_weight_decay
+from ._optimisers import with_weight_decay as with_weight_decay
 from ._residual_loss import MotionResidual as MotionResidual
 from ._residual_loss import Residual as Residual
 from ._residual_loss import ResidualLoss as ResidualLoss
 from ._scales import root_mean_square as root_mean_square
 from ._scales import step_scale as step_scale
-from .filters import LEVELS as LEVELS
-from .filters import AbstractCovariance as AbstractCovariance
-from .filters import AbstractFilter as AbstractFilter
-from .filters import AbstractPosterior as AbstractPosterior
-from .filters import BlockCovariance as BlockCovariance
-from .filters import Blocks as Blocks
-from .filters import EnsembleLearner as EnsembleLearner
-from .filters import FilterState as FilterState
-from .filters import GaussianPosterior as GaussianPosterior
-from .filters import KalmanLearner as KalmanLearner
-from .filters import LowRankCovariance as LowRankCovariance
-from .filters import ParticleLearner as ParticleLearner
-from .filters import Particles as Particles
-from .filters import Prediction as Prediction
-from .filters import RootCovariance as RootCovariance
-from .filters import SampledPosterior as SampledPosterior
-from .filters import SigmaPointLearner as SigmaPointLearner
-from .filters import calibrated as calibrated
-from .filters import covariance_size as covariance_size
-from .filters import coverage as coverage
-from .filters import largest_block as largest_block
+from ._substeps import SubstepsLoss as SubstepsLoss

@@ -11,18 +11,22 @@ def accelerations(
     *,
     control: Literal["action", "tau"] | None = None,
 ) -> Accelerations:
-    """Recorded accelerations, for [`lagdyna.learners.ForwardLoss`][] and `InverseLoss`.
+    """Collect the recorded states, actions and accelerations of trajectories.
+
+    The result is the data of [`lagdyna.learners.ForwardLoss`][] and
+    [`lagdyna.learners.InverseLoss`][].
 
     **Arguments:**
 
-    - `trajectories`: with `qd` and `qdd`.
-    - `coordinates`: which coordinates are angles; they come out wrapped.
-    - `control`: what the action is: by default `action` if it was recorded, else `tau`
-        (for a model whose actuation is the identity), else nothing, an action of size 0.
+    - `trajectories`: recordings with `qd` and `qdd`.
+    - `coordinates`: which coordinates are angles. Angles are wrapped.
+    - `control`: the recorded column to use as the action. `None` (the default) uses `action`
+        if it was recorded, else `tau`, else an action of size 0. Use `tau` for a model whose
+        actuation is the identity.
 
     **Returns:** an [`lagdyna.learners.Accelerations`][] with one leading axis.
 
-    **Raises:** [`lagdyna.data.DataError`][] if one of these is missing. Without `qdd`,
-    learn with losses through the solver.
+    **Raises:** [`lagdyna.data.DataError`][] if one of these columns is missing. Without
+    `qdd`, use a loss through the solver, say [`lagdyna.learners.OneStepLoss`][].
     """
     return Accelerations(*recorded_accelerations(trajectories, coordinates, control=control))

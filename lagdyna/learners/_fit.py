@@ -12,13 +12,13 @@ Batch = TypeVar("Batch")
 
 
 class Fit(NamedTuple):
-    """What fitting produced.
+    """Result of fitting a model.
 
     **Attributes:**
 
-    - `model`: after the last update.
-    - `state`: the learner's, to go on from.
-    - `metrics`: every metric of the learner, each of shape `(steps,)`.
+    - `model`: the model after the last update.
+    - `state`: the learner's state. Pass it to `fit` to continue.
+    - `metrics`: the learner's metrics of every update, each of shape `(steps,)`.
     """
 
     model: PyTree
@@ -35,15 +35,17 @@ def learn(
     key: PRNGKeyArray,
     steps: int,
 ) -> Fit:
-    """`steps` updates, each on a batch drawn by `sample`, as one `scan`.
+    """Run `steps` updates of a learner in one `scan`, each on a batch from `sample`.
 
-    The part of [`lagdyna.learners.fit`][] for use inside other compiled programs.
+    Use it inside other compiled programs; [`lagdyna.learners.fit`][] calls it.
 
     **Arguments:**
 
-    - `learner`, `model`, `state`: what learns, what is learned, `learner.init(model)`.
-    - `sample`: gives a batch of the kind the learner's loss takes, from a key.
-    - `key`: for the batches.
+    - `learner`: an [`lagdyna.learners.AbstractLearner`][].
+    - `model`: the model to fit.
+    - `state`: the learner's state, initially `learner.init(model)`.
+    - `sample`: a function from a key to a batch that the learner's loss accepts.
+    - `key`: random key of the batches.
     - `steps`: the number of updates, a Python integer.
 
     **Returns:** a [`lagdyna.learners.Fit`][].
@@ -72,23 +74,26 @@ def fit(
     batch_size: int | None = 64,
     state: LearnerState | None = None,
 ) -> Fit:
-    """Fits a model to data: minibatches drawn with replacement, one compiled program.
+    """Fit a model to data on minibatches drawn with replacement.
+
+    All updates run as one compiled program.
 
     **Arguments:**
 
-    - `model`: any PyTree whose inexact arrays are to be learned.
-    - `learner`: what learns it, say [`lagdyna.learners.GradientLearner`][].
-    - `data`: a PyTree of arrays with one leading axis, of the kind that the learner's
-        loss takes a batch of.
-    - `key`: for the batches.
+    - `model`: any PyTree. Its floating-point arrays are the weights to learn.
+    - `learner`: an [`lagdyna.learners.AbstractLearner`][], say
+        [`lagdyna.learners.GradientLearner`][].
+    - `data`: a PyTree of arrays with one leading axis, the rows. The learner's loss must
+        accept a batch of these rows.
+    - `key`: random key of the minibatches.
     - `steps`: the number of updates.
-    - `batch_size`: rows per update; `None` for all of them, in their order.
-    - `state`: the `state` of an earlier fit, to go on from; fresh by default.
+    - `batch_size`: rows per update. `None` uses all rows, in order, in each update.
+    - `state`: the `state` of an earlier fit, to continue it. A new state by default.
 
     **Returns:** a [`lagdyna.learners.Fit`][].
 
-    **Raises:** `ValueError` if `steps` or `batch_size` is not positive, or if the arrays
-    of `data` are not of one length, at least 1.
+    **Raises:** `ValueError` if `steps` or `batch_size` is less than 1, or if the arrays of
+    `data` do not share one length of at least 1.
     """
     if steps < 1 or (batch_size is not None and batch_size < 1):
         raise ValueError(
@@ -97,7 +102,7 @@ def fit(
     lengths = {leaf.shape[0] for leaf in jax.tree.leaves(data)}
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError(
-            "the arrays of `data` must have one common length of at least 1, "
+            "the arrays of `data` must share one leading length of at least 1, "
             f"got lengths {sorted(lengths)}"
         )
     (length,) = lengths

@@ -16,34 +16,35 @@ Metrics = dict[str, Scalar]
 
 
 class AbstractLearner(eqx.Module, Generic[Model, Batch]):
-    """A way to learn a model's inexact array leaves from batches of data.
+    """Interface of methods that learn a model's floating-point arrays from batches of data.
 
-    The fitting loop and the agents know nothing else of how a model is learned.
+    Fitting loops and agents use only `init` and `update`.
     """
 
     @abc.abstractmethod
     def init(self, model: Model) -> LearnerState:
-        """What the learner remembers between updates."""
+        """Build the learner's state before the first update."""
 
     @abc.abstractmethod
     def update(
         self, model: Model, state: LearnerState, batch: Batch
     ) -> tuple[Model, LearnerState, Metrics]:
-        """The model after one batch.
+        """Update the model on one batch.
 
-        **Returns:** the model, the learner's state, and metrics: at least `loss`, and
-        `skipped`, 1 if the update was not finite and so was not applied, else 0.
+        **Returns:** the model, the learner's state, and metrics. The metrics contain at
+        least `loss` and `skipped`. `skipped` is 1 if the update was not applied because it
+        was not finite, else 0.
         """
 
 
 class GradientState(NamedTuple):
-    """What a [`lagdyna.learners.GradientLearner`][] remembers.
+    """State of a [`lagdyna.learners.GradientLearner`][].
 
     **Attributes:**
 
-    - `optimiser`: its state.
-    - `before`: the weights before the last update that was applied.
-    - `skipped`: how many have been skipped since.
+    - `optimiser`: the Optax state.
+    - `before`: the weights before the last applied update.
+    - `skipped`: the number of updates skipped since then.
     """
 
     optimiser: optax.OptState
@@ -52,16 +53,16 @@ class GradientState(NamedTuple):
 
 
 class GradientLearner(AbstractLearner[Model, Batch]):
-    """Follows the gradient of a loss with any Optax transformation.
+    """Gradient descent on a loss with any Optax transformation.
 
-    An update that is not finite is skipped, and changes nothing. But where ten in a row are, it
-    is not the data: the last one that was applied led to where nothing can be computed, a model
-    whose states overflow on any batch. So half of it is taken back, and of what is left of it
-    with every further one.
+    An update that is not finite is skipped: it changes neither weights nor optimiser state.
+    Ten skipped updates in a row show that the last applied update is at fault, not the data:
+    the model's states may now overflow on every batch. From the tenth on, each skipped update
+    moves the weights half the way back to those before that update.
 
     **Arguments:**
 
-    - `optimiser`: an `optax.GradientTransformation`.
+    - `optimiser`: an `optax.GradientTransformation`, say `optax.adam(1e-3)`.
     - `loss`: a [`lagdyna.learners.AbstractLoss`][].
     """
 
@@ -79,14 +80,14 @@ class GradientLearner(AbstractLearner[Model, Batch]):
         updated, optimiser, skipped = apply_gradient(
             self.optimiser, model, state.optimiser, gradient
         )
-        here = eqx.filter(model, eqx.is_inexact_array)
+        current = eqx.filter(model, eqx.is_inexact_array)
         before = jax.tree.map(
-            lambda old, now: jnp.where(skipped > 0, old, now), state.before, here
+            lambda old, new: jnp.where(skipped > 0, old, new), state.before, current
         )
         count = jnp.where(skipped > 0, state.skipped + 1, 0)
         weights, rest = eqx.partition(updated, eqx.is_inexact_array)
         weights = jax.tree.map(
-            lambda now, old: jnp.where(count >= _PATIENCE, (now + old) / 2, now),
+            lambda new, old: jnp.where(count >= _MAX_SKIPPED, (new + old) / 2, new),
             weights,
             before,
         )
@@ -94,8 +95,8 @@ class GradientLearner(AbstractLearner[Model, Batch]):
         return eqx.combine(weights, rest), state, {"loss": loss, "skipped": skipped}
 
 
-# Skipped updates in a row, from which on the last one that was applied is taken back.
-_PATIENCE = 10
+# From this many skipped updates in a row on, the last applied update is undone step by step.
+_MAX_SKIPPED = 10
 
 
 def apply_gradient(
@@ -104,16 +105,23 @@ def apply_gradient(
     state: LearnerState,
     gradient: PyTree,
 ) -> tuple[Model, LearnerState, Scalar]:
-    """One Optax step, taken only if it is finite.
+    """Apply one Optax step if it is finite.
+
+    **Arguments:**
+
+    - `optimiser`: an `optax.GradientTransformation`.
+    - `model`: a PyTree. Its floating-point arrays are the weights.
+    - `state`: the optimiser's state.
+    - `gradient`: the gradient of the loss with respect to the weights.
 
     **Returns:** the model, the optimiser's state, and 1 if the step was skipped, else 0.
-    After a skipped step both are as before.
+    A skipped step leaves the model and the state unchanged.
     """
     weights, rest = eqx.partition(model, eqx.is_inexact_array)
     updates, new_state = optimiser.update(gradient, state, weights)
     new_weights = optax.apply_updates(weights, updates)
-    # A gradient may be finite and its step not, nor what the optimiser remembers of it:
-    # its square overflows first, and Adam would never move that weight again.
+    # A finite gradient can still overflow the optimiser's state: Adam squares it, and an
+    # infinite second moment would freeze that weight for good.
     finite = all_finite((gradient, new_weights, new_state))
     keep = lambda new, old: jnp.where(finite, new, old)  # noqa: E731
     weights = jax.tree.map(keep, new_weights, weights)
@@ -122,7 +130,7 @@ def apply_gradient(
 
 
 def all_finite(tree: PyTree) -> Bool[Array, ""]:
-    """Whether every number in every floating-point leaf is finite."""
+    """Whether every entry of every floating-point leaf is finite."""
     leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
-    # Zero times anything finite is zero, so one reduction per leaf says it all.
+    # Zero times a finite number is zero, so one reduction per leaf suffices.
     return jnp.isfinite(sum(jnp.sum(leaf * 0) for leaf in leaves))

@@ -16,47 +16,48 @@ Batch = TypeVar("Batch")
 
 
 class AbstractLoss(eqx.Module, Generic[Model, Batch]):
-    """How far a model is from a batch of data, commonly a mean of scaled squared errors.
+    """Loss of a model on a batch of data.
 
-    There every output is divided by its own scale, so that an output in large units does
-    not drown the others. 1 is the loss of a model that predicts no variation at all.
+    Most losses are means of scaled squared errors: each output is divided by its own scale,
+    so outputs in large units do not dominate. A model that predicts no variation then has a
+    loss of about 1.
     """
 
     @abc.abstractmethod
     def __call__(self, model: Model, batch: Batch) -> Scalar:
-        """The loss, dimensionless."""
+        """Compute the loss, a dimensionless scalar."""
 
 
 class AbstractSquaredLoss(AbstractLoss[Model, Batch]):
-    """A loss that is the mean over a batch of the sum of each row's squared errors.
+    """Loss that is the batch mean of the sum of squared errors of each row.
 
-    Which is what [`lagdyna.learners.LevenbergMarquardtLearner`][] needs to know.
+    [`lagdyna.learners.LevenbergMarquardtLearner`][] and the filters require such a loss.
     """
 
     @abc.abstractmethod
     def errors(self, model: Model, row: Batch) -> Float[Array, " k"]:
-        """Scaled errors of one row of a batch, of length `k`, dimensionless."""
+        """Compute the scaled errors of one row, shape `(k,)`, dimensionless."""
 
     def observed_errors(self, model: Model, row: Batch) -> Float[Array, " k"]:
-        """The same, `nan` where there was nothing to compare with."""
+        """Compute the scaled errors of one row, `nan` where the target is missing."""
         return self.errors(model, row)
 
 
 class PseudoHuberLoss(AbstractLoss[Model, Batch]):
-    """How far each row is off, not the square of it: a squared loss that outliers do not rule.
+    """Pseudo-Huber loss, a robust version of a squared loss.
 
         mean over the batch of sqrt(|errors|^2 + delta^2) - delta
 
-    A square for errors well below `delta`, a distance for those above (Charbonnier et al.
-    1997, "Deterministic edge-preserving regularization in computed imaging").
-    Where steps differ in difficulty, as those of a chain that whirls and of one that hangs,
-    squares are those of the few hardest.
+    It is quadratic for errors well below `delta` and linear for errors well above it
+    (Charbonnier et al. 1997, "Deterministic edge-preserving regularization in computed
+    imaging"). Use it where rows differ in difficulty, say slow and fast motions of a chain:
+    a few hard rows would dominate a squared loss.
 
     **Arguments:**
 
-    - `squared`: the loss whose errors are looked at, an
-        [`lagdyna.learners.AbstractSquaredLoss`][].
-    - `delta`: dimensionless, as those errors.
+    - `squared`: the [`lagdyna.learners.AbstractSquaredLoss`][] that computes the errors.
+    - `delta`: transition between quadratic and linear, in the dimensionless units of the
+        errors.
 
     **Raises:** `ValueError` if `delta` is not positive.
     """
@@ -75,12 +76,12 @@ class PseudoHuberLoss(AbstractLoss[Model, Batch]):
 
 
 class OneStepLoss(AbstractSquaredLoss[AbstractTransition, Experience]):
-    """The next state, through the solver.
+    """Squared error of the next state, predicted through the solver.
 
     **Arguments:**
 
-    - `scale`: what the error of each coordinate and velocity is divided by, a `State` of
-        shapes `(n,)`; see [`lagdyna.learners.step_scale`][].
+    - `scale`: scale of each coordinate and velocity, a `State` of shapes `(n,)`. Errors are
+        divided by it. Use [`lagdyna.learners.step_scale`][] to compute it from data.
     """
 
     scale: State
@@ -90,7 +91,7 @@ class OneStepLoss(AbstractSquaredLoss[AbstractTransition, Experience]):
         return jnp.mean(_squared_error(model, predicted, batch.next_state, self.scale))
 
     def errors(self, model: AbstractTransition, row: Experience) -> Float[Array, " k"]:
-        """Of the next state, `k = 2 n`."""
+        """Compute the scaled errors of the next state, `k = 2 n`."""
         predicted = model.step(row.state, row.action)
         return _errors(model, predicted, row.next_state, self.scale)
 
@@ -98,15 +99,15 @@ class OneStepLoss(AbstractSquaredLoss[AbstractTransition, Experience]):
 class MultiStepLoss(
     AbstractSquaredLoss[AbstractTransition, tuple[Experience, Float[Array, "*batch time"]]]
 ):
-    """A window of states from its first one, through the solver step by step.
+    """Squared error of a window of states, predicted by a rollout from the first state.
 
-    Takes the windows and the mask of
-    [`lagdyna.data.ReplayBuffer.sample_windows`][]. Errors made early are seen growing, so
-    what is learned holds for longer rollouts.
+    A batch consists of the windows and the mask of
+    [`lagdyna.data.ReplayBuffer.sample_windows`][]. The loss includes the growth of early
+    errors, so the model stays accurate over longer rollouts.
 
     **Arguments:**
 
-    - `scale`: as for [`lagdyna.learners.OneStepLoss`][].
+    - `scale`: scale of each coordinate and velocity, see [`lagdyna.learners.OneStepLoss`][].
     """
 
     scale: State
@@ -117,22 +118,22 @@ class MultiStepLoss(
         batch: tuple[Experience, Float[Array, "*batch time"]],
     ) -> Scalar:
         windows, mask = batch
-        # Time leads, so that one scan steps the whole batch of windows.
+        # Move time to the front, so that one scan steps the whole batch of windows.
         actions, targets, mask = jax.tree.map(
             lambda x: jnp.swapaxes(x, 0, 1), (windows.action, windows.next_state, mask)
         )
         start = jax.tree.map(lambda x: x[:, 0], windows.state)
 
         def body(state: State, step: tuple[Array, State, Array]) -> tuple[State, Array]:
-            action, target, counts = step
+            action, target, weight = step
             following = jax.vmap(model.step)(state, action)
             error = jnp.where(
-                counts > 0, _squared_error(model, following, target, self.scale), 0
+                weight > 0, _squared_error(model, following, target, self.scale), 0
             )
-            # Beyond its end a window waits where it was: going on from there could
-            # overflow, and not even a weight of zero would keep that out of the gradient.
+            # Keep the state constant beyond the end of a window. A longer rollout could
+            # overflow, and a zero weight would not keep `nan` out of the gradient.
             state = jax.tree.map(
-                lambda new, old: jnp.where(counts[:, None] > 0, new, old), following, state
+                lambda new, old: jnp.where(weight[:, None] > 0, new, old), following, state
             )
             return state, error
 
@@ -142,19 +143,19 @@ class MultiStepLoss(
     def errors(
         self, model: AbstractTransition, row: tuple[Experience, Float[Array, "*batch time"]]
     ) -> Float[Array, " k"]:
-        """Of every state of a window, `k = 2 n time`, 0 beyond its end.
+        """Compute the scaled errors of all states of a window, `k = 2 n time`.
 
-        The loss is the mean of their squares over the steps that count, so that of whole
-        windows.
+        Errors beyond the end of the window are 0. The sums of squares average to the loss
+        only for windows of full length: the loss averages over observed steps.
         """
         window, mask = row
 
         def body(state: State, step: tuple[Array, State, Array]) -> tuple[State, Array]:
-            action, target, counts = step
+            action, target, weight = step
             following = model.step(state, action)
             error = _errors(model, following, target, self.scale)
-            following = jax.tree.map(lambda x, y: jnp.where(counts > 0, x, y), following, state)
-            return following, jnp.where(counts > 0, jnp.sqrt(counts) * error, 0)
+            following = jax.tree.map(lambda x, y: jnp.where(weight > 0, x, y), following, state)
+            return following, jnp.where(weight > 0, jnp.sqrt(weight) * error, 0)
 
         start = jax.tree.map(lambda x: x[0], window.state)
         _, errors = jax.lax.scan(body, start, (window.action, window.next_state, mask))
@@ -163,18 +164,23 @@ class MultiStepLoss(
     def observed_errors(
         self, model: AbstractTransition, row: tuple[Experience, Float[Array, "*batch time"]]
     ) -> Float[Array, " k"]:
-        """The same, `nan` beyond a window's end."""
+        """Compute the scaled errors of a window, `nan` beyond its end."""
         errors = self.errors(model, row)
         mask = row[1]
-        counts = jnp.repeat(mask > 0, errors.shape[0] // mask.shape[0])
-        return jnp.where(counts, errors, jnp.nan)
+        observed = jnp.repeat(mask > 0, errors.shape[0] // mask.shape[0])
+        return jnp.where(observed, errors, jnp.nan)
 
 
 class Accelerations(eqx.Module):
-    """Data with accelerations, from a recording with known or measured forces.
+    """Data of states, actions and the accelerations that they cause.
 
-    **Attributes:** `state`, a [`lagdyna.mechanics.State`][]; `action`, `(m,)`; `qdd`,
-    `(n,)`, m/s^2 or rad/s^2; each with any leading axes.
+    Each attribute may have leading axes.
+
+    **Attributes:**
+
+    - `state`: a [`lagdyna.mechanics.State`][].
+    - `action`: the known or measured action, shape `(m,)`.
+    - `qdd`: accelerations, shape `(n,)`, in m/s^2 or rad/s^2.
     """
 
     state: State
@@ -183,11 +189,11 @@ class Accelerations(eqx.Module):
 
 
 class ForwardLoss(AbstractSquaredLoss[AbstractDynamics, Accelerations]):
-    """The acceleration under a known action.
+    """Squared error of the acceleration by forward dynamics.
 
     **Arguments:**
 
-    - `scale`: what each acceleration's error is divided by, shape `(n,)`.
+    - `scale`: scale of each acceleration, shape `(n,)`. Errors are divided by it.
     """
 
     scale: Float[Array, " n"]
@@ -197,20 +203,20 @@ class ForwardLoss(AbstractSquaredLoss[AbstractDynamics, Accelerations]):
         return jnp.mean(((qdd - batch.qdd) / self.scale) ** 2)
 
     def errors(self, model: AbstractDynamics, row: Accelerations) -> Float[Array, " k"]:
-        """Of the acceleration, `k = n`."""
+        """Compute the scaled errors of the acceleration, `k = n`."""
         qdd = model.forward_dynamics(row.state.q, row.state.qd, row.action)
         return (qdd - row.qdd) / (self.scale * jnp.sqrt(row.qdd.shape[0]))
 
 
 class InverseLoss(AbstractSquaredLoss[MechanicalSystem, Accelerations]):
-    """The generalised force that an observed acceleration took.
+    """Squared error of the generalised force by inverse dynamics.
 
-    Cheaper than [`lagdyna.learners.ForwardLoss`][], nothing is solved; but where forces are
-    zero throughout it is met by a Lagrangian that is zero too.
+    It is cheaper than [`lagdyna.learners.ForwardLoss`][], since no linear system is solved.
+    It needs data with forces: without any, a Lagrangian of zero minimises it.
 
     **Arguments:**
 
-    - `scale`: what each force's error is divided by, shape `(n,)`.
+    - `scale`: scale of each generalised force, shape `(n,)`. Errors are divided by it.
     """
 
     scale: Float[Array, " n"]
@@ -221,18 +227,18 @@ class InverseLoss(AbstractSquaredLoss[MechanicalSystem, Accelerations]):
         return jnp.mean(((tau - target) / self.scale) ** 2)
 
     def errors(self, model: MechanicalSystem, row: Accelerations) -> Float[Array, " k"]:
-        """Of the generalised force, `k = n`."""
+        """Compute the scaled errors of the generalised force, `k = n`."""
         tau = model.inverse_dynamics(row.state.q, row.state.qd, row.qdd)
         target = model.actuation(row.state.q, row.action)
         return (tau - target) / (self.scale * jnp.sqrt(row.qdd.shape[0]))
 
 
 class RewardLoss(AbstractSquaredLoss[AbstractReward, Experience]):
-    """The reward of each step.
+    """Squared error of the reward of each step.
 
     **Arguments:**
 
-    - `scale`: what the error is divided by, a scalar.
+    - `scale`: scale of the reward, a scalar. Errors are divided by it.
     """
 
     scale: Scalar
@@ -242,17 +248,17 @@ class RewardLoss(AbstractSquaredLoss[AbstractReward, Experience]):
         return jnp.mean(((predicted - batch.reward) / self.scale) ** 2)
 
     def errors(self, model: AbstractReward, row: Experience) -> Float[Array, " k"]:
-        """Of the reward, `k = 1`."""
+        """Compute the scaled error of the reward, `k = 1`."""
         predicted = model(row.state, row.action, row.next_state)
         return ((predicted - row.reward) / self.scale)[None]
 
 
 class TerminationLoss(AbstractLoss[TerminationNetwork, Experience]):
-    """Whether each step ended its episode: the cross-entropy, in nats.
+    """Binary cross-entropy of predicted termination, in nats.
 
-    The log-likelihood of a coin whose odds the network gives for the state that is
-    reached. A batch with as many ends as other steps puts the edge half way between what
-    was seen to end and what was not, however rare ends are.
+    The network predicts a logit from the next state. Use batches with as many terminal as
+    other steps: the decision boundary then lies halfway between terminal and other states,
+    however rare terminations are.
     """
 
     def __call__(self, model: TerminationNetwork, batch: Experience) -> Scalar:
@@ -264,7 +270,7 @@ class TerminationLoss(AbstractLoss[TerminationNetwork, Experience]):
 def _squared_error(
     model: AbstractTransition, predicted: State, target: State, scale: State
 ) -> Float[Array, " batch"]:
-    """Squared scaled error of each state of a batch, angles along the circle."""
+    """Compute the mean squared scaled error of each state, angles on the circle."""
     q = model.coordinates.difference(predicted.q, target.q) / scale.q
     qd = (predicted.qd - target.qd) / scale.qd
     return 0.5 * (jnp.mean(q**2, axis=-1) + jnp.mean(qd**2, axis=-1))
@@ -273,7 +279,10 @@ def _squared_error(
 def _errors(
     model: AbstractTransition, predicted: State, target: State, scale: State
 ) -> Float[Array, " k"]:
-    """Scaled errors of one state, the sum of whose squares is its squared error."""
+    """Compute the scaled errors of one state.
+
+    The sum of their squares is the result of `_squared_error`.
+    """
     q = model.coordinates.difference(predicted.q, target.q) / scale.q
     qd = (predicted.qd - target.qd) / scale.qd
     return jnp.concatenate([q, qd]) / jnp.sqrt(2 * q.shape[0])

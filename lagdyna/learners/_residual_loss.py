@@ -14,21 +14,21 @@ Residual = Callable[[State, Float[Array, " m"], State], Float[Array, " k"]]
 
 
 class ResidualLoss(AbstractSquaredLoss[AbstractTransition, Experience]):
-    """A data loss plus how far predictions are from known governing equations.
+    """Data loss plus the squared residual of known governing equations.
 
         data loss + weight mean((residual(state, action, predicted next state) / scale)^2)
 
-    The physics-constrained network of Liu & Wang (2021), a baseline of Das et al. (2026):
-    the equations need not be complete, and no more of them than their residual is used.
+    This is the loss of the physics-constrained network of Liu & Wang (2021), a baseline of
+    Das et al. (2026). The equations may be incomplete: only their residual is used.
 
     **Arguments:**
 
     - `data`: the loss on data, say [`lagdyna.learners.OneStepLoss`][].
-    - `residual`: of `(state, action, next_state)`, shape `(k,)`; 0 where the equations
-        hold. [`lagdyna.learners.MotionResidual`][] is that of a mechanical system; any
-        differentiable function will do.
-    - `scale`: what each residual is divided by, shape `(k,)`.
-    - `weight`: of the residual against the data.
+    - `residual`: a differentiable function from `(state, action, next_state)` to a residual
+        of shape `(k,)`, which is 0 where the equations hold. Use
+        [`lagdyna.learners.MotionResidual`][] for a mechanical system.
+    - `scale`: scale of each residual, shape `(k,)`. Residuals are divided by it.
+    - `weight`: weight of the residual relative to the data loss.
 
     **Raises:** `ValueError` if `weight` is negative.
     """
@@ -43,30 +43,37 @@ class ResidualLoss(AbstractSquaredLoss[AbstractTransition, Experience]):
             raise ValueError(f"`weight` must not be negative, got {self.weight}")
 
     def __call__(self, model: AbstractTransition, batch: Experience) -> Scalar:
-        violations = jax.vmap(self._violation, (None, 0))(model, batch)
-        return self.data(model, batch) + self.weight * jnp.mean(violations**2)
+        residuals = jax.vmap(self._scaled_residual, (None, 0))(model, batch)
+        return self.data(model, batch) + self.weight * jnp.mean(residuals**2)
 
     def errors(self, model: AbstractTransition, row: Experience) -> Float[Array, " k"]:
-        """Those of the data, then those of the equations."""
-        violation = self._violation(model, row)
-        weighted = jnp.sqrt(self.weight / violation.shape[0]) * violation
+        """Compute the errors of the data loss, followed by the weighted residuals."""
+        residual = self._scaled_residual(model, row)
+        weighted = jnp.sqrt(self.weight / residual.shape[0]) * residual
         return jnp.concatenate([self.data.errors(model, row), weighted])
 
-    def _violation(self, model: AbstractTransition, row: Experience) -> Float[Array, " k"]:
+    def _scaled_residual(
+        self, model: AbstractTransition, row: Experience
+    ) -> Float[Array, " k"]:
+        """Compute the residual of the predicted transition, divided by its scale."""
         following = model.step(row.state, row.action)
         return self.residual(row.state, row.action, following) / self.scale
 
 
 class MotionResidual(eqx.Module):
-    """By how much a step misses a mechanical system's equations of motion.
+    """Residual of a mechanical system's equations of motion over one time step.
 
-    The equations at the midpoint of the step, derivatives by differences, so it is 0 up
-    to `dt^2`: first `(q1 - q0)/dt - (qd0 + qd1)/2`, then the generalised force that the
-    motion would have taken beyond what the action supplies.
+    The equations are evaluated at the midpoint of the step, with derivatives by finite
+    differences. On an exact trajectory the residual is therefore of order `dt^2`. It consists
+    of two parts:
+
+    - kinematics, `(q1 - q0)/dt - (qd0 + qd1)/2`;
+    - dynamics, the generalised force of the motion by inverse dynamics minus the generalised
+        force of the action.
 
     **Arguments:**
 
-    - `system`: what is known. Its parameters are not learned.
+    - `system`: the known [`lagdyna.mechanics.MechanicalSystem`][]. Its parameters are frozen.
     - `dt`: seconds between the two states.
     """
 
@@ -76,7 +83,7 @@ class MotionResidual(eqx.Module):
     def __call__(
         self, state: State, action: Float[Array, " m"], next_state: State
     ) -> Float[Array, " k"]:
-        """The residual, shape `(2 n,)`."""
+        """Compute the residual of one transition, shape `(2 n,)`."""
         system = frozen(self.system)
         step = system.coordinates.difference(next_state.q, state.q)
         velocity = 0.5 * (state.qd + next_state.qd)

@@ -11,16 +11,18 @@ def step_scale(
     coordinates: Coordinates,
     where: Bool[Array, " rows"] | None = None,
 ) -> State:
-    """How much each coordinate and velocity changes in one step: the scale of its error.
+    """Compute the root mean square change of each coordinate and velocity in one step.
+
+    The result is the `scale` of [`lagdyna.learners.OneStepLoss`][] and
+    [`lagdyna.learners.MultiStepLoss`][].
 
     **Arguments:**
 
-    - `experience`: with one leading axis, `rows`.
-    - `coordinates`: which coordinates are angles.
-    - `where`: which rows count; all by default.
+    - `experience`: transitions with one leading axis, `rows`.
+    - `coordinates`: which coordinates are angles. Changes of angles are taken on the circle.
+    - `where`: mask of the rows to use; all rows by default.
 
-    **Returns:** a `State` of root mean square changes, shapes `(n,)`, for
-    [`lagdyna.learners.OneStepLoss`][] and [`lagdyna.learners.MultiStepLoss`][]. A coordinate
+    **Returns:** a `State` of scales, shapes `(n,)`, in the units of the state. A coordinate
     that never moves gets a small positive scale.
     """
     before, after = experience.state, experience.next_state
@@ -33,7 +35,16 @@ def step_scale(
 def root_mean_square(
     x: Float[Array, "rows *shape"], where: Bool[Array, " rows"] | None = None
 ) -> Float[Array, "*shape"]:
-    """Root mean square over rows, kept above a thousandth of the largest of `x`'s columns."""
+    """Compute the root mean square of each column, bounded away from zero.
+
+    **Arguments:**
+
+    - `x`: data with one leading axis, `rows`.
+    - `where`: mask of the rows to use; all rows by default.
+
+    **Returns:** the root mean squares, of the shape of one row. Each is at least a thousandth
+    of the largest one. If all are zero, each is 1.
+    """
     rows = jnp.ones(x.shape[0], bool) if where is None else where
     squares = jax.vmap(lambda row, keep: jnp.where(keep, row**2, 0))(x, rows)
     rms = jnp.sqrt(jnp.sum(squares, axis=0) / jnp.maximum(jnp.sum(rows), 1))
@@ -41,5 +52,6 @@ def root_mean_square(
 
 
 def _bounded(scale: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Raise small scales to a thousandth of the largest; return ones if all are zero."""
     largest: Scalar = jnp.max(scale)
     return jnp.maximum(scale, jnp.where(largest > 0, 1e-3 * largest, 1.0))

@@ -1,4 +1,4 @@
-"""Recordings of Gymnasium's pendulum, exact to float32, that the tests of fitting share."""
+"""Accurate recordings for the tests of learners, most of them of Gymnasium's pendulum."""
 
 import functools
 
@@ -10,6 +10,7 @@ from lagdyna.data import Experience
 from lagdyna.learners import Accelerations
 from lagdyna.mechanics import State
 from lagdyna.simulate import LagrangianField, SolvedTransition, rollout
+from lagdyna.tasks import SuiteTask
 
 from ..helpers import PENDULUM, pendulum_system
 
@@ -17,31 +18,33 @@ AT, NEXT = slice(None, -1), slice(1, None)
 
 
 def transition(system=None, solver: str = "heun") -> SolvedTransition:
-    """`system`, the true pendulum by default, as a simulator."""
+    """Build the transition of `system`, the true pendulum by default."""
     system = pendulum_system() if system is None else system
     return SolvedTransition(LagrangianField(system), PENDULUM, 0.05, solver=solver)
 
 
-def _situations(key: jax.Array, shape: tuple[int, ...]) -> tuple[State, jax.Array]:
-    """Random states and actions, the whole circle and speeds of up to 5 rad/s."""
+def _random_states_and_actions(
+    key: jax.Array, shape: tuple[int, ...]
+) -> tuple[State, jax.Array]:
+    """Sample angles on the whole circle, velocities of up to 5 rad/s, and actions."""
     x = jax.random.uniform(key, (3, *shape, 1), minval=-1.0)
     return State(jnp.pi * x[0], 5 * x[1]), x[2]
 
 
-def pay(state: State, action: jax.Array, after: State) -> jax.Array:
-    """Being upright and still is what is paid for."""
+def true_reward(state: State, action: jax.Array, after: State) -> jax.Array:
+    """Compute a reward that is maximal upright at rest without action."""
     return jnp.cos(after.q[0]) - 0.05 * state.qd[0] ** 2 - 0.1 * action[0] ** 2
 
 
 @functools.cache
 def recording(seed: int, rows: int) -> Experience:
-    """Single transitions from random states."""
+    """Record single transitions from random states."""
 
     @jax.jit
     def record(key):
-        states, actions = _situations(key, (rows,))
+        states, actions = _random_states_and_actions(key, (rows,))
         after = jax.vmap(transition(solver="tsit5").step)(states, actions)
-        reward = jax.vmap(pay)(states, actions, after)
+        reward = jax.vmap(true_reward)(states, actions, after)
         return Experience(states, actions, reward, after, jnp.zeros(rows, bool))
 
     return record(jax.random.key(seed))
@@ -49,11 +52,11 @@ def recording(seed: int, rows: int) -> Experience:
 
 @functools.cache
 def windows(seed: int, rows: int, length: int) -> tuple[Experience, jax.Array]:
-    """Windows of consecutive transitions under random actions, none masked."""
+    """Record windows of consecutive transitions under random actions, without masked steps."""
 
     @jax.jit
     def record(key):
-        states, actions = _situations(key, (rows, length))
+        states, actions = _random_states_and_actions(key, (rows, length))
         start = jax.tree.map(lambda x: x[:, 0], states)
         run = jax.vmap(lambda s, a: rollout(transition(solver="tsit5"), s, a))
         visited = run(start, actions)
@@ -66,9 +69,11 @@ def windows(seed: int, rows: int, length: int) -> tuple[Experience, jax.Array]:
 
 @functools.cache
 def accelerations(seed: int, rows: int) -> Accelerations:
+    """Record accelerations in random states."""
+
     @jax.jit
     def record(key):
-        states, actions = _situations(key, (rows,))
+        states, actions = _random_states_and_actions(key, (rows,))
         qdd = jax.vmap(pendulum_system().forward_dynamics)(*states, actions)
         return Accelerations(states, actions, qdd)
 
@@ -76,9 +81,20 @@ def accelerations(seed: int, rows: int) -> Accelerations:
 
 
 def with_friction(data: Accelerations) -> Accelerations:
-    """The same motion, by motors with a viscous friction of 0.5 N m s to overcome."""
+    """Adjust the actions for the same motion with a viscous friction of 0.5 N m s."""
     action = data.action + 0.5 * data.state.qd / 2.0
     return Accelerations(data.state, action, data.qdd)
+
+
+def held_actions(task: SuiteTask, rows: int, repeat: int) -> Experience:
+    """Record transitions of a task of two links, each action held for `repeat` steps."""
+    q, qd, action = jax.random.uniform(jax.random.key(0), (3, rows, 2), minval=-1, maxval=1)
+    state, action = State(jnp.pi * q, 5 * qd), action[:, :1]
+    after = state
+    for _ in range(repeat):
+        after = jax.vmap(task.advance)(after, action)
+    zeros = jnp.zeros(rows)
+    return Experience(state, action, zeros, after, zeros.astype(bool))
 
 
 loss_of = eqx.filter_jit(lambda loss, model, batch: loss(model, batch))

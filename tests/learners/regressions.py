@@ -1,4 +1,4 @@
-"""Linear models with their closed form, and a small network, for learners of squared errors."""
+"""Linear models with closed-form solutions, and a small network, for tests of learners."""
 
 import equinox as eqx
 import jax
@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from lagdyna.learners import AbstractFilter, AbstractSquaredLoss
+from lagdyna.filters import AbstractFilter
+from lagdyna.learners import AbstractSquaredLoss
 from lagdyna.models import Network
 
 from ..helpers import normals
@@ -15,7 +16,7 @@ update = eqx.filter_jit(lambda learner, *x: learner.update(*x))
 
 
 class Linear(eqx.Module):
-    """`y = matrix x + offset`."""
+    """Linear model `y = matrix x + offset`."""
 
     matrix: Array
     offset: Array
@@ -25,7 +26,7 @@ class Linear(eqx.Module):
 
 
 class Misfit(AbstractSquaredLoss[eqx.Module, tuple[Array, Array]]):
-    """Errors of outputs that are in their own units already."""
+    """Mean squared error of the outputs, without scales."""
 
     def __call__(self, model: eqx.Module, batch: tuple[Array, Array]) -> Array:
         return jnp.mean(jnp.sum(jax.vmap(self.errors, (None, 0))(model, batch) ** 2, -1))
@@ -58,8 +59,11 @@ def split(batch: tuple[Array, Array], *at: int) -> list[tuple[Array, Array]]:
 def regression(
     batch: tuple[Array, Array], prior: float, noise: float, forget: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bayesian linear regression of each output on `(x, 1)` by its normal equations; with
-    forgetting, a row counts less the longer ago it was, and so does the prior.
+    """Solve Bayesian linear regression of each output on `(x, 1)` by its normal equations.
+
+    With forgetting, the weight of a row and of the prior decays with its age.
+
+    **Returns:** the mean weights and their covariance.
     """
     x, y = (np.asarray(each) for each in batch)
     design = np.concatenate([x, np.ones((len(x), 1))], axis=1)

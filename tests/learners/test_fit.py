@@ -12,7 +12,7 @@ from ..helpers import close, identical, normals
 
 
 class Distance(AbstractLoss[Array, Array]):
-    """How far the model, a point, is from the points of the batch."""
+    """Mean squared distance of the model, a point, from the points of the batch."""
 
     def __call__(self, model: Array, batch: Array) -> Scalar:
         return jnp.mean((model - batch) ** 2)
@@ -37,7 +37,7 @@ def test_metrics_have_one_entry_for_each_step():
     }
 
 
-def test_skipped_updates_are_counted_where_they_happen():
+def test_skipped_marks_the_skipped_updates():
     # One bad row in two: about half of the batches of one row are skipped.
     data = jnp.asarray([[1.0, 1.0], [jnp.nan, 1.0]])
     found = fit(START, LEARNER, data, key=KEY, steps=200, batch_size=1)
@@ -47,7 +47,7 @@ def test_skipped_updates_are_counted_where_they_happen():
     close(found.model, np.ones(2), 0.05)
 
 
-def test_the_key_decides_the_batches():
+def test_the_key_determines_the_batches():
     data = normals(0, 50, 2)
     a, b, again = (
         fit(START, LEARNER, data, key=jax.random.key(i), steps=12, batch_size=2).model
@@ -57,19 +57,19 @@ def test_the_key_decides_the_batches():
     assert (a != b).any()
 
 
-def test_a_fit_taken_up_with_its_state_goes_on_as_if_it_had_not_stopped():
+def test_a_fit_resumed_from_its_state_equals_an_uninterrupted_fit():
     # From a single row every key draws the same batches.
     row = jnp.asarray([[1.0, -2.0]])
     whole = fit(START, LEARNER, row, key=KEY, steps=20)
     half = fit(START, LEARNER, row, key=KEY, steps=10)
     rest = fit(half.model, LEARNER, row, key=KEY, steps=10, state=half.state)
     identical((rest.model, rest.state), (whole.model, whole.state))
-    # Adam's memory matters: without it the way is another.
+    # Without Adam's state, the result differs.
     fresh = fit(half.model, LEARNER, row, key=KEY, steps=10)
     assert (fresh.model != whole.model).any()
 
 
-def test_learn_draws_each_batch_with_a_key_of_its_own():
+def test_learn_draws_each_batch_with_its_own_key():
     sample = lambda key: jax.random.normal(key, (1, 2))  # noqa: E731
     still = GradientLearner(optax.sgd(0.0), Distance())
     found = learn(still, START, still.init(START), sample, key=KEY, steps=8)
@@ -87,7 +87,7 @@ def test_fitting_again_does_not_compile_again(compilations):
     assert compilations() == before
 
 
-def test_many_fits_are_one_under_vmap():
+def test_fit_supports_vmap():
     data = normals(0, 20, 2)
     keys = jax.random.split(KEY, 3)
     one = lambda key: fit(START, LEARNER, data, key=key, steps=10, batch_size=2).model  # noqa: E731
@@ -104,7 +104,7 @@ def test_many_fits_are_one_under_vmap():
         ({"data": ()}, r"`data`.*\[\]"),
     ],
 )
-def test_a_wrong_argument_is_refused_by_name(wrong, message):
+def test_invalid_arguments_raise_by_name(wrong, message):
     options = {"data": jnp.zeros((3, 2)), "steps": 5} | wrong
     with pytest.raises(ValueError, match=message):
         fit(START, LEARNER, options.pop("data"), key=KEY, **options)

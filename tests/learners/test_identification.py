@@ -1,4 +1,4 @@
-"""Learning a pendulum from data: its physical parameters, and networks in its place."""
+"""Identification of a pendulum: its physical parameters, or networks instead."""
 
 import equinox as eqx
 import jax
@@ -31,7 +31,7 @@ decaying = optax.cosine_decay_schedule
 
 
 def only(choose, optimiser):
-    """`optimiser` for the chosen leaf of a pendulum's transition, nothing for the rest."""
+    """Apply `optimiser` to the chosen leaf of the Lagrangian, and freeze all others."""
 
     def labels(model):
         rest = jax.tree.map(lambda _: "keep", model)
@@ -41,7 +41,7 @@ def only(choose, optimiser):
 
 
 @pytest.mark.parametrize(("name", "truth"), [("gravity", 10.0), ("length", 1.0)])
-def test_one_physical_parameter_is_recovered_and_the_others_left(name, truth):
+def test_a_single_physical_parameter_is_identified(name, truth):
     choose = lambda pendulum: getattr(pendulum, name)  # noqa: E731
     wrong = eqx.tree_at(choose, Pendulum.rod(), jnp.asarray(0.7 * truth))
     model = transition(pendulum_system(lagrangian=wrong))
@@ -52,9 +52,9 @@ def test_one_physical_parameter_is_recovered_and_the_others_left(name, truth):
     identical(eqx.tree_at(choose, pendulum, choose(wrong)), wrong)
 
 
-def test_everything_that_the_motion_tells_is_recovered_at_once():
-    # From motion alone `m`, `l` and `g` are not known, but `g/l`, the motor's and the
-    # friction's force over the inertia are: 10, 2 / (1/3) and 0.5 / (1/3).
+def test_all_identifiable_parameters_are_identified_at_once():
+    # Motion does not identify `m`, `l` and `g`, but `g/l` and the ratios of motor gain and
+    # friction coefficient to inertia: 10, 2 / (1/3) and 0.5 / (1/3).
     system = eqx.tree_at(
         lambda s: (s.actuation, s.dissipation),
         pendulum_system(lagrangian=Pendulum.rod(1.3, 0.8, 7.0)),
@@ -72,13 +72,13 @@ def test_everything_that_the_motion_tells_is_recovered_at_once():
     np.testing.assert_allclose(found.dissipation.coefficients / inertia, [1.5], rtol=1e-3)
 
 
-def test_a_learned_reward_predicts_what_it_has_not_seen():
+def test_a_learned_reward_generalises():
     data, unseen = recording(0, 200), recording(1, 200)
     loss = RewardLoss(jnp.std(data.reward))
     model = built(RewardNetwork, PENDULUM, 1, (5.0,), hidden=(8,), key=KEY)
     learner = GradientLearner(optax.adam(decaying(0.03, 400)), loss)
     found = fit(model, learner, data, key=KEY, steps=400)
-    # 1 is what predicting the mean would give.
+    # Predicting the mean has a loss of 1.
     assert loss_of(loss, found.model, unseen) < 0.02
 
 
@@ -110,12 +110,12 @@ LEARNING = {
 
 
 @pytest.mark.parametrize("name", LEARNING)
-def test_a_learned_lagrangian_predicts_what_it_has_not_seen(name):
+def test_a_learned_lagrangian_generalises(name):
     loss, wrap, data, unseen = LEARNING[name]
     model = wrap(pendulum_system(lagrangian=untrained()))
     learner = GradientLearner(optax.adam(decaying(1e-2, 500)), loss)
     found = fit(model, learner, data, key=KEY, steps=500, batch_size=32)
     held_out = loss_of(loss, found.model, unseen)
-    # 1 is what predicting no change, no acceleration or no force would give.
+    # Predicting no change, no acceleration or no force has a loss of 1.
     assert held_out < 0.02
     assert held_out < 0.1 * loss_of(loss, model, unseen)

@@ -14,7 +14,7 @@ from ..helpers import close, identical, normals
 
 
 class Line(eqx.Module):
-    """A model with something besides its weights that learning must leave alone."""
+    """Model with an integer and a static field, which learning must not change."""
 
     slope: Array
     offset: Array
@@ -45,7 +45,7 @@ update = eqx.filter_jit(lambda learner, *x: learner.update(*x))
 
 
 def learn(learner, model, batches):
-    """The model and the learner's state after each batch, and all metrics."""
+    """Run one update a batch; return the model, the learner's state and all metrics."""
     state, history = learner.init(model), []
     for data in batches:
         model, state, metrics = update(learner, model, state, data)
@@ -53,13 +53,13 @@ def learn(learner, model, batches):
     return model, state, history
 
 
-def test_learning_lowers_the_loss_to_the_true_line(tolerance):
+def test_learning_converges_to_the_true_line(tolerance):
     model, _, history = learn(LEARNER, line(), [batch(i) for i in range(300)])
     assert history[-1]["loss"] < 1e-3 * history[0]["loss"]
     close((model.slope, model.offset), (jnp.asarray(2.0), jnp.asarray(3.0)), 1e-2)
 
 
-def test_an_update_is_the_step_of_optax_along_the_gradient(tolerance):
+def test_an_update_is_the_optax_step_of_the_gradient(tolerance):
     learner, model, (x, y) = GradientLearner(optax.sgd(0.1), SquaredError()), line(), batch()
     after, _, metrics = update(learner, model, learner.init(model), (x, y))
     error = np.asarray(0.5 * x - 1 - y)
@@ -69,7 +69,7 @@ def test_an_update_is_the_step_of_optax_along_the_gradient(tolerance):
     assert metrics["skipped"] == 0
 
 
-def test_learning_leaves_alone_what_is_not_a_weight():
+def test_learning_changes_only_weights():
     model, _, _ = learn(LEARNER, line(), [batch()])
     assert (int(model.count), model.count.dtype, model.name) == (7, jnp.int32, "line")
 
@@ -80,8 +80,8 @@ def spoilt(value: float) -> tuple[Array, Array]:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38], ids=str)
-def test_a_batch_with_an_unusable_number_changes_nothing(value):
-    # The last one leaves the gradient finite, but not its square, which Adam remembers.
+def test_a_non_finite_batch_is_skipped(value):
+    # With 1e38 the gradient is finite, but its square in Adam's state is not.
     model, state, _ = learn(LEARNER, line(), [batch(1)])
     after, after_state, metrics = update(LEARNER, model, state, spoilt(value))
     identical(after, model)
@@ -89,7 +89,7 @@ def test_a_batch_with_an_unusable_number_changes_nothing(value):
     assert metrics["skipped"] == 1
 
 
-def test_a_step_that_overflows_from_a_finite_gradient_changes_nothing():
+def test_an_overflowing_step_from_a_finite_gradient_is_skipped():
     learner = GradientLearner(optax.sgd(1e38, momentum=0.9), SquaredError())
     x, y = batch()
     model, state = line(), learner.init(line())
@@ -102,7 +102,7 @@ def test_a_step_that_overflows_from_a_finite_gradient_changes_nothing():
     assert metrics["skipped"] == 1
 
 
-def test_learning_goes_on_after_a_skipped_update_as_if_it_had_not_been():
+def test_a_skipped_update_does_not_affect_later_updates():
     good = [batch(i) for i in range(4)]
     model, state, history = learn(LEARNER, line(), [*good[:2], spoilt(np.nan), *good[2:]])
     undisturbed, undisturbed_state, _ = learn(LEARNER, line(), good)
@@ -112,26 +112,26 @@ def test_learning_goes_on_after_a_skipped_update_as_if_it_had_not_been():
 
 
 class Fragile(AbstractLoss[Line, tuple[Array, Array]]):
-    """Has no gradient where the slope is beyond 1, as of a simulator that overflows."""
+    """Squared error that is `nan` for slopes above 1, as of a simulator that overflows."""
 
     def __call__(self, model: Line, batch: tuple[Array, Array]) -> Scalar:
         return SquaredError()(model, batch) * jnp.where(model.slope > 1, jnp.nan, 1.0)
 
 
-def test_a_step_to_where_there_is_no_gradient_is_taken_back_until_there_is_one():
+def test_a_step_to_non_finite_gradients_is_undone_by_halves():
     learner = GradientLearner(optax.sgd(2.0), Fragile())
     begun, data = line(), batch()
     model, _, history = learn(learner, begun, [data] * 2)
     far = float(model.slope)
     assert far > 1.5
     assert [int(m["skipped"]) for m in history] == [0, 1]
-    # Nine more batches may have been at fault; the tenth in a row was not.
+    # Up to nine skipped updates in a row may be due to the data; the tenth is not.
     model, _, history = learn(learner, begun, [data] * 10)
     assert float(model.slope) == far
     model, state, history = learn(learner, begun, [data] * 11)
     close(model.slope, (far + 0.5) / 2, 1e-6)
     assert int(state.skipped) == 10
-    # As often as it takes; learning then goes on from there.
+    # The step is halved until the gradient is finite; learning then continues.
     halvings = int(np.ceil(np.log2((far - 0.5) / 0.5)))
     model, state, history = learn(learner, begun, [data] * (10 + halvings))
     close(model.slope, 0.5 + (far - 0.5) / 2**halvings, 1e-6)
@@ -140,7 +140,7 @@ def test_a_step_to_where_there_is_no_gradient_is_taken_back_until_there_is_one()
     assert int(state.skipped) == 0
 
 
-def test_apply_gradient_looks_at_every_leaf():
+def test_apply_gradient_checks_every_leaf():
     model, optimiser = line(), optax.sgd(0.1)
     weights = eqx.filter(model, eqx.is_inexact_array)
     state = optimiser.init(weights)
@@ -160,7 +160,7 @@ is_finite = jax.jit(all_finite)
     place=st.integers(0, 2),
     bad=st.sampled_from([np.nan, np.inf]),
 )
-def test_all_finite_is_true_until_one_number_is_not(numbers, place, bad):
+def test_all_finite_detects_a_single_non_finite_number(numbers, place, bad):
     tree = {"a": jnp.asarray(numbers), "b": (jnp.ones(()), jnp.asarray(3))}
     assert is_finite(tree)
     tree["a"] = tree["a"].at[place].set(bad)

@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt: its steps are those of least squares, its errors the losses'."""
+"""Levenberg-Marquardt: its steps, and the errors of all squared losses."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ from lagdyna.mechanics import State
 from lagdyna.models import GivenReward, Network
 
 from ..helpers import identical, normals, pendulum_system
-from .recordings import accelerations, pay, recording, transition, windows
+from .recordings import accelerations, recording, transition, true_reward, windows
 
 SCALE = State(jnp.asarray([0.7]), jnp.asarray([3.0]))
 
@@ -85,19 +85,21 @@ def test_a_step_is_the_damped_gauss_newton_step(x64: None) -> None:
     assert float(Misfit()(found, batch)) < float(metrics["loss"])
 
 
-def test_the_pieces_of_a_jacobian_add_up(monkeypatch: pytest.MonkeyPatch, x64: None) -> None:
+def test_chunks_of_the_jacobian_give_the_same_step(
+    monkeypatch: pytest.MonkeyPatch, x64: None
+) -> None:
     model, batch, learner = network(4), data(2), LevenbergMarquardtLearner(Misfit())
     whole = learner.update(model, learner.init(model), batch)[0]
-    # Seven rows at a time, and one that is left over.
+    # Chunks of seven rows, and a last one of a single row.
     weights = sum(x.size for x in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
-    monkeypatch.setattr(_least_squares, "_JACOBIAN", 7 * 2 * weights)
+    monkeypatch.setattr(_least_squares, "_MAX_JACOBIAN_SIZE", 7 * 2 * weights)
     cut = learner.update(model, learner.init(model), batch)[0]
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(cut), strict=True):
         if eqx.is_array(a):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
-def test_the_loss_never_grows_and_falls_far_below_where_it_began(tolerance: float) -> None:
+def test_loss_decreases_monotonically(tolerance: float) -> None:
     model, learner = network(10), LevenbergMarquardtLearner(Misfit())
     fitted = fit(model, learner, data(3, 200), key=jax.random.key(0), steps=60, batch_size=None)
     losses = np.asarray(fitted.metrics["loss"])
@@ -106,7 +108,7 @@ def test_the_loss_never_grows_and_falls_far_below_where_it_began(tolerance: floa
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_batch_with_an_unusable_number_changes_nothing(bad: float) -> None:
+def test_a_non_finite_batch_is_skipped(bad: float) -> None:
     x, y = data(4)
     learner, model = LevenbergMarquardtLearner(Misfit()), network(4)
     state = learner.init(model)
@@ -119,7 +121,7 @@ def test_a_batch_with_an_unusable_number_changes_nothing(bad: float) -> None:
     assert float(Misfit()(found, (x, y))) < float(metrics["loss"])
 
 
-def test_a_minimum_is_kept() -> None:
+def test_an_update_at_a_minimum_stays_there() -> None:
     x, _ = data(5)
     model = network(3)
     batch = x, jax.vmap(model)(x)
@@ -145,7 +147,7 @@ def losses() -> dict[str, Any]:
         "inverse": (InverseLoss(jnp.asarray([2.0])), system, accelerations(0, 20)),
         "reward": (
             RewardLoss(jnp.asarray(3.0)),
-            GivenReward(lambda *x: 1.1 * pay(*x)),
+            GivenReward(lambda *x: 1.1 * true_reward(*x)),
             recording(1, 20),
         ),
         "residual": (known, model, recording(1, 20)),
@@ -153,7 +155,7 @@ def losses() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_loss_is_the_mean_of_the_squares_of_its_errors(name: str, x64: None) -> None:
+def test_loss_equals_mean_squared_errors(name: str, x64: None) -> None:
     loss, model, batch = losses()[name]
 
     @eqx.filter_jit
@@ -173,6 +175,6 @@ def test_errors_beyond_the_end_of_a_window_are_zero() -> None:
     errors = jax.vmap(loss.errors, (None, 0))(model, (experience, mask))
     errors = np.asarray(errors).reshape(3, 4, 2)
     np.testing.assert_array_equal(np.any(errors != 0, axis=-1), np.asarray(mask) > 0)
-    # With a mask, the loss is the mean over what counts.
+    # With a mask, the loss is the mean over the observed steps.
     ratio = np.sum(errors**2) / 3 / float(mask.mean())
     np.testing.assert_allclose(loss(model, (experience, mask)), ratio, rtol=1e-4)

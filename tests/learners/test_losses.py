@@ -23,9 +23,9 @@ from ..helpers import PENDULUM, close, pendulum_system
 from .recordings import (
     accelerations,
     loss_of,
-    pay,
     recording,
     transition,
+    true_reward,
     windows,
     with_friction,
 )
@@ -35,7 +35,7 @@ ROWS = 40
 
 
 class Drift(AbstractTransition):
-    """Predicts a constant change, whatever the action."""
+    """Transition that adds a constant change, whatever the action."""
 
     change: State
     coordinates: Coordinates = PENDULUM
@@ -49,7 +49,7 @@ def drift(q: float = 0.0, qd: float = 0.0) -> Drift:
 
 
 def still(q: float, qd: float, rows: int = 4) -> Experience:
-    """A recording in which nothing happens."""
+    """Build transitions whose state does not change."""
     state = State(jnp.full((rows, 1), q), jnp.full((rows, 1), qd))
     zeros = jnp.zeros(rows)
     return Experience(state, jnp.zeros((rows, 1)), zeros, state, zeros.astype(bool))
@@ -72,8 +72,8 @@ def test_one_step_loss_divides_each_error_by_its_own_scale():
     np.testing.assert_allclose(got, 0.5 * ((0.3 / 0.1) ** 2 + (8.0 / 2.0) ** 2), rtol=1e-5)
 
 
-def test_one_step_loss_measures_angles_the_short_way_round():
-    # From 3.1 the drift wraps round to the other side, to -3.08.
+def test_one_step_loss_measures_angles_on_the_circle():
+    # The drift wraps 3.1 to -3.08.
     got = loss_of(OneStepLoss(UNIT), drift(q=0.1), still(3.1, 0.0))
     np.testing.assert_allclose(got, 0.5 * 0.1**2, rtol=1e-4)
 
@@ -90,15 +90,15 @@ def test_multi_step_loss_of_windows_of_one_step_is_the_one_step_loss():
     close(loss_of(MultiStepLoss(UNIT), drift(0.1, 0.2), batch), one, 1e-6)
 
 
-def test_multi_step_loss_sees_an_error_grow_along_the_window():
+def test_multi_step_loss_accumulates_errors_along_the_window():
     rows = still(0.5, 1.0)
     batch = jax.tree.map(lambda x: jnp.stack([x] * 3, axis=1), rows), jnp.ones((4, 3))
     got = loss_of(MultiStepLoss(UNIT), drift(qd=0.3), batch)
-    # 0.3, 0.6 and 0.9 off; the angles, half of the loss, are right.
+    # Velocity errors are 0.3, 0.6 and 0.9; the angles, half of the loss, are exact.
     np.testing.assert_allclose(got, np.mean([0.09, 0.36, 0.81]) / 2, rtol=1e-5)
 
 
-def test_multi_step_loss_is_the_mean_over_what_the_mask_leaves():
+def test_multi_step_loss_is_the_mean_over_unmasked_steps():
     (experience, _), model = windows(0, 2, 3), drift(0.1, 0.2)
     mask = jnp.asarray([[1.0, 1, 0], [1, 0, 0]])
     got = loss_of(MultiStepLoss(UNIT), model, (experience, mask))
@@ -114,7 +114,7 @@ def test_multi_step_loss_is_the_mean_over_what_the_mask_leaves():
 
 
 @pytest.mark.parametrize("where", ["value", "gradient"])
-def test_what_the_mask_leaves_out_has_no_influence(where):
+def test_masked_steps_have_no_influence(where):
     experience, _ = windows(0, 2, 3)
     mask = jnp.asarray([[1.0, 1, 0], [1, 0, 0]])
     masked = experience._replace(
@@ -134,7 +134,7 @@ def test_what_the_mask_leaves_out_has_no_influence(where):
 
 
 class Exploding(AbstractTransition):
-    """Squares the velocity, so that a long window overflows."""
+    """Transition that squares the velocity, so that a long window overflows."""
 
     factor: Array
     coordinates: Coordinates = PENDULUM
@@ -174,7 +174,7 @@ def test_forward_loss_is_the_squared_error_of_acceleration_over_its_scale():
 
 
 def test_inverse_loss_is_the_squared_error_of_force_over_its_scale():
-    # An acceleration off by 0.6 is a force off by 0.2: the inertia is 1/3.
+    # With an inertia of 1/3, an acceleration error of 0.6 is a force error of 0.2.
     data = accelerations(0, ROWS)
     off = eqx.tree_at(lambda d: d.qdd, data, data.qdd + 0.6)
     got = loss_of(InverseLoss(jnp.asarray([0.5])), pendulum_system(), off)
@@ -183,24 +183,24 @@ def test_inverse_loss_is_the_squared_error_of_force_over_its_scale():
 
 def test_reward_loss_is_the_squared_error_of_reward_over_its_scale():
     loss, data = RewardLoss(jnp.asarray(3.0)), recording(0, ROWS)
-    off = GivenReward(lambda *x: 0.6 + pay(*x))
-    np.testing.assert_allclose(loss_of(loss, GivenReward(pay), data), 0, atol=1e-9)
+    off = GivenReward(lambda *x: 0.6 + true_reward(*x))
+    np.testing.assert_allclose(loss_of(loss, GivenReward(true_reward), data), 0, atol=1e-9)
     np.testing.assert_allclose(loss_of(loss, off, data), (0.6 / 3.0) ** 2, rtol=1e-4)
 
 
-def test_pseudo_huber_loss_is_a_distance_above_delta_and_a_square_below():
+def test_pseudo_huber_loss_is_linear_above_delta_and_quadratic_below():
     data, unit = recording(0, ROWS), RewardLoss(jnp.asarray(1.0))
     loss = PseudoHuberLoss(unit, delta=0.1)
     for off in (30.0, -30.0):
-        far = loss_of(loss, GivenReward(lambda *x, off=off: off + pay(*x)), data)
+        far = loss_of(loss, GivenReward(lambda *x, off=off: off + true_reward(*x)), data)
         np.testing.assert_allclose(far, 30.0 - 0.1, rtol=1e-3)
-    near = loss_of(loss, GivenReward(lambda *x: 0.005 + pay(*x)), data)
+    near = loss_of(loss, GivenReward(lambda *x: 0.005 + true_reward(*x)), data)
     np.testing.assert_allclose(near, 0.5 * 0.005**2 / 0.1, rtol=2e-2)
-    assert loss_of(loss, GivenReward(pay), data) == pytest.approx(0, abs=1e-6)
+    assert loss_of(loss, GivenReward(true_reward), data) == pytest.approx(0, abs=1e-6)
 
 
-def test_pseudo_huber_loss_pulls_alike_at_every_row():
-    """One row in four is off a hundred times more; under squares it would be all there is."""
+def test_pseudo_huber_loss_has_equal_gradients_for_all_rows():
+    """One row of four has a hundredfold error, which dominates the squared loss."""
     far = jnp.asarray([100.0, 1.0, 1.0, 1.0])
     rows = eqx.tree_at(lambda e: e.reward, still(0.0, 0.0), far)
 
@@ -215,8 +215,8 @@ def test_pseudo_huber_loss_pulls_alike_at_every_row():
     np.testing.assert_allclose(gradient(squared), -2 * 103 / 4, rtol=1e-5)
 
 
-def test_pseudo_huber_loss_takes_the_length_of_a_row_s_errors():
-    """The root of the squared loss, where all rows are off alike; over windows too."""
+def test_pseudo_huber_loss_uses_the_norm_of_a_row_s_errors():
+    """The loss is the mean norm of the errors of a row, for windows too."""
     for squared, batch in (
         (OneStepLoss(UNIT), still(0.5, 1.0)),
         (MultiStepLoss(UNIT), windows(0, ROWS, 5)),
@@ -229,12 +229,12 @@ def test_pseudo_huber_loss_takes_the_length_of_a_row_s_errors():
 
 
 @pytest.mark.parametrize("delta", [0.0, -1.0, float("nan")])
-def test_pseudo_huber_loss_refuses_a_delta_that_is_not_positive(delta):
+def test_pseudo_huber_loss_requires_a_positive_delta(delta):
     with pytest.raises(ValueError, match="`delta` must be positive"):
         PseudoHuberLoss(OneStepLoss(UNIT), delta=delta)
 
 
-def test_beyond_a_window_s_end_nothing_was_observed():
+def test_observed_errors_are_nan_beyond_the_end_of_a_window():
     experience, mask = windows(0, 3, 5)
     mask = mask.at[0, 3:].set(0.0)
     loss = MultiStepLoss(UNIT)

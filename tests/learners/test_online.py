@@ -1,4 +1,4 @@
-"""Learning while driving: a sample at a time the filter follows a system that has changed."""
+"""Online learning: a filter adapts to a changed system one sample at a time."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from lagdyna.learners import Accelerations, InverseLoss, KalmanLearner, fit, root_mean_square
+from lagdyna.filters import KalmanLearner
+from lagdyna.learners import Accelerations, InverseLoss, fit, root_mean_square
 from lagdyna.mechanics import State
 from lagdyna.models import DeLaN
 
@@ -16,7 +17,7 @@ from ..helpers import PENDULUM, built, pendulum_system
 
 @jax.jit
 def motion(load: Array, key: Array) -> Accelerations:
-    """Six seconds at 100 Hz of a rod and a point mass at its tip, torques with noise."""
+    """Record six seconds at 100 Hz of a rod with a payload at its tip, with noisy torques."""
     wave_key, noise_key = jax.random.split(key)
     rates = jnp.asarray([0.7, 1.9, 3.1])
     phases = 2 * jnp.pi * jax.random.uniform(wave_key, (3,))
@@ -29,7 +30,7 @@ def motion(load: Array, key: Array) -> Accelerations:
     return Accelerations(state, tau + 0.05 * jax.random.normal(noise_key, tau.shape), qdd)
 
 
-def test_the_filter_takes_up_a_payload_sample_by_sample_in_one_program(
+def test_the_filter_adapts_to_a_payload_online_in_one_program(
     compilations: Callable[[], int],
 ) -> None:
     keys = jax.random.split(jax.random.key(0), 5)
@@ -42,12 +43,12 @@ def test_the_filter_takes_up_a_payload_sample_by_sample_in_one_program(
     learner = KalmanLearner(loss, noise=0.05, process=1e-3)
     model, state = fitted.model, learner.init(fitted.model)
     state = state._replace(belief=fitted.state.belief)
-    judge = eqx.filter_jit(lambda model, data: jnp.sqrt(loss(model, data)))
+    error = eqx.filter_jit(lambda model, data: jnp.sqrt(loss(model, data)))
     empty, loaded = (motion(jnp.asarray(load), keys[3]) for load in (0.0, 1.0))
-    assert float(judge(model, empty)) < 0.05
-    fixed = float(judge(model, loaded))
+    assert float(error(model, empty)) < 0.05
+    fixed = float(error(model, loaded))
 
-    # One motion shows a part of the circle; what it leaves open is a matter of rounding.
+    # A single motion covers only a part of the circle, so use four.
     driven = [motion(jnp.asarray(1.0), key) for key in jax.random.split(keys[4], 4)]
     samples = jax.tree.map(lambda *x: jnp.concatenate(x), *driven)
     sample = jax.jit(lambda i: jax.tree.map(lambda x: x[i][None], samples))
@@ -58,4 +59,4 @@ def test_the_filter_takes_up_a_payload_sample_by_sample_in_one_program(
         model, state, metrics = update(model, state, sample(i))
         assert float(metrics["skipped"]) == 0
     assert compilations() == compiled
-    assert float(judge(model, loaded)) < 0.15 * fixed
+    assert float(error(model, loaded)) < 0.15 * fixed

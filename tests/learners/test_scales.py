@@ -16,7 +16,7 @@ def test_each_column_has_its_own_root_mean_square(tolerance):
 
 
 @given(seed=st.integers(0, 1000), chosen=st.lists(st.booleans(), min_size=8, max_size=8))
-def test_rows_that_do_not_count_may_hold_anything(seed, chosen):
+def test_excluded_rows_may_hold_nan(seed, chosen):
     where = np.asarray(chosen)
     x = np.asarray(normals(seed, 8, 2))
     spoilt = np.where(where[:, None], x, np.nan)
@@ -25,7 +25,7 @@ def test_rows_that_do_not_count_may_hold_anything(seed, chosen):
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
-def test_a_column_that_hardly_varies_keeps_a_thousandth_of_the_largest():
+def test_small_scales_are_raised_to_a_thousandth_of_the_largest():
     x = jnp.asarray([[2.0, 0.0, 1e-9], [-2.0, 0.0, 0.0]])
     np.testing.assert_allclose(root_mean_square(x), [2.0, 2e-3, 2e-3], rtol=1e-6)
 
@@ -57,7 +57,7 @@ MOVED = moved(
 )
 
 
-def test_step_scale_is_of_changes_with_angles_the_short_way_round():
+def test_step_scale_measures_changes_of_angles_on_the_circle():
     scale = step_scale(MOVED, Coordinates((True, False)))
     np.testing.assert_allclose(scale.q, [0.1, np.sqrt((36 + 64) / 2)], rtol=1e-4)
     np.testing.assert_allclose(scale.qd, [np.sqrt((9 + 16) / 2), 0.5 / np.sqrt(2)], rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Learning weights by state estimation: a family of filters, and what they know."""
+"""Filters that estimate a model's weights, and their posterior distributions."""
 
 from ._covariance import AbstractCovariance as AbstractCovariance
 from ._covariance import BlockCovariance as BlockCovariance

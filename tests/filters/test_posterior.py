@@ -1,4 +1,4 @@
-"""What a filter knows at last: predictions, samples, intervals."""
+"""Posterior distributions: predictions, samples, intervals and calibration."""
 
 import equinox as eqx
 import jax
@@ -7,20 +7,28 @@ import numpy as np
 import pytest
 from jaxtyping import Array
 
-from lagdyna.learners import (
+from lagdyna.filters import (
     EnsembleLearner,
     KalmanLearner,
-    OneStepLoss,
     SigmaPointLearner,
     calibrated,
     coverage,
-    step_scale,
 )
+from lagdyna.learners import OneStepLoss, step_scale
 from lagdyna.simulate import AbstractTransition, LagrangianField, SolvedTransition
 
 from ..helpers import PENDULUM, normals, pendulum_system, random_delan
-from .recordings import recording, transition
-from .regressions import Linear, Misfit, data, learned, linear, regression, split, update
+from ..learners.recordings import recording, transition
+from ..learners.regressions import (
+    Linear,
+    Misfit,
+    data,
+    learned,
+    linear,
+    regression,
+    split,
+    update,
+)
 
 ALL = {
     "full": KalmanLearner(Misfit(), prior=2.0, noise=0.3),
@@ -31,9 +39,7 @@ ALL = {
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_predictions_of_a_linear_model_are_those_of_bayesian_regression(
-    name: str, x64: None
-) -> None:
+def test_predictions_of_a_linear_model_equal_bayesian_regression(name: str, x64: None) -> None:
     learner = ALL[name]
     model, state, _ = learned(learner, linear(), [data(0)])
     mean, covariance = regression(data(0), 2.0, 0.3)
@@ -41,13 +47,13 @@ def test_predictions_of_a_linear_model_are_those_of_bayesian_regression(
     found = learner.posterior(model, state).predict(lambda m: m(x))
     at = np.append(x, 1.0)
     np.testing.assert_allclose(found.mean, at @ mean, atol=1e-9)
-    # The two outputs have their own weights, of equal uncertainty.
+    # The outputs have separate weights of equal covariance.
     variance = at @ covariance @ at
     np.testing.assert_allclose(found.covariance, variance * np.eye(2), atol=1e-9)
 
 
 @pytest.mark.parametrize("name", [*ALL, "ensemble"])
-def test_samples_vary_as_the_posterior_says(name: str, x64: None) -> None:
+def test_samples_have_the_covariance_of_the_posterior(name: str, x64: None) -> None:
     ensemble = EnsembleLearner(Misfit(), prior=2.0, noise=0.3, members=400)
     learner = ALL.get(name, ensemble)
     model, state, _ = learned(learner, linear(), [data(0)])
@@ -63,7 +69,7 @@ def test_samples_vary_as_the_posterior_says(name: str, x64: None) -> None:
     )
 
 
-def test_intervals_cover_what_they_say_and_the_temperature_mends_them(x64: None) -> None:
+def test_intervals_have_their_coverage_after_calibration(x64: None) -> None:
     x = normals(0, 2000, 3)
     y = x @ normals(5, 3, 2) + 0.5 + 0.2 * normals(1, 2000, 2)
     few, fitted, judged = split((x, y), 200, 1000)
@@ -77,7 +83,7 @@ def test_intervals_cover_what_they_say_and_the_temperature_mends_them(x64: None)
         after = np.asarray(coverage(mended.standardised_errors(Misfit(), judged)))
         np.testing.assert_allclose(after, levels, atol=0.05)
         np.testing.assert_allclose(mended.noise, 0.04, rtol=0.2)
-        if noise == 0.05:  # who takes the noise for too small is too sure
+        if noise == 0.05:  # underestimated noise gives too narrow intervals
             assert found[0] < 0.35
         else:
             np.testing.assert_allclose(found, levels, atol=0.05)
@@ -94,13 +100,13 @@ def test_each_output_may_have_its_own_noise(x64: None) -> None:
     np.testing.assert_allclose(coverage(errors), [0.5, 0.9, 0.99], atol=0.03)
 
 
-def test_missing_errors_have_no_coverage() -> None:
+def test_coverage_ignores_missing_errors() -> None:
     errors = jnp.asarray([0.1, 5.0, jnp.nan, jnp.nan])
     np.testing.assert_allclose(coverage(errors, (0.9,)), [0.5])
 
 
-def test_every_sample_of_a_delan_is_a_body() -> None:
-    """However wide the posterior, mass matrices stay positive definite."""
+def test_samples_of_a_delan_have_positive_definite_mass() -> None:
+    """Mass matrices stay positive definite for a wide posterior."""
     model = transition(pendulum_system(lagrangian=random_delan(0, (True,))))
     data = recording(0, 32)
     learner = KalmanLearner(OneStepLoss(step_scale(data, PENDULUM)), prior=3.0)
@@ -121,7 +127,7 @@ def _system(model: AbstractTransition):
     return field.system
 
 
-def test_a_temperature_widens_samples_and_predictions_alike() -> None:
+def test_temperature_scales_samples_and_predictions() -> None:
     learner = ALL["full"]
     posterior = learner.posterior(linear(), learner.init(linear()))
     warm = posterior.tempered(3.0)

@@ -1,4 +1,4 @@
-"""Filters without derivatives, and what every filter must survive."""
+"""Derivative-free filters, and the robustness of all filters."""
 
 import dataclasses
 from typing import get_args
@@ -12,18 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Array
 
-from lagdyna.learners import (
+from lagdyna.filters import (
     AbstractFilter,
     Blocks,
     EnsembleLearner,
     KalmanLearner,
     ParticleLearner,
     SigmaPointLearner,
-    fit,
 )
+from lagdyna.learners import fit
 
 from ..helpers import identical
-from .regressions import (
+from ..learners.regressions import (
     Linear,
     Misfit,
     data,
@@ -49,7 +49,7 @@ FILTERS = {
 @pytest.mark.parametrize(
     "points", [{}, {"alpha": 0.3, "beta": 2.0}, {"alpha": 0.5, "beta": 0.0, "kappa": 1.0}]
 )
-def test_sigma_points_are_bayesian_regression_on_a_linear_model(
+def test_sigma_points_equal_bayesian_regression_on_a_linear_model(
     points: dict[str, float], cuts: tuple[int, ...], x64: None
 ) -> None:
     learner = SigmaPointLearner(Misfit(), prior=2.0, noise=0.3, fading=0.95, **points)
@@ -63,7 +63,7 @@ def test_sigma_points_are_bayesian_regression_on_a_linear_model(
     np.testing.assert_allclose(metrics["log_evidence"], exact_metrics["log_evidence"])
 
 
-def test_sigma_points_know_the_mean_and_variance_of_a_square(x64: None) -> None:
+def test_sigma_points_give_the_mean_and_variance_of_a_square(x64: None) -> None:
     """`y = w^2` with `w` from N(1, 0.25): mean 1.25 and variance 1.125, by hand."""
 
     class Square(eqx.Module):
@@ -83,7 +83,7 @@ def test_sigma_points_know_the_mean_and_variance_of_a_square(x64: None) -> None:
     np.testing.assert_allclose(after.w, 1 + 0.5 / variance * (2.0 - 1.25), rtol=1e-12)
 
 
-def test_an_ensemble_is_the_kalman_filter_of_its_own_covariance(x64: None) -> None:
+def test_ensemble_update_equals_the_kalman_update_of_its_covariance(x64: None) -> None:
     learner = EnsembleLearner(Misfit(), prior=2.0, noise=0.3, members=20)
     start = np.asarray(learner.init(linear()).belief)
     np.testing.assert_allclose(start.mean(axis=0), 0, atol=1e-12)
@@ -119,8 +119,8 @@ def test_particles_find_the_posterior_of_a_line(x64: None) -> None:
     np.testing.assert_allclose(spread, covariance, atol=0.015)
 
 
-def test_particles_keep_both_answers(x64: None) -> None:
-    """`y = w^2 = 1` leaves the sign open, which no Gaussian could."""
+def test_particles_represent_both_modes(x64: None) -> None:
+    """The data `y = w^2 = 1` leave the sign open, so that the posterior is bimodal."""
 
     class Square(eqx.Module):
         w: Array
@@ -149,7 +149,7 @@ def test_every_filter_learns_a_network(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_a_batch_of_nothing_but_gaps_changes_nothing_and_is_counted(name: str) -> None:
+def test_a_batch_of_missing_entries_is_skipped(name: str) -> None:
     learner, model = FILTERS[name], linear()
     x, y = data(7)
     state = learner.init(model)
@@ -159,7 +159,7 @@ def test_a_batch_of_nothing_but_gaps_changes_nothing_and_is_counted(name: str) -
 
 
 @pytest.mark.parametrize("name", ["low rank", "cubature", "unscented", "ensemble", "particles"])
-def test_gaps_are_as_if_nobody_had_looked(name: str, x64: None) -> None:
+def test_rows_of_missing_entries_have_no_effect(name: str, x64: None) -> None:
     learner = eqx.tree_at(lambda f: f.repeats, FILTERS[name], 1.0)
     x, y = data(6)
     with_gaps, _, _ = learned(learner, linear(), [(x, y.at[8:].set(jnp.nan))])
@@ -172,7 +172,7 @@ def test_gaps_are_as_if_nobody_had_looked(name: str, x64: None) -> None:
     name=st.sampled_from(list(FILTERS)),
     seed=st.integers(0, 3),
 )
-def test_no_data_make_the_weights_unusable(kind: str, name: str, seed: int) -> None:
+def test_weights_stay_finite_on_damaged_data(kind: str, name: str, seed: int) -> None:
     x, y = nonlinear(seed)
     damaged = {
         "duplicates": (jnp.tile(x[:1], (32, 1)), jnp.tile(y[:1], (32, 1))),
@@ -184,7 +184,7 @@ def test_no_data_make_the_weights_unusable(kind: str, name: str, seed: int) -> N
     batches = [damaged, (x, y), damaged, (x, y)]
     model, state, metrics = learned(FILTERS[name], network(), batches)
     weights = eqx.filter(model, eqx.is_inexact_array)
-    # A particle may be impossible, the logarithm of its probability infinite.
+    # The log probability of a particle may be minus infinity.
     known = state.noise if name == "particles" else state
     for leaf in jax.tree.leaves((weights, known, metrics)):
         assert np.all(np.isfinite(leaf))
@@ -198,7 +198,7 @@ def test_no_data_make_the_weights_unusable(kind: str, name: str, seed: int) -> N
         KalmanLearner(Misfit(), noise=0.3),
     ],
 )
-def test_many_updates_in_float32_leave_the_covariance_of_as_many_data(
+def test_covariance_is_accurate_after_many_float32_updates(
     learner: AbstractFilter,
 ) -> None:
     x, _ = batch = data(0)
@@ -214,8 +214,8 @@ def test_many_updates_in_float32_leave_the_covariance_of_as_many_data(
 
 
 @pytest.mark.parametrize("name", ["full", "layer", "low rank", "cubature", "ensemble"])
-def test_the_posterior_is_that_of_the_data_however_often_they_are_seen(name: str) -> None:
-    """In float32, and with a weight that no datum tells anything of."""
+def test_repeated_passes_do_not_change_the_posterior(name: str) -> None:
+    """Float32, with a weight on which the data have no influence."""
     x, y = data(0)
     batch = (x.at[:, 2].set(0.0), y)
     found = []
@@ -234,14 +234,14 @@ def test_the_posterior_is_that_of_the_data_however_often_they_are_seen(name: str
 
 
 @pytest.mark.parametrize("process", [1e-5, 1e-3])
-def test_low_rank_goes_on_where_data_say_much_and_weights_wander(process: float) -> None:
+def test_low_rank_with_process_noise_stays_definite_on_informative_data(process: float) -> None:
     learner = KalmanLearner(Misfit(), rank=5, noise=0.01, process=process, prior=10.0)
     fitted = fit(linear(), learner, data(0), key=jax.random.key(0), steps=300, batch_size=4)
     assert float(jnp.sum(fitted.metrics["skipped"])) == 0
 
 
 @pytest.mark.parametrize("name", ["cubature", "ensemble", "particles"])
-def test_a_model_that_breaks_down_away_from_the_mean_is_learned_all_the_same(
+def test_a_model_that_is_not_finite_far_from_the_mean_is_learned(
     name: str,
 ) -> None:
     class Fragile(eqx.Module):
@@ -272,6 +272,6 @@ def test_a_model_that_breaks_down_away_from_the_mean_is_learned_all_the_same(
         (lambda: EnsembleLearner(Misfit(), prior=0.0), "`prior` must be positive, got 0.0"),
     ],
 )
-def test_what_a_filter_cannot_do_is_refused_by_name(make, message: str) -> None:
+def test_invalid_options_raise_by_name(make, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()

@@ -1,4 +1,4 @@
-"""The Kalman filters: on linear models they are Bayesian regression, on any they are safe."""
+"""Extended Kalman filters: exact on linear models, robust on nonlinear ones."""
 
 import itertools
 
@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from jaxtyping import Array
 
-from lagdyna.learners import KalmanLearner, fit
+from lagdyna.filters import KalmanLearner
+from lagdyna.learners import fit
 
 from ..helpers import normals
-from .regressions import (
+from ..learners.regressions import (
     Linear,
     Misfit,
     data,
@@ -29,13 +30,13 @@ BLOCKS = ("full", "layer", "node", "weight")
 
 
 def one_output(covariance: Array) -> np.ndarray:
-    """The covariance of the first output's weights out of that of all."""
+    """Select the covariance of the first output's weights."""
     chosen = [0, 1, 2, 6]
     return np.asarray(covariance)[0][np.ix_(chosen, chosen)]
 
 
 @pytest.mark.parametrize("cuts", [(), (5,), tuple(range(1, 12))])
-def test_the_full_filter_is_bayesian_regression_however_data_are_split(
+def test_full_filter_equals_bayesian_regression_for_any_split(
     cuts: tuple[int, ...], x64: None
 ) -> None:
     learner = KalmanLearner(Misfit(), prior=2.0, noise=0.3)
@@ -46,7 +47,7 @@ def test_the_full_filter_is_bayesian_regression_however_data_are_split(
     np.testing.assert_allclose(one_output(state.belief.blocks[0]), covariance, atol=1e-9)
 
 
-def test_with_fading_memory_it_is_least_squares_with_forgetting(x64: None) -> None:
+def test_fading_equals_least_squares_with_forgetting(x64: None) -> None:
     learner = KalmanLearner(Misfit(), prior=2.0, noise=0.3, fading=0.9)
     model, state, _ = learned(learner, linear(), split(data(1), *range(1, 12)))
     mean, covariance = regression(data(1), 2.0, 0.3, 0.9)
@@ -54,7 +55,7 @@ def test_with_fading_memory_it_is_least_squares_with_forgetting(x64: None) -> No
     np.testing.assert_allclose(one_output(state.belief.blocks[0]), covariance, atol=1e-9)
 
 
-def test_passing_over_data_again_with_repeats_counts_them_once(x64: None) -> None:
+def test_repeats_count_data_of_several_passes_once(x64: None) -> None:
     learner = KalmanLearner(Misfit(), prior=2.0, noise=0.3, repeats=5.0)
     model, state, _ = learned(learner, linear(), [data(2)] * 5)
     mean, covariance = regression(data(2), 2.0, 0.3)
@@ -62,7 +63,7 @@ def test_passing_over_data_again_with_repeats_counts_them_once(x64: None) -> Non
     np.testing.assert_allclose(one_output(state.belief.blocks[0]), covariance, atol=1e-9)
 
 
-def test_iterating_a_linear_update_changes_nothing(x64: None) -> None:
+def test_iterations_do_not_change_a_linear_update(x64: None) -> None:
     once, again = (
         learned(KalmanLearner(Misfit(), noise=0.3, iterations=i), linear(), [data(3)])[0]
         for i in (1, 4)
@@ -70,7 +71,7 @@ def test_iterating_a_linear_update_changes_nothing(x64: None) -> None:
     np.testing.assert_allclose(once.matrix, again.matrix, atol=1e-10)
 
 
-def test_log_evidence_is_that_of_the_marginal_gaussian(x64: None) -> None:
+def test_log_evidence_equals_the_marginal_log_density(x64: None) -> None:
     learner = KalmanLearner(Misfit(), prior=2.0, noise=0.3)
     batch = data(4)
     _, _, metrics = learned(learner, linear(), [batch])
@@ -86,7 +87,7 @@ def test_log_evidence_is_that_of_the_marginal_gaussian(x64: None) -> None:
 
 
 class Pair(eqx.Module):
-    """Two linear maps side by side, each of its own outputs."""
+    """Two independent linear maps with concatenated outputs."""
 
     first: Linear
     second: Linear
@@ -96,11 +97,13 @@ class Pair(eqx.Module):
 
 
 @pytest.mark.parametrize("blocks", ["layer", "node", "weight"])
-def test_blocks_are_the_full_filter_where_weights_are_independent(
+def test_block_filters_equal_the_full_filter_for_independent_weights(
     blocks: str, x64: None
 ) -> None:
-    """Outputs have their own weights; of `"node"` no offset that is learned apart from
-    them, and of `"weight"` no two inputs at a time.
+    """The data and the model are such that blocks are independent in the full filter.
+
+    Each output has its own weights. `"node"` has no learned offset, and rows for `"weight"`
+    have one nonzero input.
     """
     x = normals(0, 9, 3)
     if blocks == "weight":
@@ -108,7 +111,7 @@ def test_blocks_are_the_full_filter_where_weights_are_independent(
     y = jnp.concatenate([x @ normals(5, 3, 4) + 0.1 * normals(9, 9, 4)], axis=-1)
     model = Pair(linear(), linear())
     if blocks != "layer":
-        # An offset of no array is none that is learned.
+        # An offset that is no array is not learned.
         model = eqx.tree_at(lambda m: (m.first.offset, m.second.offset), model, (0.0, 0.0))
     full, found = (
         learned(KalmanLearner(Misfit(), blocks=b, noise=0.3), model, split((x, y), 4))
@@ -121,10 +124,10 @@ def test_blocks_are_the_full_filter_where_weights_are_independent(
 
 
 @pytest.mark.parametrize("changes", [{}, {"fading": 0.9}, {"process": 0.05}])
-def test_low_rank_is_the_full_filter_where_observations_say_little(
+def test_low_rank_equals_the_full_filter_for_few_directions(
     changes: dict[str, float], x64: None
 ) -> None:
-    """Two inputs, again and again, and two outputs: four directions of eight."""
+    """Two distinct inputs and two outputs span four of eight directions."""
     x = jnp.tile(normals(0, 2, 3), (6, 1))
     y = x @ normals(5, 3, 2) + 0.1 * normals(9, 12, 2)
     full, low = (
@@ -143,7 +146,7 @@ def test_low_rank_is_the_full_filter_where_observations_say_little(
     ("blocks", "iterations"),
     [("full", 1), ("full", 3), ("layer", 1), ("node", 1), ("weight", 1)],
 )
-def test_every_form_learns_a_network(blocks: str, iterations: int) -> None:
+def test_every_covariance_form_learns_a_network(blocks: str, iterations: int) -> None:
     learner = KalmanLearner(Misfit(), blocks=blocks, iterations=iterations)
     batches = [nonlinear(seed) for seed in range(40)]
     first = float(Misfit()(network(), nonlinear(99)))
@@ -153,7 +156,7 @@ def test_every_form_learns_a_network(blocks: str, iterations: int) -> None:
 
 
 class Cubic(eqx.Module):
-    """`w^3 x`, which at 0 has no slope."""
+    """Model `w^3 x`, whose slope vanishes at 0."""
 
     w: Array
 
@@ -162,7 +165,7 @@ class Cubic(eqx.Module):
 
 
 class Logarithm(eqx.Module):
-    """`log(w) x`, which is not a number where a long step may lead."""
+    """Model `log(w) x`, which is `nan` after too long a step."""
 
     w: Array
 
@@ -171,7 +174,7 @@ class Logarithm(eqx.Module):
 
 
 @pytest.mark.parametrize("kind", [{"iterations": 1}, {"iterations": 3}, {"rank": 1}])
-def test_a_step_to_where_nothing_can_be_computed_is_not_taken(kind: dict, x64: None) -> None:
+def test_a_step_to_non_finite_errors_is_rejected(kind: dict, x64: None) -> None:
     learner = KalmanLearner(Misfit(), prior=10.0, noise=0.1, **kind)
     model = Logarithm(jnp.asarray([0.1]))
     state = learner.init(model)
@@ -182,8 +185,8 @@ def test_a_step_to_where_nothing_can_be_computed_is_not_taken(kind: dict, x64: N
     assert float(jnp.log(model.w[0])) == pytest.approx(-5.0, abs=0.1)
 
 
-def test_a_step_that_never_helps_is_left_out_and_counted(x64: None) -> None:
-    """The errors are a number where the filter is, and nowhere else."""
+def test_an_update_without_an_acceptable_step_is_skipped(x64: None) -> None:
+    """The errors are finite at the mean and `nan` everywhere else."""
 
     class Island(eqx.Module):
         w: Array
@@ -202,10 +205,8 @@ def test_a_step_that_never_helps_is_left_out_and_counted(x64: None) -> None:
 
 
 @pytest.mark.parametrize("iterations", [1, 3])
-def test_a_step_that_the_linearisation_was_wrong_about_is_not_taken(
-    iterations: int, x64: None
-) -> None:
-    """From 0.1 the slope promises 8 at 267, where it is 19 million."""
+def test_a_step_that_increases_the_errors_is_rejected(iterations: int, x64: None) -> None:
+    """At 0.1, the linearisation predicts an output of 8 at 267, where it is 19 million."""
     learner = KalmanLearner(Misfit(), prior=10.0, noise=0.1, iterations=iterations)
     model = Cubic(jnp.asarray([0.1]))
     batch = (jnp.ones((1, 1)), jnp.full((1, 1), 8.0))
@@ -219,8 +220,8 @@ def test_a_step_that_the_linearisation_was_wrong_about_is_not_taken(
 
 
 @pytest.mark.parametrize("blocks", ["full", "node"])
-def test_the_covariance_stays_symmetric_and_positive_in_float32(blocks: str) -> None:
-    """Over 100,000 updates of data that say the same again and again."""
+def test_covariance_stays_symmetric_positive_definite_in_float32(blocks: str) -> None:
+    """100,000 updates on the same data."""
     learner = KalmanLearner(Misfit(), blocks=blocks, prior=10.0, noise=1e-3)
     fitted = fit(
         network(),
@@ -237,14 +238,14 @@ def test_the_covariance_stays_symmetric_and_positive_in_float32(blocks: str) -> 
         assert np.linalg.eigvalsh(matrices).min() > 0
 
 
-def test_missing_entries_are_as_if_they_had_not_been_observed(x64: None) -> None:
+def test_missing_entries_have_no_effect(x64: None) -> None:
     x, y = data(6)
     learner = KalmanLearner(Misfit(), noise=0.3)
     without, _, _ = learned(learner, linear(), split((x, y), 8)[:1])
     with_gaps, _, metrics = learned(learner, linear(), [(x, y.at[8:].set(jnp.nan))])
     np.testing.assert_allclose(with_gaps.matrix, without.matrix, atol=1e-12)
     assert float(metrics["skipped"]) == 0
-    # One output of a row missing leaves the other.
+    # A missing output does not affect the other output.
     half, _, _ = learned(learner, linear(), [(x, y.at[:, 1].set(jnp.nan))])
     whole, _, _ = learned(learner, linear(), [(x, y)])
     np.testing.assert_allclose(half.matrix[0], whole.matrix[0], atol=1e-12)
@@ -261,6 +262,6 @@ def test_missing_entries_are_as_if_they_had_not_been_observed(x64: None) -> None
         ({"iterations": 0}, "`iterations` must be positive, got 0"),
     ],
 )
-def test_what_a_filter_cannot_do_is_refused_by_name(wrong: dict, message: str) -> None:
+def test_invalid_options_raise_by_name(wrong: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         KalmanLearner(Misfit(), **wrong)

@@ -1,0 +1,68 @@
+"""Learning of a part of a model."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import pytest
+
+from lagdyna import UserError
+from lagdyna.learners import FrozenLoss, OneStepLoss, partition, trainable
+from lagdyna.mechanics import Coordinates, State
+from lagdyna.models import RewardNetwork, softplus
+from lagdyna.simulate import LagrangianField, MLPTransition, SolvedTransition
+from lagdyna.tasks import suite_task
+
+from ..helpers import close, identical
+from .recordings import held_actions
+
+
+def leaves(model: object) -> int:
+    return len(jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
+
+
+def test_named_parameters_are_frozen():
+    system = suite_task("acrobot").system
+    free, frozen = partition(system, ("gravity", "lagrangian.length"))
+    assert free.lagrangian.gravity is None
+    assert free.lagrangian.length is None
+    identical(frozen.lagrangian.gravity, system.lagrangian.gravity)
+    identical(frozen.lagrangian.length, system.lagrangian.length)
+    assert leaves(free) == leaves(system) - 2
+    identical(eqx.combine(free, frozen), system)
+    assert leaves(trainable(system, ("all",))) == 0
+    assert leaves(trainable(system)) == leaves(system)
+
+
+def test_an_unknown_parameter_is_refused_and_the_others_are_listed():
+    with pytest.raises(
+        UserError, match=r"was \['mass_of_all'\]; accepted: all, or some of lag"
+    ):
+        partition(suite_task("acrobot").system, ("mass_of_all",))
+
+
+def test_scales_that_are_set_from_data_are_frozen():
+    angle = Coordinates((True,))
+    options = {"hidden": (4,), "activation": softplus, "key": jax.random.key(0)}
+    reward = RewardNetwork(angle, 1, (1.0,), **options)
+    step = MLPTransition(angle, 1, velocity_scale=(1.0,), **options)
+    for model, scales in ((reward, 2), (step, 2)):
+        assert leaves(trainable(model)) == leaves(model) - scales
+    assert partition(reward)[0].scale is None
+    assert partition(step)[0].scale.q is None
+
+
+def test_the_loss_of_the_free_part_is_that_of_the_whole():
+    task = suite_task("acrobot")
+    field = LagrangianField(task.system)
+    transition = SolvedTransition(field, task.system.coordinates, task.dt)
+    batch = held_actions(task, 4, 2)
+    loss = OneStepLoss(State(jnp.ones(2), jnp.ones(2)))
+    free, frozen = partition(transition, ("gravity",))
+    part, row = FrozenLoss(loss, frozen), jax.tree.map(lambda x: x[0], batch)
+    assert part(free, batch) == loss(transition, batch) > 0
+    identical(part.errors(free, row), loss.errors(transition, row))
+    identical(part.observed_errors(free, row), loss.observed_errors(transition, row))
+    gradient = eqx.filter_grad(part)(free, batch)
+    whole = eqx.filter_grad(loss)(transition, batch)
+    assert gradient.field.system.lagrangian.gravity is None
+    close(gradient.field.system.lagrangian.length, whole.field.system.lagrangian.length, 1e-6)
