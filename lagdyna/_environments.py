@@ -1,5 +1,6 @@
-"""The suite's Gymnasium ids, known as soon as `lagdyna` is imported; what they name is imported
-when it is made.
+"""Gymnasium registration of the rigid-body suite.
+
+Importing `lagdyna` registers the ids. The environments are imported only when they are made.
 """
 
 from types import MappingProxyType
@@ -17,11 +18,14 @@ IDS = MappingProxyType(
         "cart3pole": "lagdyna/CartTriplePole-v0",
     }
 )
-"""By short name."""
+"""Gymnasium ids of the suite by short name."""
 
 
 def register_suite() -> None:
-    """Makes the suite's environments known to `gymnasium.make` and `gymnasium.make_vec`."""
+    """Register the suite's environments with Gymnasium.
+
+    This makes them available to `gymnasium.make` and `gymnasium.make_vec`.
+    """
     for name, env_id in IDS.items():
         if env_id not in gym.registry:
             gym.register(

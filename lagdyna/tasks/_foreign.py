@@ -1,7 +1,7 @@
-"""Descriptions of environments that come with MuJoCo. Figures are from their XML files.
+"""Descriptions of MuJoCo environments, with numbers from their XML files.
 
-An action's force is its gear times the upper bound of its control; `dt` is the simulator's
-step times the number of its steps in an action.
+The force of an action is its gear times the upper bound of its control. `dt` is the simulator's
+time step times its number of steps per action.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from ._spec import CoordinateSpec, TaskSpec
 FOREIGN: Mapping[str, TaskSpec] = {
     "InvertedPendulum-v5": TaskSpec(
         env_id="InvertedPendulum-v5",
-        # qpos, then qvel: of the cart, then of the pole from upright.
+        # qpos, then qvel; each of the cart, then of the pole (angle from upright).
         coordinates=(
             CoordinateSpec(
                 kind="linear", position=0, velocity=2, position_range=1.0, velocity_range=2.0
@@ -29,7 +29,7 @@ FOREIGN: Mapping[str, TaskSpec] = {
     ),
     "InvertedDoublePendulum-v5": TaskSpec(
         env_id="InvertedDoublePendulum-v5",
-        # x; sines, then cosines of both joints, the second from the first link; velocities.
+        # x; sines, then cosines of both joints (relative angles); velocities.
         coordinates=(
             CoordinateSpec(
                 kind="linear",
@@ -64,7 +64,7 @@ FOREIGN: Mapping[str, TaskSpec] = {
     ),
     "Reacher-v5": TaskSpec(
         env_id="Reacher-v5",
-        # Cosines, then sines of both joints; the target; velocities; finger from target.
+        # Cosines, then sines of both joints; target; velocities; fingertip minus target.
         coordinates=(
             CoordinateSpec(kind="angle", cos=0, sin=2, velocity=6, velocity_range=20.0),
             CoordinateSpec(kind="angle", cos=1, sin=3, velocity=7, velocity_range=20.0),
@@ -77,7 +77,7 @@ FOREIGN: Mapping[str, TaskSpec] = {
         chain=True,
         steps=10_000,
         target_return=-3.75,
-        description="MuJoCo's arm of two links in the plane, whose tip is to reach a target.",
+        description="MuJoCo's planar arm of two links: move the tip to a target.",
     ),
     "dm_control/pendulum-swingup-v0": TaskSpec(
         env_id="shimmy:dm_control/pendulum-swingup-v0",
@@ -89,7 +89,7 @@ FOREIGN: Mapping[str, TaskSpec] = {
         dissipation="viscous",
         repeat=2,
         steps=10_000,
-        description="dm_control's pendulum: swing up with weak torque; paid only near upright.",
+        description="dm_control's pendulum: swing up with weak torque; the reward is sparse.",
     ),
     "dm_control/cartpole-swingup-v0": TaskSpec(
         env_id="shimmy:dm_control/cartpole-swingup-v0",
@@ -109,7 +109,7 @@ FOREIGN: Mapping[str, TaskSpec] = {
     ),
     "dm_control/acrobot-swingup-v0": TaskSpec(
         env_id="shimmy:dm_control/acrobot-swingup-v0",
-        # Sines, then cosines of both links from upright; velocities of the joints.
+        # Sines, then cosines of both links from upright; joint velocities.
         coordinates=(
             CoordinateSpec(kind="angle", sin=0, cos=2, velocity=4, velocity_range=8.0),
             CoordinateSpec(
@@ -123,12 +123,12 @@ FOREIGN: Mapping[str, TaskSpec] = {
         substeps=2,
         chain=True,
         steps=25_000,
-        description="dm_control's acrobot: two links, driven at the elbow, are to stand up.",
+        description="dm_control's acrobot: swing two links up, driven at the elbow.",
     ),
     **{
         f"dm_control/reacher-{level}-v0": TaskSpec(
             env_id=f"shimmy:dm_control/reacher-{level}-v0",
-            # Angles of both joints; finger to target; velocities.
+            # Angles of both joints; vector from fingertip to target; velocities.
             coordinates=(
                 CoordinateSpec(kind="angle", position=0, velocity=4, velocity_range=10.0),
                 CoordinateSpec(kind="angle", position=1, velocity=5, velocity_range=10.0),
@@ -144,4 +144,4 @@ FOREIGN: Mapping[str, TaskSpec] = {
         for level, size in (("easy", "large"), ("hard", "small"))
     },
 }
-"""Environments of Gymnasium's and dm_control's that run on MuJoCo."""
+"""Descriptions of the MuJoCo environments of Gymnasium and dm_control, by name."""

@@ -5,10 +5,12 @@ from .suite import suite_name, suite_task
 
 
 def known_equations(spec: TaskSpec) -> MechanicalSystem | None:
-    """The equations of motion of a task, where they are written down: those of the rigid-body
-    suite and Gymnasium's `Pendulum-v1`, whose clipped velocity is not in them.
+    """Return the known equations of motion of a task.
 
-    For models that are told what a Lagrangian has to learn; `None` of any other task.
+    They are available for the rigid-body suite and for Gymnasium's `Pendulum-v1`. They do not
+    include the velocity clipping of `Pendulum-v1`. Models with known physics use them.
+
+    **Returns:** the system, or `None` for any other task.
     """
     name = suite_name(spec)
     if name is not None:

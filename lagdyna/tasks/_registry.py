@@ -24,13 +24,17 @@ TASKS: Mapping[str, TaskSpec] = MappingProxyType(
         **{name: entry.spec for name, entry in SUITE.items()},
     }
 )
-"""The tasks that a name can stand for."""
+"""Registered tasks by name."""
 
 
 def get_task(name: str) -> TaskSpec:
-    """The task of that name, one of [`lagdyna.tasks.TASKS`][], or of that environment.
+    """Return the task of a name.
 
-    **Raises:** `ValueError` for an unknown name, with the nearest known ones.
+    **Arguments:**
+
+    - `name`: a key of [`lagdyna.tasks.TASKS`][], or the Gymnasium id of one of these tasks.
+
+    **Raises:** `ValueError` if the name is unknown; the message lists the nearest names.
     """
     if name in TASKS:
         return TASKS[name]
@@ -42,13 +46,13 @@ def get_task(name: str) -> TaskSpec:
         actions = _action_space(name)
         if actions is not None and not isinstance(actions, gym.spaces.Box):
             raise ValueError(
-                f"`task` was {name!r}, a Gymnasium environment whose actions are {actions}; "
+                f"`task` was {name!r}, a Gymnasium environment with actions {actions}; "
                 f"only continuous actions (a Box) are accepted; {known}"
             )
         raise ValueError(
-            f"`task` was {name!r}, a Gymnasium environment that lagdyna has no description "
-            "of; one in the `[task]` table of a config file is accepted (see the docs, "
-            f"'Tasks'); {known}"
+            f"`task` was {name!r}, a Gymnasium environment without a description in lagdyna; "
+            "describe it in the `[task]` table of a config file (see the docs, 'Tasks'); "
+            f"{known}"
         )
     near = difflib.get_close_matches(name, TASKS, n=3, cutoff=0.4)
     hint = f"nearest: {', '.join(near)}; " if near else ""
@@ -60,7 +64,7 @@ def get_task(name: str) -> TaskSpec:
 
 
 def _action_space(env_id: str) -> gym.Space | None:
-    """The actions of an environment, or `None` where it cannot be made here."""
+    """Return the action space of an environment, or `None` if it cannot be made."""
     try:
         env = gym.make(env_id)
     except (gym.error.Error, ImportError):

@@ -13,28 +13,29 @@ Positive = Annotated[float, Meta(gt=0)]
 
 @dataclass(frozen=True, kw_only=True)
 class CoordinateSpec:
-    """Where an observation keeps one coordinate and its velocity, and how far both reach.
+    """Description of one coordinate: its entries in an observation and its limits.
 
     **Arguments:**
 
     - `kind`: `"angle"` (radians) or `"linear"` (metres).
     - `velocity`: index of the velocity in the observation.
-    - `position`: index of the coordinate itself; or, for an angle instead,
-    - `cos`, `sin`: indices of its cosine and sine.
-    - `velocity_limit`: the speed at which the environment clips, if it does. It becomes
-        part of the transition, so that no agent exploits speeds that do not exist.
-    - `velocity_range`: the largest speed worth imagining; `velocity_limit` by default.
-    - `position_range`: the largest distance from 0 worth imagining; of an angle by
-        default the whole circle, `pi`. Where episodes end, that is `ends_beyond`.
-    - `relative_to`: the number of another angle, where the environment observes both
-        from the same direction and yet this one's velocity from the other's, as of a
-        joint: the coordinate is then the difference of the two observed angles, and
-        `velocity` its derivative.
-    - `ends_beyond`: the magnitude beyond which the environment ends the episode, if it
-        does so by this coordinate alone. Then it need not be learned.
+    - `position`: index of the coordinate in the observation. An angle may give `cos` and `sin`
+        instead.
+    - `cos`, `sin`: indices of the cosine and sine of an angle.
+    - `velocity_limit`: the speed at which the environment clips the velocity, if it does. The
+        learned transition applies the same limit, so that an agent cannot exploit higher
+        speeds.
+    - `velocity_range`: largest speed of imagined states; `velocity_limit` by default.
+    - `position_range`: largest magnitude of the coordinate in imagined states. The default is
+        `ends_beyond` if given, and `pi` for an angle.
+    - `relative_to`: number of another angle. Use it if the environment observes both as
+        absolute angles, but `velocity` is the relative velocity of the joint. The coordinate
+        is then the difference of the two observed angles.
+    - `ends_beyond`: magnitude beyond which the environment terminates the episode. Use it if
+        this coordinate alone decides; termination is then known and not learned.
 
-    **Raises:** `ValueError` if what is given does not say where to read the coordinate or
-    how far it reaches, or an index is negative.
+    **Raises:** `ValueError` if the indices or limits of the coordinate are missing or
+    contradictory, or if an index is negative.
     """
 
     kind: Literal["angle", "linear"]
@@ -52,33 +53,37 @@ class CoordinateSpec:
         given = tuple(x is not None for x in (self.position, self.cos, self.sin))
         by_position, by_embedding = (True, False, False), (False, True, True)
         if self.kind == "linear" and given != by_position:
-            raise ValueError("a linear coordinate needs `position`, and no `cos` or `sin`")
+            raise ValueError(
+                "a linear coordinate needs `position`, and accepts no `cos` or `sin`"
+            )
         if self.kind == "linear" and self.position_range is None and self.ends_beyond is None:
             raise ValueError(
                 "a linear coordinate needs `position_range`, "
-                "the largest distance from 0 worth imagining"
+                "its largest magnitude in imagined states, metres"
             )
         if self.kind == "linear" and self.relative_to is not None:
-            raise ValueError("`relative_to` is for angles, and the coordinate is linear")
+            raise ValueError(
+                "`relative_to` was given for a linear coordinate; only angles accept it"
+            )
         if self.kind == "angle" and given not in (by_position, by_embedding):
             raise ValueError("an angle needs either `position`, or both `cos` and `sin`")
         if self.velocity_limit is None and self.velocity_range is None:
             raise ValueError("a coordinate needs `velocity_limit` or `velocity_range`")
         if min(self.indices) < 0:
             raise ValueError(
-                f"a coordinate was to be read from entries {self.indices} of the observation; "
-                "they are counted from 0"
+                f"a coordinate has the observation indices {self.indices}; indices from 0 on "
+                "are accepted"
             )
 
     @property
     def indices(self) -> tuple[int, ...]:
-        """Every entry of the observation that the coordinate is read from."""
-        places = (self.velocity, self.position, self.cos, self.sin)
-        return tuple(place for place in places if place is not None)
+        """Indices of the observation that determine the coordinate and its velocity."""
+        indices = (self.velocity, self.position, self.cos, self.sin)
+        return tuple(i for i in indices if i is not None)
 
     @property
     def reach(self) -> tuple[float, float]:
-        """The largest position and speed worth imagining."""
+        """Largest position and largest speed of imagined states."""
         position = self.position_range or self.ends_beyond or math.pi
         velocity = self.velocity_range or self.velocity_limit
         assert velocity is not None
@@ -87,41 +92,41 @@ class CoordinateSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec:
-    """A control problem in a Gymnasium environment, as data.
+    """Description of a control task in a Gymnasium environment.
 
-    Everything that lagdyna must be told about an environment that it did not write; the
-    masses, lengths, gravity and reward it learns.
+    It contains everything that lagdyna must know about an environment. Masses, lengths,
+    gravity and the reward are learned.
 
     **Arguments:**
 
-    - `env_id`: what `gymnasium.make` takes.
+    - `env_id`: id of the environment for `gymnasium.make`.
     - `coordinates`: one [`lagdyna.tasks.CoordinateSpec`][] per degree of freedom.
-    - `dt`: seconds of one step of the environment.
-    - `force`: the actuation map, a row per coordinate, a column per action: the
-        generalised force (N or N m) when an action is at its upper bound.
-    - `dissipation`: `"viscous"` where the joints have viscous friction, to be learned.
-    - `terminates`: whether the environment ends episodes before their time, by a
-        condition that is to be learned. One that is known is stated by the coordinates'
-        `ends_beyond` instead.
-    - `context`: indices of what an observation holds that stays the same throughout an
-        episode, such as where a target lies. Reward, policy and critics see it as further
-        coordinates, which do not move; the dynamics do not.
-    - `context_range`: the largest magnitude of that worth imagining.
-    - `steps`: of experience, the environment's, that a run is given by default.
-    - `target_return`: the mean return at which the task counts as solved, if there is one.
-    - `description`: a sentence for people.
-    - `repeat`: steps of the environment for which each action is held. Model, replay buffer
-        and agent see one transition for each action; steps are counted as the environment's.
-    - `substeps`: equal steps of the model's solver within the time of an action, where the
-        config does not say.
-    - `chain`: whether angles that follow each other are those of the joints of a chain, each
-        counted from the link before. Everything learned then sees the sums of consecutive
-        angles too, see [`lagdyna.mechanics.Coordinates`][].
+    - `dt`: duration of one environment step, seconds.
+    - `force`: the actuation map, with one row per coordinate and one column per action. An
+        entry is the generalised force (N or N m) of an action at its upper bound.
+    - `dissipation`: `"viscous"` if the joints have viscous friction, which is then learned;
+        `"none"` by default.
+    - `terminates`: whether the environment terminates episodes by a condition that is to be
+        learned. If the condition is known, use `ends_beyond` of the coordinates instead.
+    - `context`: indices of observed quantities that are constant within an episode, such as
+        the position of a target. Reward, policy and critics take them as further coordinates
+        with zero velocity; the dynamics do not.
+    - `context_range`: largest magnitude of the context in imagined states.
+    - `steps`: default number of environment steps of a run.
+    - `target_return`: mean return at which the task counts as solved, if there is one.
+    - `description`: one sentence about the task.
+    - `repeat`: number of environment steps for which each action is held. Model, replay buffer
+        and agent use one transition per action. Budgets count environment steps.
+    - `substeps`: number of equal solver steps of the model per action, unless the config sets
+        it.
+    - `chain`: whether consecutive angles are relative joint angles of a serial chain. The
+        networks then also take sums of consecutive angles as inputs; see
+        [`lagdyna.mechanics.Coordinates`][].
 
     **Raises:** `ValueError` if the numbers of coordinates and of rows of `force` differ, if
-    a coordinate's `relative_to` is not another angle, if the end of an episode is both
-    stated and to be learned, an index of `context` is negative, or if `dt`, `repeat` or
-    `substeps` is not positive.
+    `relative_to` of a coordinate is not another angle, if both `terminates` and `ends_beyond`
+    are given, if an index of `context` is negative, or if `dt`, `repeat` or `substeps` is not
+    positive.
     """
 
     env_id: str
@@ -143,10 +148,12 @@ class TaskSpec:
         if len(self.coordinates) == 0 or len(self.force) != len(self.coordinates):
             raise ValueError(
                 f"`force` has {len(self.force)} rows for {len(self.coordinates)} "
-                "coordinates; it needs one for each, and there must be one at least"
+                "coordinates; give one row per coordinate, and at least one coordinate"
             )
         if len({len(row) for row in self.force}) != 1 or len(self.force[0]) == 0:
-            raise ValueError("`force` must have as many columns in each row, one per action")
+            raise ValueError(
+                "`force` must have the same number of columns in each row, one per action"
+            )
         for i, c in enumerate(self.coordinates):
             if c.relative_to is not None and (
                 c.relative_to == i
@@ -155,12 +162,12 @@ class TaskSpec:
             ):
                 raise ValueError(
                     f"`coordinates[{i}].relative_to` was {c.relative_to}; the number of "
-                    "another coordinate, counted from 0, that is an angle is accepted"
+                    "another angle, counted from 0, is accepted"
                 )
         if self.terminates and any(c.ends_beyond is not None for c in self.coordinates):
             raise ValueError(
-                "`terminates` was given with a coordinate's `ends_beyond`: the end of an "
-                "episode is either learned or stated"
+                "`terminates` and a coordinate's `ends_beyond` were both given; use "
+                "`terminates` to learn the termination, or `ends_beyond` if it is known"
             )
 
         for name, value in (("repeat", self.repeat), ("substeps", self.substeps)):
@@ -170,50 +177,50 @@ class TaskSpec:
             raise ValueError(f"`dt` must be positive and finite, got {self.dt}")
         if min(self.context, default=0) < 0:
             raise ValueError(
-                f"`context` was {self.context}; entries of the observation are counted from 0"
+                f"`context` was {self.context}; observation indices from 0 on are accepted"
             )
 
     @property
     def action_time(self) -> float:
-        """Seconds for which an action is held."""
+        """Duration for which an action is held, seconds."""
         return self.dt * self.repeat
 
     @property
     def n(self) -> int:
-        """The number of degrees of freedom."""
+        """Number of degrees of freedom."""
         return len(self.coordinates)
 
     @property
     def action_size(self) -> int:
-        """The number of actions."""
+        """Number of actions."""
         return len(self.force[0])
 
     @property
     def joint_coordinates(self) -> Coordinates:
-        """Which coordinates are angles, and whether those are a chain's."""
+        """Generalised coordinates of the system, without the context."""
         return Coordinates(tuple(c.kind == "angle" for c in self.coordinates), self.chain)
 
     @property
     def state_coordinates(self) -> Coordinates:
-        """The same of a whole state: the coordinates, then the context."""
+        """Coordinates of a state: the generalised coordinates, then the context."""
         angles = (*self.joint_coordinates.angles, *(False for _ in self.context))
         return Coordinates(angles, self.chain)
 
     @property
     def velocity_limits(self) -> tuple[float, ...]:
-        """The speed at which each velocity of a state is clipped, infinite where not."""
+        """Speed at which each velocity of a state is clipped, infinite if it is not."""
         limits = (c.velocity_limit or math.inf for c in self.coordinates)
         return (*limits, *(math.inf for _ in self.context))
 
     @property
     def ends_beyond(self) -> tuple[float, ...]:
-        """The magnitude of each of a state's that ends an episode, infinite where none does."""
+        """Magnitude of each coordinate of a state that terminates an episode, or infinity."""
         bounds = (c.ends_beyond or math.inf for c in self.coordinates)
         return (*bounds, *(math.inf for _ in self.context))
 
     @property
     def reach(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """The largest positions and speeds of a state worth imagining; context stands still."""
+        """Largest positions and largest speeds of imagined states; context has speed 0."""
         positions, velocities = zip(*(c.reach for c in self.coordinates), strict=True)
         ranges = tuple(self.context_range for _ in self.context)
         return (*positions, *ranges), (*velocities, *(0.0 for _ in self.context))

@@ -1,4 +1,4 @@
-"""What the tests of the suite share. A function that is traced here is compiled once a task."""
+"""Shared functions of the suite's tests. Each is compiled once per task."""
 
 import equinox as eqx
 import jax

@@ -1,4 +1,4 @@
-"""Descriptions of MuJoCo's environments, held against MuJoCo itself."""
+"""Tests of the descriptions of MuJoCo environments against MuJoCo itself."""
 
 import dataclasses
 import math
@@ -33,12 +33,12 @@ DM_CONTROL = (
 
 
 def opened(name: str) -> tuple[TaskSpec, GymnasiumTask, Any, Any]:
-    """A task, and the model and data of its simulator."""
+    """Return a task with the model and data of its simulator."""
     pytest.importorskip("mujoco")
     if name in DM_CONTROL:
         pytest.importorskip("dm_control")
         pytest.importorskip("shimmy")
-    # Step by step, for however many of them a learner holds an action.
+    # Compare single environment steps, without action repeat.
     spec = dataclasses.replace(get_task(name), repeat=1)
     task = GymnasiumTask(spec)
     inner = task._env.unwrapped
@@ -47,15 +47,15 @@ def opened(name: str) -> tuple[TaskSpec, GymnasiumTask, Any, Any]:
 
 
 def apart(spec: TaskSpec, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """How far apart joints are, angles along the shorter way."""
+    """Compute differences of joint coordinates, angles along the shorter arc."""
     gone = np.asarray(a, np.float64)[: spec.n] - np.asarray(b, np.float64)[: spec.n]
     angle = np.asarray(spec.joint_coordinates.angles)
     return np.where(angle, np.remainder(gone + np.pi, 2 * np.pi) - np.pi, gone)
 
 
 @pytest.mark.parametrize("name", GYMNASIUM + DM_CONTROL)
-def test_a_description_is_what_the_simulator_holds(name: str) -> None:
-    """Coordinates and velocities are its joints', forces and friction as it computes them."""
+def test_descriptions_match_the_simulator(name: str) -> None:
+    """Coordinates, velocities, forces and friction equal those of the simulator's joints."""
     spec, task, model, data = opened(name)
     state, rng, n = task.reset(1), np.random.default_rng(0), spec.n
     for _ in range(30):
@@ -69,12 +69,12 @@ def test_a_description_is_what_the_simulator_holds(name: str) -> None:
             continue
         force = np.asarray(spec.force) @ action
         np.testing.assert_allclose(data.qfrc_actuator[:n], force, rtol=1e-5, atol=1e-7)
-        # A velocity is the derivative of its coordinate: within a step it is somewhere
-        # between the velocities at both ends.
+        # The velocity is the derivative of the coordinate: its mean over a step lies between
+        # the velocities at both ends.
         gone = apart(spec, state.q, before.q) / spec.dt
         mean, change = 0.5 * (before.qd + state.qd)[:n], (state.qd - before.qd)[:n]
         assert np.all(np.abs(gone - mean) <= 0.51 * np.abs(change) + 0.05)
-        # What is no coordinate of a joint stands still.
+        # Context has no velocity.
         np.testing.assert_array_equal(state.q[n:], before.q[n:])
         np.testing.assert_array_equal(state.qd[n:], 0)
     damped = np.any(np.asarray(model.dof_damping)[:n] > 0)
@@ -86,7 +86,7 @@ def test_a_description_is_what_the_simulator_holds(name: str) -> None:
 def test_the_double_pendulum_s_velocity_limits_are_where_observations_are_clipped(
     sign: int,
 ) -> None:
-    """Within them a velocity is observed as it is, beyond as the limit."""
+    """A velocity within the limits is observed unchanged, a larger one as the limit."""
     spec, task, model, data = opened("InvertedDoublePendulum-v5")
     task.reset(0)
     inner: Any = task._env.unwrapped
@@ -105,7 +105,7 @@ def test_the_double_pendulum_s_velocity_limits_are_where_observations_are_clippe
 
 
 @pytest.mark.parametrize("name", GYMNASIUM)
-def test_episodes_end_where_the_description_says(name: str) -> None:
+def test_episodes_terminate_as_described(name: str) -> None:
     spec, task, _, _ = opened(name)
     ended = []
     for seed in range(3):
@@ -123,7 +123,7 @@ def test_episodes_end_where_the_description_says(name: str) -> None:
 
 
 def recorded(spec: TaskSpec, task: GymnasiumTask, episodes: int, steps: int) -> Experience:
-    """Steps that stay clear of the joint's stop."""
+    """Record steps that stay clear of the joint's stop."""
     rng, rows = np.random.default_rng(0), []
     for seed in range(episodes):
         state = task.reset(seed)
@@ -142,10 +142,10 @@ def recorded(spec: TaskSpec, task: GymnasiumTask, episodes: int, steps: int) -> 
     )
 
 
-def test_friction_and_masses_of_the_reacher_are_found() -> None:
-    """With the force of an action known, both come in units of their own, not as a ratio.
+def test_friction_and_masses_of_the_reacher_are_identified() -> None:
+    """The known force of an action makes both identifiable, not only their ratio.
 
-    The mass matrix takes up the rotors' inertia, 1 kg m^2 each; the links' is 1e-3 of it.
+    The rotors' inertia of 1 kg m^2 each dominates the mass matrix; the links add 1e-3 of it.
     """
     spec, task, model, data = opened("Reacher-v5")
     experience = recorded(spec, task, 20, 25)

@@ -47,7 +47,7 @@ def another(env_id: str) -> TaskSpec:
 
 @pytest.fixture(scope="module")
 def raw() -> Any:
-    """Gymnasium's own, to be put into any state."""
+    """Gymnasium's own pendulum, which accepts any state."""
     return gym.make("Pendulum-v1").unwrapped
 
 
@@ -67,7 +67,7 @@ def test_reading_the_state_inverts_the_observation(raw: Any, q: float, qd: float
 
 
 @given(st.lists(st.tuples(angles, speeds), min_size=1, max_size=4))
-def test_a_batch_is_read_like_its_members(raw: Any, states: list) -> None:
+def test_a_batch_is_read_like_single_observations(raw: Any, states: list) -> None:
     observations = np.stack([observed(raw, q, qd) for q, qd in states])
     together = read_state(SPEC, observations)
     assert together.q.shape == together.qd.shape == (len(states), 1)
@@ -77,7 +77,7 @@ def test_a_batch_is_read_like_its_members(raw: Any, states: list) -> None:
         np.testing.assert_array_equal(together.qd[i], alone.qd)
 
 
-def test_coordinates_of_every_kind_are_read_from_their_places() -> None:
+def test_every_kind_of_coordinate_is_read_from_its_indices() -> None:
     spec = TaskSpec(
         env_id="x",
         coordinates=(
@@ -92,7 +92,7 @@ def test_coordinates_of_every_kind_are_read_from_their_places() -> None:
     )
     observation = np.asarray([10.0, 11.0, math.sin(0.7), 13.0, math.cos(0.7), 15.0, 16.0])
     state = read_state(spec, observation)
-    # As precise as it was observed.
+    # The state has the precision of the observation.
     np.testing.assert_allclose(state.q, [0.7, 15.0, 11.0], rtol=1e-14)
     assert state.q.dtype == state.qd.dtype == np.float64
     single = read_state(spec, observation.astype(np.float32))
@@ -102,7 +102,7 @@ def test_coordinates_of_every_kind_are_read_from_their_places() -> None:
 
 @given(units, st.integers(0, 1000))
 def test_actions_fill_the_range_of_the_environment(action: float, seed: int) -> None:
-    """1 is what the environment calls 2, and its reward and next state are handed on."""
+    """An action of 1 is the environment's 2; its reward and next state are returned."""
     task, plain = GymnasiumTask(SPEC), gym.make("Pendulum-v1")
     start = task.reset(seed)
     observation, _ = plain.reset(seed=seed)
@@ -132,13 +132,11 @@ def test_actions_beyond_the_range_are_clipped(wild: float, tame: float) -> None:
 @pytest.mark.parametrize(
     ("action", "said"),
     [
-        (np.asarray([np.nan]), "`action` was .*nan.*, of which not all are numbers"),
+        (np.asarray([np.nan]), "`action` was .*nan.*, which contains NaN"),
         (np.zeros(2), "`action` has shape .*2.*"),
     ],
 )
-def test_the_caller_s_action_is_not_blamed_on_the_environment(
-    action: np.ndarray, said: str
-) -> None:
+def test_an_invalid_action_is_reported_as_such(action: np.ndarray, said: str) -> None:
     task, batch = GymnasiumTask(SPEC), GymnasiumBatch(SPEC, 2)
     task.reset(3)
     batch.reset([0, 1])
@@ -150,7 +148,7 @@ def test_the_caller_s_action_is_not_blamed_on_the_environment(
     batch.close()
 
 
-def test_a_range_that_is_not_symmetric_is_filled_from_end_to_end() -> None:
+def test_actions_fill_an_asymmetric_range() -> None:
     space = gym.spaces.Box(np.float32(-1.0), np.float32(5.0), (1,))
     seen: list[float] = []
 
@@ -176,7 +174,7 @@ def test_a_range_that_is_not_symmetric_is_filled_from_end_to_end() -> None:
 def test_the_true_pendulum_with_the_task_s_limits_moves_as_the_environment(
     x64: None, raw: Any, q: float, qd: float, action: float
 ) -> None:
-    """What the description says, and true masses, are all that a transition needs."""
+    """The description and the true masses determine the transition."""
     transition = SolvedTransition(
         pendulum_field(),
         PENDULUM,
@@ -191,8 +189,8 @@ def test_the_true_pendulum_with_the_task_s_limits_moves_as_the_environment(
     state = State(jnp.asarray([q]), jnp.asarray([qd]))
     after = transition.step(state, jnp.asarray([action]))
     assert after.qd[0] == pytest.approx(expected_qd, abs=1e-9)
-    # Where the environment clips it does so before it moves, the transition after: they
-    # are apart by the way that the speed which was clipped would have gone.
+    # The environment clips before it moves, the transition afterwards. They differ by the
+    # distance that the clipped part of the speed would have covered.
     gained = 0.05 * (15 * math.sin(q) + 3 * 2 * action)
     clipped = max(0.0, abs(qd + gained) - 8)
     apart = math.remainder(float(after.q[0]) - expected_q, 2 * math.pi)
@@ -209,7 +207,7 @@ def test_speed_is_clipped_at_the_limit_by_both(raw: Any) -> None:
     assert raw.state[1] == after.qd[0] == 8.0
 
 
-def test_a_description_of_one_s_own_opens_another_environment() -> None:
+def test_a_custom_description_opens_an_environment() -> None:
     task, plain = GymnasiumTask(CAR), gym.make("MountainCarContinuous-v0")
     state, (observation, _) = task.reset(5), plain.reset(seed=5)
     for action in (1.0, -0.3, 0.4):
@@ -222,7 +220,7 @@ def test_a_description_of_one_s_own_opens_another_environment() -> None:
     assert CAR.reach == ((1.2,), (0.07,))
 
 
-def test_an_episode_is_over_when_its_time_is() -> None:
+def test_an_episode_is_truncated_at_its_time_limit() -> None:
     task = GymnasiumTask(another("lagdyna-tests/ShortPendulum-v0"))
     task.reset(0)
     ends = [task.step(np.zeros(1)) for _ in range(20)]
@@ -230,7 +228,7 @@ def test_an_episode_is_over_when_its_time_is() -> None:
     assert not any(outcome.terminated for outcome in ends)
 
 
-def test_an_episode_may_end_for_good() -> None:
+def test_an_episode_may_terminate() -> None:
     task = GymnasiumTask(CAR)
     task.reset(0)
     task._env.unwrapped.state = np.asarray([0.44, 0.07])  # at the foot of the flag
@@ -239,7 +237,7 @@ def test_an_episode_may_end_for_good() -> None:
     assert not outcome.truncated
 
 
-def test_pictures_are_drawn_where_the_environment_draws() -> None:
+def test_render_returns_an_image() -> None:
     task = GymnasiumTask(SPEC, render_mode="rgb_array")
     task.reset(0)
     picture = task.render()
@@ -251,18 +249,18 @@ def test_pictures_are_drawn_where_the_environment_draws() -> None:
     assert "rgb_array" in task.render_modes
 
 
-def test_what_was_not_made_to_be_drawn_or_has_not_begun_is_not() -> None:
+def test_render_needs_rgb_array_and_a_reset() -> None:
     with pytest.raises(ValueError, match="`render_mode` was None.*'rgb_array' is accepted"):
         GymnasiumTask(SPEC).render()
-    with pytest.raises(ValueError, match="nothing to draw yet; call `reset` first"):
+    with pytest.raises(ValueError, match="called before `reset`; call `reset` first"):
         GymnasiumTask(get_task("acrobot"), render_mode="rgb_array").render()
 
 
 REFUSED = {
     "unknown": (another("Pendulum-v9"), "`env_id` was 'Pendulum-v9'.*nearest: Pendulum-v1"),
-    "nonsense": (another("a b"), "`env_id` was 'a b'.*makes no such environment"),
-    "empty": (another(""), "`env_id` was ''.*makes no such environment"),
-    "module": (another("nosuchmodule:A-v0"), "`env_id` 'nosuchmodule:A-v0'.*nosuchmodule"),
+    "nonsense": (another("a b"), "`env_id` was 'a b'.*Gymnasium has no such environment"),
+    "empty": (another(""), "`env_id` was ''.*Gymnasium has no such environment"),
+    "module": (another("nosuchmodule:A-v0"), "`env_id` was 'nosuchmodule:A-v0'.*nosuchmodule"),
     "packages": (
         another("lagdyna-tests/NeedsPackages-v0"),
         "`env_id`.*needs more packages.*wheels-and-springs",
@@ -276,7 +274,7 @@ REFUSED = {
     "matrix": (another("lagdyna-tests/MatrixAction-v0"), r"`force` has 1 columns.*\(1, 1\)"),
     "columns": (
         dataclasses.replace(SPEC, force=((1.0, 2.0),)),
-        r"`force` has 2 columns, and 'Pendulum-v1' has actions of shape \(1,\)",
+        r"`force` has 2 columns, but 'Pendulum-v1' has actions of shape \(1,\)",
     ),
     "picture": (another("lagdyna-tests/Picture-v0"), "only vectors"),
     "text": (another("lagdyna-tests/Text-v0"), "only vectors"),
@@ -295,9 +293,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("what", REFUSED)
 @pytest.mark.parametrize("make", [GymnasiumTask, lambda spec: GymnasiumBatch(spec, 2)])
-def test_an_environment_that_does_not_fit_is_refused_in_a_sentence(
-    make: Any, what: str
-) -> None:
+def test_an_unsuitable_environment_is_refused_in_one_line(make: Any, what: str) -> None:
     spec, said = REFUSED[what]
     with pytest.raises(ValueError, match=said) as error:
         make(spec)
@@ -305,16 +301,16 @@ def test_an_environment_that_does_not_fit_is_refused_in_a_sentence(
 
 
 BROKEN = {
-    "Growing": r"observed an array of shape \(4,\), and its observations are Box\(.*\(3,\)",
-    "Restless": r"observed an array of shape \(4,\), and its observations are Box\(.*\(3,\)",
-    "Unpaid": "paid a reward of nan; only finite numbers are accepted",
-    "Undefined": "observed nan in entry 2; only finite numbers are accepted",
-    "Infinite": "observed inf in entry 0; only finite numbers are accepted",
+    "Growing": r"returned an observation of shape \(4,\); .* observation space Box\(.*\(3,\)",
+    "Restless": r"returned an observation of shape \(4,\); .* observation space Box\(.*\(3,\)",
+    "Unpaid": "returned a reward of nan; only finite numbers are accepted",
+    "Undefined": "returned nan in entry 2 of an observation; only finite numbers are accepted",
+    "Infinite": "returned inf in entry 0 of an observation; only finite numbers are accepted",
 }
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_an_environment_that_breaks_its_promise_is_refused_when_it_does(what: str) -> None:
+def test_invalid_observations_and_rewards_raise_an_error(what: str) -> None:
     spec = another(f"lagdyna-tests/{what}-v0")
     task, batch = GymnasiumTask(spec), GymnasiumBatch(spec, 2)
     task.reset(0)
@@ -329,8 +325,8 @@ def test_an_environment_that_breaks_its_promise_is_refused_when_it_does(what: st
         batch.step(np.zeros((2, 1)))
 
 
-def test_a_dictionary_is_laid_end_to_end() -> None:
-    """In the order of its space, which sorts the names."""
+def test_dictionary_observations_are_flattened() -> None:
+    """The order is that of the space, which sorts the names."""
     spec = another("lagdyna-tests/Nested-v0")
     task, plain = GymnasiumTask(spec), gym.make("lagdyna-tests/Nested-v0")
     plain.observation_space.seed(4)
@@ -354,7 +350,7 @@ MISSING = {
 
 
 @pytest.mark.parametrize("extra", MISSING)
-def test_packages_that_are_missing_are_named_by_their_extra(
+def test_missing_packages_are_named_by_their_extra(
     monkeypatch: pytest.MonkeyPatch, extra: str
 ) -> None:
     spec, error = MISSING[extra]
@@ -363,20 +359,20 @@ def test_packages_that_are_missing_are_named_by_their_extra(
         raise error
 
     monkeypatch.setattr(gym, "make", make)
-    with pytest.raises(ValueError, match=rf"needs more packages, .*'lagdyna\[{extra}\]'"):
+    with pytest.raises(ValueError, match=rf"needs more packages; .*'lagdyna\[{extra}\]'"):
         GymnasiumTask(spec)
 
 
-def test_an_environment_that_came_without_its_simulator_asks_for_it(
+def test_an_environment_without_its_simulator_names_the_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Shimmy registers dm_control's environments only where there is dm_control."""
+    """Shimmy registers dm_control's environments only if dm_control is installed."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"more packages, .*'lagdyna\[dm-control\]'.*"):
+    with pytest.raises(ValueError, match=r"more packages; .*'lagdyna\[dm-control\]'.*"):
         GymnasiumTask(another("dm_control/no-such-v0"))
 
 
-def test_an_angle_of_a_joint_is_apart_from_the_link_before() -> None:
+def test_a_joint_angle_is_relative_to_the_previous_link() -> None:
     first = CoordinateSpec(kind="angle", cos=0, sin=1, velocity=4, velocity_range=1.0)
     second = CoordinateSpec(
         kind="angle", cos=2, sin=3, velocity=5, velocity_range=1.0, relative_to=0
@@ -399,7 +395,7 @@ def test_an_environment_that_is_refused_is_closed(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("spec", [SPEC, CAR], ids=["pendulum", "car"])
-def test_a_batch_does_what_its_members_do_alone(spec: TaskSpec) -> None:
+def test_a_batch_matches_single_environments(spec: TaskSpec) -> None:
     seeds = [3, 1, 4]
     rng = np.random.default_rng(0)
     actions = rng.uniform(-1.2, 1.2, (12, len(seeds), spec.action_size))
@@ -419,7 +415,7 @@ def test_a_batch_does_what_its_members_do_alone(spec: TaskSpec) -> None:
     batch.close()
 
 
-def test_a_batch_says_which_episodes_ended() -> None:
+def test_a_batch_reports_ended_episodes() -> None:
     batch = GymnasiumBatch(another("lagdyna-tests/ShortPendulum-v0"), 2)
     batch.reset([0, 1])
     ends = [batch.step(np.zeros((2, 1)))[2] for _ in range(20)]
@@ -428,13 +424,13 @@ def test_a_batch_says_which_episodes_ended() -> None:
 
 
 @pytest.mark.parametrize("copies", [0, -1])
-def test_a_batch_is_of_at_least_one(copies: int) -> None:
+def test_a_batch_needs_at_least_one_copy(copies: int) -> None:
     with pytest.raises(ValueError, match=f"`copies` must be at least 1, got {copies}"):
         GymnasiumBatch(SPEC, copies)
 
 
-def test_an_environment_that_cannot_be_drawn_here_says_so() -> None:
+def test_a_rendering_failure_raises_a_rendering_error() -> None:
     task = GymnasiumTask(another("lagdyna-tests/Undrawable-v0"), render_mode="rgb_array")
     task.reset(0)
-    with pytest.raises(RenderingError, match=r"no picture can be drawn.*no OpenGL platform"):
+    with pytest.raises(RenderingError, match=r"cannot be rendered.*no OpenGL platform"):
         task.render()

@@ -7,7 +7,7 @@ from lagdyna.tasks._foreign import FOREIGN
 
 
 def described(name: str) -> TaskSpec:
-    """A task whose packages are here."""
+    """Return a task, or skip the test if its packages are not installed."""
     if name in FOREIGN:
         pytest.importorskip("mujoco")
     if name.startswith("dm_control"):
@@ -30,12 +30,12 @@ def test_every_registered_task_can_be_made_and_stepped(name: str) -> None:
     assert spec.description
 
 
-# Clipped, though its space does not say so: `test_foreign.py` asks the simulator.
+# Its space does not contain the velocity limits; `test_foreign.py` checks them.
 UNSAID = "InvertedDoublePendulum-v5"
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if name != UNSAID])
-def test_velocity_limits_are_those_of_the_observations(name: str) -> None:
+def test_velocity_limits_match_the_observation_space(name: str) -> None:
     spec = described(name)
     space = GymnasiumTask(spec)._env.observation_space
     assert isinstance(space, gym.spaces.Box)
@@ -44,12 +44,12 @@ def test_velocity_limits_are_those_of_the_observations(name: str) -> None:
             assert c.velocity_limit == space.high[c.velocity] == -space.low[c.velocity]
 
 
-def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+def test_the_error_for_an_unknown_name_lists_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"'Pendulm-v1'.*nearest: Pendulum-v1.*config file"):
         get_task("Pendulm-v1")
 
 
-def test_a_name_like_none_is_answered_with_all() -> None:
+def test_the_error_for_a_name_without_near_matches_lists_all() -> None:
     with pytest.raises(ValueError, match=r"'zzz'.*all: Pendulum-v1") as error:
         get_task("zzz")
     assert "nearest" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Actions that are held for several steps of the environment."""
+"""Tests of actions that are held for several environment steps."""
 
 import dataclasses
 import math
@@ -20,7 +20,7 @@ def held(name: str, repeat: int) -> TaskSpec:
 
 
 @pytest.mark.parametrize("repeat", [1, 3])
-def test_a_held_action_is_so_many_steps_of_the_environment(repeat: int) -> None:
+def test_an_action_is_held_for_repeat_steps(repeat: int) -> None:
     task = GymnasiumTask(dataclasses.replace(PENDULUM, repeat=repeat))
     plain: Any = gym.make("Pendulum-v1")
     task.reset(7)
@@ -36,7 +36,7 @@ def test_a_held_action_is_so_many_steps_of_the_environment(repeat: int) -> None:
 
 
 def test_the_end_of_an_episode_cuts_an_action_short() -> None:
-    """Twenty steps, eight for each action; and one to nine steps, all of them for one."""
+    """Episodes of twenty steps with actions of eight, and episodes shorter than one action."""
     task = GymnasiumTask(held("ShortPendulum", 8))
     task.reset(0)
     outcomes = [task.step(np.zeros(1)) for _ in range(3)]
@@ -57,7 +57,7 @@ def _length(seed: int) -> int:
     return env.rest
 
 
-def test_an_action_may_be_held_for_less() -> None:
+def test_most_limits_the_steps_of_an_action() -> None:
     task = GymnasiumTask(held("ShortPendulum", 8))
     task.reset(0)
     assert task.step(np.zeros(1), 3).steps == 3
@@ -67,7 +67,7 @@ def test_an_action_may_be_held_for_less() -> None:
 
 
 @pytest.mark.parametrize("name", ["ShortPendulum", "Countdown"])
-def test_a_batch_holds_actions_as_its_members_do(name: str) -> None:
+def test_a_batch_holds_actions_like_single_environments(name: str) -> None:
     spec, seeds = held(name, 4), [3, 1, 4, 2]
     batch = GymnasiumBatch(spec, len(seeds))
     batch.reset(seeds)
@@ -94,21 +94,21 @@ def test_the_time_of_an_action_and_its_bounds() -> None:
     for dt in (0.0, -1.0, math.inf, math.nan):
         with pytest.raises(ValueError, match=f"`dt` must be positive and finite, got {dt}"):
             dataclasses.replace(PENDULUM, dt=dt)
-    with pytest.raises(ValueError, match=r"`context` was \(-1,\).*counted from 0"):
+    with pytest.raises(ValueError, match=r"`context` was \(-1,\).*from 0 on"):
         dataclasses.replace(PENDULUM, context=(-1,))
 
 
-def test_a_task_of_the_suite_is_known_by_its_description() -> None:
+def test_suite_name_recognises_a_description() -> None:
     acrobot = get_task("acrobot")
     assert suite_name(acrobot) == "acrobot"
     assert suite_name(dataclasses.replace(acrobot, repeat=7, target_return=3.0)) == "acrobot"
     assert suite_name(PENDULUM) is None
-    # Read in another order it is another system, though the environment is the same.
+    # Another order of the coordinates is another system in the same environment.
     turned = dataclasses.replace(
         acrobot, coordinates=acrobot.coordinates[::-1], force=acrobot.force[::-1]
     )
     assert suite_name(turned) is None
-    # And so it is with something more to its state, or another joint's angle.
+    # So is a state with context, or a joint angle relative to another.
     assert suite_name(dataclasses.replace(acrobot, context=(0,))) is None
     first, second = acrobot.coordinates
     apart = dataclasses.replace(second, relative_to=0)

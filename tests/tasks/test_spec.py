@@ -33,18 +33,16 @@ LINEAR: dict[str, Any] = {
             {"kind": "angle", "velocity": 2, "position": 0},
             "needs `velocity_limit` or `velocity_range`",
         ),
-        (LINEAR | {"velocity": -1}, r"from entries \(-1, .*counted from 0"),
-        (LINEAR | {"position": -2}, r"from entries .*-2.*counted from 0"),
+        (LINEAR | {"velocity": -1}, r"indices \(-1, .*from 0 on"),
+        (LINEAR | {"position": -2}, r"indices .*-2.*from 0 on"),
     ],
 )
-def test_a_coordinate_must_say_where_it_is_and_how_far_it_reaches(
-    fields: dict[str, Any], said: str
-) -> None:
+def test_a_coordinate_needs_its_indices_and_limits(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         CoordinateSpec(**fields)
 
 
-def test_reach_is_what_is_worth_imagining() -> None:
+def test_reach_follows_from_the_given_ranges() -> None:
     by_embedding = CoordinateSpec(**ANGLE, cos=0, sin=1)
     assert by_embedding.reach == (math.pi, 8.0)
     slower = CoordinateSpec(**ANGLE, position=0, velocity_range=5.0)
@@ -54,7 +52,7 @@ def test_reach_is_what_is_worth_imagining() -> None:
     assert slower.indices == (2, 0)
 
 
-def test_what_ends_an_episode_is_the_edge_of_what_is_worth_imagining() -> None:
+def test_ends_beyond_is_the_default_position_range() -> None:
     ended = CoordinateSpec(**ANGLE, position=0, ends_beyond=0.2)
     assert ended.reach == (0.2, 8.0)
     narrow = CoordinateSpec(**ANGLE, position=0, position_range=0.5)
@@ -69,7 +67,7 @@ def a_task(**fields: Any) -> TaskSpec:
     return TaskSpec(**{**known, "force": ((1.0,), (0.0,)), **fields})
 
 
-def test_what_follows_from_the_coordinates() -> None:
+def test_properties_derived_from_the_coordinates() -> None:
     task = a_task(force=((1.0, 0.0, 0.0), (0.0, 2.0, 3.0)))
     assert task.n == 2
     assert task.action_size == 3
@@ -83,9 +81,9 @@ def test_what_follows_from_the_coordinates() -> None:
     [
         ({"force": ((1.0,),)}, "`force` has 1 rows for 2 coordinates"),
         ({"force": ((1.0,), (0.0,), (0.0,))}, "`force` has 3 rows for 2 coordinates"),
-        ({"force": ((1.0,), (0.0, 1.0))}, "`force` must have as many columns in each row"),
+        ({"force": ((1.0,), (0.0, 1.0))}, "`force` must have the same number of columns"),
         ({"force": ((), ())}, "one per action"),
-        ({"coordinates": (), "force": ()}, "there must be one at least"),
+        ({"coordinates": (), "force": ()}, "at least one coordinate"),
     ],
 )
 def test_force_must_have_a_row_per_coordinate_and_a_column_per_action(
@@ -95,23 +93,23 @@ def test_force_must_have_a_row_per_coordinate_and_a_column_per_action(
         a_task(**fields)
 
 
-def test_ends_of_episodes_are_stated_or_learned() -> None:
+def test_termination_is_either_known_or_learned() -> None:
     ended = CoordinateSpec(**LINEAR | {"ends_beyond": 2.4})
     angle = CoordinateSpec(**ANGLE, cos=3, sin=4)
     assert a_task(coordinates=(ended, angle)).ends_beyond == (2.4, math.inf)
     assert a_task().ends_beyond == (math.inf, math.inf)
-    with pytest.raises(ValueError, match="either learned or stated"):
+    with pytest.raises(ValueError, match="were both given"):
         a_task(coordinates=(ended, angle), terminates=True)
 
 
 @pytest.mark.parametrize("other", [0, 1, 2])
 def test_an_angle_is_relative_to_another_angle(other: int) -> None:
-    """Of a cart and a pole there is none."""
+    """A cart and a pole have only one angle."""
     pole = CoordinateSpec(**ANGLE, cos=3, sin=4, relative_to=other)
     said = rf"`coordinates\[1\].relative_to` was {other}; the number of another"
     with pytest.raises(ValueError, match=said):
         a_task(coordinates=(CoordinateSpec(**LINEAR), pole))
-    with pytest.raises(ValueError, match="`relative_to` is for angles"):
+    with pytest.raises(ValueError, match="only angles accept it"):
         CoordinateSpec(**LINEAR, relative_to=other)
 
 
@@ -130,10 +128,10 @@ def test_context_follows_the_coordinates_and_does_not_move() -> None:
     np.testing.assert_array_equal(qd, [2.0, 3.0, 0.0, 0.0])
 
 
-def test_a_chain_is_one_with_its_context_too() -> None:
+def test_a_chain_with_context_is_still_a_chain() -> None:
     task = a_task(context=(7, 5), context_range=0.2, chain=True)
     assert task.joint_coordinates.chain
     assert task.state_coordinates.chain
-    # A context is no angle, and so no part of the chain.
+    # The context is not an angle, so it is not part of the chain.
     more = task.state_coordinates.embedding_size - task.joint_coordinates.embedding_size
     assert more == 2

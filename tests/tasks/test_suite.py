@@ -38,7 +38,7 @@ def equations_of_motion(
     n = links + cart
     q, qd = sp.symbols(f"q:{n}"), sp.symbols(f"v:{n}")
     mass, length = (1.0, 1.0) if point_mass else (0.1, 1.0)
-    # Of the point mass the suite gives inertia 1 about the pivot: m l^2, none of its own.
+    # The suite's point mass has inertia m l^2 = 1 about the pivot and none about itself.
     centre, inertia = (1.0, 0.0) if point_mass else (0.5, mass * length**2 / 12)
 
     def rate(f: Any) -> Any:
@@ -98,7 +98,7 @@ def test_the_cart_pole_is_the_textbooks() -> None:
         half * (4 / 3 - m * math.cos(theta) ** 2 / total)
     )
     x = pull - m * half * alpha * math.cos(theta) / total
-    # Five at once, because a program for as many is there already.
+    # A batch of five reuses a compiled program.
     args = jnp.asarray([[0.3, theta]] * 5), jnp.asarray([[0.4, omega]] * 5)
     qdd = accelerations(task, *args, jnp.full((5, 1), 0.6))
     np.testing.assert_allclose(qdd, [[x, alpha]] * 5, rtol=1e-12)
@@ -113,7 +113,7 @@ def test_the_cart_pole_is_the_textbooks() -> None:
         ("pendulum", [math.pi / 2], [0], 0.5),
         ("pendulum", [0], [20], 0.55),
         ("pendulum", [0], [-10], (1 + 0.1**0.25) / 2),
-        # Both links of it at a right angle to the vertical; the second does not turn.
+        # Both links are horizontal; the second does not turn.
         ("acrobot", [math.pi / 2, 0], [20, -20], 0.5 * 0.55),
         ("acrobot", [math.pi / 2, -math.pi / 2], [0, 0], 0.75),
         # The speeds of the links are 10, 20 and -20.
@@ -133,7 +133,7 @@ def test_reward_is_that_computed_by_hand(name: str, q: list, qd: list, expected:
 
 
 @pytest.mark.usefixtures("x64")
-def test_energy_is_kept_to_the_order_of_runge_kutta() -> None:
+def test_energy_error_has_the_order_of_runge_kutta() -> None:
     task = suite_task("cartpole")
     state = State(task.reset(jax.random.key(0)).q.at[-1].add(2.0), jnp.zeros(task.n))
 
@@ -146,13 +146,13 @@ def test_energy_is_kept_to_the_order_of_runge_kutta() -> None:
     coarse = drift(dataclasses.replace(task, dt=0.02), state, 50)
     fine = drift(dataclasses.replace(task, dt=0.01), state, 100)
     assert fine < 1e-6
-    # The energy of a step of fourth order is off by its fifth power or, here and there, less.
+    # The energy error of a fourth-order step is of fifth order in its length, or smaller.
     assert coarse / fine > 2**3.5
 
 
 @pytest.mark.parametrize("name", SUITE)
-def test_a_task_is_what_its_entry_says(name: str, tolerance: float) -> None:
-    del tolerance  # in both precisions
+def test_a_task_matches_its_entry(name: str, tolerance: float) -> None:
+    del tolerance  # the fixture runs the test in both precisions
     task, entry = suite_task(name), SUITE[name]
     assert (task.dt, task.horizon, task.action_size) == (DT[name], 1000, len(entry.force[0]))
     arguments = task, some_state(task, 2), some_action(task, 3)
@@ -163,7 +163,7 @@ def test_a_task_is_what_its_entry_says(name: str, tolerance: float) -> None:
 
 
 @pytest.mark.usefixtures("x64")
-def test_a_step_follows_the_true_motion_and_pays_for_where_it_leads() -> None:
+def test_a_step_integrates_the_motion_and_rewards_the_next_state() -> None:
     task = suite_task("acrobot")
     state, action = State(jnp.asarray([3.1, 3.1]), jnp.asarray([9.0, 9.0])), jnp.ones(1)
     following, paid = step(task, state, action)
@@ -182,8 +182,8 @@ def test_a_step_follows_the_true_motion_and_pays_for_where_it_leads() -> None:
 
 
 @pytest.mark.usefixtures("x64")
-def test_links_that_no_step_can_follow_stay_and_are_paid_nothing() -> None:
-    """Numbers on the way of so fast a motion overflow, in every precision."""
+def test_a_step_that_is_not_finite_keeps_the_state_with_reward_zero() -> None:
+    """Intermediate values of so fast a motion overflow in every precision."""
     task = suite_task("acro3bot")
     state = State(jnp.asarray([0.1, -0.2, 0.3]), jnp.asarray([1e30, -1e30, 1e30]))
     following, reward = eqx.filter_jit(task.step)(state, jnp.asarray([1.0, -1.0]))
@@ -194,7 +194,7 @@ def test_links_that_no_step_can_follow_stay_and_are_paid_nothing() -> None:
     assert task.advance(state, jnp.zeros(2)).q.tolist() == state.q.tolist()
 
 
-def test_what_has_another_shape_is_refused() -> None:
+def test_wrong_shapes_are_refused() -> None:
     task = suite_task("acrobot")
     state = task.reset(jax.random.key(0))
     with pytest.raises(ValueError, match=r"`action` has shape \(2,\) .*\(1,\) and \(2,\) are"):
@@ -214,7 +214,7 @@ def test_actions_are_clipped() -> None:
 
 
 @pytest.mark.parametrize("name", SUITE)
-def test_starts_hang_at_rest(name: str) -> None:
+def test_episodes_start_hanging_at_rest(name: str) -> None:
     task = suite_task(name)
     hanging = np.zeros(task.n)
     hanging[int(SUITE[name].cart)] = math.pi
@@ -254,7 +254,7 @@ def test_observations_have_the_documented_order() -> None:
 
 
 @pytest.mark.usefixtures("x64")
-def test_a_batch_is_stepped_like_its_members() -> None:
+def test_a_vmapped_step_matches_single_steps() -> None:
     task = suite_task("acrobot")
     states, actions = some_state(task, 6, 4), some_action(task, 7, 4)
     together, rewards = steps(task, states, actions)

@@ -19,11 +19,11 @@ from lagdyna.tasks import SUITE, SuiteEnv, SuiteTask, SuiteVectorEnv, get_task, 
 
 from .suite import some_action, some_state, step
 
-COPIES = 4  # of vector environments: another number would be another program
+COPIES = 4  # one number for all tests, so that programs are compiled once
 
 
 def with_masses(name: str, masses: jax.Array) -> SuiteTask:
-    """A task whose every parameter is batched, and whose links have masses of their own."""
+    """Return a task with batched parameters and a different mass per copy."""
 
     def one(mass: jax.Array) -> SuiteTask:
         task = suite_task(name)
@@ -34,7 +34,7 @@ def with_masses(name: str, masses: jax.Array) -> SuiteTask:
 
 
 @pytest.mark.usefixtures("x64")
-def test_copies_with_parameters_of_their_own_move_by_them() -> None:
+def test_batched_parameters_apply_to_each_copy() -> None:
     factors = jnp.asarray([1.0, 2.0, 5.0])
     task = with_masses("pendulum", factors)
     state, action = some_state(suite_task("pendulum"), 8), jnp.ones(1)
@@ -48,12 +48,14 @@ def test_copies_with_parameters_of_their_own_move_by_them() -> None:
     assert np.ptp(env.state.qd[:, 0]) > 1e-3
     with pytest.raises(ValueError, match=r"shapes .*; with `batched`.*`num_envs`, 4"):
         SuiteVectorEnv(task, 4, batched=True)
-    with pytest.raises(ValueError, match=r"no step can be made \(for an axis .* `batched`"):
+    with pytest.raises(
+        ValueError, match=r"a step does not accept; for a leading axis .* `batched`"
+    ):
         SuiteVectorEnv(with_masses("acrobot", factors), 3)
 
 
 @pytest.mark.parametrize("name", SUITE)
-def test_gymnasium_has_nothing_to_complain_about(name: str) -> None:
+def test_environments_pass_the_gymnasium_checker(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         env = gym.make(SUITE[name].env_id)
@@ -63,7 +65,7 @@ def test_gymnasium_has_nothing_to_complain_about(name: str) -> None:
         env.close()
 
 
-def test_environments_do_as_the_task_in_float64() -> None:
+def test_environments_match_the_task_in_float64() -> None:
     env: Any = gym.make("lagdyna/Acrobot-v0").unwrapped
     observation, _ = env.reset(seed=3)
     assert observation.dtype == np.float32
@@ -91,9 +93,8 @@ def test_float32_is_close_to_float64() -> None:
     np.testing.assert_allclose(envs[0].state.q, envs[1].state.q, atol=1e-4)
 
 
-def test_copies_go_the_way_of_single_environments_through_autoreset() -> None:
+def test_copies_match_single_environments_through_autoreset() -> None:
     horizon, copies = 3, COPIES
-    # Not all at once: each copy's first episode is also compared where it starts anew.
     env = gym.make_vec("lagdyna/Pendulum-v0", copies, max_episode_steps=horizon)
     singles = [
         gym.make("lagdyna/Pendulum-v0", max_episode_steps=horizon) for _ in range(copies)
@@ -121,7 +122,7 @@ def test_copies_go_the_way_of_single_environments_through_autoreset() -> None:
     np.testing.assert_allclose(ours[0], theirs[0], atol=1e-6)
 
 
-def test_a_copy_of_a_vector_environment_is_not_shared_with_its_owner() -> None:
+def test_returned_arrays_do_not_alias_the_environment() -> None:
     env = SuiteVectorEnv("pendulum", COPIES)
     first, _ = env.reset(seed=0)
     first[:] = 0
@@ -143,7 +144,7 @@ def test_thousands_of_copies_compile_once(compilations: Callable[[], int]) -> No
 
 
 def drawn(env: SuiteEnv, q: list[float], action: list[float] | None = None) -> np.ndarray:
-    """The picture of a state, reached by an action of so little time that nothing moves."""
+    """Render a state that is reached by an action of negligible duration."""
     env.reset(options={"state": (q, [0.0] * len(q))})
     if action is not None:
         env.step(action)
@@ -165,11 +166,13 @@ def test_pictures_are_drawn_without_a_screen() -> None:
             pictures.append(picture)
         assert (pictures[0] != pictures[1]).mean() > 0.01
     far = SuiteEnv("cartpole", render_mode="rgb_array")
-    assert len(np.unique(drawn(far, [100.0, 0.0]).reshape(-1, 3), axis=0)) > 10  # followed
+    assert (
+        len(np.unique(drawn(far, [100.0, 0.0]).reshape(-1, 3), axis=0)) > 10
+    )  # the view follows the cart
 
 
 def test_edges_are_smooth() -> None:
-    """A link drawn in one colour on another has many shades between them along its edge."""
+    """The edges of a link blend its colour with the background."""
     picture = drawn(SuiteEnv("acrobot", render_mode="rgb_array"), [1.0, 0.3])
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 25
 
@@ -181,14 +184,14 @@ def test_arrows_show_the_action_and_nothing_else() -> None:
     np.testing.assert_array_equal(middle, none)
     for action, side in ((1.0, np.s_[:, 240:]), (-1.0, np.s_[:, :240])):
         changed = np.any(drawn(env, [0.0], [action]) != none, axis=-1)
-        # Upright, a torque that turns clockwise is an arc on the right.
+        # On an upright link, a clockwise torque is an arc on the right.
         assert changed[side].sum() > 0.95 * changed.sum() > 50
     weak = np.any(drawn(env, [0.0], [0.3]) != none, axis=-1)
     assert 0 < weak.sum() < changed.sum()
     env.reset(seed=0)
     start, _ = env.render(), env.step([1.0])
     env.reset(options={"state": env.state})
-    np.testing.assert_array_equal(env.render(), start)  # a new episode has not acted yet
+    np.testing.assert_array_equal(env.render(), start)  # no action yet in the new episode
 
 
 def test_copies_are_drawn_like_single_environments() -> None:
@@ -207,14 +210,14 @@ def test_copies_are_drawn_like_single_environments() -> None:
 
 @pytest.fixture
 def no_screen(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """pygame, showing its windows to nobody; and how long its clock was told to wait."""
+    """Pygame without a display, with a record of the waiting times of its clock."""
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setenv("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     return pytest.importorskip("pygame")
 
 
 def shown(pygame: Any) -> np.ndarray:
-    """What is in the window."""
+    """Read the content of the window."""
     return pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1)
 
 
@@ -222,7 +225,7 @@ def test_a_window_shows_every_reset_and_step(no_screen: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         env: Any = gym.make("lagdyna/Pendulum-v0", render_mode="human")
-    assert no_screen.display.get_surface() is None  # not before there is anything to show
+    assert no_screen.display.get_surface() is None  # the window opens with the first image
     single = SuiteEnv("pendulum", render_mode="rgb_array")
     for each in (env, single):
         each.reset(seed=4)
@@ -293,13 +296,13 @@ def test_gymnasium_records_a_video(tmp_path: Path) -> None:
     env.close()
     [film] = (tmp_path / "seen").glob("*.mp4")
     frames, seconds = ffmpeg.count_frames_and_secs(str(film))
-    assert frames in (10, 11)  # eleven pictures, of which moviepy may lose one to rounding
+    assert frames in (10, 11)  # eleven images; moviepy may lose one by rounding
     assert seconds == pytest.approx(frames / 50, abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["TD3", "PPO"])
-def test_another_library_learns_in_it(name: str) -> None:
-    """Stable-Baselines3 as it comes, with nothing between it and the environment."""
+def test_stable_baselines3_trains_in_it(name: str) -> None:
+    """Stable-Baselines3 runs on the environment without an adapter."""
     other = pytest.importorskip("stable_baselines3")
     small = {"net_arch": [16]}
     if name == "TD3":
@@ -341,7 +344,7 @@ def test_a_bad_action_is_refused(action: Any, told: str) -> None:
         copies.step(action)
 
 
-def test_the_copy_with_a_bad_action_is_named() -> None:
+def test_the_error_names_the_copy_with_a_bad_action() -> None:
     copies = SuiteVectorEnv("pendulum", COPIES)
     copies.reset(seed=0)
     actions = np.zeros((COPIES, 1))
@@ -378,7 +381,7 @@ def test_a_bad_start_is_refused(options: dict, told: str) -> None:
 
 
 @pytest.mark.parametrize("make", [SuiteEnv, lambda task: SuiteVectorEnv(task, 3)])
-def test_parameters_of_no_chain_are_refused(make: Any) -> None:
+def test_invalid_parameters_are_refused(make: Any) -> None:
     task = suite_task("acrobot")
 
     def changed(name: str, value: Any) -> SuiteTask:
@@ -388,14 +391,14 @@ def test_parameters_of_no_chain_are_refused(make: Any) -> None:
         ("mass", jnp.asarray([math.nan, 0.1]), "parameters that are not finite"),
         ("mass", jnp.asarray([0.1, -0.1]), "links of mass -0.1; positive"),
         ("length", jnp.zeros(2), "links of length 0; positive"),
-        ("length", jnp.ones(3), r"arrays of shapes .*with which no step can be made"),
-        ("mass", jnp.ones((3, 2)), "for an axis of copies there is `batched`"),
+        ("length", jnp.ones(3), r"arrays of shapes .*which a step does not accept"),
+        ("mass", jnp.ones((3, 2)), "use `SuiteVectorEnv` with `batched`"),
     ):
         with pytest.raises(ValueError, match=told):
             make(changed(name, value))
 
 
-def test_a_copy_without_a_seed_goes_on_with_its_own() -> None:
+def test_a_copy_without_a_seed_keeps_its_seed() -> None:
     some, all_of_them = SuiteVectorEnv("pendulum", 3), SuiteVectorEnv("pendulum", 3)
     for copies in (some, all_of_them):
         copies.reset(seed=[4, 5, 6])
@@ -403,7 +406,7 @@ def test_a_copy_without_a_seed_goes_on_with_its_own() -> None:
     again, _ = all_of_them.reset()
     np.testing.assert_array_equal(mixed[[0, 2]], again[[0, 2]])
     np.testing.assert_array_equal(mixed[1], SuiteEnv("pendulum").reset(seed=9)[0])
-    # Where there has been no seed yet, one is drawn.
+    # Without an earlier seed, a random one is used.
     SuiteVectorEnv("pendulum", 2).reset(seed=[None, 1])
     with pytest.raises(ValueError, match=r"`seed` was \[-1, 2, 3\]; numbers from 0 on"):
         some.reset(seed=[-1, 2, 3])

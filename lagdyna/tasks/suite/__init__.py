@@ -1,4 +1,4 @@
-"""The rigid-body suite: seven tasks in pure JAX, and Gymnasium environments over them."""
+"""Rigid-body suite: seven tasks in pure JAX, also as Gymnasium environments."""
 
 from ._compiled import start as start
 from ._entries import SUITE as SUITE

@@ -12,24 +12,24 @@ from ._task import SuiteTask
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteEntry:
-    """What sets one task of the suite apart, as data.
+    """Parameters of one task of the suite.
 
     **Arguments:**
 
-    - `env_id`: its Gymnasium environment.
-    - `links`: how many.
-    - `cart`: whether the chain stands on a cart.
-    - `dt`: seconds of one step.
-    - `scales`: for each coordinate the force (N) or torque (N m) of an action of 1, 0 where
-        nothing drives it.
-    - `description`: a sentence for people.
-    - `gravity`: m/s^2.
-    - `point_mass`: whether it is a mass of 1 kg on a weightless link; else links are uniform
-        rods of 0.1 kg and 1 m, and a cart has 1 kg.
-    - `steps`: of experience for a run.
-    - `repeat`, `substeps`: for how many steps a learner holds each action, and solver steps of
-        its model in that time.
-    - `speed`: the largest of a link that is worth imagining, rad/s.
+    - `env_id`: id of its Gymnasium environment.
+    - `links`: number of links.
+    - `cart`: whether the chain is mounted on a cart.
+    - `dt`: duration of one environment step, seconds.
+    - `scales`: force (N) or torque (N m) of an action of 1 on each coordinate; 0 for a
+        coordinate without an actuator.
+    - `description`: one sentence about the task.
+    - `gravity`: gravitational acceleration, m/s^2.
+    - `point_mass`: whether the link is massless with a point mass of 1 kg at its tip. Otherwise
+        links are uniform rods of 0.1 kg and 1 m, and a cart has 1 kg.
+    - `steps`: default number of environment steps of a run.
+    - `repeat`: number of environment steps for which an agent holds each action.
+    - `substeps`: number of solver steps of the model per action.
+    - `speed`: largest angular velocity of a joint in imagined states, rad/s.
     """
 
     env_id: str
@@ -47,14 +47,14 @@ class SuiteEntry:
 
     @property
     def force(self) -> tuple[tuple[float, ...], ...]:
-        """The actuation map, a row per coordinate, a column per action."""
+        """Actuation map, with one row per coordinate and one column per action."""
         driven = [i for i, scale in enumerate(self.scales) if scale != 0]
         rows = range(len(self.scales))
         return tuple(tuple(self.scales[i] if i == j else 0.0 for j in driven) for i in rows)
 
     @property
     def spec(self) -> TaskSpec:
-        """What a learner is told of it: where an observation keeps the state, and reach."""
+        """Description of the task for learning: observation indices and state limits."""
         first = int(self.cart)
         velocities = first + 2 * self.links
         cart = CoordinateSpec(
@@ -108,7 +108,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             dt=0.02,
             scales=(0.1, 0.1),
             gravity=0.0,
-            description="Turn two links without gravity, both joints driven.",
+            description="Turn two links without gravity, with both joints driven.",
             repeat=2,
             substeps=2,
             speed=3.0,
@@ -130,7 +130,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             cart=False,
             dt=0.01,
             scales=(0.0, 1.75),
-            description="Swing two links up, only the joint between them driven.",
+            description="Swing two links up, with only the joint between them driven.",
             repeat=4,
             substeps=2,
         ),
@@ -150,7 +150,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             cart=False,
             dt=0.01,
             scales=(0.5, 0.0, 2.0),
-            description="Swing three links up, the first and the last joint driven.",
+            description="Swing three links up, with the first and the last joint driven.",
             repeat=4,
             substeps=2,
         ),
@@ -160,20 +160,22 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
             cart=True,
             dt=0.01,
             scales=(10.0, 0.0, 0.0, 1.0),
-            description="Swing three linked poles up, cart and last joint driven.",
+            description="Swing three linked poles up, with the cart and the last joint driven.",
             repeat=4,
             substeps=2,
         ),
     }
 )
-"""The seven tasks of Ramesh & Ravindran (2023), by short name."""
+"""Tasks of the suite of Ramesh & Ravindran (2023), by short name."""
 
 
 def suite_name(spec: TaskSpec) -> str | None:
-    """The short name of the task of the suite that `spec` describes, if it is one.
+    """Return the short name of the suite task that a description matches.
 
-    What a description may change without its being another task is what learners are told
-    beyond what its state is and where: reach, `repeat`, forces.
+    The environment, the observation indices, the context and the number of actions must match.
+    State limits, `repeat` and forces may differ.
+
+    **Returns:** the name, or `None` if no task matches.
     """
     for name, entry in SUITE.items():
         known = entry.spec
@@ -186,12 +188,15 @@ def suite_name(spec: TaskSpec) -> str | None:
 
 
 def suite_task(name: str) -> SuiteTask:
-    """The task of that short name, one of [`lagdyna.tasks.SUITE`][].
+    """Construct the suite task of a short name.
 
-    Its parameters have the precision that is switched on: float32, or float64 under
-    `jax.enable_x64`.
+    Its parameters have JAX's current precision: float32, or float64 under `jax.enable_x64`.
 
-    **Raises:** `ValueError` for an unknown name, with the nearest known ones.
+    **Arguments:**
+
+    - `name`: a key of [`lagdyna.tasks.SUITE`][].
+
+    **Raises:** `ValueError` if the name is unknown; the message lists the nearest names.
     """
     if name not in SUITE:
         near = difflib.get_close_matches(name, SUITE, n=3, cutoff=0.4)

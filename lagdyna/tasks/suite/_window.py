@@ -6,10 +6,15 @@ from jaxtyping import UInt8
 
 
 class Window:
-    """Pictures one after another in a window on the screen, by pygame.
+    """Pygame window that shows a sequence of images.
 
-    It opens with the first picture. pygame has one window in a process, so environments
-    that show at the same time share it, as those of Gymnasium do.
+    It opens with the first image. Pygame has one window per process, so environments that
+    render at the same time share it, as in Gymnasium.
+
+    **Arguments:**
+
+    - `title`: title of the window.
+    - `fps`: largest number of images per second.
     """
 
     def __init__(self, title: str, fps: int):
@@ -17,19 +22,19 @@ class Window:
         self._fps = fps
         self._clock: Any = None
 
-    def show(self, picture: UInt8[np.ndarray, "height width 3"]) -> None:
-        """Shows a picture, and waits until it is time for it.
+    def show(self, image: UInt8[np.ndarray, "height width 3"]) -> None:
+        """Show an image and wait for the frame time.
 
         **Raises:** Gymnasium's `DependencyNotInstalled` if pygame is missing.
         """
         try:
-            import pygame  # only who looks on waits for it
+            import pygame  # deferred: optional and slow to import
         except ImportError as error:
             raise gym.error.DependencyNotInstalled(
-                "`render_mode` 'human' needs pygame, which is not installed; "
+                "`render_mode` was 'human', which needs pygame; install it with "
                 "`pip install 'gymnasium[classic-control]'`"
             ) from error
-        height, width, _ = picture.shape
+        height, width, _ = image.shape
         screen = pygame.display.get_surface()
         if screen is None or screen.get_size() != (width, height):
             pygame.display.init()
@@ -37,14 +42,14 @@ class Window:
             pygame.display.set_caption(self._title)
         if self._clock is None:
             self._clock = pygame.time.Clock()
-        # pygame counts columns first.
-        pygame.surfarray.blit_array(screen, picture.swapaxes(0, 1))
+        # Pygame expects the column axis first.
+        pygame.surfarray.blit_array(screen, image.swapaxes(0, 1))
         pygame.event.pump()
         pygame.display.flip()
         self._clock.tick(self._fps)
 
     def close(self) -> None:
-        """Closes the window, if it has been opened."""
+        """Close the window, if it is open."""
         if self._clock is not None:
             import pygame
 
