@@ -1,432 +1,256 @@
-from functools import partial
-from typing import NamedTuple
+"""The agent that learns in imagined rollouts."""
+
+import dataclasses
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Scalar
+from jaxtyping import Array, Int, PRNGKeyArray, PyTree, Scalar
 
-from ..learners import apply_gradient
-from ..mechanics import State
-from ..models import AbstractReward, AbstractTermination, Activation, NoTermination
-from ..simulate import AbstractTransition, SampledTransition
-from ._doubts import doubts
-from ._networks import Critic, Features, Policy
-from ._returns import lambda_returns
-from ._survival import survival
-from ._targets import followed
-
-Limits = tuple[tuple[float, ...], tuple[float, ...]]
-
-
-class Imagined(NamedTuple):
-    """A batch of imagined rollouts.
-
-    **Attributes:** (time leads)
-
-    - `states`: `s_0 .. s_T`, a `State` of shapes `(T + 1, batch, n)`.
-    - `actions`: `a_0 .. a_{T-1}`, shape `(T, batch, m)`.
-    - `rewards`: `r_0 .. r_{T-1}`, shape `(T, batch)`.
-    - `log_probabilities`: of the actions, shape `(T, batch)`.
-    - `followed`: whether the model's `s_{t+1}` was a number, shape `(T, batch)`.
-    """
-
-    states: State
-    actions: Float[Array, "time batch m"]
-    rewards: Float[Array, "time batch"]
-    log_probabilities: Float[Array, "time batch"]
-    followed: Bool[Array, "time batch"]
+from ..data import ReplayBuffer
+from ..learners import root_mean_square
+from ..mechanics import Limits, State
+from ..simulate import SolvedTransition, WorldModel
+from ._actor_critic import ActorCritic, ImaginationActorCritic
+from ._agent import (
+    AbstractAgent,
+    AbstractAgentState,
+    Metrics,
+    Phase,
+    Purpose,
+    required,
+    run_key,
+)
+from ._networks import AbstractPolicy, Policy
+from ._restarts import PolicyPool, map_arrays
+from ._rollouts import imagined_return
+from ._starts import AbstractStarts, MixedStarts, uniform_states
 
 
-def imagine(
-    policy: Policy,
-    transition: AbstractTransition | SampledTransition,
-    reward: AbstractReward,
-    starts: State,
-    noise: Float[Array, "time batch m"],
-    termination: AbstractTermination = NoTermination(),
-    limits: Limits | None = None,
-) -> Imagined:
-    """Rollouts of a stochastic policy through a model, differentiable in all of it.
-
-    Where a step of the model is not a number, its rollout stays where it was. On the way back
-    through a step, the gradient of a rollout that is not a number counts as 0, and one ten
-    times longer than the median of the batch is shortened to that, so it is exact for all but
-    a few. What a model of little data cannot follow, or amplifies beyond all bounds, is one
-    rollout's trouble and not that of the whole batch.
-
-    **Arguments:**
-
-    - `policy`, `transition`, `reward`: who acts, in what, and for what.
-        In a [`lagdyna.simulate.SampledTransition`][] each rollout has a world of its own.
-    - `starts`: a `State` of shapes `(batch, n)`.
-    - `noise`: standard normal, one vector per action.
-    - `termination`: where episodes end. A rollout that is over waits where it ended: a
-        model that has seen nothing beyond could take it anywhere, infinity included.
-    - `limits`: the largest magnitudes of positions and velocities, each of length `n`, at
-        which a state is clipped, for the same reason. None by default.
-    """
-
-    def body(state: State, eps: Array) -> tuple[State, tuple[State, Array, Array, Array]]:
-        action, log_probability = jax.vmap(policy.sample)(state, eps)
-        following = transition.steps(jax.tree.map(_sound, state), _sound(action))
-        followed = jnp.all(jnp.isfinite(following.q) & jnp.isfinite(following.qd), axis=-1)
-        following = jax.tree.map(partial(jnp.where, followed[:, None]), following, state)
-        if limits is not None:
-            following = clipped(following, limits)
-        if not isinstance(termination, NoTermination):
-            over = jax.vmap(termination)(state)[:, None] > _OVER
-            following = jax.tree.map(partial(jnp.where, over), state, following)
-        return following, (following, action, log_probability, followed)
-
-    _, (following, actions, log_probabilities, followed) = jax.lax.scan(body, starts, noise)
-    states = jax.tree.map(
-        lambda first, rest: jnp.concatenate([first[None], rest]), starts, following
-    )
-    # Nothing in the loop waits for the rewards, so they are computed all at once.
-    visited = jax.tree.map(lambda x: x[:-1], states)
-    rewards = jax.vmap(jax.vmap(reward))(visited, actions, following)
-    return Imagined(states, actions, rewards, log_probabilities, followed)
-
-
-def imagined_return(
-    policy: Policy,
-    transition: AbstractTransition,
-    reward: AbstractReward,
-    starts: State,
-    actions: int,
-    termination: AbstractTermination = NoTermination(),
-) -> Scalar:
-    """What a policy without noise is paid in a model, as a mean over some starts.
-
-    **Arguments:**
-
-    - `policy`, `transition`, `reward`, `termination`: as for [`lagdyna.agents.imagine`][].
-        There are no limits: to be clipped is to gain or lose energy from nowhere.
-    - `starts`: a `State` of shapes `(batch, n)`.
-    - `actions`: how many from each start; what is paid for them is not discounted, and
-        counts by the probability that the episode has got there.
-
-    **Returns:** the mean over the batch of the sums over the actions, in units of the task's
-    reward.
-    """
-    action = eqx.filter_eval_shape(jax.vmap(policy.mode), starts)
-    still = jnp.zeros((actions, *action.shape), action.dtype)
-    imagined = imagine(policy, transition, reward, starts, still, termination)
-    paid = imagined.rewards
-    if not isinstance(termination, NoTermination):
-        paid = paid * survival(termination, imagined.states, 1.0)[1]
-    return jnp.mean(jnp.sum(paid, axis=0))
-
-
-@jax.custom_vjp
-def _sound(x: Float[Array, "batch n"]) -> Float[Array, "batch n"]:
-    """The same, with a gradient that no row dominates.
-
-    A row that is not a number counts as 0, one that is ten times longer than is usual in the
-    batch, by the median of those that are not 0, is shortened to that: a few rollouts that
-    chaos or a bad model amplifies would otherwise decide the sum alone.
-    """
-    return x
-
-
-def _sound_forward(x: Array) -> tuple[Array, None]:
-    return x, None
-
-
-def _sound_backward(_: None, gradient: Array) -> tuple[Array]:
-    finite = jnp.all(jnp.isfinite(gradient), axis=-1, keepdims=True)
-    gradient = jnp.where(finite, gradient, 0)
-    # Scaled first, since squares of what is finite may not be.
-    largest = jnp.max(jnp.abs(gradient), axis=-1, keepdims=True)
-    scale = jnp.where(largest > 0, largest, 1)
-    length = scale * jnp.linalg.norm(gradient / scale, axis=-1, keepdims=True)
-    usual = jnp.nanmedian(jnp.where(length > 0, length, jnp.nan))
-    shortened = gradient * jnp.where(length > 0, jnp.minimum(1, _MOST * usual / length), 1)
-    return (shortened,)
-
-
-# Times what is usual, how long a row of a gradient may be.
-_MOST = 10.0
-
-_sound.defvjp(_sound_forward, _sound_backward)
-
-
-def clipped(state: State, limits: Limits) -> State:
-    """States as far as rollouts may go: each position and velocity at its limit if beyond.
-
-    **Arguments:**
-
-    - `state`: of shapes `(..., n)`.
-    - `limits`: the largest magnitudes of positions and of velocities, each of length `n`.
-    """
-    q, qd = (
-        jnp.clip(x, -jnp.asarray(limit, x.dtype), jnp.asarray(limit, x.dtype))
-        for x, limit in zip(state, limits, strict=True)
-    )
-    return State(q, qd)
-
-
-def within(states: State, limits: Limits) -> Bool[Array, "*batch"]:
-    """Which states are short of the limits, and numbers.
-
-    **Arguments:** `states`, of shapes `(..., n)`; `limits`, as of [`lagdyna.agents.clipped`][],
-    where 0 stands for none, as of a context, which does not move.
-    """
-    all_of_it = jnp.ones(states.q.shape[:-1], bool)
-    for x, limit in zip(states, limits, strict=True):
-        limit = jnp.asarray(limit, x.dtype)
-        inside = (jnp.abs(x) < limit) | (limit == 0)
-        all_of_it &= jnp.all(inside & jnp.isfinite(x), axis=-1)
-    return all_of_it
-
-
-# The probability from which on an end counts as certain.
-_OVER = 0.99
-
-
-class Behaviour(eqx.Module):
-    """What an imagination agent has learned, and what it needs to go on learning.
+class ImaginationState(AbstractAgentState):
+    """State of an [`lagdyna.agents.ImaginationAgent`][].
 
     **Attributes:**
 
-    - `policy`: the actor.
-    - `critics`: one or more; the smallest of their estimates is believed.
-    - `targets`: slowly following copies of the critics.
-    - `policy_state`, `critics_state`: of the optimisers.
-    - `going`: where the latest imagined rollouts have come to, a `State` of shapes
-        `(batch, n)`; what is not a number is about to begin.
+    - `actor_critic`: the networks that are being learned.
+    - `pool`: the best policies of the restarts; `None` if there is only one.
     """
 
-    policy: Policy
-    critics: tuple[Critic, ...]
-    targets: tuple[Critic, ...]
-    policy_state: PyTree
-    critics_state: PyTree
-    going: State
+    actor_critic: ActorCritic
+    pool: PolicyPool | None
+
+    @property
+    def policy(self) -> AbstractPolicy:
+        """Acting policy: that of the pool, or the current one without a pool."""
+        return self.actor_critic.policy if self.pool is None else self.pool.policy
 
 
-class ImaginationActorCritic(eqx.Module):
-    """Learns to act inside a model, by backpropagation through imagined rollouts.
+class ImaginationAgent(AbstractAgent[ImaginationState]):
+    """Agent that learns in imagined rollouts, with restarts of its policy.
 
-    The actor climbs the gradient of the lambda-return through policy, transition, reward
-    and critic; the critic regresses on the same return (Ramesh & Ravindran 2023, after
-    Dreamer, Hafner et al. 2020). Rollouts go on where the last update's came to, so that
-    they visit what the policy of the moment visits, far beyond their horizon (as in SHAC,
-    Xu et al. 2022); some begin anew. What differs from the papers, and why, is in the docs.
+    Each chunk of updates prepares the starts of rollouts once and applies
+    [`lagdyna.agents.ImaginationActorCritic`][]. Within a restart interval the entropy
+    coefficient follows a cosine schedule.
+
+    Policy and critics are reset at the start of each interval: an agent rarely forgets what
+    it learned in early models, which had little data (Nikishin et al. 2022, "The primacy bias
+    in deep reinforcement learning"). Meanwhile the best policy of all restarts acts. At the end
+    of each phase all of them are compared by their imagined return from perturbed first states
+    of episodes, so that a policy which relies on a few exact states does not win.
 
     **Arguments:**
 
-    - `features`: what policy and critics see of a state.
-    - `action_size`: `m`.
-    - `hidden`, `activation`: of policy and critics.
-    - `horizon`: `T`, imagined steps.
-    - `restart`: the fraction of the rollouts that begins anew in an update, by chance; 1 is
-        all of them.
-    - `limits`: the largest magnitudes of positions and velocities, each of length `n`; a
-        rollout is clipped there, and begins anew. One that no solver can follow would
-        otherwise spoil the updates of all.
-    - `discount`, `return_lambda`: of [`lagdyna.agents.lambda_returns`][].
-    - `entropy`: what a nat of the policy's entropy is worth, in units of scaled reward.
-    - `critics`: how many.
-    - `target_rate`: the fraction of the way that targets go to the critics in an update.
-    - `policy_optimiser`, `critic_optimiser`: Optax transformations.
-    - `pessimism`: how many standard deviations of what a step is worth, its reward and the
-        discounted value that follows, are taken off its reward, over the members of a
-        [`lagdyna.simulate.SampledTransition`][].
+    - `actor_critic`: the actor-critic.
+    - `batch`: imagined rollouts in an update.
+    - `starts`: the states that rollouts start from.
+    - `sampling_range`: the box of states that are worth imagining. It sets the scale of the
+        reward and of the perturbations.
+    - `entropy_end`: the fraction of its first value to which the entropy coefficient falls.
+    - `entropy_phases`: the training phases of an interval after which it has fallen.
+    - `interval`: training phases per policy restart.
+    - `restarts`: the number of policies in the run, the first one included.
+    - `substeps`: solver steps per action when policies are compared; by default those of the
+        model.
+
+    **Raises:** `ValueError` if `batch`, `entropy_phases`, `interval` or `restarts` is not
+    positive, `entropy_end` is not between 0 and 1, or `starts` has counts that do not sum to
+    `batch`.
     """
 
-    features: Features
-    action_size: int = eqx.field(static=True)
-    hidden: tuple[int, ...] = eqx.field(static=True)
-    activation: Activation = eqx.field(static=True)
-    horizon: int = eqx.field(static=True)
-    restart: float = eqx.field(static=True)
-    limits: Limits = eqx.field(static=True)
-    discount: float = eqx.field(static=True)
-    return_lambda: float = eqx.field(static=True)
-    entropy: float = eqx.field(static=True)
-    critics: int = eqx.field(static=True)
-    target_rate: float = eqx.field(static=True)
-    policy_optimiser: optax.GradientTransformation = eqx.field(static=True)
-    critic_optimiser: optax.GradientTransformation = eqx.field(static=True)
-    pessimism: float = eqx.field(static=True, default=0.0)
+    actor_critic: ImaginationActorCritic
+    batch: int = eqx.field(static=True)
+    starts: AbstractStarts
+    sampling_range: Limits = eqx.field(static=True)
+    entropy_end: float = eqx.field(static=True)
+    entropy_phases: int = eqx.field(static=True)
+    interval: int = eqx.field(static=True)
+    restarts: int = eqx.field(static=True, default=1)
+    substeps: int | None = eqx.field(static=True, default=None)
 
-    def init(self, key: PRNGKeyArray, batch: int) -> Behaviour:
-        """Untrained policy and critics, for `batch` imagined rollouts in an update."""
-        policy_key, *critic_keys = jax.random.split(key, 1 + self.critics)
-        policy = Policy(
-            self.features,
-            self.action_size,
-            hidden=self.hidden,
-            activation=self.activation,
-            key=policy_key,
-        )
-        critics = tuple(
-            Critic(self.features, hidden=self.hidden, activation=self.activation, key=k)
-            for k in critic_keys
-        )
-        return Behaviour(
-            policy,
-            critics,
-            critics,
-            self.policy_optimiser.init(eqx.filter(policy, eqx.is_inexact_array)),
-            self.critic_optimiser.init(eqx.filter(critics, eqx.is_inexact_array)),
-            State(
-                *(
-                    jnp.full((batch, self.features.coordinates.n), jnp.nan, float)
-                    for _ in range(2)
-                )
-            ),
-        )
+    def __check_init__(self):
+        if min(self.batch, self.entropy_phases, self.interval, self.restarts) < 1:
+            raise ValueError(
+                "`batch`, `entropy_phases`, `interval` and `restarts` must be positive, got "
+                f"{self.batch}, {self.entropy_phases}, {self.interval} and {self.restarts}"
+            )
+        if not 0 <= self.entropy_end <= 1:
+            raise ValueError(f"`entropy_end` must be from 0 to 1, got {self.entropy_end}")
+        if isinstance(self.starts, MixedStarts) and self.starts.batch != self.batch:
+            raise ValueError(
+                f"`starts` has counts {self.starts.counts}, which must sum to `batch`, "
+                f"{self.batch}"
+            )
 
-    def update(
+    @property
+    def uses_model(self) -> bool:
+        """Always true."""
+        return True
+
+    def init(self, key: PRNGKeyArray) -> ImaginationState:
+        """Create an untrained agent, and a pool if there is more than one restart."""
+        state = self.actor_critic.init(key, self.batch)
+        pool = None
+        if self.restarts > 1:
+            pool = PolicyPool.begin(state.policy, self.restarts)
+        return ImaginationState(state, pool)
+
+    def begin_phase(self, state: ImaginationState, phase: Phase) -> ImaginationState:
+        """Reset policy and critics at the start of a restart interval, except the first."""
+        if state.pool is None:
+            return state
+        done = phase.number - 1
+        restart, within = self.place(done)
+        reset = (restart > 0) & (within == 0)
+        key = run_key(phase.seed, Purpose.RESTART, done)
+        actor_critic = map_arrays(
+            lambda new, old: jnp.where(reset, new, old),
+            self.actor_critic.init(key, self.batch),
+            state.actor_critic,
+        )
+        return ImaginationState(actor_critic, state.pool)
+
+    def improve(
         self,
-        behaviour: Behaviour,
-        transition: AbstractTransition | SampledTransition,
-        reward: AbstractReward,
-        starts: State,
-        reward_scale: Scalar,
-        *,
-        key: PRNGKeyArray,
-        termination: AbstractTermination = NoTermination(),
-        entropy: Scalar | None = None,
-    ) -> tuple[Behaviour, dict[str, Scalar]]:
-        """One update of actor and critics on one batch of imagined rollouts.
+        state: ImaginationState,
+        world: WorldModel | None,
+        buffer: ReplayBuffer,
+        phase: Phase,
+        updates: int,
+    ) -> tuple[ImaginationState, Metrics]:
+        world = required(world)
+        reward_scale = self.reward_scale(world, buffer, phase)
+        entropy = self.entropy(phase.number)
+        starts = self.starts.prepare(phase.key(Purpose.HIGH_REWARD), buffer, world)
+        arrays, static = eqx.partition(state.actor_critic, eqx.is_array)
 
-        **Arguments:**
+        def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, Metrics]:
+            start_key, noise_key = jax.random.split(key)
+            actor_critic, metrics = self.actor_critic.update(
+                eqx.combine(arrays, static),
+                world,
+                starts.sample(start_key, buffer, self.batch),
+                reward_scale,
+                key=noise_key,
+                entropy=entropy,
+            )
+            return eqx.filter(actor_critic, eqx.is_array), metrics
 
-        - `behaviour`: from `init` or the last update.
-        - `transition`, `reward`: the model.
-        - `starts`: where the rollouts begin that do begin, a `State` of shapes `(batch, n)`.
-        - `reward_scale`: rewards are divided by it, so that values are of order
-            `1 / (1 - discount)` whatever the task pays in.
-        - `key`: for the policy's noise.
-        - `termination`: where episodes end, see [`lagdyna.agents.survival`][].
-        - `entropy`: what a nat of entropy is worth now, by default as much as ever.
+        keys = jax.random.split(phase.key(Purpose.IMPROVE), updates)
+        arrays, metrics = jax.lax.scan(body, arrays, keys)
+        skipped = jnp.sum(metrics.pop("skipped"))
+        means = {name: jnp.mean(values) for name, values in metrics.items()}
+        state = ImaginationState(eqx.combine(arrays, static), state.pool)
+        return state, {**means, "skipped": skipped}
 
-        **Returns:** the behaviour, and metrics: `actor_loss`, `critic_loss`,
-        `imagined_reward`, `entropy`, and `skipped`, how many of the two updates were not
-        finite and so were not applied. Where episodes end the means that they are count
-        a step by the probability that its rollout has got there.
+    def end_phase(
+        self,
+        state: ImaginationState,
+        world: WorldModel | None,
+        buffer: ReplayBuffer,
+        phase: Phase,
+    ) -> tuple[ImaginationState, Metrics]:
+        """Select the acting policy by imagined return.
 
-        **Raises:** `ValueError` if a [`lagdyna.simulate.SampledTransition`][] has members that
-        do not divide `batch`, or `pessimism` is asked of any other transition.
+        The pool keeps the better of the current policy and the best one of its restart.
+        During the first restart it always keeps the current one: the first models are too
+        inaccurate to compare policies with.
+
+        **Returns:** the state, and with a pool the metrics `imagined_return`, of the acting
+        policy, and `newest_return`, of the current one.
         """
-        shape = (self.horizon, starts.q.shape[0], self.action_size)
-        noise = jax.random.normal(key, shape, starts.q.dtype)
-        if self.restart < 1:
-            begin_key = jax.random.fold_in(key, 1)
-            starts = self._begun(behaviour.going, starts, begin_key, termination)
-        worth = self.entropy if entropy is None else entropy
-
-        def actor_loss(policy: Policy) -> tuple[Scalar, tuple[Imagined, Array, Array | None]]:
-            imagined = imagine(
-                policy, transition, reward, starts, noise, termination, self.limits
-            )
-            following = jax.tree.map(lambda x: x[1:], imagined.states)
-            values = _values(behaviour.targets, following).min(axis=0)
-            paid = imagined.rewards / reward_scale
-            if self.pessimism:
-                paid = paid - self.pessimism * self._doubts(
-                    behaviour.targets, transition, reward, imagined, reward_scale, termination
-                )
-            discount, weights = self.discount, None
-            if not isinstance(termination, NoTermination):
-                discount, weights = survival(termination, imagined.states, discount)
-            returns = lambda_returns(
-                paid - worth * imagined.log_probabilities,
-                values,
-                discount,
-                self.return_lambda,
-            )
-            return -_mean(returns, weights), (imagined, returns, weights)
-
-        (loss, (imagined, returns, weights)), gradient = eqx.filter_value_and_grad(
-            actor_loss, has_aux=True
-        )(behaviour.policy)
-        policy, policy_state, policy_skipped = apply_gradient(
-            self.policy_optimiser, behaviour.policy, behaviour.policy_state, gradient
+        if state.pool is None:
+            return state, {}
+        restart, within = self.place(phase.number - 1)
+        pool, acting, newest = state.pool.updated(
+            state.actor_critic.policy,
+            restart,
+            (within == 0) | (restart == 0),
+            self._evaluator(required(world), buffer, phase),
         )
+        metrics = {"imagined_return": acting, "newest_return": newest}
+        return ImaginationState(state.actor_critic, pool), metrics
 
-        visited = jax.tree.map(lambda x: x[:-1], imagined.states)
+    def place(self, phases: Int[Array, ""]) -> tuple[Int[Array, ""], Int[Array, ""]]:
+        """Compute the index of the restart after a number of phases, and its age in phases.
 
-        def critic_loss(critics: tuple[Critic, ...]) -> Scalar:
-            errors = jnp.sum((_values(critics, visited) - returns) ** 2, axis=0)
-            return 0.5 * _mean(errors, weights)
+        The last interval may be longer than the others: a run can have more training phases
+        than planned, where episodes end early.
+        """
+        restart = jnp.minimum(phases // self.interval, self.restarts - 1)
+        return restart, phases - restart * self.interval
 
-        critics_loss, gradient = eqx.filter_value_and_grad(critic_loss)(behaviour.critics)
-        critics, critics_state, critics_skipped = apply_gradient(
-            self.critic_optimiser, behaviour.critics, behaviour.critics_state, gradient
+    def entropy(self, number: Int[Array, ""]) -> Scalar:
+        """Compute the entropy coefficient of a training phase; the first has number 1."""
+        schedule = optax.cosine_decay_schedule(
+            self.actor_critic.entropy, self.entropy_phases, self.entropy_end
         )
-        metrics = {
-            "actor_loss": loss,
-            "critic_loss": critics_loss,
-            "imagined_reward": _mean(imagined.rewards, weights),
-            "entropy": -_mean(imagined.log_probabilities, weights),
-            "skipped": policy_skipped + critics_skipped,
-        }
-        targets = followed(behaviour.targets, critics, self.target_rate)
-        # What the model could not follow begins anew.
-        whole = jnp.all(imagined.followed, axis=0)[:, None]
-        going = jax.tree.map(
-            lambda x: jnp.where(whole, jax.lax.stop_gradient(x[-1]), jnp.nan),
-            imagined.states,
+        return jnp.asarray(schedule(self.place(number - 1)[1]))
+
+    def reward_scale(self, world: WorldModel, buffer: ReplayBuffer, phase: Phase) -> Scalar:
+        """Compute the scale of rewards: the larger of two root mean squares.
+
+        One is over the rewards in the buffer. The other is over the model's rewards of the
+        zero action in uniform states of the sampling range: early experience may contain
+        almost no reward, and a scale from it alone would make good states worth more than a
+        critic can represent.
+        """
+        rewards = buffer.experience.reward
+        observed = root_mean_square(rewards, buffer.filled & jnp.isfinite(rewards))
+        key = phase.key(Purpose.REWARD_SCALE)
+        states = uniform_states(key, _SCALE_STATES, self.sampling_range)
+        no_actions = jnp.zeros((_SCALE_STATES, self.actor_critic.action_size))
+        next_states = jax.vmap(world.transition.step)(states, no_actions)
+        anywhere = world.rewards(states, no_actions, next_states)
+        return jnp.maximum(observed, root_mean_square(anywhere, jnp.isfinite(anywhere)))
+
+    def _evaluator(
+        self, world: WorldModel, buffer: ReplayBuffer, phase: Phase
+    ) -> Callable[[Policy], Scalar]:
+        """Make a function that computes imagined returns, from the same starts each time."""
+        key, *noise_keys = jax.random.split(phase.key(Purpose.SELECT), 3)
+        first = buffer.sample_first(key, self.batch).state
+        q, qd = (
+            x + _PERTURBATION * jnp.asarray(limit) * jax.random.normal(key, x.shape, x.dtype)
+            for key, x, limit in zip(noise_keys, first, self.sampling_range, strict=True)
         )
-        behaviour = Behaviour(policy, critics, targets, policy_state, critics_state, going)
-        return behaviour, metrics
+        starts, transition = State(q, qd), world.transition
+        if self.substeps is not None and isinstance(transition, SolvedTransition):
+            transition = dataclasses.replace(transition, substeps=self.substeps)
+        # Without posterior samples, so that all policies act in the same dynamics.
+        world = WorldModel(transition, world.reward, world.termination)
 
-    def _doubts(
-        self,
-        targets: tuple[Critic, ...],
-        transition: AbstractTransition | SampledTransition,
-        reward: AbstractReward,
-        imagined: Imagined,
-        reward_scale: Scalar,
-        termination: AbstractTermination,
-    ) -> Float[Array, "time batch"]:
-        """How far the members of the transition are apart about what each step is worth."""
+        def evaluate(policy: Policy) -> Scalar:
+            found = imagined_return(policy, world, starts, _EVALUATED_ACTIONS)
+            return jnp.where(jnp.isfinite(found), found, -jnp.inf)
 
-        def of(states: State, actions: Array) -> Array:
-            def worth(following: State) -> Array:
-                following = clipped(following, self.limits)
-                going = 1 - jax.vmap(termination)(following)
-                values = jnp.stack([jax.vmap(critic)(following) for critic in targets])
-                paid = jax.vmap(reward)(states, actions, following) / reward_scale
-                return paid + self.discount * going * values.min(axis=0)
-
-            return doubts(transition, states, actions, worth)
-
-        visited = jax.tree.map(lambda x: x[:-1], imagined.states)
-        return jax.vmap(of)(visited, imagined.actions)
-
-    def _begun(
-        self,
-        going: State,
-        starts: State,
-        key: PRNGKeyArray,
-        termination: AbstractTermination = NoTermination(),
-    ) -> State:
-        """Where the next rollouts start: some anew, the others where the last ones are."""
-        begin_key, order_key = jax.random.split(key)
-        begin = jax.random.bernoulli(begin_key, self.restart, going.q.shape[:1])
-        begin |= ~within(going, self.limits)
-        if not isinstance(termination, NoTermination):
-            begin |= jax.vmap(termination)(going) > 0.5
-        # In which order fresh starts come, say replayed ones first, must not decide which
-        # rollouts get them.
-        order = jax.random.permutation(order_key, going.q.shape[0])
-        fresh = jax.tree.map(lambda x: x[order], starts)
-        return jax.tree.map(lambda a, b: jnp.where(begin[:, None], a, b), fresh, going)
+        return evaluate
 
 
-def _mean(x: Float[Array, "time batch"], weights: Array | None) -> Scalar:
-    """The mean; with weights, the weighted one, 0 if they all are."""
-    if weights is None:
-        return jnp.mean(x)
-    return jnp.sum(weights * x) / jnp.maximum(jnp.sum(weights), 1)
+# Uniform states that the reward scale is computed from.
+_SCALE_STATES = 256
 
-
-def _values(critics: tuple[Critic, ...], states: State) -> Float[Array, "critics time batch"]:
-    return jnp.stack([jax.vmap(jax.vmap(critic))(states) for critic in critics])
+# Actions of the rollouts that compare policies, and the standard deviation of the perturbation
+# of their starts as a fraction of the sampling range.
+_EVALUATED_ACTIONS, _PERTURBATION = 250, 0.003

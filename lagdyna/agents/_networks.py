@@ -1,3 +1,5 @@
+"""Networks of the agents: policies, and the critic of states."""
+
 import abc
 import math
 
@@ -11,12 +13,13 @@ from ..models import Activation, Network
 
 
 class Features(eqx.Module):
-    """What policies and critics see of a state: embedded `q`, scaled `qd`.
+    """Input of policies and critics: embedded positions and scaled velocities of a state.
 
     **Arguments:**
 
-    - `coordinates`: which coordinates are angles.
-    - `velocity_scale`: the magnitude that each velocity is divided by, length `n`.
+    - `coordinates`: which coordinates are angles; these enter as cosine and sine.
+    - `velocity_scale`: the magnitude that each velocity is divided by, length `n`, rad/s or
+        m/s.
     """
 
     coordinates: Coordinates
@@ -24,36 +27,51 @@ class Features(eqx.Module):
 
     @property
     def size(self) -> int:
-        """The length of the feature vector."""
+        """Length of the feature vector."""
         return self.coordinates.embedding_size + self.coordinates.n
 
     def __call__(self, state: State) -> Float[Array, " features"]:
+        """Compute the features of a state of shapes `(n,)`."""
         scale = jnp.asarray(self.velocity_scale, state.qd.dtype)
         return jnp.concatenate([self.coordinates.embed(state.q), state.qd / scale])
 
 
 class AbstractPolicy(eqx.Module):
-    """What acts: without noise when it is judged, with noise when it learns."""
+    """Stochastic policy: `mode` for evaluation, `sample` for exploration.
+
+    **Attributes:**
+
+    - `features`: the input of the policy.
+    """
 
     features: eqx.AbstractVar[Features]
 
     @abc.abstractmethod
     def mode(self, state: State) -> Float[Array, " m"]:
-        """The action without noise, in `[-1, 1]^m`."""
+        """Compute the action without noise, in `[-1, 1]^m`."""
 
     @abc.abstractmethod
     def sample(
         self, state: State, eps: Float[Array, " m"]
     ) -> tuple[Float[Array, " m"], Scalar]:
-        """The action for the standard normal `eps`, and its log-probability density, 0 for a
-        policy that is not stochastic."""
+        """Compute the action for a draw of the noise.
+
+        **Arguments:**
+
+        - `state`: of shapes `(n,)`.
+        - `eps`: standard normal.
+
+        **Returns:** the action in `[-1, 1]^m`, and its log-probability density, 0 for a
+        deterministic policy with added noise.
+        """
 
 
 class NoisyPolicy(AbstractPolicy):
-    """A deterministic policy, `tanh(mu(s))`, and noise beside it to learn from.
+    """Deterministic policy `tanh(mu(s))` with additive Gaussian exploration noise.
 
-    **Arguments:** as for [`lagdyna.agents.Policy`][], and `noise`, the standard deviation of
-    what is added to actions, which are then clipped to `[-1, 1]`.
+    **Arguments:** as for [`lagdyna.agents.Policy`][], and
+
+    - `noise`: the standard deviation of the noise. Noisy actions are clipped to `[-1, 1]`.
     """
 
     network: Network
@@ -83,30 +101,30 @@ class NoisyPolicy(AbstractPolicy):
         self.noise = noise
 
     def mode(self, state: State) -> Float[Array, " m"]:
-        """`tanh(mu)`."""
+        """Compute the action without noise, `tanh(mu)`."""
         return jnp.tanh(self.network(self.features(state)))
 
     def sample(
         self, state: State, eps: Float[Array, " m"]
     ) -> tuple[Float[Array, " m"], Scalar]:
-        """`tanh(mu)` and noise, clipped, and 0."""
+        """Compute `tanh(mu) + noise eps`, clipped, and 0."""
         action = jnp.clip(self.mode(state) + self.noise * eps, -1, 1)
         return action, jnp.zeros((), action.dtype)
 
 
 class Policy(AbstractPolicy):
-    """A stochastic policy: a Gaussian squashed into `[-1, 1]^m`.
+    """Stochastic policy: a Gaussian squashed into `[-1, 1]^m`.
 
     `action = tanh(mu(s) + sigma(s) eps)` with `eps ~ N(0, I)` (Ramesh & Ravindran 2023). `mu`
-    stays within 3, where `tanh` is 0.995 and has not lost its slope yet (Dreamer, Hafner et
-    al. 2020, stops at 5), so that a bad model drives no policy further than that.
+    is bounded by 3, where `tanh` is 0.995 and still has a useful slope; Dreamer (Hafner et
+    al. 2020) bounds it by 5.
 
     **Arguments:**
 
-    - `features`: what it sees of a state.
+    - `features`: the input of the policy.
     - `action_size`: `m`.
     - `hidden`: widths of the hidden layers.
-    - `activation`: elementwise.
+    - `activation`: of the hidden layers, elementwise.
     - `initial_sigma`: `sigma` before training.
     - `key`: for the initial weights.
     """
@@ -138,19 +156,19 @@ class Policy(AbstractPolicy):
         self.shift = math.log(math.expm1(initial_sigma - _MIN_SIGMA))
 
     def distribution(self, state: State) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
-        """`mu` and `sigma` of the Gaussian before squashing, each `(m,)`."""
+        """Compute `mu` and `sigma` of the Gaussian before squashing, each `(m,)`."""
         mu, raw = jnp.split(self.network(self.features(state)), 2)
         mu = _MAX_MU * jnp.tanh(mu / _MAX_MU)
         return mu, jax.nn.softplus(raw + self.shift) + _MIN_SIGMA
 
     def mode(self, state: State) -> Float[Array, " m"]:
-        """The action without noise, `tanh(mu)`."""
+        """Compute the action without noise, `tanh(mu)`."""
         return jnp.tanh(self.distribution(state)[0])
 
     def sample(
         self, state: State, eps: Float[Array, " m"]
     ) -> tuple[Float[Array, " m"], Scalar]:
-        """The action for the standard normal `eps`, and its log-probability density."""
+        """Compute `tanh(mu + sigma eps)` and its log-probability density."""
         mu, sigma = self.distribution(state)
         u = mu + sigma * eps
         gaussian = -0.5 * (eps**2 + math.log(2 * math.pi)) - jnp.log(sigma)
@@ -160,7 +178,7 @@ class Policy(AbstractPolicy):
 
 
 class Critic(eqx.Module):
-    """An estimate of the discounted return from a state.
+    """Estimate of the discounted return from a state, `V(s)`.
 
     **Arguments:** as for [`lagdyna.agents.Policy`][].
     """
@@ -188,6 +206,7 @@ class Critic(eqx.Module):
         self.features = features
 
     def __call__(self, state: State) -> Scalar:
+        """Compute the value of a state of shapes `(n,)`, in units of scaled reward."""
         return self.network(self.features(state))[0]
 
 

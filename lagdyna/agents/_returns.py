@@ -8,7 +8,7 @@ def lambda_returns(
     discount: float | Float[Array, "time *batch"],
     lambda_: float,
 ) -> Float[Array, "time *batch"]:
-    """Exponentially weighted returns along imagined rollouts.
+    """Compute the lambda-return of each step of imagined rollouts.
 
         V_lambda(s_t) = r_t + gamma ((1 - lambda) V'(s_{t+1}) + lambda V_lambda(s_{t+1}))
 
@@ -17,22 +17,21 @@ def lambda_returns(
     **Arguments:**
 
     - `rewards`: `r_0 .. r_{T-1}`.
-    - `next_values`: `V'(s_1) .. V'(s_T)`.
-    - `discount`: `gamma`; or one for each step, `gamma_t` between `r_t` and `s_{t+1}`,
-        as of episodes that may end there.
-    - `lambda_`: 0 looks one step ahead, 1 to the end of the rollout.
+    - `next_values`: `V'(s_1) .. V'(s_T)`, in units of reward.
+    - `discount`: `gamma`, or one for each step: `gamma_t` between `r_t` and `s_{t+1}`, as
+        [`lagdyna.agents.survival`][] computes for episodes that may end.
+    - `lambda_`: from 0, the one-step return, to 1, the return of the whole rollout.
 
     **Returns:** `V_lambda(s_0) .. V_lambda(s_{T-1})`.
     """
 
-    def body(following: Array, step: tuple[Array, ...]) -> tuple[Array, Array]:
+    def body(next_return: Array, step: tuple[Array, ...]) -> tuple[Array, Array]:
         reward, value, *own = step
         gamma = own[0] if own else discount
-        target = reward + gamma * ((1 - lambda_) * value + lambda_ * following)
+        target = reward + gamma * ((1 - lambda_) * value + lambda_ * next_return)
         return target, target
 
-    # The rewards and values are a few hundred numbers: unrolled, the recursion costs
-    # nothing beside the loop that it would otherwise be.
+    # Unrolled: the arrays are small, and the overhead of a loop would dominate.
     own = () if isinstance(discount, float | int) else (discount,)
     steps: tuple[Array, ...] = (rewards, next_values, *own)
     _, returns = jax.lax.scan(body, next_values[-1], steps, reverse=True, unroll=True)

@@ -1,72 +1,269 @@
-from collections.abc import Callable, Sequence
+"""Where imagined rollouts start."""
 
+import abc
+from collections.abc import Callable
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray, Scalar
 
 from ..data import ReplayBuffer
-from ..mechanics import State
-from ..simulate import AbstractTransition
-from ._imagination import within
+from ..mechanics import Limits, State
+from ..simulate import WorldModel
 
 
-def uniform_states(
-    key: PRNGKeyArray,
-    batch: int,
-    positions: tuple[float, ...],
-    velocities: tuple[float, ...],
-) -> State:
-    """States drawn uniformly from a box around the origin.
+class AbstractStarts(eqx.Module):
+    """Distribution of the states that imagined rollouts start from.
+
+    An agent calls `prepare` once per chunk of updates, for work that is too slow for every
+    update, and `sample` of the result in every update.
+    """
+
+    def prepare(
+        self, key: PRNGKeyArray, buffer: ReplayBuffer, world: WorldModel
+    ) -> "AbstractStarts":
+        """Compute what the next updates share. The default does nothing.
+
+        **Arguments:**
+
+        - `key`: for random draws.
+        - `buffer`: the real experience.
+        - `world`: the model as it is now.
+
+        **Returns:** the starts to sample from.
+        """
+        del key, buffer, world
+        return self
+
+    @abc.abstractmethod
+    def sample(self, key: PRNGKeyArray, buffer: ReplayBuffer, batch: int) -> State:
+        """Draw states of shapes `(batch, n)`."""
+
+
+class ReplayedStarts(AbstractStarts):
+    """States of the replay buffer, drawn uniformly."""
+
+    def sample(self, key: PRNGKeyArray, buffer: ReplayBuffer, batch: int) -> State:
+        return buffer.sample(key, batch).state
+
+
+class InitialStarts(AbstractStarts):
+    """First states of the episodes in the replay buffer.
+
+    Draws from the whole buffer if no first state is left in it.
+    """
+
+    def sample(self, key: PRNGKeyArray, buffer: ReplayBuffer, batch: int) -> State:
+        return buffer.sample_first(key, batch).state
+
+
+class UniformStarts(AbstractStarts):
+    """States drawn uniformly from a box. A Lagrangian model is useful beyond its data.
+
+    **Arguments:**
+
+    - `limits`: the box.
+    """
+
+    limits: Limits = eqx.field(static=True)
+
+    def sample(self, key: PRNGKeyArray, buffer: ReplayBuffer, batch: int) -> State:
+        del buffer
+        return uniform_states(key, batch, self.limits)
+
+
+class PooledStarts(AbstractStarts):
+    """States drawn uniformly from a fixed set.
+
+    **Arguments:**
+
+    - `states`: the set, a `State` of shapes `(any, n)`.
+    """
+
+    states: State
+
+    def sample(self, key: PRNGKeyArray, buffer: ReplayBuffer, batch: int) -> State:
+        del buffer
+        indices = jax.random.randint(key, (batch,), 0, self.states.q.shape[0])
+        return jax.tree.map(lambda x: x[indices], self.states)
+
+
+class HighRewardStarts(AbstractStarts):
+    """States near high rewards, found by [`lagdyna.agents.high_reward_states`][].
+
+    `prepare` searches a pool of states by the model's reward of the zero action. States in
+    which episodes end have a value of `-inf`.
+
+    **Arguments:**
+
+    - `limits`: the box that is searched.
+    - `action_size`: `m`.
+    - `size`: the number of states in the pool.
+    """
+
+    limits: Limits = eqx.field(static=True)
+    action_size: int = eqx.field(static=True)
+    size: int = eqx.field(static=True, default=256)
+
+    def prepare(
+        self, key: PRNGKeyArray, buffer: ReplayBuffer, world: WorldModel
+    ) -> PooledStarts:
+        del buffer
+        no_action = jnp.zeros(self.action_size)
+
+        def value(state: State) -> Scalar:
+            ended = world.termination(state) > 0.5
+            return jnp.where(ended, -jnp.inf, world.reward(state, no_action, state))
+
+        return PooledStarts(high_reward_states(key, self.size, self.limits, value))
+
+    def sample(self, key: PRNGKeyArray, buffer: ReplayBuffer, batch: int) -> State:
+        """Not available: sample from the result of `prepare`."""
+        raise ValueError("call `prepare` and sample from its result")
+
+
+class MixedStarts(AbstractStarts):
+    """Mixture of starts with fixed counts.
+
+    The position of a part determines its random key. The usual order is
+    [`lagdyna.agents.ReplayedStarts`][], [`lagdyna.agents.UniformStarts`][],
+    [`lagdyna.agents.InitialStarts`][], then all others. Use a count of 0 to leave one out.
+
+    **Arguments:**
+
+    - `parts`: the starts of the mixture.
+    - `counts`: the number of states of each part in a batch.
+
+    **Raises:** `ValueError` if there is not one count for each part, one is negative, or all
+    are 0.
+    """
+
+    parts: tuple[AbstractStarts, ...]
+    counts: tuple[int, ...] = eqx.field(static=True)
+
+    def __check_init__(self):
+        if len(self.parts) != len(self.counts):
+            raise ValueError(
+                f"`counts` must have one entry for each of {len(self.parts)} parts, got "
+                f"{self.counts}"
+            )
+        if any(count < 0 for count in self.counts) or self.batch < 1:
+            raise ValueError(
+                f"`counts` must not be negative, and at least one positive, got {self.counts}"
+            )
+
+    @property
+    def batch(self) -> int:
+        """Number of states in a batch, the sum of the counts."""
+        return sum(self.counts)
+
+    def prepare(
+        self, key: PRNGKeyArray, buffer: ReplayBuffer, world: WorldModel
+    ) -> "MixedStarts":
+        """Prepare each part that has a positive count."""
+        parts = tuple(
+            part.prepare(_prepare_key(key, i), buffer, world) if count else part
+            for i, (part, count) in enumerate(zip(self.parts, self.counts, strict=True))
+        )
+        return MixedStarts(parts, self.counts)
+
+    def sample(
+        self, key: PRNGKeyArray, buffer: ReplayBuffer, batch: int | None = None
+    ) -> State:
+        """Draw the states of each part, in the order of the parts.
+
+        **Arguments:** `batch`, the sum of the counts, which is the default.
+
+        **Raises:** `ValueError` for another `batch`.
+        """
+        if batch not in (None, self.batch):
+            raise ValueError(
+                f"`counts` {self.counts} are {self.batch} starts, and `batch` was {batch}"
+            )
+        drawn = [
+            part.sample(part_key, buffer, count)
+            for part, count, part_key in zip(
+                self.parts, self.counts, self._keys(key), strict=True
+            )
+            if count
+        ]
+        return jax.tree.map(lambda *xs: jnp.concatenate(xs), *drawn)
+
+    def _keys(self, key: PRNGKeyArray) -> list[PRNGKeyArray]:
+        """Make the key of each part; parts with a count of 0 do not change the others'."""
+        others = []
+        for count in self.counts[_NAMED:]:
+            part_key = key
+            if count:
+                key, part_key = jax.random.split(key)
+            others.append(part_key)
+        replay_key, uniform_key = jax.random.split(key)
+        named = [replay_key, uniform_key, jax.random.fold_in(replay_key, 0)]
+        return [*named[: len(self.parts)], *others]
+
+
+def _prepare_key(key: PRNGKeyArray, index: int) -> PRNGKeyArray:
+    # `fold_in(key, i)` equals `split(key, n)[i]`, so fold in a number that no split reaches.
+    return key if index == _NAMED else jax.random.fold_in(key, _UNREACHED + index)
+
+
+# Replayed, uniform and initial starts; other parts come after these.
+_NAMED = 3
+_UNREACHED = 2**31
+
+
+def uniform_states(key: PRNGKeyArray, batch: int, limits: Limits) -> State:
+    """Draw states uniformly from a box around the origin.
 
     **Arguments:**
 
     - `key`: for the draws.
-    - `batch`: how many.
-    - `positions`, `velocities`: the largest magnitude of each, length `n`. For an angle
-        `pi` is the whole circle.
+    - `batch`: the number of states.
+    - `limits`: the box. For an angle, a limit of `pi` is the whole circle.
 
     **Returns:** a `State` of shapes `(batch, n)`.
     """
-    n = len(positions)
+    n = len(limits.positions)
     unit = jax.random.uniform(key, (2, batch, n), minval=-1.0, maxval=1.0)
-    reach = jnp.asarray([positions, velocities], unit.dtype)
-    q, qd = unit * reach[:, None]
+    sides = jnp.asarray([limits.positions, limits.velocities], unit.dtype)
+    q, qd = unit * sides[:, None]
     return State(q, qd)
 
 
-def promising_states(
+def high_reward_states(
     key: PRNGKeyArray,
     batch: int,
-    positions: tuple[float, ...],
-    velocities: tuple[float, ...],
-    worth: Callable[[State], Scalar],
+    limits: Limits,
+    value: Callable[[State], Scalar],
     *,
     choices: int = 32,
     rounds: int = 10,
 ) -> State:
-    """States around where it is best to be, from anywhere in a box to very near.
+    """Search for states near a maximum of a function, at many distances from it.
 
-    What all coordinates must be right for at once is hardly ever drawn uniformly. So each state
-    is searched for: the best of some that are drawn in the box, then the best of it and as many
-    from a box around it that is smaller, for a number of rounds that is drawn too, so that
-    the states are at all distances. Then it is slowed by a random factor, since what is paid
-    often says little about how fast one should be.
+    Uniform draws hardly ever have all coordinates right at once. So each state is the result
+    of a random search. A round draws states from a box around the best one so far, and keeps
+    the best of all; each box is smaller than the one before. The number of rounds is random,
+    so that the states lie at all distances. At the end the velocity is multiplied by a random
+    factor from 0 to 1, since rewards often do not depend on it.
 
-    Learning from such states outwards is what Florensa et al. (2017, "Reverse curriculum
-    generation for reinforcement learning") do from a goal that they are given; the search is
-    this library's own.
+    Learning outwards from such states follows Florensa et al. (2017, "Reverse curriculum
+    generation for reinforcement learning"), who start from a given goal; the search is this
+    library's own.
 
     **Arguments:**
 
-    - `key`, `positions`, `velocities`: as for [`lagdyna.agents.uniform_states`][].
-    - `batch`: how many.
-    - `worth`: what a state is worth; one of which that is no number is none to choose.
-    - `choices`: how many are drawn in a round.
-    - `rounds`: the most. The box of each has 0.7 times the sides of the one before.
+    - `key`: for the draws.
+    - `batch`: the number of states.
+    - `limits`: the box that is searched.
+    - `value`: the function, of a state of shapes `(n,)`. NaN counts as `-inf`.
+    - `choices`: the draws of a round.
+    - `rounds`: the largest number of rounds. Each box has 0.7 times the sides of the last.
 
     **Returns:** a `State` of shapes `(batch, n)`.
     """
-    limits = State(jnp.asarray(positions, float), jnp.asarray(velocities, float))
+    sides = State(jnp.asarray(limits.positions, float), jnp.asarray(limits.velocities, float))
 
     def one(key: PRNGKeyArray) -> State:
         count_key, key = jax.random.split(key)
@@ -74,24 +271,22 @@ def promising_states(
 
         def body(best: State, step: tuple[PRNGKeyArray, Array]) -> tuple[State, None]:
             key, number = step
-            drawn = uniform_states(key, choices, positions, velocities)
+            drawn = uniform_states(key, choices, limits)
 
             def around(best: Array, unit: Array, limit: Array) -> Array:
-                centre = jnp.where(number > 0, best, 0)  # the first box is all there is
+                centre = jnp.where(number > 0, best, 0)  # the first box is the whole one
                 near = jnp.clip(centre + _SHRINK**number * unit, -limit, limit)
                 return jnp.concatenate([best[None], near])
 
-            tried = jax.tree.map(around, best, drawn, limits)
-            worths = jax.vmap(worth)(tried)
-            first = jnp.argmax(jnp.where(jnp.isnan(worths), -jnp.inf, worths))
+            candidates = jax.tree.map(around, best, drawn, sides)
+            values = jax.vmap(value)(candidates)
+            first = jnp.argmax(jnp.where(jnp.isnan(values), -jnp.inf, values))
             return jax.tree.map(
-                lambda old, new: jnp.where(number < count, new[first], old), best, tried
+                lambda old, new: jnp.where(number < count, new[first], old), best, candidates
             ), None
 
         begin_key, key = jax.random.split(key)
-        begin = jax.tree.map(
-            lambda x: x[0], uniform_states(begin_key, 1, positions, velocities)
-        )
+        begin = jax.tree.map(lambda x: x[0], uniform_states(begin_key, 1, limits))
         slow_key, key = jax.random.split(key)
         steps = (jax.random.split(key, rounds), jnp.arange(rounds))
         q, qd = jax.lax.scan(body, begin, steps)[0]
@@ -101,113 +296,3 @@ def promising_states(
 
 
 _SHRINK = 0.7
-
-
-def pushed_states(
-    key: PRNGKeyArray,
-    starts: State,
-    transition: AbstractTransition,
-    action_size: int,
-    limits: tuple[tuple[float, ...], tuple[float, ...]],
-    *,
-    actions: int = 60,
-    hold: float = 8.0,
-) -> State:
-    """States that random actions lead to from given ones, in the model.
-
-    What an agent learns first where episodes begin is what pays soon, and from then on its
-    rollouts pass through the states that follow from that. Where pushes lead is within reach
-    of the beginning too, and an agent that has learned to go on from there may find a better
-    way. Exploring starts are an old idea (Sutton & Barto 2018, section 5.3); that these are
-    pushed there is this library's own.
-
-    **Arguments:**
-
-    - `key`: for the draws.
-    - `starts`: of shapes `(batch, n)`.
-    - `transition`: the model; `action_size`, how many numbers an action of it has.
-    - `limits`: of positions and velocities, each of length `n`. Who would pass them, or come
-        to what is no number, stays where it is.
-    - `actions`: each state follows after a number of actions that is drawn below that.
-    - `hold`: for how many of them an action is held on average. Its numbers are drawn
-        uniformly from `[-1.5, 1.5]` and clipped to `[-1, 1]`, so that a third are at an end.
-
-    **Returns:** a `State` of shapes `(batch, n)`.
-    """
-
-    def one(key: PRNGKeyArray, state: State) -> State:
-        number_key, push_key, change_key = jax.random.split(key, 3)
-        number = jax.random.randint(number_key, (), 0, actions)
-        shape = (actions, action_size)
-        pushes = jnp.clip(jax.random.uniform(push_key, shape, minval=-1.5, maxval=1.5), -1, 1)
-        changes = jax.random.bernoulli(change_key, 1 / hold, (actions,))
-
-        def body(
-            carry: tuple[State, Array], step: tuple[Array, Array, Array]
-        ) -> tuple[tuple[State, Array], None]:
-            (state, action), (push, change, i) = carry, step
-            action = jnp.where(change | (i == 0), push, action)
-            following = transition.step(state, action)
-            goes_on = (i < number) & within(following, limits)
-            state = jax.tree.map(lambda a, b: jnp.where(goes_on, a, b), following, state)
-            return (state, action), None
-
-        steps = (pushes, changes, jnp.arange(actions))
-        return jax.lax.scan(body, (state, pushes[0]), steps)[0][0]
-
-    return jax.vmap(one)(jax.random.split(key, starts.q.shape[0]), starts)
-
-
-def mixed_starts(
-    key: PRNGKeyArray,
-    buffer: ReplayBuffer,
-    batch: int,
-    uniform: int,
-    positions: tuple[float, ...],
-    velocities: tuple[float, ...],
-    *,
-    initial: int = 0,
-    others: Sequence[tuple[State, int]] = (),
-) -> State:
-    """Where imagined rollouts begin: replayed states, and states that were never visited.
-
-    A Lagrangian model can be trusted beyond its data. Starts from there are what shows
-    the agent the states that it has not reached yet. And since episodes begin where they do,
-    what is done from there is worth more rollouts than a buffer has of it, which fills
-    with states that a good policy has come to and holds.
-
-    **Arguments:**
-
-    - `key`: for what is drawn.
-    - `buffer`: where replayed states come from.
-    - `batch`: how many starts in all.
-    - `uniform`: how many of them come from [`lagdyna.agents.uniform_states`][].
-    - `positions`, `velocities`: the largest magnitudes of those, each of length `n`.
-    - `initial`: how many replayed states are first ones of an episode, as far as the buffer
-        has any.
-    - `others`: more states, of any number, and how many starts come from those, say from
-        [`lagdyna.agents.promising_states`][] and [`lagdyna.agents.pushed_states`][].
-
-    **Returns:** a `State` of shapes `(batch, n)`, replayed ones first, those of `others` last.
-
-    **Raises:** `ValueError` if more than `batch` are asked for.
-    """
-    given = sum(number for _, number in others)
-    replayed = batch - uniform - initial - given
-    if replayed < 0:
-        raise ValueError(
-            f"{uniform} uniform, {initial} initial and {given} other starts were asked for in "
-            f"a batch of {batch}; as many in all are accepted"
-        )
-    parts = []
-    for states, number in others:
-        key, place_key = jax.random.split(key)
-        places = jax.random.randint(place_key, (number,), 0, states.q.shape[0])
-        parts.append(jax.tree.map(lambda x, places=places: x[places], states))
-    replay_key, uniform_key = jax.random.split(key)
-    if initial:
-        begins = buffer.sample_first(jax.random.fold_in(replay_key, 0), initial)
-        parts = [begins.state, *parts]
-    again = buffer.sample(replay_key, replayed).state
-    drawn = uniform_states(uniform_key, uniform, positions, velocities)
-    return jax.tree.map(lambda *xs: jnp.concatenate(xs), again, drawn, *parts)

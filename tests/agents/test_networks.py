@@ -19,14 +19,14 @@ seeds = st.integers(0, 10_000)
 noises = st.floats(-5, 5)
 
 
-def a_policy(seed: int, action_size: int = 1) -> Policy:
+def random_policy(seed: int, action_size: int = 1) -> Policy:
     policy = Policy(
         FEATURES, action_size, hidden=(6,), activation=jnp.tanh, key=jax.random.key(0)
     )
     return randomised(policy, seed, 0.7)
 
 
-def a_state(seed: int) -> State:
+def random_pair(seed: int) -> State:
     q, qd, _ = random_state(seed, 2)
     return State(q, qd)
 
@@ -40,19 +40,17 @@ def test_features_are_embedded_positions_and_scaled_velocities() -> None:
 
 @given(seeds)
 def test_features_policies_and_critics_are_periodic_in_angles(x64: None, seed: int) -> None:
-    state = a_state(seed)
+    state = random_pair(seed)
     turned = State(state.q + jnp.asarray([0.0, 2 * jnp.pi]), state.qd)
     critic = Critic(FEATURES, hidden=(6,), activation=jnp.tanh, key=jax.random.key(0))
     critic = randomised(critic, seed)
-    for see in (FEATURES, a_policy(seed).mode, critic):
-        np.testing.assert_allclose(see(turned), see(state), rtol=1e-9, atol=1e-9)
+    for function in (FEATURES, random_policy(seed).mode, critic):
+        np.testing.assert_allclose(function(turned), function(state), rtol=1e-9, atol=1e-9)
 
 
 @given(seeds, noises)
-def test_log_probability_is_that_of_a_changed_variable(
-    x64: None, seed: int, eps: float
-) -> None:
-    policy, state = a_policy(seed), a_state(seed)
+def test_the_log_probability_accounts_for_squashing(x64: None, seed: int, eps: float) -> None:
+    policy, state = random_policy(seed), random_pair(seed)
     mu, sigma = (float(x[0]) for x in policy.distribution(state))
     action, log_probability = policy.sample(state, jnp.asarray([eps]))
     u = mu + sigma * eps
@@ -64,7 +62,7 @@ def test_log_probability_is_that_of_a_changed_variable(
 
 @given(seeds)
 def test_density_integrates_to_one(x64: None, seed: int) -> None:
-    policy, state = a_policy(seed), a_state(seed)
+    policy, state = random_policy(seed), random_pair(seed)
     eps = jnp.linspace(-8, 8, 4001)[:, None]
     actions, log_probabilities = jax.vmap(policy.sample, (None, 0))(state, eps)
     mass = np.trapezoid(np.exp(log_probabilities), actions[:, 0])
@@ -73,7 +71,7 @@ def test_density_integrates_to_one(x64: None, seed: int) -> None:
 
 @given(seeds)
 def test_actions_are_independent_given_the_state(x64: None, seed: int) -> None:
-    policy, state, eps = a_policy(seed, 3), a_state(seed), normals(seed, 3)
+    policy, state, eps = random_policy(seed, 3), random_pair(seed), normals(seed, 3)
     mu, sigma = policy.distribution(state)
     action, log_probability = policy.sample(state, eps)
     u = np.asarray(mu + sigma * eps)
@@ -83,8 +81,8 @@ def test_actions_are_independent_given_the_state(x64: None, seed: int) -> None:
 
 
 @given(seeds, st.floats(-1e6, 1e6))
-def test_actions_and_gradients_stay_finite_however_far_out(seed: int, far: float) -> None:
-    policy, state = a_policy(seed), a_state(seed)
+def test_actions_and_gradients_are_finite_in_any_state(seed: int, far: float) -> None:
+    policy, state = random_policy(seed), random_pair(seed)
     pushed = State(state.q, state.qd + far)
 
     def log_probability(qd: jax.Array) -> jax.Array:
@@ -98,15 +96,15 @@ def test_actions_and_gradients_stay_finite_however_far_out(seed: int, far: float
 
 @given(seeds)
 def test_mode_is_the_sample_without_noise(seed: int) -> None:
-    policy, state = a_policy(seed, 2), a_state(seed)
+    policy, state = random_policy(seed, 2), random_pair(seed)
     np.testing.assert_allclose(
         policy.mode(state), policy.sample(state, jnp.zeros(2))[0], rtol=1e-6
     )
 
 
-def test_the_mean_stays_where_tanh_is_not_flat() -> None:
-    """Within 3, however wild the weights."""
-    wild = randomised(a_policy(0, 2), 0, 100.0)
+def test_the_mean_is_bounded_by_3() -> None:
+    """For weights of any size."""
+    wild = randomised(random_policy(0, 2), 0, 100.0)
     states = State(normals(0, 100, 2), normals(1, 100, 2))
     mu = jax.vmap(lambda q, qd: wild.distribution(State(q, qd))[0])(*states)
     actions = jax.vmap(lambda q, qd: wild.mode(State(q, qd)))(*states)
@@ -114,7 +112,7 @@ def test_the_mean_stays_where_tanh_is_not_flat() -> None:
     assert np.max(np.abs(actions)) <= np.tanh(3.0) + 1e-6
 
 
-def test_sigma_begins_as_asked_and_stays_positive() -> None:
+def test_sigma_begins_at_the_given_value_and_stays_positive() -> None:
     policy = Policy(
         FEATURES,
         1,

@@ -1,4 +1,4 @@
-"""Actor-critics that learn from transitions, and Dyna, which imagines some of them."""
+"""Off-policy actor-critics, and Dyna, which imagines a part of their transitions."""
 
 import dataclasses
 from typing import Any
@@ -9,20 +9,80 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Scalar
+from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
-from lagdyna.agents import SAC, TD3, AbstractOffPolicy, ActorCritic, Dyna, Features
+from lagdyna.agents import (
+    SAC,
+    TD3,
+    AbstractOffPolicy,
+    AbstractPolicy,
+    Dyna,
+    DynaState,
+    Features,
+    Metrics,
+    MixedStarts,
+    NoisyPolicy,
+    OffPolicyState,
+    Phase,
+    ReplayedStarts,
+    UniformStarts,
+    action_values,
+    polyak_average,
+)
 from lagdyna.data import Experience, ReplayBuffer
-from lagdyna.mechanics import Coordinates, State
-from lagdyna.models import AbstractReward, BoundTermination, GivenReward
-from lagdyna.simulate import AbstractTransition
+from lagdyna.learners import apply_gradient
+from lagdyna.mechanics import Coordinates, Limits, State
+from lagdyna.models import (
+    AbstractTermination,
+    BoundTermination,
+    GivenReward,
+    NoTermination,
+)
+from lagdyna.simulate import AbstractTransition, WorldModel
 
 from ..helpers import PENDULUM, close
+from .toys import phase, weights
 
 FEATURES = Features(PENDULUM, (4.0,))
 BATCH = 32
 PLAIN, ADAM = optax.sgd(1e-2), optax.adam(3e-3)
+
+
+class DDPG(AbstractOffPolicy):
+    """A variant as a user writes it in a file of their own (Lillicrap et al. 2016)."""
+
+    noise: float = eqx.field(static=True, default=0.1)
+
+    def init_policy(self, key: PRNGKeyArray) -> AbstractPolicy:
+        return NoisyPolicy(
+            self.features,
+            self.action_size,
+            hidden=self.hidden,
+            activation=self.activation,
+            noise=self.noise,
+            key=key,
+        )
+
+    def update(
+        self, state: OffPolicyState, batch: Experience, key: PRNGKeyArray
+    ) -> tuple[OffPolicyState, Metrics]:
+        next_values = self.values(state, batch.next_state)
+        state, metrics = self.update_critics(state, batch, next_values)
+
+        def loss(policy: AbstractPolicy) -> Scalar:
+            actions = jax.vmap(policy.mode)(batch.state)
+            return -jnp.mean(action_values(state.critics, batch.state, actions))
+
+        gradient = eqx.filter_grad(loss)(state.policy)
+        policy, policy_state, skipped = apply_gradient(
+            self.optimiser, state.policy, state.policy_state, gradient
+        )
+        targets = polyak_average(state.targets, state.critics, self.target_rate)
+        state = state.replace(policy=policy, policy_state=policy_state, targets=targets)
+        return state, {**metrics, "skipped": metrics["skipped"] + skipped}
+
+
+KINDS = [TD3, SAC, DDPG]
 
 
 def options(**changes: Any) -> dict[str, Any]:
@@ -42,111 +102,101 @@ def options(**changes: Any) -> dict[str, Any]:
 def some_experience(seed: int = 0, rows: int = BATCH, ended: bool = False) -> Experience:
     keys = jax.random.split(jax.random.key(seed), 4)
     q, qd, action, reward = (jax.random.normal(key, (rows, 1)) for key in keys)
-    state = State(q, qd)
-    following = State(q + 0.1 * qd, qd + 0.1)
-    over = jnp.full(rows, ended)
-    return Experience(state, jnp.tanh(action), reward[:, 0], following, over)
+    next_state = State(q + 0.1 * qd, qd + 0.1)
+    terminated = jnp.full(rows, ended)
+    return Experience(State(q, qd), jnp.tanh(action), reward[:, 0], next_state, terminated)
 
 
-def weights(model: Any) -> Float[Array, " weights"]:
-    return ravel_pytree(eqx.filter(model, eqx.is_inexact_array))[0]
-
-
-def spread(learned: ActorCritic) -> ActorCritic:
-    """Targets that differ from what they follow, as after some updates."""
-    other = jax.tree.map(lambda x: 1.1 * x if eqx.is_inexact_array(x) else x, learned)
-    return learned._replace(targets=other.targets, target_policy=other.target_policy)
+def spread(state: OffPolicyState) -> OffPolicyState:
+    """Targets that differ from the networks, as after some updates."""
+    other = jax.tree.map(lambda x: 1.1 * x if eqx.is_inexact_array(x) else x, state)
+    return state.replace(targets=other.targets, extra=other.extra)
 
 
 def values(critics: Any, state: State, action: Array) -> np.ndarray:
     return np.stack([jax.vmap(critic)(state, action) for critic in critics])
 
 
-def test_td3_critics_go_for_the_reward_and_the_smaller_value_that_follows(x64: None) -> None:
+def test_td3_critics_regress_on_the_smaller_smoothed_target(x64: None) -> None:
     agent = TD3(**options(), target_noise=0.3, target_clip=0.4)
-    before, batch, key = (
-        spread(agent.init(jax.random.key(0))),
-        some_experience(),
-        jax.random.key(5),
-    )
+    before, batch = spread(agent.init(jax.random.key(0))), some_experience()
+    key = jax.random.key(5)
     _, metrics = agent.update(before, batch, key)
     noise = np.clip(0.3 * np.asarray(jax.random.normal(key, (BATCH, 1))), -0.4, 0.4)
-    mode = np.asarray(jax.vmap(before.target_policy.mode)(batch.next_state))
+    mode = np.asarray(jax.vmap(before.extra.mode)(batch.next_state))
     both = values(before.targets, batch.next_state, jnp.asarray(np.clip(mode + noise, -1, 1)))
     assert 0 < np.mean(both[0] < both[1]) < 1, "the smaller one must matter"
-    wanted = np.asarray(batch.reward) + 0.9 * both.min(axis=0)
+    targets = np.asarray(batch.reward) + 0.9 * both.min(axis=0)
     found = values(before.critics, batch.state, batch.action)
-    close(metrics["critic_loss"], np.sum(np.mean((found - wanted) ** 2, axis=1)), 1e-10)
+    close(metrics["critic_loss"], np.sum(np.mean((found - targets) ** 2, axis=1)), 1e-10)
     close(metrics["value"], np.mean(found), 1e-10)
     assert metrics["skipped"] == 0
 
 
-@pytest.mark.parametrize("kind", [TD3, SAC])
-def test_after_an_end_nothing_follows(kind: type[AbstractOffPolicy], x64: None) -> None:
-    agent: Any = kind(**options())
-    learned, batch = spread(agent.init(jax.random.key(0))), some_experience(ended=True)
-    _, metrics = agent.update(learned, batch, jax.random.key(1))
-    off = values(learned.critics, batch.state, batch.action) - np.asarray(batch.reward)
-    close(metrics["critic_loss"], np.sum(np.mean(off**2, axis=1)), 1e-10)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_value_after_termination_is_0(kind: type[AbstractOffPolicy], x64: None) -> None:
+    agent = kind(**options())
+    state, batch = spread(agent.init(jax.random.key(0))), some_experience(ended=True)
+    _, metrics = agent.update(state, batch, jax.random.key(1))
+    errors = values(state.critics, batch.state, batch.action) - np.asarray(batch.reward)
+    close(metrics["critic_loss"], np.sum(np.mean(errors**2, axis=1)), 1e-10)
 
 
-def test_the_actor_climbs_the_first_critic_every_other_update(x64: None) -> None:
+def test_td3_delays_the_actor_and_the_targets(x64: None) -> None:
     agent = TD3(**options(), delay=2)
-    learned, batch = agent.init(jax.random.key(0)), some_experience()
-    waited, _ = agent.update(learned, batch, jax.random.key(1))
-    for part in ("policy", "target_policy", "targets"):
+    first, batch = agent.init(jax.random.key(0)), some_experience()
+    waited, _ = agent.update(first, batch, jax.random.key(1))
+    for part in ("policy", "extra", "targets"):
         np.testing.assert_array_equal(
-            weights(getattr(waited, part)), weights(getattr(learned, part))
+            weights(getattr(waited, part)), weights(getattr(first, part))
         )
     acted, _ = agent.update(waited, batch, jax.random.key(2))
 
-    def worth(policy: Any) -> Scalar:
+    def value(policy: Any) -> Scalar:
         actions = jax.vmap(policy.mode)(batch.state)
         return jnp.mean(jax.vmap(acted.critics[0])(batch.state, actions))
 
     step = weights(acted.policy) - weights(waited.policy)
-    gradient = weights(eqx.filter_grad(worth)(waited.policy))
+    gradient = weights(eqx.filter_grad(value)(waited.policy))
     np.testing.assert_allclose(step, 1e-2 * gradient, rtol=1e-8)
-    for targets, critics in (("targets", "critics"), ("target_policy", "policy")):
-        old, to = weights(getattr(waited, targets)), weights(getattr(acted, critics))
+    for targets, networks in (("targets", "critics"), ("extra", "policy")):
+        old, to = weights(getattr(waited, targets)), weights(getattr(acted, networks))
         np.testing.assert_allclose(
             weights(getattr(acted, targets)), old + 0.25 * (to - old), rtol=1e-10
         )
 
 
-@pytest.mark.parametrize("warm", [-20.0, 20.0])
-def test_the_temperature_rises_where_entropy_falls_short(warm: float, x64: None) -> None:
-    """`warm` makes the policy's noise next to nothing, or more than it needs."""
+@pytest.mark.parametrize("bias", [-20.0, 1.0])
+def test_the_temperature_rises_if_entropy_is_too_low(bias: float, x64: None) -> None:
+    """`bias` makes the noise of the policy very small, or larger than its target."""
     agent = SAC(**options())
-    learned = agent.init(jax.random.key(0))
-    policy: Any = learned.policy
+    state = agent.init(jax.random.key(0))
+    policy: Any = state.policy
     last = policy.network.layers[-1]
-    bias = last.bias.at[1].set(warm if warm < 0 else 1.0)
-    policy = eqx.tree_at(lambda p: p.network.layers[-1].bias, policy, bias)
+    policy = eqx.tree_at(lambda p: p.network.layers[-1].bias, policy, last.bias.at[1].set(bias))
     after, metrics = agent.update(
-        learned._replace(policy=policy), some_experience(), jax.random.key(1)
+        state.replace(policy=policy), some_experience(), jax.random.key(1)
     )
-    rises = float(after.log_temperature) > float(learned.log_temperature)
-    assert rises == (float(metrics["entropy"]) < -1) == (warm < 0)
+    rises = float(after.extra.logarithm) > float(state.extra.logarithm)
+    assert rises == (float(metrics["entropy"]) < -1) == (bias < 0)
 
 
-@pytest.mark.parametrize("kind", [TD3, SAC])
-def test_what_is_paid_for_at_once_is_learned(kind: type[AbstractOffPolicy]) -> None:
-    """An action shall be `sin q / 2`, and every step is the last."""
-    agent: Any = kind(**options(optimiser=ADAM, target_rate=0.05, hidden=(32, 32)))
-    rest = eqx.partition(agent.init(jax.random.key(0)), eqx.is_array)[1]
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_policy_learns_an_immediate_reward(kind: type[AbstractOffPolicy]) -> None:
+    """The best action is `sin q / 2`, and every step terminates."""
+    agent = kind(**options(optimiser=ADAM, target_rate=0.05, hidden=(32, 32)))
+    first, rest = eqx.partition(agent.init(jax.random.key(0)), eqx.is_array)
 
     def body(arrays: Any, key: Array) -> tuple[Any, None]:
         draw, act, key = jax.random.split(key, 3)
         q = jax.random.uniform(draw, (64, 1), minval=-jnp.pi, maxval=jnp.pi)
         action = jax.random.uniform(act, (64, 1), minval=-1.0)
-        paid = -((action - 0.5 * jnp.sin(q)) ** 2)[:, 0]
-        state, over = State(q, 0 * q), jnp.ones(64, bool)
-        learned = eqx.combine(arrays, rest)
-        learned, _ = agent.update(learned, Experience(state, action, paid, state, over), key)
+        reward = -((action - 0.5 * jnp.sin(q)) ** 2)[:, 0]
+        state, terminated = State(q, 0 * q), jnp.ones(64, bool)
+        batch = Experience(state, action, reward, state, terminated)
+        learned, _ = agent.update(eqx.combine(arrays, rest), batch, key)
         return eqx.filter(learned, eqx.is_array), None
 
-    first = eqx.filter(agent.init(jax.random.key(0)), eqx.is_array)
     keys = jax.random.split(jax.random.key(1), 3000)
     learned = eqx.combine(jax.jit(lambda a, k: jax.lax.scan(body, a, k)[0])(first, keys), rest)
     q = jnp.linspace(-3, 3, 25)[:, None]
@@ -155,7 +205,7 @@ def test_what_is_paid_for_at_once_is_learned(kind: type[AbstractOffPolicy]) -> N
 
 
 class Drift(AbstractTransition):
-    """Moves by its action, and cannot be computed beyond a bound."""
+    """Moves by its action; not finite beyond a bound."""
 
     coordinates: Coordinates
     bound: float = 1e9
@@ -165,93 +215,117 @@ class Drift(AbstractTransition):
         return State(jnp.where(q > self.bound, jnp.nan, q), state.qd + 1)
 
 
-def paid(state: State, action: Float[Array, " m"], following: State) -> Scalar:
-    return following.q[0] - action[0]
+def reward(state: State, action: Float[Array, " m"], next_state: State) -> Scalar:
+    return next_state.q[0] - action[0]
 
 
-REWARD: AbstractReward = GivenReward(paid)
 LINE = Coordinates((False,))
+LIMITS = Limits((50.0,), (50.0,))
 
 
-def a_dyna(**changes: Any) -> Dyna:
-    learner = TD3(**options(features=Features(LINE, (4.0,))), noise=0.5)
+def drift_world(
+    bound: float = 1e9, termination: AbstractTermination = NoTermination()
+) -> WorldModel:
+    return WorldModel(Drift(LINE, bound), GivenReward(reward), termination)
+
+
+def small_dyna(**changes: Any) -> Dyna:
     made: dict[str, Any] = {
-        "learner": learner,
+        "learner": TD3(**options(features=Features(LINE, (4.0,))), noise=0.5),
         "batch": 8,
         "ratio": 0.5,
+        "starts": MixedStarts((ReplayedStarts(), UniformStarts(LIMITS)), (2, 4)),
         "rollouts": 6,
         "length": 4,
         "capacity": 48,
-        "limits": ((50.0,), (50.0,)),
+        "limits": LIMITS,
     }
     return Dyna(**{**made, **changes})
 
 
-def imagined(agent: Dyna, transition: AbstractTransition, **more: Any) -> ReplayBuffer:
-    instead = some_experience(rows=6)
+def imagined(world: WorldModel) -> Experience:
+    """24 imagined transitions, time and rollouts being the leading axes."""
+    agent, fallback = small_dyna(), some_experience(rows=6)
     starts = State(jnp.arange(6.0)[:, None], jnp.zeros((6, 1)))
-    behaviour = agent.init(jax.random.key(0), 1)
-    behaviour = agent.imagine(
-        behaviour, transition, REWARD, starts, instead, key=jax.random.key(3), **more
-    )
-    assert behaviour.imagined is not None
-    return behaviour.imagined
+    state = agent.init(jax.random.key(0))
+    state = agent.imagine(state, world, starts, fallback, key=jax.random.key(3))
+    assert state.imagined is not None
+    assert int(state.imagined.size) == 24
+    return jax.tree.map(lambda x: x[:24].reshape(4, 6, *x.shape[1:]), state.imagined.experience)
 
 
-def test_what_is_imagined_is_what_the_model_says_step_by_step() -> None:
-    agent, transition = a_dyna(), Drift(LINE)
-    buffer = imagined(agent, transition)
-    assert int(buffer.size) == 24
-    made = jax.tree.map(lambda x: x[:24].reshape(4, 6, *x.shape[1:]), buffer.experience)
+def test_imagined_transitions_are_consecutive_steps_of_the_model() -> None:
+    world = drift_world()
+    made = imagined(world)
     np.testing.assert_array_equal(made.state.q[0, :, 0], np.arange(6))
-    for end, begin in ((made.next_state.q[:-1], made.state.q[1:]),):
-        np.testing.assert_array_equal(end, begin)
-    step = jax.vmap(jax.vmap(transition.step))
+    np.testing.assert_array_equal(made.next_state.q[:-1], made.state.q[1:])
+    step = jax.vmap(jax.vmap(world.transition.step))
     close(made.next_state.q, step(made.state, made.action).q, 1e-6)
     close(made.reward, (made.next_state.q - made.action)[..., 0], 1e-6)
     assert not made.terminated.any()
-    mode = jax.vmap(jax.vmap(agent.init(jax.random.key(0), 1).policy.mode))(made.state)
-    assert np.std(made.action - mode) > 0.1, "it explores"
+    policy = small_dyna().init(jax.random.key(0)).policy
+    mode = jax.vmap(jax.vmap(policy.mode))(made.state)
+    assert np.std(made.action - mode) > 0.1, "actions have exploration noise"
 
 
-def test_a_rollout_that_is_over_begins_again() -> None:
-    buffer = imagined(a_dyna(), Drift(LINE), termination=BoundTermination((5.4,)))
-    made = jax.tree.map(lambda x: x[:24].reshape(4, 6, *x.shape[1:]), buffer.experience)
-    over = np.asarray(made.terminated)
-    np.testing.assert_array_equal(over, np.asarray(made.next_state.q[..., 0]) > 5.4)
-    assert over[:3].any()
-    began = np.broadcast_to(np.arange(6.0), (3, 6))
-    went = np.where(over[:3], began, made.next_state.q[:3, :, 0])
-    np.testing.assert_array_equal(made.state.q[1:, :, 0], went)
+def test_a_rollout_that_terminates_continues_from_its_start() -> None:
+    made = imagined(drift_world(termination=BoundTermination((5.4,))))
+    ended = np.asarray(made.terminated)
+    np.testing.assert_array_equal(ended, np.asarray(made.next_state.q[..., 0]) > 5.4)
+    assert ended[:3].any()
+    starts = np.broadcast_to(np.arange(6.0), (3, 6))
+    expected = np.where(ended[:3], starts, made.next_state.q[:3, :, 0])
+    np.testing.assert_array_equal(made.state.q[1:, :, 0], expected)
 
 
-def test_what_cannot_be_computed_is_not_stored() -> None:
-    buffer = imagined(a_dyna(), Drift(LINE, bound=4.5))
-    stored = jax.tree.map(lambda x: np.asarray(x[:24]), buffer.experience)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(stored))
-    real = some_experience(rows=6)
-    instead = np.isin(stored.reward, np.asarray(real.reward))
-    assert instead.any()
-    assert not instead.all()
+def test_transitions_that_are_not_finite_are_replaced_by_real_ones() -> None:
+    made = imagined(drift_world(bound=4.5))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(made))
+    replaced = np.isin(made.reward, np.asarray(some_experience(rows=6).reward))
+    assert replaced.any()
+    assert not replaced.all()
 
 
-@pytest.mark.parametrize(("ratio", "spoilt"), [(0.0, "imagined"), (1.0, "real")])
-def test_the_ratio_says_what_a_batch_is_made_of(ratio: float, spoilt: str) -> None:
-    """What no batch has may be what it likes."""
-    agent = a_dyna(ratio=ratio)
-    behaviour = agent.init(jax.random.key(0), 1)
+@pytest.mark.parametrize(("ratio", "broken"), [(0.0, "imagined"), (1.0, "real")])
+def test_the_ratio_is_the_imagined_fraction_of_a_batch(ratio: float, broken: str) -> None:
+    """Rewards of transitions that no batch contains may be NaN."""
+    agent = small_dyna(ratio=ratio)
+    state = agent.init(jax.random.key(0))
+    assert agent.uses_model == (ratio > 0) == (state.imagined is not None)
     bad = some_experience()._replace(reward=jnp.full(BATCH, jnp.nan))
-    empty = ReplayBuffer.empty(BATCH, 1, 1)
-    zero = jnp.zeros((), int)
-    real = empty.add(bad if spoilt == "real" else some_experience(), zero)
-    other = empty.add(bad if spoilt == "imagined" else some_experience(), zero)
-    assert (behaviour.imagined is None) == (ratio == 0)
-    behaviour = dataclasses.replace(behaviour, imagined=other)
-    _, metrics = agent.update(behaviour, real, key=jax.random.key(1))
+    empty, zero = ReplayBuffer.empty(BATCH, 1, 1), jnp.zeros((), int)
+    real = empty.add(bad if broken == "real" else some_experience(), zero)
+    other = empty.add(bad if broken == "imagined" else some_experience(), zero)
+    state = dataclasses.replace(state, imagined=other)
+    _, metrics = agent.update(state, real, key=jax.random.key(1))
     assert metrics["skipped"] == 0
     assert np.isfinite(metrics["critic_loss"])
-    _, metrics = a_dyna().update(behaviour, real, key=jax.random.key(1))
+    _, metrics = small_dyna().update(state, real, key=jax.random.key(1))
     assert metrics["skipped"] > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ratio", [0.0, 0.5])
+def test_improving_imagines_once_and_updates_the_actor(
+    kind: type[AbstractOffPolicy], ratio: float
+) -> None:
+    agent = small_dyna(learner=kind(**options(features=Features(LINE, (4.0,)))), ratio=ratio)
+    buffer = ReplayBuffer.empty(BATCH, 1, 1).add(some_experience(), jnp.zeros((), int))
+    world = drift_world() if agent.uses_model else None
+
+    @eqx.filter_jit
+    def improve(place: Phase) -> tuple[DynaState, Metrics]:
+        return agent.improve(agent.init(jax.random.key(0)), world, buffer, place, 3)
+
+    before, (after, metrics) = agent.init(jax.random.key(0)), improve(phase(1))
+    assert metrics["skipped"] == 0
+    assert {"critic_loss", "value"} <= set(metrics)
+    assert int(after.learned.updates) == 3
+    assert after.imagined is None or int(after.imagined.size) == 24
+    moved = weights(after.policy)
+    assert not np.array_equal(moved, weights(before.policy))
+    np.testing.assert_array_equal(moved, weights(improve(phase(1))[0].policy))
+    assert not np.array_equal(moved, weights(improve(phase(2))[0].policy))
 
 
 @pytest.mark.parametrize(
@@ -260,8 +334,9 @@ def test_the_ratio_says_what_a_batch_is_made_of(ratio: float, spoilt: str) -> No
         ({"ratio": 1.5}, "`ratio` must be between 0 and 1, got 1.5"),
         ({"length": 0}, "must be positive, got 8, 6 and 0"),
         ({"capacity": 23}, "`capacity` was 23, and 6 rollouts of 4 steps"),
+        ({"rollouts": 5}, "counts \\(2, 4\\), which must sum to `rollouts`, 5"),
     ],
 )
-def test_what_makes_no_sense_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_impossible_options_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        a_dyna(**changes)
+        small_dyna(**changes)

@@ -18,14 +18,16 @@ numbers = hnp.arrays(np.float64, (2, TIME, BATCH), elements=st.floats(-100, 100)
 def by_hand(
     rewards: np.ndarray, values: np.ndarray, gamma: Any, lambda_: float, t: int = 0
 ) -> np.ndarray:
-    """The recursion of SPEC section 7, from step `t` on, read off the page."""
-    following = values[t] if t == TIME - 1 else by_hand(rewards, values, gamma, lambda_, t + 1)
+    """The recursion of Ramesh & Ravindran (2023), from step `t` on."""
+    next_return = (
+        values[t] if t == TIME - 1 else by_hand(rewards, values, gamma, lambda_, t + 1)
+    )
     own = gamma if isinstance(gamma, float) else gamma[t]
-    return rewards[t] + own * ((1 - lambda_) * values[t] + lambda_ * following)
+    return rewards[t] + own * ((1 - lambda_) * values[t] + lambda_ * next_return)
 
 
 @given(numbers, fractions, fractions)
-def test_follows_the_recursion(
+def test_returns_obey_the_recursion(
     x64: None, arrays: np.ndarray, gamma: float, lambda_: float
 ) -> None:
     rewards, values = arrays
@@ -36,7 +38,7 @@ def test_follows_the_recursion(
 
 
 @given(numbers, hnp.arrays(np.float64, (TIME, BATCH), elements=fractions), fractions)
-def test_each_step_may_have_a_discount_of_its_own(
+def test_each_step_may_have_its_own_discount(
     x64: None, arrays: np.ndarray, gammas: np.ndarray, lambda_: float
 ) -> None:
     rewards, values = map(jnp.asarray, arrays)
@@ -51,14 +53,16 @@ def test_each_step_may_have_a_discount_of_its_own(
 
 
 @given(numbers, fractions)
-def test_lambda_0_looks_one_step_ahead(x64: None, arrays: np.ndarray, gamma: float) -> None:
+def test_lambda_0_is_the_one_step_return(x64: None, arrays: np.ndarray, gamma: float) -> None:
     rewards, values = arrays
     returns = lambda_returns(jnp.asarray(rewards), jnp.asarray(values), gamma, 0.0)
     np.testing.assert_allclose(returns, rewards + gamma * values, rtol=1e-12, atol=1e-10)
 
 
 @given(numbers, fractions)
-def test_lambda_1_looks_to_the_end(x64: None, arrays: np.ndarray, gamma: float) -> None:
+def test_lambda_1_is_the_return_of_the_whole_rollout(
+    x64: None, arrays: np.ndarray, gamma: float
+) -> None:
     rewards, values = arrays
     returns = lambda_returns(jnp.asarray(rewards), jnp.asarray(values), gamma, 1.0)
     for t in range(TIME):
@@ -69,7 +73,7 @@ def test_lambda_1_looks_to_the_end(x64: None, arrays: np.ndarray, gamma: float) 
 
 
 @pytest.mark.parametrize("shape", [(1,), (4,), (4, 2), (4, 2, 3)])
-def test_any_batch_or_none(shape: tuple[int, ...]) -> None:
+def test_any_batch_shape_is_accepted(shape: tuple[int, ...]) -> None:
     rewards, values = jax.random.normal(jax.random.key(0), (2, *shape))
     returns = lambda_returns(rewards, values, 0.9, 0.5)
     assert returns.shape == shape

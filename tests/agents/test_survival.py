@@ -1,4 +1,4 @@
-"""Episodes that end: what an agent makes of it in imagination."""
+"""Rollouts of episodes that end."""
 
 import equinox as eqx
 import jax
@@ -6,18 +6,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Scalar
 
-from lagdyna.agents import imagine, imagined_return, lambda_returns, survival
+from lagdyna.agents import ActorCritic, imagine, imagined_return, lambda_returns, survival
 from lagdyna.mechanics import State
 from lagdyna.models import AbstractReward, AbstractTermination, BoundTermination
 
 from ..helpers import close, identical, normals
-from .test_imagination import (
+from .toys import (
     BATCH,
-    a_reward,
-    a_transition,
-    an_agent,
-    learned,
+    random_reward,
+    randomly_trained,
+    small_actor_critic,
     some_starts,
+    swing_world,
 )
 
 ENDS = BoundTermination((2.0,), 0.1)
@@ -31,109 +31,107 @@ class Cliff(AbstractTermination):
 
 
 class Bribe(AbstractReward):
-    """Pays `own`, and whatever it is for going on from where episodes are over."""
+    """Another reward, plus `after` beyond the end of an episode."""
 
     own: AbstractReward
     after: Float[Array, ""]
 
     def __call__(self, state: State, action: Float[Array, " m"], next_state: State) -> Scalar:
-        over = jnp.abs(state.q[0]) > 2.0
-        return self.own(state, action, next_state) + jnp.where(over, self.after, 0.0)
+        ended = jnp.abs(state.q[0]) > 2.0
+        return self.own(state, action, next_state) + jnp.where(ended, self.after, 0.0)
 
 
 @eqx.filter_jit
-def update(termination: AbstractTermination, reward: AbstractReward):
-    agent = an_agent(critics=1)
+def update(
+    termination: AbstractTermination, reward: AbstractReward
+) -> tuple[ActorCritic, dict[str, Scalar]]:
+    agent = small_actor_critic(critics=1)
     return agent.update(
-        learned(agent),
-        a_transition(),
-        reward,
+        randomly_trained(agent),
+        swing_world(reward, termination),
         some_starts(),
         jnp.ones(()),
         key=jax.random.key(9),
-        termination=termination,
     )
 
 
-def test_the_chance_to_be_alive_is_what_is_left_after_every_state(x64: None) -> None:
+def test_weights_are_products_of_survival_probabilities(x64: None) -> None:
     states = State(*normals(0, 2, 6, BATCH, 1))
     discounts, weights = survival(ENDS, states, 0.9)
     for i in range(BATCH):
         alive = 1.0
         for t in range(5):
             alive *= 1 - float(ENDS(State(states.q[t, i], states.qd[t, i])))
-            following = float(ENDS(State(states.q[t + 1, i], states.qd[t + 1, i])))
+            ends = float(ENDS(State(states.q[t + 1, i], states.qd[t + 1, i])))
             close(weights[t, i], alive, 1e-12)
-            close(discounts[t, i], 0.9 * (1 - following), 1e-12)
+            close(discounts[t, i], 0.9 * (1 - ends), 1e-12)
     gradient = jax.grad(lambda q: survival(ENDS, State(q, states.qd), 0.9)[1].sum())(states.q)
-    assert not np.any(gradient), "an agent may not make steps count by what it does"
+    assert not np.any(gradient), "actions must not change the weights of steps"
 
 
-def test_losses_are_weighted_by_the_chance_to_be_alive(x64: None) -> None:
-    agent, reward = an_agent(critics=1), a_reward()
-    behaviour = learned(agent)
+def test_losses_are_weighted_by_survival(x64: None) -> None:
+    agent, reward = small_actor_critic(critics=1), random_reward()
+    state = randomly_trained(agent)
     _, metrics = update(ENDS, reward)
     noise = jax.random.normal(jax.random.key(9), (5, BATCH, 1))
-    imagined = eqx.filter_jit(imagine)(
-        behaviour.policy, a_transition(), reward, some_starts(), noise, ENDS
+    rollouts = eqx.filter_jit(imagine)(
+        state.policy, swing_world(reward, ENDS), some_starts(), noise
     )
-    ends = jax.vmap(jax.vmap(ENDS))(imagined.states)
+    ends = jax.vmap(jax.vmap(ENDS))(rollouts.states)
     assert 0.05 < np.mean(ends) < 0.95
     weights = np.cumprod(1 - np.asarray(ends), axis=0)[:-1]
-    following = State(imagined.states.q[1:], imagined.states.qd[1:])
     returns = lambda_returns(
-        imagined.rewards - 0.1 * imagined.log_probabilities,
-        jax.vmap(jax.vmap(behaviour.targets[0]))(following),
+        rollouts.rewards - 0.1 * rollouts.log_probabilities,
+        jax.vmap(jax.vmap(state.targets[0]))(jax.tree.map(lambda x: x[1:], rollouts.states)),
         0.9 * (1 - ends[1:]),
         0.8,
     )
-    visited = State(imagined.states.q[:-1], imagined.states.qd[:-1])
-    errors = jax.vmap(jax.vmap(behaviour.critics[0]))(visited) - returns
+    visited = jax.tree.map(lambda x: x[:-1], rollouts.states)
+    errors = jax.vmap(jax.vmap(state.critics[0]))(visited) - returns
     assert weights.sum() > 1
     close(metrics["actor_loss"], -(weights * returns).sum() / weights.sum(), 1e-10)
     close(metrics["critic_loss"], 0.5 * (weights * errors**2).sum() / weights.sum(), 1e-10)
-    close(metrics["imagined_reward"], (weights * imagined.rewards).sum() / weights.sum(), 1e-10)
+    close(metrics["imagined_reward"], (weights * rollouts.rewards).sum() / weights.sum(), 1e-10)
 
 
-def test_what_is_paid_after_the_end_does_not_count(x64: None) -> None:
-    honest = update(Cliff(), Bribe(a_reward(), jnp.asarray(0.0)))
-    bribed = update(Cliff(), Bribe(a_reward(), jnp.asarray(1e3)))
+def test_rewards_after_the_end_do_not_count(x64: None) -> None:
+    honest = update(Cliff(), Bribe(random_reward(), jnp.asarray(0.0)))
+    bribed = update(Cliff(), Bribe(random_reward(), jnp.asarray(1e3)))
     identical(honest[0], bribed[0])
     identical(honest[1], bribed[1])
-    _, tempted = update(BoundTermination((1e9,)), Bribe(a_reward(), jnp.asarray(1e3)))
-    assert tempted["imagined_reward"] > 1, "the bribe is there to be had"
+    _, tempted = update(BoundTermination((1e9,)), Bribe(random_reward(), jnp.asarray(1e3)))
+    assert tempted["imagined_reward"] > 1, "without an end the reward counts"
 
 
-def test_a_rollout_waits_where_it_ended(x64: None) -> None:
-    """Until then it goes as it would have gone."""
-    policy, noise = learned(an_agent(critics=1)).policy, normals(3, 4, BATCH, 1)
-    run = eqx.filter_jit(imagine)
-    free = run(policy, a_transition(), a_reward(), some_starts(), noise)
-    held = run(policy, a_transition(), a_reward(), some_starts(), noise, Cliff())
-    over = np.abs(np.asarray(free.states.q[..., 0])) > 2.0
-    ended = over.any(axis=0)
+def test_a_rollout_stays_where_it_ended(x64: None) -> None:
+    policy = randomly_trained(small_actor_critic(critics=1)).policy
+    noise, run = normals(3, 4, BATCH, 1), eqx.filter_jit(imagine)
+    free = run(policy, swing_world(), some_starts(), noise)
+    ending = run(policy, swing_world(termination=Cliff()), some_starts(), noise)
+    beyond = np.abs(np.asarray(free.states.q[..., 0])) > 2.0
+    ended = beyond.any(axis=0)
     assert 0 < ended.mean() < 1
     for i in range(BATCH):
-        last = over[:, i].argmax() if ended[i] else 4
-        close(held.states.q[: last + 1, i], free.states.q[: last + 1, i], 1e-12)
-        assert np.all(held.states.q[last:, i] == held.states.q[last, i])
+        last = beyond[:, i].argmax() if ended[i] else 4
+        close(ending.states.q[: last + 1, i], free.states.q[: last + 1, i], 1e-12)
+        assert np.all(ending.states.q[last:, i] == ending.states.q[last, i])
 
 
-def test_what_an_episode_is_imagined_to_pay_ends_with_it(x64: None) -> None:
-    """By a loop over each step of each rollout, counted by the chance to get there."""
-    policy, transition, reward = learned(an_agent()).policy, a_transition(), a_reward()
-    starts = some_starts()
-    found = eqx.filter_jit(imagined_return)(policy, transition, reward, starts, 9, ENDS)
+def test_the_imagined_return_is_weighted_by_survival(x64: None) -> None:
+    """By a loop over each step of each rollout."""
+    policy = randomly_trained(small_actor_critic()).policy
+    world, starts = swing_world(termination=ENDS), some_starts()
+    found = eqx.filter_jit(imagined_return)(policy, world, starts, 9)
     total, alive_to_the_end = 0.0, 0
     for i in range(BATCH):
         state, alive = State(starts.q[i], starts.qd[i]), 1.0
         for _ in range(9):
             alive *= 1 - float(ENDS(state))
             action = policy.mode(state)
-            over = float(ENDS(state)) > 0.99  # it waits, and counts for next to nothing
-            following = state if over else transition.step(state, action)
-            total += alive * float(reward(state, action, following)) / BATCH
-            state = following
+            ended = float(ENDS(state)) > 0.99
+            next_state = state if ended else world.transition.step(state, action)
+            total += alive * float(world.reward(state, action, next_state)) / BATCH
+            state = next_state
         alive_to_the_end += alive > 0.5
     assert 0 < alive_to_the_end < BATCH
     close(found, total, 1e-9)
