@@ -1,0 +1,191 @@
+"""Config of a fit to recordings."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from .._errors import UserError
+from ..options import NonNegative, Positive, Whole, convert, part_of, table_of
+from ..parts import (
+    LEARNERS,
+    LOSSES,
+    MODELS,
+    AutoLossConfig,
+    DynamicsConfig,
+    GradientConfig,
+    LearnerConfig,
+    LossConfig,
+    SolverConfig,
+    StepsLossConfig,
+)
+from ..tasks import Plant
+from ._checks import check_loss, check_solver
+from ._names import named_solver
+from ._tables import checked_part
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Recordings to learn from.
+
+    **Arguments:**
+
+    - `file`: a file that [`lagdyna.data.read`][] reads.
+    - `angles`: indices of the coordinates that are angles, from 0, or `"all"`.
+    - `chain`: whether consecutive angles are those of the joints of a chain; see
+        [`lagdyna.mechanics.Coordinates`][].
+    - `control`: the recorded array that drives the system: by default `tau` if it was
+        recorded, else `action`, else `none`.
+    - `force`: the generalised force of each action of size 1, `n` rows of `m` numbers; it is
+        learned by default. For `control = "action"` alone.
+    - `dt`: seconds of a step of the model; by default the median of the recorded steps.
+    - `noise`: standard deviation of the noise of `q`, where velocities were not recorded;
+        estimated by default.
+    - `validation`: fraction of the trajectories that is not learned from.
+    """
+
+    file: str
+    angles: tuple[Whole, ...] | Literal["all"] = ()
+    chain: bool = False
+    control: Literal["tau", "action", "none"] | None = None
+    force: tuple[tuple[float, ...], ...] | None = None
+    dt: Positive | None = None
+    noise: NonNegative | None = None
+    validation: Annotated[float, Meta(gt=0, lt=1)] = 0.2
+
+    @classmethod
+    def named(cls, file: str) -> "DataConfig":
+        """Create the config of a file with default options."""
+        return cls(file=file)
+
+
+@dataclass(frozen=True, kw_only=True, init=False)
+class FitConfig:
+    """Everything that determines a fit, apart from the data themselves.
+
+    Parts may be given as names, as objects or as classes, and `data` as the name of a file:
+    `FitConfig(data="arm.csv", model="lnn")`. `resolved` fills what was left open.
+
+    **Arguments:**
+
+    - `data`: a [`lagdyna.config.DataConfig`][].
+    - `seed`: of everything random, the choice of validation data included.
+    - `model`, `solver`, `loss`, `learner`: the parts; by default `delan`, `heun`, `auto` and
+        `adam`.
+
+    **Raises:** `UserError` if a name is unknown, or options contradict each other.
+    """
+
+    data: DataConfig
+    seed: Whole
+    model: DynamicsConfig
+    solver: SolverConfig | None
+    loss: LossConfig
+    learner: LearnerConfig
+
+    def __init__(
+        self,
+        *,
+        data: DataConfig | str | Path,
+        seed: int = 0,
+        model: DynamicsConfig | type[DynamicsConfig] | str = MODELS.default,
+        solver: SolverConfig | str | None = None,
+        loss: LossConfig | str = LOSSES.default,
+        learner: LearnerConfig | type[LearnerConfig] | str = LEARNERS.default,
+    ):
+        values = {
+            "data": data if isinstance(data, DataConfig) else DataConfig(file=str(data)),
+            "seed": seed,
+            "model": part_of(model, MODELS, "model"),
+            "solver": named_solver(solver),
+            "loss": part_of(loss, LOSSES, "loss"),
+            "learner": part_of(learner, LEARNERS, "learner"),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        check_solver(self.model, self.solver)
+        check_loss(self.loss, self.learner, self.model, self.solver)
+        constrained = self.model.constrained
+        if constrained and self.loss.name not in ("auto", "one-step"):
+            raise UserError(
+                f"`loss.name` was {self.loss.name!r}; with the model {self.model.name!r} "
+                "one-step is accepted"
+            )
+
+    def resolved(
+        self, plant: Plant, recorded: Sequence[str], weights: list[Any] | None = None
+    ) -> "FitConfig":
+        """Fill every option that was left open.
+
+        **Arguments:** `plant`, described by the data; `recorded`, names of the recorded arrays;
+        `weights`, of the model, which a learner may depend on (`auto`); shapes suffice.
+
+        **Raises:** `UserError` if the data or the model lack what the loss compares.
+        """
+        model = self.model.resolved(plant)
+        learner = msgspec.structs.replace(
+            self.learner,
+            updates=self.learner.updates or self.learner.usual_fit.updates,
+            batch=self.learner.batch or self.learner.usual_fit.batch,
+        )
+        if isinstance(learner, GradientConfig):
+            learner = learner.with_usual_decay(0.0)
+        if weights is not None:
+            learner = learner.resolved(weights)
+        solver = None
+        if not model.discrete:
+            solver = (self.solver or SolverConfig()).resolved(plant.substeps)
+        loss = self._loss(recorded, solver)
+        return dataclasses.replace(self, model=model, learner=learner, solver=solver, loss=loss)
+
+    def _loss(self, recorded: Sequence[str], solver: SolverConfig | None) -> LossConfig:
+        loss, model = self.loss, self.model
+        if isinstance(loss, AutoLossConfig):
+            forward = "qdd" in recorded and model.accelerations and not model.constrained
+            loss = part_of("forward" if forward else "one-step", LOSSES, "loss")
+        if loss.needs is not None and loss.needs not in recorded:
+            raise UserError(
+                f"`loss.name` was {loss.name!r}, which needs recorded accelerations, and "
+                f"{self.data.file} has no `{loss.needs}`; one-step and multi-step do without"
+            )
+        can = {"forward": model.accelerations, "inverse": model.forces}
+        if not can.get(loss.name, True):
+            what = {"forward": "accelerations", "inverse": "inverse dynamics"}[loss.name]
+            raise UserError(
+                f"`loss.name` was {loss.name!r}, and the model {model.name!r} has no {what}; "
+                "one-step and multi-step are accepted"
+            )
+        if isinstance(loss, StepsLossConfig):
+            substeps = None if solver is None else loss.substeps or solver.substeps
+            norm = loss.norm or "squared"
+            loss = msgspec.structs.replace(loss, norm=norm, substeps=substeps)
+        return loss
+
+
+def fit_config(table: Mapping[str, Any]) -> FitConfig:
+    """Convert a table to the config of a fit; options left out keep their defaults.
+
+    **Raises:** `UserError` naming the option, what was given, and what is accepted.
+    """
+    data = table.get("data")
+    if not isinstance(data, str | DataConfig) and not (
+        isinstance(data, Mapping) and "file" in data
+    ):
+        raise UserError("`data.file` is missing: the file to learn from, say data.npz")
+    return convert(table, FitConfig)
+
+
+def check_fit_config(config: FitConfig) -> FitConfig:
+    """Check the values of a config against their types and bounds.
+
+    **Raises:** `UserError` as [`lagdyna.config.fit_config`][].
+    """
+    parts = {name: getattr(config, name) for name in ("model", "loss", "learner")}
+    checked = {name: checked_part(part, name) for name, part in parts.items()}
+    rest = {name: value for name, value in table_of(config).items() if name not in parts}
+    return fit_config({**rest, **checked})

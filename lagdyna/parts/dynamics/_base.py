@@ -1,0 +1,84 @@
+import abc
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from ...options import DissipationName, Family, Part
+
+if TYPE_CHECKING:
+    from jaxtyping import PRNGKeyArray
+
+    import lagdyna.data
+    import lagdyna.learners
+    import lagdyna.parts
+    import lagdyna.simulate
+    import lagdyna.tasks
+
+
+MODELS = Family("model", "model", "delan", group="lagdyna.models")
+
+
+@MODELS
+class DynamicsConfig(Part, frozen=True, kw_only=True):
+    """Options of a dynamics model and the method that builds it.
+
+    **Attributes:** (of the class)
+
+    - `discrete`: whether the model predicts whole steps, so that no solver is used.
+    - `accelerations`: whether it has accelerations, for the loss `forward`.
+    - `forces`: whether it has inverse dynamics, for the loss `inverse`.
+    - `equations`: whether it contains known equations of motion.
+    """
+
+    discrete: ClassVar[bool] = False
+    accelerations: ClassVar[bool] = False
+    forces: ClassVar[bool] = False
+    equations: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def build(
+        self,
+        plant: "lagdyna.tasks.Plant",
+        solver: "lagdyna.parts.SolverConfig",
+        key: "PRNGKeyArray",
+    ) -> "lagdyna.simulate.AbstractTransition":
+        """Build the untrained transition of a plant.
+
+        **Arguments:** `plant`, the system to learn; `solver`, whose `solve` turns a vector
+        field into a transition; `key`, for the initial weights.
+        """
+
+    def resolved(self, plant: "lagdyna.tasks.Plant") -> "DynamicsConfig":
+        """Fill options that were left open from what is known of the plant."""
+        if "dissipation" in self.__struct_fields__ and getattr(self, "dissipation") is None:  # noqa: B009
+            return msgspec.structs.replace(self, dissipation=plant.dissipation)
+        return self
+
+    def fixed_parameters(self) -> tuple[str, ...]:
+        """Names of parameters that are not learned."""
+        return ()
+
+    @property
+    def constrained(self) -> bool:
+        """Whether `constrain` adds to the loss on data."""
+        return type(self).constrain is not DynamicsConfig.constrain
+
+    def constrain(
+        self,
+        loss: "lagdyna.learners.AbstractSquaredLoss",
+        plant: "lagdyna.tasks.Plant",
+        steps: "lagdyna.data.Experience",
+        rows: object = None,
+    ) -> "lagdyna.learners.AbstractSquaredLoss":
+        """Add what the model itself asks of a fit to the loss on data.
+
+        **Arguments:** `steps`, the data, with a leading axis; `rows`, a mask of those that
+        count, all by default.
+        """
+        del plant, steps, rows
+        return loss
+
+
+def dissipation(name: DissipationName | None, plant: "lagdyna.tasks.Plant") -> DissipationName:
+    """Name of the friction: what was asked for, else what is usual for the plant."""
+    return plant.dissipation if name is None else name

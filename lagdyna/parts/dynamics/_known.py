@@ -1,0 +1,108 @@
+"""Models that contain known equations of motion."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from ...options import ActivationName, DissipationName, Widths
+from ._base import DynamicsConfig
+
+if TYPE_CHECKING:
+    from jaxtyping import PRNGKeyArray
+
+    import lagdyna.parts
+    import lagdyna.simulate
+    import lagdyna.tasks
+
+
+class KnownConfig(DynamicsConfig, frozen=True, kw_only=True, tag="known"):
+    """System of known equations whose parameters are identified.
+
+    **Arguments:**
+
+    - `known`: the system as `FILE.py:NAME`, a [`lagdyna.mechanics.MechanicalSystem`][] or a
+        Lagrangian. By default that of the task in [`lagdyna.tasks.known_equations`][].
+    - `fixed`: parameters that are not learned, by name, as `gravity` or
+        `lagrangian.gravity`; `all` for every one.
+    - `dissipation`: friction that is added to a Lagrangian: `none`, `viscous`, `coulomb`
+        (smoothed) or `both`. By default what the task says; of recordings `none`.
+    """
+
+    known: str | None = None
+    fixed: tuple[str, ...] = ()
+    dissipation: DissipationName | None = None
+
+    accelerations: ClassVar[bool] = True
+    forces: ClassVar[bool] = True
+    equations: ClassVar[bool] = True
+
+    def build(
+        self,
+        plant: "lagdyna.tasks.Plant",
+        solver: "lagdyna.parts.SolverConfig",
+        key: "PRNGKeyArray",
+    ) -> "lagdyna.simulate.AbstractTransition":
+        from ...simulate import LagrangianField
+
+        del key
+        assert plant.known is not None
+        return solver.solve(LagrangianField(plant.known), plant)
+
+    def fixed_parameters(self) -> tuple[str, ...]:
+        return self.fixed
+
+
+class ResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="residual"):
+    """Known system plus a learned force, as in PhIHP (Asri et al. 2024).
+
+    See [`lagdyna.models.ResidualForce`][].
+
+    **Arguments:**
+
+    - `known`: the system as `FILE.py:NAME`, a [`lagdyna.mechanics.MechanicalSystem`][] or a
+        Lagrangian. By default that of the task in [`lagdyna.tasks.known_equations`][].
+    - `learn_known`: whether the parameters of the known system are learned too.
+    - `fixed`: of those, the parameters that are not learned, by name.
+    - `dissipation`: friction that is added to a Lagrangian: `none`, `viscous`, `coulomb`
+        (smoothed) or `both`. By default what the task says; of recordings `none`.
+    - `hidden`: widths of the hidden layers of the force.
+    - `activation`: activation function of the force.
+    """
+
+    known: str | None = None
+    learn_known: bool = False
+    fixed: tuple[str, ...] = ()
+    dissipation: DissipationName | None = None
+    hidden: Widths = (64, 64)
+    activation: ActivationName = "softplus"
+
+    accelerations: ClassVar[bool] = True
+    equations: ClassVar[bool] = True
+
+    def __post_init__(self):
+        if self.fixed and not self.learn_known:
+            raise ValueError(
+                f"`fixed` was {list(self.fixed)}, and no parameter of the known system is "
+                "learned; set `learn_known` to learn the others"
+            )
+
+    def build(
+        self,
+        plant: "lagdyna.tasks.Plant",
+        solver: "lagdyna.parts.SolverConfig",
+        key: "PRNGKeyArray",
+    ) -> "lagdyna.simulate.AbstractTransition":
+        from ...models import ResidualForce
+        from ...simulate import AccelerationField
+
+        assert plant.known is not None
+        force = ResidualForce(
+            plant.known,
+            plant.action_size,
+            hidden=self.hidden,
+            activation=plant.activation(self.activation),
+            learn_known=self.learn_known,
+            key=key,
+        )
+        return solver.solve(AccelerationField(force), plant)
+
+    def fixed_parameters(self) -> tuple[str, ...]:
+        return self.fixed if self.learn_known else ("known",)

@@ -1,0 +1,93 @@
+"""Learned Lagrangians: DeLaN and LNN."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from ...options import ActivationName, DissipationName, Positive, Widths
+from ._base import DynamicsConfig, dissipation
+
+if TYPE_CHECKING:
+    from jaxtyping import PRNGKeyArray
+
+    import lagdyna.parts
+    import lagdyna.simulate
+    import lagdyna.tasks
+
+
+class DeLaNConfig(DynamicsConfig, frozen=True, kw_only=True, tag="delan"):
+    """Deep Lagrangian network: learned mass matrix and potential energy (Lutter et al. 2019).
+
+    See [`lagdyna.models.DeLaN`][].
+
+    **Arguments:**
+
+    - `hidden`: widths of the hidden layers of each network.
+    - `activation`: activation function of the networks.
+    - `initial_mass`: diagonal of the mass matrix before training, kg or kg m^2.
+    - `dissipation`: friction to learn: `none`, `viscous`, `coulomb` (smoothed) or `both`. By
+        default what the task says; of recordings `none`.
+    """
+
+    hidden: Widths = (64, 64)
+    activation: ActivationName = "softplus"
+    initial_mass: Positive = 1.0
+    dissipation: DissipationName | None = None
+
+    accelerations: ClassVar[bool] = True
+    forces: ClassVar[bool] = True
+
+    def build(
+        self,
+        plant: "lagdyna.tasks.Plant",
+        solver: "lagdyna.parts.SolverConfig",
+        key: "PRNGKeyArray",
+    ) -> "lagdyna.simulate.AbstractTransition":
+        from ...models import DeLaN
+
+        lagrangian = DeLaN(
+            plant.coordinates,
+            initial_mass=self.initial_mass,
+            hidden=self.hidden,
+            activation=plant.activation(self.activation),
+            key=key,
+        )
+        friction = dissipation(self.dissipation, plant)
+        return solver.solve(plant.lagrangian_field(lagrangian, friction), plant)
+
+
+class LNNConfig(DynamicsConfig, frozen=True, kw_only=True, tag="lnn"):
+    """Lagrangian neural network: one network for the Lagrangian (Cranmer et al. 2020).
+
+    See [`lagdyna.models.LNN`][].
+
+    **Arguments:**
+
+    - `hidden`: widths of the hidden layers.
+    - `activation`: activation function of the network.
+    - `dissipation`: friction to learn: `none`, `viscous`, `coulomb` (smoothed) or `both`. By
+        default what the task says; of recordings `none`.
+    """
+
+    hidden: Widths = (64, 64)
+    activation: ActivationName = "softplus"
+    dissipation: DissipationName | None = None
+
+    accelerations: ClassVar[bool] = True
+    forces: ClassVar[bool] = True
+
+    def build(
+        self,
+        plant: "lagdyna.tasks.Plant",
+        solver: "lagdyna.parts.SolverConfig",
+        key: "PRNGKeyArray",
+    ) -> "lagdyna.simulate.AbstractTransition":
+        from ...models import LNN
+
+        lagrangian = LNN(
+            plant.coordinates,
+            velocity_scale=plant.velocity_scale[: plant.n],
+            hidden=self.hidden,
+            activation=plant.activation(self.activation),
+            key=key,
+        )
+        friction = dissipation(self.dissipation, plant)
+        return solver.solve(plant.lagrangian_field(lagrangian, friction), plant)

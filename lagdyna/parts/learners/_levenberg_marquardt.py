@@ -1,0 +1,40 @@
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ...options import Positive
+from ._base import Budget, LearnerConfig, Usual
+from ._memory import held_bytes
+
+if TYPE_CHECKING:
+    from jaxtyping import PyTree
+
+    import lagdyna.learners
+
+
+class LevenbergMarquardtConfig(
+    LearnerConfig, frozen=True, kw_only=True, tag="levenberg-marquardt"
+):
+    """Damped Gauss-Newton steps, for small models and errors far below an optimiser's.
+
+    See [`lagdyna.learners.LevenbergMarquardtLearner`][]. All updates use the same rows: all
+    of the data, or `batch` of them if there are more.
+
+    **Arguments:**
+
+    - `damping`: of the first step, relative to the curvature of each weight.
+    """
+
+    damping: Positive = 1e-2
+
+    usual_phase: ClassVar[Usual] = Usual(20, 1024)
+    usual_fit: ClassVar[Usual] = Usual(200, 8192)
+    squared: ClassVar[bool] = True
+    same_batch: ClassVar[bool] = True
+
+    def build(self, loss: Any, budget: Budget) -> "lagdyna.learners.AbstractLearner":
+        from ...learners import LevenbergMarquardtLearner
+
+        del budget
+        return LevenbergMarquardtLearner(loss, self.damping)
+
+    def memory(self, weights: "list[PyTree]") -> int:
+        return held_bytes(weights, "full")
