@@ -1,61 +1,69 @@
 """Learn the Lagrangian of a mechanical system, and learn to control the system inside it.
 
-What stands here is imported when it is first asked for, so that `lagdyna --help` need not wait
-for what it does not use.
+Names are imported on first use, so that `lagdyna --help` need not wait for JAX.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
 from ._environments import register_suite
+from ._lazy import lazy_names
 
 if TYPE_CHECKING:
     from . import agents as agents
+    from . import config as config
     from . import data as data
-    from . import experiments as experiments
+    from . import filters as filters
+    from . import identification as identification
     from . import learners as learners
     from . import mechanics as mechanics
     from . import models as models
+    from . import options as options
+    from . import parts as parts
+    from . import reproductions as reproductions
+    from . import results as results
+    from . import runs as runs
     from . import simulate as simulate
     from . import systems as systems
     from . import tasks as tasks
-    from .experiments import Config as Config
-    from .experiments import FitConfig as FitConfig
-    from .experiments import compare as compare
-    from .experiments import compare_training as compare_training
-    from .experiments import evaluate as evaluate
-    from .experiments import fit_model as fit_model
-    from .experiments import load as load
-    from .experiments import load_fit as load_fit
-    from .experiments import load_run as load_run
-    from .experiments import resume as resume
-    from .experiments import train as train
-    from .experiments import train_seeds as train_seeds
+    from . import training as training
+    from ._errors import UserError as UserError
+    from ._version import __version__ as __version__
+    from .config import Config as Config
+    from .config import FitConfig as FitConfig
     from .mechanics import State as State
+    from .runs import compare as compare
+    from .runs import evaluate as evaluate
+    from .runs import fit as fit
+    from .runs import fit_model as fit_model
+    from .runs import load as load
+    from .runs import load_fit as load_fit
+    from .runs import load_run as load_run
+    from .runs import resume as resume
+    from .runs import train as train
+    from .runs import train_seeds as train_seeds
 
-_FLOORS = (
-    *("agents", "data", "experiments", "learners", "mechanics"),
-    *("models", "simulate", "systems", "tasks"),
+_ROOMS = (
+    *("agents", "config", "data", "filters", "identification", "learners", "mechanics"),
+    *("models", "options", "parts", "reproductions", "results", "runs", "simulate"),
+    *("systems", "tasks", "training"),
 )
-_FLOOR_OF = {
-    **dict.fromkeys(("Config", "FitConfig", "compare", "compare_training"), "experiments"),
-    **dict.fromkeys(("evaluate", "fit_model", "load", "load_fit", "load_run"), "experiments"),
-    **dict.fromkeys(("resume", "train", "train_seeds"), "experiments"),
-    "State": "mechanics",
+_NAMES = {
+    "_errors": ("UserError",),
+    "_version": ("__version__",),
+    "config": ("Config", "FitConfig"),
+    "mechanics": ("State",),
+    "runs": (
+        *("compare", "evaluate", "fit", "fit_model", "load", "load_fit", "load_run"),
+        *("resume", "train", "train_seeds"),
+    ),
 }
 
 register_suite()
 
-
-def __getattr__(name: str) -> object:
-    if name in _FLOORS:
-        return importlib.import_module(f".{name}", __name__)
-    if name not in _FLOOR_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(importlib.import_module(f".{_FLOOR_OF[name]}", __name__), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*_FLOORS, *_FLOOR_OF})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        **dict.fromkeys(_ROOMS),
+        **{name: source for source, names in _NAMES.items() for name in names},
+    },
+)

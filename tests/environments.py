@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.classic_control import PendulumEnv
 
 CLASSIC = "gymnasium.envs.classic_control"
 
@@ -74,6 +75,19 @@ class Failing(Still):
         return self.last, self.paid, False, False, {}
 
 
+class DampedPendulum(PendulumEnv):
+    """Gymnasium's pendulum with a viscous friction of 0.2 N m s."""
+
+    friction = 0.2
+
+    def step(self, u: Any) -> tuple[Any, Any, bool, bool, dict]:
+        _, velocity = self.state
+        _, reward, terminated, truncated, info = super().step(u)
+        change = -3 * self.friction / (self.m * self.l**2) * velocity * self.dt
+        self.state = self.state + np.asarray([change * self.dt, change])
+        return self._get_obs(), reward, terminated, truncated, info
+
+
 def _register(name: str, entry_point: Any, **options: Any) -> None:
     gym.register(f"lagdyna-tests/{name}-v0", entry_point, **options)
 
@@ -84,6 +98,7 @@ _register(
     "ShortCar", f"{CLASSIC}.continuous_mountain_car:Continuous_MountainCarEnv",
     max_episode_steps=20,
 )  # fmt: skip
+_register("DampedPendulum", DampedPendulum, max_episode_steps=200)
 _register("Endless", f"{CLASSIC}:PendulumEnv")
 _register("NeedsPackages", needs_packages)
 _register("Unbounded", lambda: Still(_box(3), _box(1, bound=np.inf)))

@@ -1,0 +1,178 @@
+"""Recordings of a fit: read, completed, split, and arranged as batches of a loss."""
+
+import hashlib
+import warnings
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from .._errors import UserError
+from ..config import DataConfig, FitConfig
+from ..data import (
+    DataError,
+    Experience,
+    Split,
+    Trajectory,
+    TrajectorySet,
+    estimate_velocities,
+    read,
+    recorded_experience,
+    recorded_windows,
+    resample,
+    split,
+    warn_if_degrees,
+)
+from ..learners import accelerations
+from ..mechanics import Coordinates
+from ..parts import LossConfig, StepsLossConfig
+
+Control = Literal["tau", "action"] | None
+
+
+class PreparedData(NamedTuple):
+    """Recordings that are ready for learning and evaluation.
+
+    **Attributes:**
+
+    - `coordinates`: the `n` coordinates, and which are angles.
+    - `control`: name of the recorded array that drives the system, `None` without one.
+    - `action_size`: width `m` of that array.
+    - `dt`: step of the model, seconds.
+    - `raw`: trajectories at their recorded times, with velocities, split.
+    - `steps`: the same trajectories at equal steps of `dt`, split.
+    - `notes`: sentences for the report about what was done to the data.
+    """
+
+    coordinates: Coordinates
+    control: Control
+    action_size: int
+    dt: float
+    raw: Split
+    steps: Split
+    notes: list[str]
+
+
+def prepare(config: FitConfig) -> PreparedData:
+    """Read, complete and split the recordings of a fit.
+
+    Missing velocities are estimated from positions. Unequal steps are interpolated.
+
+    **Raises:** `UserError` if the recordings cannot be used.
+    """
+    data, notes = config.data, []
+    try:
+        recorded = read(data.file)
+        coordinates = coordinates_of(data, recorded.n)
+        control = _control(data, recorded)
+        recorded = _with_control(recorded, control)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warn_if_degrees(recorded, coordinates, data.file)
+            if "qd" in recorded.fields:
+                _check_no_noise(data)
+            else:
+                recorded = estimate_velocities(recorded, coordinates, data.noise)
+                notes.append("velocities were estimated from positions")
+            raw = split(recorded, data.validation, seed=config.seed)
+        notes += [str(warning.message) for warning in caught]
+        lengths = np.concatenate([np.diff(each.t) for each in recorded])
+        dt = float(np.median(lengths)) if data.dt is None else data.dt
+        steps = raw
+        if np.any(np.abs(lengths - dt) > 0.01 * dt):
+            steps = Split(*(resample(each, coordinates, dt) for each in raw))
+            notes.append(f"steps of {dt:.6g} s were interpolated from unequal ones")
+    except DataError as error:
+        raise UserError(str(error)) from error
+    width = {None: 0, "tau": recorded.n, "action": recorded.m}[control]
+    return PreparedData(coordinates, control, width, dt, raw, steps, notes)
+
+
+def coordinates_of(data: DataConfig, n: int) -> Coordinates:
+    """Create the `n` coordinates of recordings, with the angles that the config names.
+
+    **Raises:** `UserError` if an index is too large.
+    """
+    angles = data.angles
+    if angles == "all":
+        return Coordinates((True,) * n, data.chain)
+    if max(angles, default=0) >= n:
+        raise UserError(
+            f"`data.angles` was {list(angles)}; the data have {n} coordinates, so 0 to "
+            f"{n - 1} are accepted, and all"
+        )
+    return Coordinates(tuple(i in angles for i in range(n)), data.chain)
+
+
+def _control(data: DataConfig, recorded: TrajectorySet) -> Control:
+    """Choose the recorded array that drives the system."""
+    if data.control == "none":
+        return None
+    if data.control is not None and data.control not in recorded.fields:
+        raise DataError(
+            f"`data.control` was {data.control!r}, and {data.file} has "
+            f"{', '.join(recorded.fields)}; an array that was recorded, or none, is accepted"
+        )
+    if data.control is not None:
+        return data.control
+    return next((name for name in ("tau", "action") if name in recorded.fields), None)
+
+
+def _with_control(trajectories: TrajectorySet, control: Control) -> TrajectorySet:
+    """Remove the recorded controls that are not used."""
+    unused = {"tau", "action"} - {control}
+    kept = [
+        {name: x for name, x in each.arrays.items() if name not in unused}
+        for each in trajectories
+    ]
+    return TrajectorySet([Trajectory(**arrays) for arrays in kept])
+
+
+def _check_no_noise(data: DataConfig) -> None:
+    if data.noise is not None:
+        raise UserError(
+            f"`data.noise` was {data.noise:g}, and {data.file} has velocities `qd`, so that "
+            "none are estimated; leave the option or the array `qd` out"
+        )
+
+
+def experience_of(data: PreparedData, trajectories: TrajectorySet) -> Experience:
+    """Collect every step of some trajectories, with a leading axis `rows`."""
+    return recorded_experience(trajectories, data.coordinates, data.dt, control=data.control)
+
+
+def controls_of(data: PreparedData, trajectory: Trajectory) -> Float[np.ndarray, "time m"]:
+    """Get the control along a trajectory; `m` is 0 if nothing drives the system."""
+    return trajectory.arrays.get(data.control or "", np.zeros((trajectory.rows, 0)))
+
+
+def rows_of(loss: LossConfig, data: PreparedData, trajectories: TrajectorySet) -> Any:
+    """Arrange trajectories as rows of the batches that a loss takes.
+
+    **Arguments:** `loss`, of a resolved config; `trajectories`, raw ones for a loss that
+    compares accelerations, else those at equal steps.
+
+    **Returns:** a PyTree of arrays with a leading axis `rows`.
+    """
+    if not isinstance(loss, StepsLossConfig):
+        return accelerations(trajectories, data.coordinates, control=data.control)
+    if loss.length == 1:
+        return experience_of(data, trajectories)
+    windows = recorded_windows(
+        trajectories,
+        data.coordinates,
+        data.dt,
+        loss.length,
+        stride=max(1, loss.length // 2),
+        control=data.control,
+    )
+    return windows.experience, windows.mask
+
+
+def digest_of(data: PreparedData) -> str:
+    """Compute a digest of every number of the recordings."""
+    digest = hashlib.sha256()
+    for trajectory in (*data.raw.training, *data.raw.validation):
+        for array in trajectory.arrays.values():
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,262 @@
+"""Evaluation of a fitted model: errors of steps, accelerations, torques, rollouts; energy."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..data import Experience, Split, Trajectory, TrajectorySet
+from ..learners import accelerations
+from ..mechanics import Coordinates, Forces, State
+from ..simulate import LearnedModel
+from ._data import PreparedData, controls_of, experience_of
+
+Report = dict[str, Any]
+
+
+class Motion(NamedTuple):
+    """Recorded trajectory and the model's rollout from its start, as NumPy arrays.
+
+    **Attributes:**
+
+    - `t`: seconds, `(time,)`.
+    - `states`, `predicted`: states of the data and of the rollout, shapes `(time, n)`.
+    - `energy`, `kinetic`: learned energies along the data, J, `(time,)`; `None` if the model
+        has no energy.
+    - `predicted_energy`: learned energy along the rollout, J, `(time,)`, or `None`.
+    """
+
+    t: np.ndarray
+    states: State
+    predicted: State
+    energy: np.ndarray | None
+    kinetic: np.ndarray | None
+    predicted_energy: np.ndarray | None
+
+
+class Torques(NamedTuple):
+    """Generalised forces: recorded, predicted, and the parts of the predicted ones.
+
+    **Attributes:** `recorded`, `predicted`, and each of `parts`: `(rows, n)`, N or N m.
+    """
+
+    recorded: np.ndarray
+    predicted: np.ndarray
+    parts: Forces
+
+
+class Drawn(NamedTuple):
+    """Content of the figures of a fit, from validation data.
+
+    **Attributes:** `coordinates`; `motions`; `torques` at the times `t`, or `None`; and
+    `rollout`, the errors of rollouts as in the report.
+    """
+
+    coordinates: Coordinates
+    motions: list[Motion]
+    torques: Torques | None
+    t: np.ndarray
+    rollout: Report
+
+
+def evaluate(model: LearnedModel, data: PreparedData) -> tuple[Report, Drawn]:
+    """Evaluate a model on training and on validation data.
+
+    **Returns:** for the report, root mean square errors per coordinate in the units of the
+    data; and the content of the figures.
+    """
+    report = {}
+    moved: list[Motion] = []
+    # Validation comes last, so that the figures show its motions.
+    for name, raw, steps in zip(Split._fields, data.raw, data.steps, strict=True):
+        part: Report = {
+            "trajectories": len(raw),
+            "rows": raw.rows,
+            "one_step": step_errors(model, experience_of(data, steps)),
+        }
+        if "qdd" in raw.fields and model.has_accelerations:
+            found = accelerations(raw, data.coordinates, control=data.control)
+            part["acceleration"] = acceleration_errors(
+                model, found.state, found.action, found.qdd
+            )
+        forces = torques(model, [*raw]) if data.control == "tau" else None
+        part["torque"] = None if forces is None else _torque_errors(forces)
+        moved = motions(model, steps, [controls_of(data, each) for each in steps])
+        part["rollout"] = rollout_errors(moved, data.coordinates, data.dt)
+        part["energy_drift"] = energy_drift(moved)
+        report[name] = part
+    first = data.raw.validation[0]
+    forces = torques(model, [first]) if data.control == "tau" else None
+    rollout = report["validation"]["rollout"]
+    return report, Drawn(data.coordinates, moved, forces, first.t, rollout)
+
+
+def step_errors(model: LearnedModel, steps: Experience) -> Report:
+    """Compute the root mean square error of one step, per coordinate."""
+    return {
+        name: _listed(rms)
+        for name, rms in zip(("q", "qd"), _step_errors(model, steps), strict=True)
+    }
+
+
+@eqx.filter_jit
+def _step_errors(model: LearnedModel, steps: Experience) -> tuple[Array, Array]:
+    predicted = jax.vmap(model.step)(steps.state, steps.action)
+    difference = model.transition.coordinates.difference
+    q = difference(predicted.q, steps.next_state.q)
+    return _rms(q), _rms(predicted.qd - steps.next_state.qd)
+
+
+def acceleration_errors(
+    model: LearnedModel,
+    state: State,
+    action: Float[Array, "rows m"],
+    qdd: Float[Array, "rows n"],
+) -> list[float | None]:
+    """Compute the root mean square error of the acceleration, per coordinate."""
+    predicted = _rows(LearnedModel.forward_dynamics, model, state.q, state.qd, action)
+    return _listed(_rms(predicted - qdd))
+
+
+def torques(model: LearnedModel, trajectories: list[Trajectory]) -> Torques | None:
+    """Compute the generalised forces in every row of some trajectories.
+
+    **Returns:** `None` if the data have no forces or accelerations, or the model has no
+    Lagrangian.
+    """
+    recorded = [each.arrays for each in trajectories]
+    if not {"qd", "qdd", "tau"} <= recorded[0].keys() or not model.has_lagrangian:
+        return None
+    q, qd, qdd, tau = (
+        np.concatenate([arrays[name] for arrays in recorded])
+        for name in ("q", "qd", "qdd", "tau")
+    )
+    arrays = [jnp.asarray(x) for x in (q, qd, qdd)]
+    predicted = _rows(LearnedModel.inverse_dynamics, model, *arrays)
+    parts = _rows(LearnedModel.forces, model, *arrays)
+    return Torques(tau, np.asarray(predicted), jax.tree.map(np.asarray, parts))
+
+
+def _torque_errors(forces: Torques) -> list[float | None]:
+    return _listed(_rms(jnp.asarray(forces.predicted - forces.recorded)))
+
+
+def motions(
+    model: LearnedModel, trajectories: TrajectorySet, controls: list[np.ndarray]
+) -> list[Motion]:
+    """Roll the model out from the start of each trajectory, under its control `(time, m)`."""
+    return [
+        _motion(model, trajectory, control)
+        for trajectory, control in zip(trajectories, controls, strict=True)
+    ]
+
+
+def _motion(model: LearnedModel, trajectory: Trajectory, control: np.ndarray) -> Motion:
+    assert trajectory.qd is not None
+    rows = trajectory.rows
+    q, qd, actions = (jnp.asarray(_padded(x)) for x in (trajectory.q, trajectory.qd, control))
+    states = State(q, qd)
+    predicted = _rollout(model, State(q[0], qd[0]), actions[:-1])
+    energy = kinetic = along = None
+    if model.has_energy:
+        at_rest = State(q, jnp.zeros_like(qd))
+        energy, potential, along = (
+            np.asarray(_rows(LearnedModel.energy, model, *s)[:rows], np.float64)
+            for s in (states, at_rest, predicted)
+        )
+        kinetic = energy - potential
+    here, there = jax.tree.map(lambda x: np.asarray(x[:rows]), (states, predicted))
+    return Motion(trajectory.t, here, there, energy, kinetic, along)
+
+
+def _padded(x: np.ndarray) -> np.ndarray:
+    """Pad rows to the next power of two, so that few lengths need a compiled program.
+
+    The last row but one is repeated, since the last action may be `nan`.
+    """
+    wanted = 1 << (len(x) - 1).bit_length()
+    return np.concatenate([x, np.repeat(x[-2:-1], wanted - len(x), axis=0)])
+
+
+@eqx.filter_jit
+def _rollout(model: LearnedModel, start: State, actions: Float[Array, "time m"]) -> State:
+    return model.rollout(start, actions)
+
+
+@eqx.filter_jit
+def _rows(method: Callable[..., Any], model: LearnedModel, *arrays: Array) -> Any:
+    """Evaluate a method of the model on every row."""
+    return jax.vmap(lambda *row: method(model, *row))(*arrays)
+
+
+def rollout_errors(motions: list[Motion], coordinates: Coordinates, dt: float) -> Report:
+    """Compute the root mean square error of rollouts by their horizon, per coordinate.
+
+    Each horizon takes the trajectories that are long enough.
+
+    **Arguments:** `dt`, seconds of a step.
+    """
+    longest = max(len(motion.t) for motion in motions) - 1
+    horizons = sorted({min(h, longest) for h in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)})
+    report: Report = {"horizon": [], "seconds": [], "trajectories": [], "q": [], "qd": []}
+    for horizon in horizons:
+        long = [motion for motion in motions if len(motion.t) > horizon]
+        true, predicted = (
+            State(
+                *(jnp.stack([x[horizon] for x in each]) for each in zip(*states, strict=True))
+            )
+            for states in ([m.states for m in long], [m.predicted for m in long])
+        )
+        report["horizon"].append(horizon)
+        report["seconds"].append(horizon * dt)
+        report["trajectories"].append(len(long))
+        report["q"].append(_listed(_rms(coordinates.difference(predicted.q, true.q))))
+        report["qd"].append(_listed(_rms(predicted.qd - true.qd)))
+    return report
+
+
+def energy_drift(motions: list[Motion]) -> Report | None:
+    """Compute the drift of the learned energy from its start, along data and rollouts.
+
+    It is the root mean square over times and trajectories, divided by the largest learned
+    kinetic energy in the data. A perfect model has a drift of 0 only where no force and no
+    friction acts.
+
+    **Returns:** that energy as `joules`, and the drifts as `data` and `rollout`; `None` if
+    the model has no energy.
+    """
+    known = [motion for motion in motions if motion.energy is not None]
+    if not known:
+        return None
+    joules = max(float(np.max(np.asarray(motion.kinetic))) for motion in known)
+    drifts = {
+        "data": [np.asarray(m.energy) - np.asarray(m.energy)[0] for m in known],
+        "rollout": [
+            np.asarray(m.predicted_energy) - np.asarray(m.predicted_energy)[0] for m in known
+        ],
+    }
+    return {
+        "joules": joules,
+        **{
+            name: finite(float(np.sqrt(np.mean(np.concatenate(each) ** 2)) / joules))
+            for name, each in drifts.items()
+        },
+    }
+
+
+def _rms(x: Array) -> Array:
+    return jnp.sqrt(jnp.mean(x**2, axis=0))
+
+
+def _listed(x: Array) -> list[float | None]:
+    """Convert to a list for JSON, which has no infinity and no NaN."""
+    return [finite(float(value)) for value in x]
+
+
+def finite(value: float) -> float | None:
+    """Replace a value that is not finite by `None`."""
+    return value if np.isfinite(value) else None

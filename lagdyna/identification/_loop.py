@@ -1,0 +1,141 @@
+"""Loop of a fit: updates in compiled pieces, a record after each."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from ..config import given
+from ..learners import (
+    AbstractLoss,
+    AbstractSquaredLoss,
+    FrozenLoss,
+    PseudoHuberLoss,
+    learn,
+    partition,
+)
+from ..parts import Budget, GradientConfig, LearnerConfig, LossConfig, StepsLossConfig
+from ._evaluation import finite
+from ._problem import FitProblem
+from ._state import (
+    FitState,
+    budget_of,
+    learned_part,
+    with_learned_part,
+)
+
+Record = dict[str, Any]
+Keep = Callable[[FitState, list[Record]], None]
+
+PIECES = 20  # of a fit, with a record and a checkpoint after each
+_OF_FILTERS = ("log_evidence", "noise")  # metrics that only filters have
+
+
+def fit_loop(
+    problem: FitProblem, state: FitState, records: list[Record], keep: Keep
+) -> tuple[FitState, list[Record]]:
+    """Run the updates of a fit that are left.
+
+    **Arguments:**
+
+    - `problem`: model, loss and data.
+    - `state`, `records`: those of the updates that are done.
+    - `keep`: callback that receives the state and all records after each piece.
+
+    **Returns:** the state and the records after the last update.
+    """
+    config, updates = problem.config, given(problem.config.learner.updates)
+    seconds = records[-1]["seconds"] if records else 0.0
+    start = time.perf_counter() - seconds
+    used = problem.batch or jax.tree.leaves(problem.training)[0].shape[0]
+    budget = budget_of(config, updates * used / problem.rows)
+    piece = -(-updates // PIECES)
+    done = sum(record["piece"] for record in records)
+    while done < updates:
+        size = min(piece, updates - done)
+        key = jax.random.fold_in(jax.random.key(config.seed), 1 + len(records))
+        state = _with_weight_decay(config.learner, state, len(records), updates / piece)
+        state, metrics = _piece(
+            config.loss,
+            config.model.fixed_parameters(),
+            config.learner,
+            problem.loss,
+            budget,
+            state,
+            problem.training,
+            problem.validation,
+            key,
+            size,
+            problem.batch,
+        )
+        done += size
+        record = {
+            "updates": done,
+            "piece": size,
+            "loss": finite(float(metrics["loss"])),
+            "validation_loss": finite(float(metrics["validation_loss"])),
+            "skipped_updates": int(metrics["skipped"]),
+            **{name: finite(float(metrics[name])) for name in _OF_FILTERS if name in metrics},
+            "seconds": time.perf_counter() - start,
+        }
+        records = [*records, record]
+        keep(state, records)
+    return state, records
+
+
+def _with_weight_decay(
+    learner: LearnerConfig, state: FitState, done: int, pieces: float
+) -> FitState:
+    """Set the weight decay of the next piece, which falls to 0 along a cosine.
+
+    **Arguments:** `done`, the pieces so far; `pieces`, those of the whole fit.
+    """
+    if not isinstance(learner, GradientConfig) or not learner.weight_decay:
+        return state
+    whole = max(1.0, learner.weight_decay_until * pieces)
+    left = learner.decay_left(jnp.asarray(done, float), whole)
+    decayed = learner.with_weight_decay(state.learner_state, learner.weight_decay * left)
+    return state._replace(learner_state=decayed)
+
+
+@eqx.filter_jit
+def _piece(
+    loss_config: LossConfig,
+    fixed: tuple[str, ...],
+    learner_config: LearnerConfig,
+    loss: AbstractSquaredLoss,
+    budget: Budget,
+    state: FitState,
+    training: PyTree,
+    validation: PyTree,
+    key: PRNGKeyArray,
+    updates: int,
+    batch: int | None,
+) -> tuple[FitState, dict[str, Float[Array, ""]]]:
+    rows = jax.tree.leaves(training)[0].shape[0]
+
+    def sample(key: PRNGKeyArray) -> PyTree:
+        if batch is None:
+            return training
+        drawn = jax.random.randint(key, (batch,), 0, rows)
+        return jax.tree.map(lambda x: x[drawn], training)
+
+    free, frozen = partition(learned_part(loss_config, state.transition), fixed)
+    squared = FrozenLoss(loss, frozen)
+    huber = isinstance(loss_config, StepsLossConfig) and loss_config.norm == "pseudo-huber"
+    free_loss: AbstractLoss = PseudoHuberLoss(squared) if huber else squared
+    learner = learner_config.build(free_loss, budget)
+    fitted = learn(learner, free, state.learner_state, sample, key=key, steps=updates)
+    learned = eqx.combine(fitted.model, frozen)
+    metrics = {
+        "loss": jnp.mean(fitted.metrics["loss"]),
+        "skipped": jnp.sum(fitted.metrics["skipped"]),
+        "validation_loss": free_loss(fitted.model, validation),
+        **{name: jnp.mean(x) for name, x in fitted.metrics.items() if name in _OF_FILTERS},
+    }
+    transition = with_learned_part(loss_config, state.transition, learned)
+    return FitState(transition, fitted.state), metrics

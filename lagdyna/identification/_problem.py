@@ -1,0 +1,137 @@
+"""Everything that a fit needs, built from its config and its recordings."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+from .._errors import UserError
+from ..config import FitConfig, Known, given, with_equations
+from ..data import Experience
+from ..learners import (
+    AbstractSquaredLoss,
+    ForwardLoss,
+    InverseLoss,
+    Residual,
+    SubstepsLoss,
+    root_mean_square,
+)
+from ..parts import StepsLossConfig
+from ..simulate import SolvedTransition
+from ..tasks import Plant
+from ._data import PreparedData, digest_of, prepare, rows_of
+from ._sizes import Sizes, plant_of, sizes_of
+from ._state import trainable_shapes
+
+
+class FitProblem(NamedTuple):
+    """Model, loss and data of a fit.
+
+    **Attributes:**
+
+    - `config`: the resolved config.
+    - `data`: the recordings.
+    - `sizes`, `plant`: of the system that was recorded; the plant has the known equations.
+    - `loss`: of the part of the model that it takes, its frozen parameters included.
+    - `training`, `validation`: rows that the loss takes, with a leading axis.
+    - `batch`: rows that are drawn for an update; `None` if every update uses all of them.
+    - `rows`: number of distinct rows of training data. Windows overlap, so that they repeat
+        steps.
+    - `digest`: of the recordings, to notice when they change.
+    """
+
+    config: FitConfig
+    data: PreparedData
+    sizes: Sizes
+    plant: Plant
+    loss: AbstractSquaredLoss
+    training: PyTree
+    validation: PyTree
+    batch: int | None
+    rows: float
+    digest: str
+
+
+def fit_problem(
+    config: FitConfig, *, known: Known | None = None, residual: Residual | None = None
+) -> FitProblem:
+    """Read the recordings of a fit, and build everything that depends on them.
+
+    **Arguments:** `config`, resolved or not; `known`, `residual`, known equations in place of
+    the config's.
+
+    **Raises:** `UserError` if the config or the recordings cannot be used.
+    """
+    data = prepare(config)
+    sizes = sizes_of(data)
+    plant, recorded = plant_of(config, sizes), data.raw.training.fields
+    config = config.resolved(plant, recorded)
+    plant = with_equations(plant, config.model, known=known, residual=residual)
+    shapes = trainable_shapes(config, plant)
+    config = config.resolved(plant, recorded, [shapes])
+    trajectories = data.steps if isinstance(config.loss, StepsLossConfig) else data.raw
+    training, validation = (rows_of(config.loss, data, part) for part in trajectories)
+    loss, rows = _loss(config, plant, training), distinct_rows(training)
+    batch = config.learner.batch
+    if config.learner.same_batch:
+        training, batch = some_rows(training, given(batch), config.seed), None
+    digest = digest_of(data)
+    return FitProblem(
+        config, data, sizes, plant, loss, training, validation, batch, rows, digest
+    )
+
+
+def _loss(config: FitConfig, plant: Plant, training: Any) -> AbstractSquaredLoss:
+    """Build the loss, its scales measured on the training data."""
+    if not isinstance(config.loss, StepsLossConfig):
+        if config.loss.name == "forward":
+            return ForwardLoss(root_mean_square(training.qdd))
+        return InverseLoss(root_mean_square(training.action))
+    assert plant.step_scale is not None
+    loss = _with_substeps(config.loss.build(plant.step_scale), config, plant)
+    if isinstance(training, Experience):  # no model constrains windows
+        loss = config.model.constrain(loss, plant, training)
+    return loss
+
+
+def _with_substeps(
+    loss: AbstractSquaredLoss, config: FitConfig, plant: Plant
+) -> AbstractSquaredLoss:
+    """Give the loss its own number of solver substeps, if it differs from the solver's.
+
+    **Raises:** `UserError` if the model has no solver.
+    """
+    assert isinstance(config.loss, StepsLossConfig)
+    solver, substeps = config.solver, config.loss.substeps
+    if solver is None or substeps is None or substeps == solver.substeps:
+        return loss
+    key = jax.random.key(0)
+    built = eqx.filter_eval_shape(lambda: config.model.build(plant, solver, key))
+    if not isinstance(built, SolvedTransition):
+        raise UserError(
+            f"`loss.substeps` was {substeps}, and the model {config.model.name!r} does not use "
+            "the solver; leave it out"
+        )
+    return SubstepsLoss(loss, substeps)
+
+
+def distinct_rows(training: PyTree) -> float:
+    """Count the rows of data; steps that several windows share count once."""
+    rows = jax.tree.leaves(training)[0].shape[0]
+    if isinstance(training, tuple) and not isinstance(training, Experience):
+        windows, mask = training
+        parts = (*windows.state, windows.action, *windows.next_state)
+        steps = np.concatenate([np.asarray(x)[np.asarray(mask) > 0] for x in parts], axis=1)
+        return rows * len(np.unique(steps, axis=0)) / len(steps)
+    return float(rows)
+
+
+def some_rows(rows: PyTree, count: int, seed: int) -> PyTree:
+    """Choose at most `count` rows at random, without changing their order."""
+    total = jax.tree.leaves(rows)[0].shape[0]
+    if total <= count:
+        return rows
+    chosen = np.sort(np.random.default_rng(seed).choice(total, count, replace=False))
+    return jax.tree.map(lambda x: x[chosen], rows)

@@ -1,0 +1,83 @@
+"""Report of a fit, the content of `report.json`."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, PyTree
+
+from ..config import given
+from ..learners import count_weights, parameter_name
+from ..mechanics import MechanicalSystem
+from ..parts import KnownConfig
+from ..simulate import LearnedModel
+from ._evaluation import Drawn, Report, evaluate
+from ._loop import Record
+from ._posterior import calibration
+from ._problem import FitProblem
+from ._state import FitState
+
+
+def fit_report(
+    problem: FitProblem, state: FitState, records: list[Record]
+) -> tuple[Report, Drawn]:
+    """Evaluate a finished fit.
+
+    **Arguments:** `records`, those of all updates.
+
+    **Returns:** the content of `report.json` and that of the figures.
+    """
+    model = LearnedModel(state.transition)
+    evaluated, drawn = evaluate(model, problem.data)
+    report = {
+        **_summary(problem, model, records),
+        "calibration": calibration(problem, state),
+        **evaluated,
+    }
+    return report, drawn
+
+
+def _summary(problem: FitProblem, model: LearnedModel, records: list[Record]) -> Report:
+    config, data = problem.config, problem.data
+    notes, updates = list(data.notes), given(config.learner.updates)
+    skipped = sum(record["skipped_updates"] for record in records)
+    if 2 * skipped > updates:
+        notes.append(
+            f"{skipped} of {updates} updates were skipped, since they were not finite; a "
+            "filter may need a smaller `learner.prior`, an optimiser a smaller `learner.rate`"
+        )
+    parameters = None
+    if isinstance(config.model, KnownConfig):
+        parameters = _parameters(problem.plant.known, model)
+    return {
+        "data": config.data.file,
+        "model": config.model.name,
+        "loss": config.loss.name,
+        "learner": config.learner.name,
+        "solver": None if config.solver is None else config.solver.name,
+        "seed": config.seed,
+        "updates": updates,
+        "seconds": records[-1]["seconds"],
+        "weights": count_weights(model),
+        "dt": data.dt,
+        "control": data.control,
+        "parameters": parameters,
+        "notes": notes,
+        "loss_training": records[-1]["loss"],
+        "loss_validation": records[-1]["validation_loss"],
+    }
+
+
+def _parameters(known: MechanicalSystem | None, model: LearnedModel) -> list[dict[str, Any]]:
+    """List the parameters of a known system before and after the fit."""
+
+    def leaves(tree: PyTree) -> dict[str, Array]:
+        arrays = eqx.filter(tree, eqx.is_inexact_array)
+        found = jax.tree_util.tree_leaves_with_path(arrays)
+        return {parameter_name(path): leaf for path, leaf in found}
+
+    before, after = leaves(known), leaves(model.system)
+    return [
+        {"name": name, "start": before[name].tolist(), "fitted": after[name].tolist()}
+        for name in after
+    ]

@@ -1,0 +1,126 @@
+"""State of a fit, and the part of the model that is learned."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import PyTree
+
+from .._errors import UserError
+from ..config import FitConfig, given
+from ..learners import (
+    OneStepLoss,
+    partition,
+)
+from ..mechanics import MechanicalSystem, State
+from ..parts import (
+    Budget,
+    GradientConfig,
+    LossConfig,
+    SolverConfig,
+    StepsLossConfig,
+    check_memory,
+)
+from ..simulate import AbstractTransition, LearnedModel
+from ..tasks import Plant
+
+
+class FitState(NamedTuple):
+    """Model and learner after some updates; a PyTree.
+
+    **Attributes:** `transition`, the dynamics; `learner_state`, the state of the learner.
+    """
+
+    transition: AbstractTransition
+    learner_state: PyTree
+
+
+def trainable_shapes(config: FitConfig, plant: Plant) -> PyTree:
+    """Compute the shapes of the parameters that are learned, without building the model.
+
+    **Arguments:** `config`, whose loss is resolved.
+
+    **Raises:** `UserError` if every parameter is fixed.
+    """
+    solver, key = config.solver or SolverConfig(), jax.random.key(0)
+    return eqx.filter_eval_shape(
+        lambda: trainable_parameters(config, config.model.build(plant, solver, key))
+    )
+
+
+def trainable_parameters(config: FitConfig, transition: AbstractTransition) -> PyTree:
+    """Select the parameters that are learned, `None` in place of everything else.
+
+    **Raises:** `UserError` if there are none.
+    """
+    free, _ = partition_learned(config, transition)
+    weights = eqx.filter(free, eqx.is_inexact_array)
+    if jax.tree.leaves(weights):
+        return weights
+    fixed = list(config.model.fixed_parameters())
+    if not fixed:
+        raise UserError(f"`model.name` was {config.model.name!r}, which has no parameters")
+    raise UserError(f"`model.fixed` was {fixed}: nothing is left to learn; fewer are accepted")
+
+
+def initial_state(config: FitConfig, plant: Plant) -> FitState:
+    """Build the untrained model and the initial state of its learner.
+
+    **Arguments:** `config`, which is resolved; `plant`, with known equations if the model
+    contains any.
+
+    **Raises:** `UserError` if the learner would not fit into memory.
+    """
+    hidden = getattr(config.model, "hidden", ())
+    weights = [trainable_shapes(config, plant)]
+    check_memory("model.hidden", config.learner, hidden, weights)
+    key = jax.random.fold_in(jax.random.key(config.seed), 0)
+    solver = config.solver or SolverConfig()
+    transition = eqx.filter_jit(config.model.build)(plant, solver, key)
+    learner = config.learner.build(any_loss(plant.n), budget_of(config))
+    return FitState(transition, learner.init(trainable_parameters(config, transition)))
+
+
+def budget_of(config: FitConfig, repeats: float = 1.0) -> Budget:
+    """Collect the facts of a fit that its learner may depend on.
+
+    **Arguments:** `repeats`, how often each distinct row of data is used; only updates need it.
+    """
+    learner = config.learner
+    decays = isinstance(learner, GradientConfig) and bool(learner.weight_decay)
+    # As an array, so that no program is compiled anew for another number of rows.
+    repeated = jnp.asarray(repeats, float)
+    return Budget(given(learner.updates), repeated, config.seed, weight_decay=decays)
+
+
+def any_loss(n: int) -> OneStepLoss:
+    """Create a loss for a learner that only initialises or reads its state."""
+    return OneStepLoss(State(jnp.ones(n), jnp.ones(n)))
+
+
+def learned_part(loss: LossConfig, transition: AbstractTransition) -> Any:
+    """Select the part of a transition that a loss takes."""
+    if isinstance(loss, StepsLossConfig):
+        return transition
+    return LearnedModel(transition).dynamics
+
+
+def with_learned_part(loss: LossConfig, transition: AbstractTransition, part: Any) -> Any:
+    """Replace the part of a transition that a loss takes."""
+    if isinstance(loss, StepsLossConfig):
+        return part
+    if isinstance(part, MechanicalSystem):
+        return eqx.tree_at(lambda t: t.field.system, transition, part)
+    return eqx.tree_at(lambda t: t.field.dynamics, transition, part)
+
+
+def partition_learned(
+    config: FitConfig, transition: AbstractTransition
+) -> tuple[PyTree, PyTree]:
+    """Split the part that the loss takes into a free and a frozen part.
+
+    **Raises:** `UserError` if `model.fixed` names no parameter.
+    """
+    part = learned_part(config.loss, transition)
+    return partition(part, config.model.fixed_parameters())

@@ -1,0 +1,94 @@
+"""Comparison of fits by their reports."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._errors import UserError
+from ..identification import plot_rollout_errors
+from ..results import check_kind, kind_of, new_directory, write_json
+
+Row = dict[str, Any]
+
+
+def compare_fits(runs: list[str | Path], out: str | Path | None = None) -> list[Row]:
+    """Compare several fits by their errors on validation data.
+
+    **Arguments:**
+
+    - `runs`: directories of `lagdyna fit`, at least one.
+    - `out`: a new or empty directory for `compare.json` and `rollout_error.png`; nothing
+        is written by default.
+
+    **Returns:** a row for each run. Errors of vectors are root mean squares over their
+    coordinates; a quantity that the model or its data do not have is `None`.
+
+    **Raises:** `UserError` if there are no runs, or one holds no finished fit.
+    """
+    if not runs:
+        raise UserError("`runs` was empty; at least one directory of a fit is accepted")
+    reports = {str(run): _report(Path(run)) for run in runs}
+    rows = [_row(name, report) for name, report in reports.items()]
+    if out is not None:
+        out = new_directory(Path(out))
+        write_json(out / "compare.json", rows)
+        plot_rollout_errors(out / "rollout_error.png", _rollouts(reports))
+    return rows
+
+
+def _report(run: Path) -> dict[str, Any]:
+    path = run / "report.json"
+    if kind_of(run) not in ("fit", None):
+        check_kind(run, "fit")
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        if "validation" in report:
+            return report
+    except (OSError, ValueError):
+        pass
+    raise UserError(
+        f"`runs` has {str(run)!r}, which holds no finished fit (no whole `report.json`); "
+        "directories that `lagdyna fit` wrote are accepted, all of them finished"
+    )
+
+
+def _rollouts(reports: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Collect the rollout errors by a label for each run, the directory where names repeat."""
+    names = [Path(run).name for run in reports]
+    labels = {
+        run: Path(run).name if names.count(Path(run).name) == 1 else run for run in reports
+    }
+    return {
+        f"{report['model']} ({labels[run]})": report["validation"]["rollout"]
+        for run, report in reports.items()
+    }
+
+
+def _row(name: str, report: dict[str, Any]) -> Row:
+    validation, drift = report["validation"], report["validation"]["energy_drift"]
+    rollout = validation["rollout"]
+    return {
+        "run": name,
+        "model": report["model"],
+        "loss": report["loss"],
+        "learner": report["learner"],
+        "weights": report["weights"],
+        "seconds": report["seconds"],
+        "one_step_q": _rms(validation["one_step"]["q"]),
+        "one_step_qd": _rms(validation["one_step"]["qd"]),
+        "acceleration": _rms(validation.get("acceleration")),
+        "torque": _rms(validation["torque"]),
+        "rollout_seconds": rollout["seconds"][-1],
+        "rollout_q": _rms(rollout["q"][-1]),
+        "rollout_qd": _rms(rollout["qd"][-1]),
+        "energy_drift": None if drift is None else drift["rollout"],
+    }
+
+
+def _rms(values: list[float | None] | None) -> float | None:
+    """Average errors over coordinates; `None` if one is missing."""
+    if values is None or None in values:
+        return None
+    return float(np.sqrt(np.mean(np.square(np.asarray(values, float)))))

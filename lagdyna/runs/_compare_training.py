@@ -1,0 +1,184 @@
+"""Comparison of agents on one task, each over its seeds."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from .._errors import UserError
+from ..config import config_from_table
+from ..options import read_table
+from ..results import (
+    Curve,
+    Improvement,
+    curves,
+    evaluations_of,
+    improvement,
+    interquartile_mean,
+    interval,
+    kind_of,
+    new_directory,
+    plot_comparison,
+    sooner,
+    steps_to,
+    write_json,
+)
+from ..tasks import TaskSpec
+from ._directory import finished_summary
+from ._seeds import directories_of
+
+Row = dict[str, Any]
+
+
+class Agents(NamedTuple):
+    """Runs of one agent.
+
+    **Attributes:** `name`, of the directory; `task`; `ends`, the last return of each seed;
+    `evaluations`, the steps and returns of each seed; `parts`, the names of agent, model and
+    learner.
+    """
+
+    name: str
+    task: TaskSpec
+    ends: Float[np.ndarray, " seeds"]
+    evaluations: list[Curve]
+    parts: dict[str, Any]
+
+    def steps_to(self, target: float) -> Float[np.ndarray, " seeds"]:
+        """Find the steps of each seed's first evaluation at the target or above, else `nan`."""
+        return np.asarray([steps_to(*curve, target) for curve in self.evaluations])
+
+    @property
+    def last(self) -> int:
+        """Steps of the last evaluation."""
+        return max(int(steps[-1]) for steps, _ in self.evaluations)
+
+
+def compare_training(
+    runs: list[str | Path], out: str | Path | None = None, target: float | None = None
+) -> list[Row]:
+    """Compare agents that learned the same task, each over all of its seeds.
+
+    Figures are interquartile means over seeds, with 95 % bootstrap intervals, and the
+    probability that a run is better than one of the first directory (Agarwal et al. 2021,
+    "Deep reinforcement learning at the edge of the statistical precipice").
+
+    **Arguments:**
+
+    - `runs`: directories of `lagdyna train`, with or without `--seeds`.
+    - `out`: a new or empty directory for `compare.json` and `learning_curves.png`; nothing is
+        written by default.
+    - `target`: the return that the steps to it are counted for; by default the task's.
+
+    **Returns:** a row for each run: `run`; `agent`, `model`, `learner`; `seeds`, how many;
+    `env_steps`; `return`, `return_interval`; `reached`, how many seeds reached the target;
+    `steps_to_target`, of those, `steps_to_target_interval`; `better_return` and
+    `fewer_steps`, the probabilities of improvement over the first row with their intervals,
+    where pairs whose runs ended too early to tell count half. Missing values are `None`.
+
+    **Raises:** `UserError` if there are no runs, one is not finished or damaged, or their
+    environments differ.
+    """
+    if not runs:
+        raise UserError("`runs` was empty; at least one directory of a run is accepted")
+    agents = [_read(Path(run)) for run in runs]
+    task = agents[0].task
+    for each in agents[1:]:
+        if each.task.env_id != task.env_id:
+            raise UserError(
+                f"`runs` has {agents[0].name!r}, which learned {task.env_id}, and "
+                f"{each.name!r}, which learned {each.task.env_id}; runs of one task "
+                "are accepted"
+            )
+    goal = task.target_return if target is None else target
+    rows = [_row(each, agents[0], goal) for each in agents]
+    if out is not None:
+        out = new_directory(Path(out))
+        drawn = [
+            (f"{_about(row)} ({row['run']})", *curves(each.evaluations))
+            for row, each in zip(rows, agents, strict=True)
+        ]
+        plot_comparison(out / "learning_curves.png", drawn, task.env_id, goal)
+        write_json(out / "compare.json", rows)
+    return rows
+
+
+def _read(run: Path) -> Agents:
+    kind = kind_of(run)
+    if kind == "fit":
+        raise UserError(
+            f"`runs` has {str(run)!r}, which holds a fit, beside runs of `lagdyna train`; "
+            "either kind by itself is accepted"
+        )
+    if kind not in ("train", "seeds"):
+        raise UserError(
+            f"`runs` has {str(run)!r}, which holds no run of `lagdyna train`; a directory that "
+            "it wrote is accepted"
+        )
+    directories = directories_of(run) if kind == "seeds" else [run]
+    # Of the config the task alone, so that no code of the user's parts is run.
+    table = read_table(directories[0] / "config.toml")
+    task = config_from_table({"task": table.get("task")}).task
+    summaries = [finished_summary(directory) for directory in directories]
+    if any(summary is None for summary in summaries):
+        raise UserError(
+            f"`runs` has {str(run)!r}, which is not finished; once `lagdyna resume` "
+            "has finished it, it is accepted"
+        )
+    try:
+        evaluations = [evaluations_of(_records(directory)) for directory in directories]
+        ends = np.asarray([summary["return_mean"] for summary in summaries if summary], float)
+        parts = {name: (summaries[0] or {})[name] for name in ("agent", "model", "learner")}
+        if len(ends) < len(directories) or not all(steps.size for steps, _ in evaluations):
+            raise ValueError("an empty summary, or no evaluations")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"`runs` has {str(run)!r}, whose `metrics.jsonl` or `summary.json` is missing, cut "
+            f"off or damaged ({type(error).__name__}: {error})"
+        ) from error
+    return Agents(str(run), task, ends, evaluations, parts)
+
+
+def _records(run: Path) -> list[dict[str, Any]]:
+    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def _row(agents: Agents, first: Agents, target: float | None) -> Row:
+    steps = None if target is None else agents.steps_to(target)
+    reached = np.empty(0) if steps is None else steps[np.isfinite(steps)]
+    better = fewer = None
+    if agents is not first:
+        better = improvement(agents.ends, first.ends)
+        if steps is not None and target is not None:
+            fewer = sooner(
+                steps, first.steps_to(target), (float(agents.last), float(first.last))
+            )
+    return {
+        "run": agents.name,
+        **agents.parts,
+        "seeds": len(agents.ends),
+        "env_steps": agents.last,
+        "return": interquartile_mean(agents.ends),
+        "return_interval": _listed(interval(agents.ends)),
+        "target_return": target,
+        "reached": None if steps is None else int(reached.size),
+        "steps_to_target": interquartile_mean(reached) if reached.size else None,
+        "steps_to_target_interval": _listed(interval(reached)),
+        "better_return": _named(better),
+        "fewer_steps": _named(fewer),
+    }
+
+
+def _listed(ends: tuple[float, float] | None) -> list[float] | None:
+    return None if ends is None else [*ends]
+
+
+def _named(found: Improvement | None) -> dict[str, float | None] | None:
+    return None if found is None else found._asdict()
+
+
+def _about(row: Row) -> str:
+    return ", ".join(row[name] for name in ("agent", "model", "learner") if row[name])

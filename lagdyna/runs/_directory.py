@@ -1,0 +1,206 @@
+"""Files of a training run's directory."""
+
+import json
+import platform
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from .._errors import UserError
+from ..config import Config
+from ..options import check_unchanged, config_to_toml
+from ..results import (
+    check_kind,
+    evaluations_of,
+    kind_of,
+    load_checkpoint,
+    numbered,
+    save_checkpoint,
+    steps_to,
+    write_json,
+    write_json_lines,
+    write_run_file,
+    write_text,
+)
+from ..tasks import GymnasiumTask, suite_name, suite_task
+from ..training import (
+    PICTURE,
+    Record,
+    Trainer,
+    TrainingState,
+    draw,
+    start_seeds,
+    still_going,
+)
+from ._config_of import Objects, stored_config
+
+Summary = dict[str, Any]
+
+
+def default_directory(config: Config) -> Path:
+    """Find the first of `runs/TASK-1`, `runs/TASK-2`, ... that does not exist."""
+    name = config.task.env_id.rpartition(":")[2].replace("/", "-")
+    return numbered(lambda number: Path("runs") / f"{name}-{number}")
+
+
+def begin_directory(out: Path, trainer: Trainer) -> None:
+    """Write what a run's directory holds before its first round."""
+    write_text(out / "config.toml", config_to_toml(trainer.config))
+    (out / "checkpoint").mkdir()
+    write_run_file(out, "train")
+
+
+def write_round(
+    out: Path, config: Config, training: TrainingState, records: list[Record], seconds: float
+) -> None:
+    """Write metrics and checkpoint of a run after a round."""
+    write_json_lines(out / "metrics.jsonl", records)
+    # The checkpoint comes last: it says how many lines of metrics are valid.
+    save_checkpoint(checkpoint_of(out), training, notes_of(config, len(records), seconds))
+
+
+def notes_of(config: Config, records: Any, seconds: float) -> dict[str, Any]:
+    """Create the notes of a checkpoint: lines of metrics, seconds, config and version."""
+    return {
+        "records": records,
+        "wall_seconds": seconds,
+        "config": config_to_toml(config),
+        "lagdyna": version("lagdyna"),
+    }
+
+
+def load_training(run: Path, trainer: Trainer) -> tuple[TrainingState, dict[str, Any]]:
+    """Load a run's training state and notes as its latest round left them.
+
+    **Raises:** `UserError` if they are damaged, or of another config than the trainer's.
+    """
+
+    def check(notes: dict[str, Any]) -> None:
+        check_notes(run, notes, trainer.config)
+
+    return load_checkpoint(checkpoint_of(run), trainer.init(), check)
+
+
+def check_notes(run: Path, notes: dict[str, Any], config: Config) -> None:
+    """Refuse a checkpoint of another config.
+
+    **Raises:** `UserError` that names what differs.
+    """
+    # As tables, since the parts of a stored config need not be importable.
+    before, now = (tomllib.loads(text) for text in (notes["config"], config_to_toml(config)))
+    check_unchanged(str(run), before, now)
+
+
+def checkpoint_of(run: Path) -> Path:
+    """Path of the checkpoint in a run's directory."""
+    return run / "checkpoint" / "training.npz"
+
+
+def config_of(run: Path, objects: Objects = Objects()) -> Config:
+    """Read the config in a run's directory.
+
+    **Raises:** `UserError` if it holds no run of one seed.
+    """
+    if kind_of(run) == "seeds":
+        held = sorted(path.name for path in run.glob("seed-*"))
+        raise UserError(
+            f"`run` was {str(run)!r}, which holds a run of several seeds; the directory of "
+            f"one of them is accepted: {', '.join(held)}"
+        )
+    check_kind(run, "train")
+    return stored_config(run, objects)
+
+
+def finished_summary(run: Path) -> Summary | None:
+    """Read the summary of a finished run; `None` if it is not finished.
+
+    **Raises:** `UserError` if it is damaged.
+    """
+    summary = run / "summary.json"
+    if not summary.exists():
+        return None
+    try:
+        return json.loads(summary.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(
+            f"{str(summary)!r} is not whole: it is cut off or damaged ({error}); once it "
+            "is deleted, `lagdyna resume` writes it anew"
+        ) from error
+
+
+def probe(config: Config) -> None:
+    """Create the environment once, so that one that does not fit is refused at the start.
+
+    **Raises:** `UserError` if it cannot be made, does not fit its description, or its episodes
+    are longer than evaluations may be.
+    """
+    try:
+        GymnasiumTask(config.task).close()
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    name, evaluation = suite_name(config.task), config.evaluation
+    # The length of other environments' episodes is known only when one ends.
+    if name is not None and evaluation.max_steps < suite_task(name).horizon:
+        episodes = evaluation.episodes
+        raise still_going(config.task, evaluation.max_steps, episodes, episodes)
+
+
+def finish(
+    trainer: Trainer,
+    training: TrainingState,
+    records: list[Record],
+    seconds: float,
+    out: Path,
+) -> Summary:
+    """Write pictures and summary of a finished run."""
+    config = trainer.config
+    draw(trainer, training, records, out, int(start_seeds(config.seed, PICTURE, 1)[0]))
+    summary = summary_of(config, records, seconds)
+    write_json(out / "summary.json", summary)
+    return summary
+
+
+def parts_of(config: Config) -> Summary:
+    """List the names of the parts for a summary; `None` for parts that the run does not use."""
+    return {
+        "task": config.task.env_id,
+        "agent": config.agent.name,
+        "model": None if config.model is None else config.model.name,
+        "learner": None if config.learner is None else config.learner.name,
+        "solver": None if config.solver is None else config.solver.name,
+    }
+
+
+def platform_of() -> Summary:
+    """Describe the device and the versions of the packages."""
+    device = jax.devices()[0]
+    packages = ("lagdyna", "jax", "equinox", "diffrax", "optax", "gymnasium", "numpy")
+    return {
+        "device": f"{device.platform} ({device.device_kind})",
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in packages},
+        },
+    }
+
+
+def summary_of(config: Config, records: list[Record], seconds: float) -> Summary:
+    """Create the content of `summary.json`."""
+    last, target = records[-1], config.task.target_return
+    reached = np.nan if target is None else steps_to(*evaluations_of(records), target)
+    return {
+        **parts_of(config),
+        "seed": config.seed,
+        "env_steps": last["env_steps"],
+        "return_mean": last["eval_return_mean"],
+        "return_std": last["eval_return_std"],
+        "eval_episodes": config.evaluation.episodes,
+        "steps_to_target": None if np.isnan(reached) else int(reached),
+        "target_return": target,
+        "wall_seconds": seconds,
+        **platform_of(),
+    }

@@ -1,0 +1,125 @@
+"""Gymnasium environments, stepped on the host."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float, UInt
+
+from ..config import given
+from ..data import Experience
+from ..mechanics import State
+from ..tasks import GymnasiumTask
+from ._environment import (
+    EPISODE,
+    AbstractEnvironmentLoop,
+    Counts,
+    Report,
+    acts_again,
+    start_seeds,
+)
+from ._evaluation import evaluate_policy
+from ._seeds import AbstractSeeds, indices
+from ._state import TrainingState
+
+
+class HostLoop(AbstractEnvironmentLoop):
+    """Loop in Gymnasium environments, stepped on the host between compiled programs."""
+
+    def __init__(self, seeds: AbstractSeeds):
+        self._seeds = seeds
+        self._envs: list[GymnasiumTask] = []
+
+    def collect(
+        self,
+        training: TrainingState,
+        stops: Counts,
+        ends: Counts,
+        active: Bool[np.ndarray, " seeds"],
+        report: Report,
+    ) -> tuple[TrainingState, Float[np.ndarray, " seeds"]]:
+        seeds, trainer = self._seeds, self._seeds.trainer
+        total, count = given(trainer.config.steps), len(seeds.seeds)
+        self._open()
+        steps = seeds.to_numpy(training.env_steps).copy()
+        episodes = seeds.to_numpy(training.episodes).copy()
+        rewards_sum, calls = np.zeros(count), 0
+        while True:
+            acting = np.asarray(
+                [
+                    active[i]
+                    and acts_again(
+                        *map(int, (steps[i], self._elapsed[i], stops[i], ends[i], total))
+                    )
+                    for i in range(count)
+                ]
+            )
+            if not acting.any():
+                return training, rewards_sum
+            for i in indices(acting & (self._elapsed == 0)):
+                start = start_seeds(seeds.seeds[i], EPISODE, int(episodes[i]) + 1)[-1]
+                self._put(i, self._envs[i].reset(int(start)))
+            before = jax.tree.map(np.copy, self._states)
+            actions = seeds.query(trainer.explore, training, (before,))
+            rewards, held = np.zeros(count), np.zeros(count, int)
+            terminated, ended = np.zeros(count, bool), np.zeros(count, bool)
+            for i in indices(acting):
+                outcome = self._envs[i].step(actions[i], int(total - steps[i]))
+                self._put(i, outcome.state)
+                rewards[i], held[i] = outcome.reward, outcome.steps
+                terminated[i] = outcome.terminated
+                ended[i] = outcome.terminated or outcome.truncated
+            steps += held
+            self._elapsed += held
+            rewards_sum += rewards
+            keep = terminated | (held == trainer.config.task.repeat)
+            after = jax.tree.map(np.copy, self._states)
+            fields: Any = (before, actions, rewards, after, terminated)
+            experience = Experience(*fields)
+            training, _ = seeds.update(
+                trainer.store, training, acting, (experience, held, keep)
+            )
+            ended |= acting & (steps >= total)
+            if ended.any():
+                training, _ = seeds.update(trainer.end_episode, training, ended)
+                episodes += ended
+                self._elapsed[ended] = 0
+            calls += 1
+            if calls % 10 == 0:
+                report(int(steps.max()))
+
+    def between_episodes(self, training: TrainingState) -> Bool[np.ndarray, " seeds"]:
+        return self._elapsed == 0
+
+    def evaluate(
+        self, training: TrainingState, starts: UInt[np.ndarray, "seeds episodes"]
+    ) -> Float[np.ndarray, "seeds episodes"]:
+        config, shape = self._seeds.trainer.config, starts.shape
+
+        def act(states: State) -> np.ndarray:
+            by_seed = jax.tree.map(lambda x: np.reshape(x, (*shape, -1)), states)
+            actions = self._seeds.query(self._seeds.trainer.act, training, (by_seed,))
+            return actions.reshape(starts.size, -1)
+
+        flat = [int(start) for start in starts.ravel()]
+        returns = evaluate_policy(config.task, act, flat, config.evaluation.max_steps)
+        return returns.reshape(shape)
+
+    def close(self) -> None:
+        for env in self._envs:
+            env.close()
+        self._envs = []
+
+    def _open(self) -> None:
+        if self._envs:
+            return
+        task, count = self._seeds.trainer.config.task, len(self._seeds.seeds)
+        self._envs = [GymnasiumTask(task) for _ in range(count)]
+        self._elapsed = np.zeros(count, int)
+        zeros = np.zeros((count, task.state_coordinates.n), jnp.result_type(float))
+        self._states = State(zeros, zeros.copy())  # pyright: ignore[reportArgumentType]
+
+    def _put(self, index: int, state: State) -> None:
+        for stored, new in zip(self._states, state, strict=True):
+            stored[index] = new  # pyright: ignore[reportIndexIssue]

@@ -1,0 +1,385 @@
+"""Learning of the world model from the replay buffer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Scalar, UInt
+
+from .._errors import UserError
+from ..agents import Metrics, Phase, Purpose
+from ..config import Config, RewardConfig, given
+from ..data import ReplayBuffer
+from ..filters import AbstractFilter, AbstractPosterior
+from ..learners import (
+    AbstractLearner,
+    AbstractSquaredLoss,
+    FrozenLoss,
+    GradientLearner,
+    PseudoHuberLoss,
+    RewardLoss,
+    SubstepsLoss,
+    TerminationLoss,
+    learn,
+    make_optimiser,
+    partition,
+    root_mean_square,
+    step_scale,
+    trainable,
+)
+from ..mechanics import State
+from ..models import (
+    AbstractReward,
+    AbstractTermination,
+    GivenReward,
+    RewardNetwork,
+    TerminationNetwork,
+)
+from ..parts import (
+    Budget,
+    DynamicsConfig,
+    GradientConfig,
+    LearnerConfig,
+    StepsLossConfig,
+    check_memory,
+)
+from ..simulate import (
+    AbstractTransition,
+    MLPTransition,
+    SampledTransition,
+    SolvedTransition,
+    WorldModel,
+)
+from ..tasks import Plant
+from ._in_range import InRange
+from ._state import LearnerStates
+from ._world import make_reward, make_termination
+
+RewardFn = Callable[[State, Float[Array, " m"], State], Scalar]
+
+
+class ModelLearner:
+    """Learner of dynamics, reward and termination from a replay buffer.
+
+    **Arguments:**
+
+    - `config`: a resolved config of a run that trains a model.
+    - `plant`: the system of the task.
+    - `reward`: the reward, if it is known; it is learned otherwise.
+    """
+
+    def __init__(self, config: Config, plant: Plant, reward: GivenReward | None = None):
+        self.config = config
+        self.plant = plant
+        self.model: DynamicsConfig = given(config.model)
+        self.learner: LearnerConfig = given(config.learner)
+        self.reward_options: RewardConfig = given(config.reward)
+        self.given_reward = reward
+        self.in_range = InRange.of(config, plant)
+        self._fixed = self.model.fixed_parameters()
+        self._updates, self._batch = given(self.learner.updates), given(self.learner.batch)
+        loss = given(config.loss)
+        assert isinstance(loss, StepsLossConfig)
+        self.loss = loss
+
+    def build_transition(self, key: PRNGKeyArray) -> AbstractTransition:
+        """Build the untrained dynamics."""
+        solver = self.config.solver
+        return self.model.build(self.plant, solver, key)  # pyright: ignore[reportArgumentType]
+
+    def weights(self) -> dict[str, PyTree]:
+        """Shapes of all weights that are learned, by the section of the config."""
+        key = jax.random.key(0)
+        models: dict[str, Callable[[], Any]] = {
+            "model": lambda: trainable(self.build_transition(key), self._fixed)
+        }
+        if self.given_reward is None:
+            models["reward"] = lambda: trainable(make_reward(self.config, self.plant, key))
+        return {name: eqx.filter_eval_shape(make) for name, make in models.items()}
+
+    def check_sizes(self) -> None:
+        """Refuse a learner that does not fit into memory, or posterior samples of no weights.
+
+        **Raises:** `UserError` if that is so.
+        """
+        weights = self.weights()
+        if self.config.agent.samples and not jax.tree.leaves(weights["model"]):
+            raise UserError(
+                f"`agent.posterior.samples` was {self.config.agent.samples}, and `model.fixed` "
+                f"{list(self._fixed)}, so that no parameter is learned; 0 is accepted"
+            )
+        widths = {
+            "model": getattr(self.model, "hidden", ()),
+            "reward": self.reward_options.hidden,
+        }
+        for section, each in weights.items():
+            check_memory(f"{section}.hidden", self.learner, widths[section], [each])
+        check_memory("model.hidden", self.learner, widths["model"], [*weights.values()])
+
+    def init(
+        self,
+        keys: tuple[PRNGKeyArray, PRNGKeyArray],
+        buffer: ReplayBuffer,
+        seed: UInt[Array, ""],
+    ) -> tuple[WorldModel, LearnerStates]:
+        """Create an untrained world model and fresh learners.
+
+        **Arguments:** `keys`, for dynamics and reward; `buffer`, empty; `seed`, of the run.
+        """
+        model_key, reward_key = keys
+        world = WorldModel(
+            self.build_transition(model_key),
+            self.given_reward or make_reward(self.config, self.plant, reward_key),
+            make_termination(self.config, self.plant, jax.random.fold_in(reward_key, 0)),
+        )
+        dynamics, reward = self._learners(buffer, world, seed)
+        states = LearnerStates(
+            _fresh(dynamics, trainable(world.transition, self._fixed)),
+            _fresh(reward, trainable(world.reward)),
+            self._begin_termination(world.termination),
+        )
+        return world, states
+
+    def begin_phase(
+        self, world: WorldModel, buffer: ReplayBuffer, phase: Phase
+    ) -> tuple[WorldModel, LearnerStates]:
+        """Reset the learners, and set the scales of reward and steps from the data.
+
+        A scale that is set may only grow. It stands for what is usual where there are no
+        data, and a buffer that fills with the states of a good policy would shrink it.
+        """
+        done = phase.number - 1
+        transition, reward = world.transition, world.reward
+        first = done == 0
+        if isinstance(transition, MLPTransition):
+            scale = jax.tree.map(
+                lambda now, before: jnp.where(first, now, jnp.maximum(now, before)),
+                self._step_scale(buffer),
+                transition.scale,
+            )
+            transition = eqx.tree_at(lambda t: t.scale, transition, scale)
+        if isinstance(reward, RewardNetwork):
+            mean = _mean(buffer.experience.reward, buffer.filled)
+            scale = root_mean_square(buffer.experience.reward - mean, buffer.filled)
+            mean = jnp.where(first, mean, reward.location)
+            scale = jnp.where(first, scale, jnp.maximum(scale, reward.scale))
+            reward = eqx.tree_at(lambda r: (r.location, r.scale), reward, (mean, scale))
+        world = WorldModel(transition, reward, world.termination)
+        dynamics, reward_learner = self._learners(buffer, world, phase.seed)
+        states = LearnerStates(
+            self._begin(dynamics, trainable(transition, self._fixed), phase, self._decay),
+            self._begin(
+                reward_learner, trainable(reward), phase, self.reward_options.weight_decay
+            ),
+            self._begin_termination(world.termination),
+        )
+        return world, states
+
+    def fit(
+        self,
+        world: WorldModel,
+        states: LearnerStates,
+        buffer: ReplayBuffer,
+        phase: Phase,
+        updates: int,
+    ) -> tuple[WorldModel, LearnerStates, Metrics]:
+        """Apply a number of updates to dynamics, reward and termination."""
+        key, reward_key = jax.random.split(phase.key(Purpose.FIT))
+        dynamics, reward = self._learners(buffer, world, phase.seed)
+        free, frozen = partition(world.transition, self._fixed)
+        before = (free, states.transition)
+        sample = self._sampler(buffer, phase)
+        metrics: Metrics = {}
+        if jax.tree.leaves(trainable(world.transition, self._fixed)):
+            fitted = learn(dynamics, *before, sample, key=key, steps=updates)
+            # Without any entry in range there is nothing to learn from, whatever was drawn.
+            any_in_range = jnp.any(self.in_range.rows(buffer))
+            free, state = jax.tree.map(
+                lambda new, old: (
+                    jnp.where(any_in_range, new, old) if eqx.is_array(new) else new
+                ),
+                (fitted.model, fitted.state),
+                before,
+            )
+            metrics["model_loss"] = jnp.mean(fitted.metrics["loss"])
+            skipped = jnp.sum(fitted.metrics["skipped"])
+            metrics["model_skipped"] = jnp.where(any_in_range, skipped, updates)
+            states = LearnerStates(state, states.reward, states.termination)
+        world = WorldModel(eqx.combine(free, frozen), world.reward, world.termination)
+        if isinstance(world.termination, TerminationNetwork):
+            world, states, more = self._fit_termination(world, states, buffer, phase, updates)
+            metrics.update(more)
+        if self.given_reward is not None:
+            return world, states, metrics
+        free, frozen = partition(world.reward)
+        fitted = learn(
+            reward,
+            free,
+            states.reward,
+            lambda key: buffer.sample(key, self._batch),
+            key=reward_key,
+            steps=updates,
+        )
+        metrics["reward_loss"] = jnp.mean(fitted.metrics["loss"])
+        metrics["reward_skipped"] = jnp.sum(fitted.metrics["skipped"])
+        world = WorldModel(
+            world.transition, eqx.combine(fitted.model, frozen), world.termination
+        )
+        states = LearnerStates(states.transition, fitted.state, states.termination)
+        return world, states, metrics
+
+    def posterior(
+        self, world: WorldModel, states: LearnerStates, buffer: ReplayBuffer, seed: Array
+    ) -> AbstractPosterior[AbstractTransition] | None:
+        """Posterior that the last phase left of the dynamics; `None` without a filter."""
+        dynamics, _ = self._learners(buffer, world, seed)
+        learned = jax.tree.leaves(trainable(world.transition, self._fixed))
+        if not (learned and isinstance(dynamics, AbstractFilter)):
+            return None
+        free, frozen = partition(world.transition, self._fixed)
+        posterior = dynamics.posterior(free, states.transition)
+        return posterior.transformed(lambda learned: eqx.combine(learned, frozen))
+
+    def sampled(
+        self, world: WorldModel, states: LearnerStates, buffer: ReplayBuffer, phase: Phase
+    ) -> WorldModel:
+        """Add the posterior samples that the agent imagines in, if it asks for any."""
+        count = self.config.agent.samples
+        if not count:
+            return world
+        posterior = self.posterior(world, states, buffer, phase.seed)
+        assert posterior is not None
+        samples = SampledTransition(posterior.sample(phase.key(Purpose.SAMPLES), count))
+        return WorldModel(world.transition, world.reward, world.termination, samples)
+
+    @property
+    def _decay(self) -> float | None:
+        learner = self.learner
+        return learner.weight_decay if isinstance(learner, GradientConfig) else None
+
+    def _sampler(self, buffer: ReplayBuffer, phase: Phase) -> Callable[[PRNGKeyArray], PyTree]:
+        """Make a function that draws a batch for the dynamics.
+
+        A learner that needs the same batch in all updates of a phase gets that.
+        """
+        length = self.loss.length
+        fixed_key = None
+        if self.learner.same_batch:
+            fixed_key = Phase(phase.seed, phase.number, jnp.zeros((), int)).key(Purpose.FIT)
+
+        def sample(key: PRNGKeyArray) -> PyTree:
+            key = key if fixed_key is None else fixed_key
+            if length == 1:
+                return self.in_range.sample(buffer, key, self._batch)
+            return self.in_range.sample_windows(buffer, key, self._batch, length)
+
+        return sample
+
+    def _begin(
+        self, learner: AbstractLearner, weights: PyTree, phase: Phase, decay: float | None
+    ) -> PyTree:
+        """Create the state of a learner for a phase, with its weight decay."""
+        state, options = _fresh(learner, weights), self.learner
+        if not (isinstance(options, GradientConfig) and jax.tree.leaves(weights)):
+            return state
+        parts = max(_LEAST_PHASES, round(options.weight_decay_until * self.config.phases))
+        return options.with_weight_decay(
+            state, given(decay) * options.decay_left(phase.number - 1, float(parts))
+        )
+
+    def _begin_termination(self, termination: AbstractTermination) -> PyTree:
+        if isinstance(termination, TerminationNetwork):
+            return self._classifier.init(termination)
+        return ()
+
+    @property
+    def _classifier(self) -> GradientLearner:
+        # Filters need squared errors, and a classifier has none.
+        rate = optax.cosine_decay_schedule(3e-3, self._updates, 0.01)
+        clip = self.learner.clip if isinstance(self.learner, GradientConfig) else 100.0
+        return GradientLearner(make_optimiser("adam", rate, clip), TerminationLoss())
+
+    def _fit_termination(
+        self,
+        world: WorldModel,
+        states: LearnerStates,
+        buffer: ReplayBuffer,
+        phase: Phase,
+        updates: int,
+    ) -> tuple[WorldModel, LearnerStates, Metrics]:
+        """Update the termination from last and other steps in equal parts."""
+        ended = buffer.filled & buffer.experience.terminated
+        going = buffer.filled & ~buffer.experience.terminated
+        weights = ended / jnp.maximum(ended.sum(), 1) + going / jnp.maximum(going.sum(), 1)
+        fit = learn(
+            self._classifier,
+            world.termination,
+            states.termination,
+            lambda key: buffer.sample_weighted(key, self._batch, weights),
+            key=phase.key(Purpose.TERMINATION),
+            steps=updates,
+        )
+        metrics = {
+            "termination_loss": jnp.mean(fit.metrics["loss"]),
+            "termination_skipped": jnp.sum(fit.metrics["skipped"]),
+        }
+        world = WorldModel(world.transition, world.reward, fit.model)
+        return world, LearnerStates(states.transition, states.reward, fit.state), metrics
+
+    def _step_scale(self, buffer: ReplayBuffer) -> State:
+        coordinates = self.plant.state_coordinates
+        return step_scale(buffer.experience, coordinates, self.in_range.rows(buffer))
+
+    def _learners(
+        self, buffer: ReplayBuffer, world: WorldModel, seed: UInt[Array, ""]
+    ) -> tuple[AbstractLearner, AbstractLearner]:
+        """Build the learners of dynamics and reward, their losses scaled by the data."""
+        transition, reward = world.transition, world.reward
+        rows = self.in_range.rows(buffer)
+        loss = self.loss.build(self._step_scale(buffer))
+        loss = self.model.constrain(loss, self.plant, buffer.experience, rows)
+        if self.loss.substeps is not None and isinstance(transition, SolvedTransition):
+            loss = SubstepsLoss(loss, self.loss.substeps)
+        return (
+            self._dynamics_learner(loss, transition, rows, seed),
+            self._reward_learner(buffer, reward, seed),
+        )
+
+    def _dynamics_learner(
+        self,
+        loss: AbstractSquaredLoss,
+        transition: AbstractTransition,
+        rows: Bool[Array, " rows"],
+        seed: UInt[Array, ""],
+    ) -> AbstractLearner:
+        free = FrozenLoss(loss, partition(transition, self._fixed)[1])
+        norm = PseudoHuberLoss(free) if self.loss.norm == "pseudo-huber" else free
+        return self.learner.build(norm, self._budget(rows, self.loss.length, seed))
+
+    def _reward_learner(
+        self, buffer: ReplayBuffer, reward: AbstractReward, seed: UInt[Array, ""]
+    ) -> AbstractLearner:
+        rewards, filled = buffer.experience.reward, buffer.filled
+        loss = RewardLoss(root_mean_square(rewards - _mean(rewards, filled), filled))
+        free = FrozenLoss(loss, partition(reward)[1])
+        return self.learner.build(free, self._budget(filled, 1, seed))
+
+    def _budget(self, rows: Bool[Array, " rows"], length: int, seed: UInt[Array, ""]) -> Budget:
+        used = self._updates * self._batch * length
+        return Budget(self._updates, used / jnp.maximum(rows.sum(), 1), seed)
+
+
+# Phases for which weights decay at least: where they did so for two, models were worse.
+_LEAST_PHASES = 5
+
+
+def _fresh(learner: AbstractLearner, weights: PyTree) -> PyTree:
+    """Create the state of a learner; `()` if there is no weight to learn."""
+    return learner.init(weights) if jax.tree.leaves(weights) else ()
+
+
+def _mean(x: Float[Array, " rows"], where: Array) -> Scalar:
+    return jnp.sum(jnp.where(where, x, 0)) / jnp.maximum(jnp.sum(where), 1)

@@ -1,0 +1,148 @@
+"""Comparison of agents, by runs whose files are made up."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lagdyna import UserError
+from lagdyna.config import config_from_table
+from lagdyna.options import config_to_toml
+from lagdyna.results import write_run_file
+from lagdyna.runs import compare, compare_training
+
+
+def made_up(
+    out: Path, returns: list[float], task: str = "Pendulum-v1", seed: int = 0, **more: Any
+) -> None:
+    """A finished run that was evaluated every 50 steps."""
+    (out / "checkpoint").mkdir(parents=True)
+    config = config_from_table({"task": task, "seed": seed, **more}).resolved()
+    (out / "config.toml").write_text(config_to_toml(config))
+    evaluations = [
+        {"env_steps": 50 * (i + 1), "return_mean": value, "return_std": 1.0}
+        for i, value in enumerate(returns)
+    ]
+    (out / "metrics.jsonl").write_text(json.dumps({"evaluations": evaluations}) + "\n")
+    parts = {
+        name: None if part is None else part.name
+        for name in ("agent", "model", "learner", "solver")
+        for part in [getattr(config, name)]
+    }
+    summary = {**parts, "return_mean": returns[-1], "env_steps": 50 * len(returns)}
+    (out / "summary.json").write_text(json.dumps(summary))
+    write_run_file(out, "train")
+
+
+def several(out: Path, returns: list[list[float]], **more: Any) -> None:
+    for seed, each in enumerate(returns):
+        made_up(out / f"seed-{seed}", each, seed=seed, **more)
+    (out / "seeds.json").write_text(json.dumps({"seeds": [*range(len(returns))]}))
+    write_run_file(out, "seeds")
+
+
+SLOW = [[-900.0, -500.0, -190.0], [-900.0, -400.0, -300.0], [-800.0, -500.0, -195.0]]
+FAST = [[-900.0, -150.0, -150.0], [-180.0, -150.0, -140.0], [-900.0, -199.0, -160.0]]
+
+
+def test_agents_are_compared_over_all_of_their_seeds(tmp_path: Path) -> None:
+    several(tmp_path / "slow", SLOW)
+    several(tmp_path / "fast", FAST, agent={"name": "dyna", "ratio": 0.0})
+    made_up(tmp_path / "one", [-300.0, -150.0])
+    runs: list[Any] = [tmp_path / name for name in ("slow", "fast", "one")]
+    rows = compare_training(runs, tmp_path / "out")
+    slow, fast, one = rows
+    assert [row["seeds"] for row in rows] == [3, 3, 1]
+    assert [row["agent"] for row in rows] == ["imagination", "dyna", "imagination"]
+    assert [row["model"] for row in rows] == ["delan", None, "delan"]
+    assert slow["return"] == pytest.approx(np.mean([-190, -300, -195]))
+    assert slow["return_interval"][0] < slow["return"] < slow["return_interval"][1]
+    assert (slow["reached"], slow["steps_to_target"]) == (2, 150)
+    assert (fast["reached"], fast["steps_to_target"]) == (3, pytest.approx(250 / 3))
+    assert slow["better_return"] is None
+    assert fast["better_return"] == {"probability": 1.0, "low": 1.0, "high": 1.0}
+    assert fast["fewer_steps"]["probability"] == 1.0
+    assert one["better_return"] == {"probability": 1.0, "low": None, "high": None}
+    assert one["return_interval"] is None
+    assert json.loads((tmp_path / "out" / "compare.json").read_text()) == rows
+    with Image.open(tmp_path / "out" / "learning_curves.png") as picture:
+        assert len(np.unique(np.asarray(picture.convert("L")))) > 50
+    assert compare(runs) == rows
+
+
+def test_another_target_can_be_given(tmp_path: Path) -> None:
+    several(tmp_path / "slow", SLOW)
+    (row,) = compare_training([tmp_path / "slow"], target=-450.0)
+    assert (row["reached"], row["target_return"]) == (3, -450.0)
+    assert row["steps_to_target"] == pytest.approx((150 + 100 + 150) / 3)
+
+
+def test_runs_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="`runs` was empty"):
+        compare_training([])
+    made_up(tmp_path / "a", [-1.0])
+    made_up(tmp_path / "b", [1.0], task="acrobot")
+    with pytest.raises(UserError, match="learned Pendulum-v1, and .* learned lagdyna/Acrobot"):
+        compare_training([tmp_path / "a", tmp_path / "b"])
+    (tmp_path / "a" / "summary.json").unlink()
+    with pytest.raises(UserError, match="is not finished; once `lagdyna resume`"):
+        compare_training([tmp_path / "a"])
+    with pytest.raises(UserError, match="holds no run"):
+        compare_training([tmp_path / "nothing"])
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("metrics.jsonl", None),
+        ("metrics.jsonl", b""),
+        ("metrics.jsonl", b'{"evaluations": [{"env_st'),
+        ("metrics.jsonl", b"\xff\xfe"),
+        ("summary.json", b"{}"),
+        ("summary.json", b'{"return_mean": 1.0}'),
+    ],
+)
+def test_a_damaged_run_is_refused(tmp_path: Path, file: str, damage: bytes | None) -> None:
+    made_up(tmp_path / "a", [-1.0])
+    if damage is None:
+        (tmp_path / "a" / file).unlink()
+    else:
+        (tmp_path / "a" / file).write_bytes(damage)
+    with pytest.raises(
+        UserError, match=r"metrics.jsonl. or .summary.json. is missing, cut off"
+    ):
+        compare_training([tmp_path / "a"])
+
+
+def test_a_fit_beside_a_training_run_is_refused(tmp_path: Path) -> None:
+    made_up(tmp_path / "a", [-1.0])
+    (tmp_path / "fit").mkdir()
+    write_run_file(tmp_path / "fit", "fit")
+    for function in (compare, compare_training):
+        with pytest.raises(UserError, match="holds a fit, beside runs of `lagdyna train`"):
+            function([tmp_path / "a", tmp_path / "fit"])
+    with pytest.raises(UserError, match="`target` was -200 for fits, which have no return"):
+        compare([tmp_path / "fit"], target=-200.0)
+
+
+def test_a_run_of_lagdyna_0_1_is_refused(tmp_path: Path) -> None:
+    made_up(tmp_path / "a", [-1.0])
+    (tmp_path / "a" / "run.json").unlink()
+    with pytest.raises(UserError, match=r"was written by lagdyna 0\.1"):
+        compare([tmp_path / "a"])
+
+
+def test_directories_of_the_same_name_and_seeds_evaluated_at_other_steps(
+    tmp_path: Path,
+) -> None:
+    """Each seed counts by its own evaluations, each directory has its own row."""
+    for name in ("x", "y"):
+        several(tmp_path / name / "run", [[-100.0, -900.0], [-900.0, -900.0]])
+        late = tmp_path / name / "run" / "seed-1" / "metrics.jsonl"
+        late.write_text(late.read_text().replace(": 50,", ": 90,"))
+    rows = compare_training([tmp_path / "x" / "run", tmp_path / "y" / "run"], tmp_path / "out")
+    assert [(row["reached"], row["steps_to_target"]) for row in rows] == [(1, 50)] * 2
+    assert rows[1]["fewer_steps"]["probability"] == 0.5

@@ -1,0 +1,190 @@
+"""Continuation of interrupted and damaged runs; `test_train.py` interrupts at other events."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lagdyna import UserError
+from lagdyna.results import RUN_FILE
+from lagdyna.runs import load, load_run, resume, train
+
+from .. import environments as environments  # registers them
+from ..small import small_config
+from .watch import StopAfterRounds, same_run
+
+# Six phases in three rounds, and two policies of three phases each.
+CONFIG = small_config(
+    steps=60,
+    task={**small_config().task.__dict__, "env_id": "lagdyna-tests/ShortPendulum-v0"},
+    agent={"updates": 5, "restart_interval": 3},
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    train(CONFIG, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Interrupted after the first of three rounds."""
+    out = tmp_path_factory.mktemp("interrupted") / "run"
+    progress = StopAfterRounds(1)
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, out, progress=progress)
+    assert progress.ended == 1, "the receiver is told of the end"
+    return out
+
+
+@pytest.fixture
+def run(interrupted: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(interrupted, tmp_path / "run"))
+
+
+def test_a_run_continues_after_its_last_whole_round(whole: Path, run: Path) -> None:
+    progress = StopAfterRounds()
+    resume(run, progress=progress)
+    assert progress.began == [20]
+    assert progress.recorded == [40, 60]
+    assert progress.ended == 1
+    assert {"collect", "fit", "imagine", "evaluate", "pictures"} == set(progress.names)
+    assert progress.names[-1] == "pictures"
+    same_run(whole, run)
+
+
+def test_a_run_interrupted_within_a_restart_interval_resumes_to_the_same_end(
+    whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, out, progress=StopAfterRounds(2))  # two of three rounds
+    resume(out)
+    same_run(whole, out)
+
+
+def test_metrics_have_the_imagined_returns_of_policies(whole: Path) -> None:
+    loaded = load_run(whole)
+    agent: Any = loaded.training.agent
+    assert agent.pool is not None
+    first, *others = loaded.records
+    # During the first interval the current policy acts.
+    assert first["imagined_return"] == first["newest_return"]
+    assert len(others) == 2
+    for record in others:
+        assert record["imagined_return"] >= record["newest_return"]
+
+
+def test_an_interruption_during_a_checkpoint_keeps_the_old_one(
+    whole: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line of metrics has been written, the checkpoint has not."""
+    saved = (run / "checkpoint" / "training.npz").read_bytes()
+
+    def half(file: Any, **arrays: Any) -> None:
+        file.write(b"PK\x03\x04 half of a check")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", half)
+    with pytest.raises(KeyboardInterrupt):
+        resume(run)
+    monkeypatch.undo()
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
+    assert (run / "checkpoint" / "training.npz").read_bytes() == saved
+    assert [path.name for path in (run / "checkpoint").iterdir()] == ["training.npz"]
+    resume(run)
+    same_run(whole, run)
+
+
+def test_a_run_that_lacks_only_its_pictures_is_not_trained_again(
+    whole: Path, run: Path
+) -> None:
+    for name in ("checkpoint", "metrics.jsonl"):
+        if (whole / name).is_dir():
+            shutil.copytree(whole / name, run / name, dirs_exist_ok=True)
+        else:
+            shutil.copy(whole / name, run / name)
+    progress = StopAfterRounds()
+    resume(run, progress=progress)
+    assert progress.began == [60]
+    assert progress.names == ["pictures"]
+    same_run(whole, run)
+    assert (run / "summary.json").exists()
+    for name in ("rollout.gif", "energy.png"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b'{"round": 1, "ep', b"\xff\xfe{}\n", b"no\n"])
+def test_missing_lines_of_metrics_are_refused(run: Path, content: bytes) -> None:
+    (run / "metrics.jsonl").write_bytes(content)
+    with pytest.raises(UserError, match=r"metrics.jsonl.* has 0 complete lines, .*refers to 1"):
+        resume(run)
+
+
+def test_a_damaged_summary_is_refused(whole: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    (run / "summary.json").write_text('{"task": "Pend')
+    with pytest.raises(UserError, match=r"summary\.json.*is not whole"):
+        resume(run)
+    (run / "summary.json").unlink()  # as the message advises
+    resume(run)
+    same_run(whole, run)
+
+
+def test_a_damaged_config_is_refused(run: Path) -> None:
+    (run / "config.toml").write_text("steps = ")
+    with pytest.raises(UserError, match=r"config\.toml.*is not TOML"):
+        resume(run)
+
+
+def test_a_run_whose_environment_is_missing_is_refused(run: Path) -> None:
+    path = run / "config.toml"
+    path.write_text(path.read_text().replace("ShortPendulum-v0", "ShortPendulum-v9"))
+    with pytest.raises(UserError, match=r"ShortPendulum-v9.*no such environment"):
+        resume(run)
+
+
+@pytest.mark.parametrize("read", [load, load_run, resume], ids=lambda each: each.__name__)
+def test_a_run_of_lagdyna_0_1_is_refused(run: Path, read: Any) -> None:
+    """Its directory has no `run.json`."""
+    (run / RUN_FILE).unlink()
+    with pytest.raises(UserError, match=r"was written by lagdyna 0\.1, and this is .*cannot"):
+        read(run)
+
+
+@pytest.mark.parametrize("read", [load, load_run, resume], ids=lambda each: each.__name__)
+def test_a_directory_without_a_run_is_refused(tmp_path: Path, read: Any) -> None:
+    with pytest.raises(UserError, match="holds no run; a directory that `lagdyna train` wrote"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("critics = 1\n", "critics = 2\n", "`agent.critics` was 1 and is 2"),
+        (
+            'dissipation = "none"',
+            'dissipation = "viscous"',
+            "`model.dissipation` was 'none' and is 'viscous'",
+        ),
+        ("steps = 60", "steps = 80", "`steps` was 60 and is 80"),
+        ("hidden = [\n    8,\n]", "hidden = [9]", "`model.hidden` was [8] and is [9]"),
+    ],
+    ids=["critics", "friction", "longer", "wider"],
+)
+def test_a_checkpoint_of_another_config_is_refused(
+    run: Path, old: str, new: str, said: str
+) -> None:
+    path = run / "config.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    before = (run / "checkpoint" / "training.npz").read_bytes()
+    with pytest.raises(UserError, match="was begun with another config: ") as error:
+        resume(run)
+    assert said in str(error.value)
+    assert (run / "checkpoint" / "training.npz").read_bytes() == before

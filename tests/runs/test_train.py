@@ -1,0 +1,279 @@
+"""Training runs of one seed and their directories."""
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import Array, Scalar
+from PIL import Image
+
+from lagdyna import UserError
+from lagdyna.config import Config, config_from_table
+from lagdyna.mechanics import State
+from lagdyna.runs import evaluate, load, load_run, resume, train
+from lagdyna.simulate import LearnedModel
+from lagdyna.tasks import get_task
+from lagdyna.training import Silence
+
+from .. import environments as environments  # registers them
+from ..small import small_config
+from .watch import SUMMARY, StopAfterEvents, records_of, same_run
+
+LONG = {"steps": 400, "collect": {"train_every": 100, "steps_per_round": 200}}
+SHORT_TASK = dataclasses.replace(
+    get_task("Pendulum-v1"), env_id="lagdyna-tests/ShortPendulum-v0"
+)
+SHORT = small_config(steps=60, task=dataclasses.asdict(SHORT_TASK))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "first"
+    train(small_config(**LONG), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three rounds of one episode each."""
+    out = tmp_path_factory.mktemp("short") / "run"
+    train(SHORT, out)
+    return out
+
+
+def test_a_run_directory_has_its_files(run: Path) -> None:
+    names = {path.name for path in run.iterdir() if not path.name.startswith("evaluation")}
+    assert names == {
+        *("run.json", "config.toml", "metrics.jsonl", "summary.json", "checkpoint"),
+        *("learning_curve.png", "rollout.gif", "energy.png"),
+    }
+    summary = json.loads((run / "summary.json").read_text())
+    assert set(summary) == SUMMARY
+    assert (summary["env_steps"], summary["eval_episodes"]) == (400, 2)
+    for name in ("learning_curve.png", "energy.png"):
+        with Image.open(run / name) as image:
+            assert image.size[0] > 400
+    with Image.open(run / "rollout.gif") as image:
+        seconds = getattr(image, "n_frames", 1) * image.info["duration"] / 1000
+    assert seconds == pytest.approx(200 * 0.05, rel=0.02)
+
+
+def test_there_is_a_line_of_metrics_for_each_round(run: Path) -> None:
+    records = records_of(run)
+    assert [record["env_steps"] for record in records] == [200, 400]
+    assert [record["episodes"] for record in records] == [1, 2]
+    for record in records:
+        assert set(record["seconds"]) == {"collect", "fit", "imagine", "evaluate"}
+        assert record["eval_return_mean"] == record["evaluations"][-1]["return_mean"]
+        assert len(record["evaluations"]) == 2
+        for name in ("train_return", "eval_return_std", "model_loss", "reward_loss"):
+            assert np.isfinite(record[name])
+        assert record["skipped_updates"] == 0
+
+
+def test_the_config_of_a_run_has_the_options_in_force_and_no_others(run: Path) -> None:
+    table = tomllib.loads((run / "config.toml").read_text())
+    config = small_config(**LONG).resolved()
+    assert config_from_table(table) == config == config.resolved()
+    assert load_run(run).config == config
+    for part in ("model", "loss", "learner", "agent"):
+        options = set(getattr(config, part).__struct_fields__)
+        assert {"name"} < set(table[part]) == options | {"name"}
+
+
+def test_the_config_of_a_run_repeats_it_to_the_bit(run: Path, tmp_path: Path) -> None:
+    config = config_from_table(tomllib.loads((run / "config.toml").read_text()))
+    train(config, tmp_path / "again")
+    same_run(run, tmp_path / "again")
+
+
+def test_another_seed_gives_another_run(run: Path, tmp_path: Path) -> None:
+    train(small_config(seed=1, **LONG), tmp_path / "other")
+    returns = [records_of(each)[0]["train_return"] for each in (run, tmp_path / "other")]
+    assert returns[0] != returns[1]
+
+
+def test_a_run_interrupted_anywhere_resumes_to_the_same_end(
+    short: Path, tmp_path: Path
+) -> None:
+    events, interrupted = 1, 0
+    while True:
+        out = tmp_path / f"stopped-{events}"
+        finished = False
+        try:
+            train(SHORT, out, progress=StopAfterEvents(events))
+            finished = True
+        except KeyboardInterrupt:
+            interrupted += 1
+            resume(out)
+        same_run(short, out)
+        if finished and events > 45:
+            break
+        events += 13
+    assert interrupted >= 2
+
+
+def test_lines_of_metrics_beyond_the_checkpoint_are_dropped(
+    short: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "stopped"
+    with pytest.raises(KeyboardInterrupt):
+        train(SHORT, out, progress=StopAfterEvents(20))
+    kept = (out / "metrics.jsonl").read_text()
+    # As if the process had been killed between writing a line and its checkpoint.
+    (out / "metrics.jsonl").write_text(kept + kept.splitlines()[-1] + '\n{"round": 3, "ep')
+    resume(out)
+    same_run(short, out)
+
+
+def test_resuming_a_finished_run_returns_its_summary(run: Path) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in run.iterdir()}
+    assert resume(run) == json.loads((run / "summary.json").read_text())
+    assert before == {path.name: path.stat().st_mtime_ns for path in run.iterdir()}
+
+
+def test_nothing_is_compiled_after_the_first_round(
+    tmp_path: Path, compilations: Callable[[], int]
+) -> None:
+    class Count(Silence):
+        def __init__(self):
+            self.after_round: list[int] = []
+
+        def record(self, record: dict[str, Any]) -> None:
+            self.after_round.append(compilations())
+
+    count = Count()
+    train(SHORT, tmp_path / "run", progress=count)
+    assert len(count.after_round) == 3
+    assert count.after_round[0] > 0
+    assert count.after_round[1:] == count.after_round[:1] * 2
+
+
+def test_a_given_reward_is_used_and_must_be_given_again(tmp_path: Path) -> None:
+    def upright(state: State, action: Array, next_state: State) -> Scalar:
+        return jnp.cos(next_state.q[0])
+
+    out = tmp_path / "run"
+    train(small_config(steps=20), out, reward=upright)
+    assert "reward_loss" not in records_of(out)[0]
+    assert -1.0 <= records_of(out)[0]["imagined_reward"] <= 1.0
+    evaluate(out, reward=upright)
+    with pytest.raises(UserError, match="of another model"):
+        load_run(out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {
+            "learner": {"name": "rmsprop", "updates": 20, "batch": 8},
+            "loss": {"name": "multi-step", "window": 4},
+            "model": {"dissipation": "viscous", "activation": "tanh"},
+            "solver": {"name": "semi_implicit_euler", "substeps": 2},
+            "agent": {
+                "critics": 2,
+                "uniform_starts": 1.0,
+                "high_reward_starts": 0.0,
+                "initial_starts": 0.0,
+            },
+            "collect": {"capacity": 10, "hold": 3},
+        },
+        {"solver": {"name": "bosh3", "rtol": 1e-3, "atol": 1e-3}},
+    ],
+    ids=["others", "adaptive"],
+)
+def test_every_part_can_be_swapped_in_the_config(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    summary = train(small_config(steps=20, **changes), tmp_path / "run")
+    assert np.isfinite(summary["return_mean"])
+    assert records_of(tmp_path / "run")[0]["skipped_updates"] == 0
+
+
+def test_a_run_in_double_precision(tmp_path: Path) -> None:
+    with jax.enable_x64(True):
+        train(small_config(steps=20), tmp_path / "run")
+        loaded = load_run(tmp_path / "run")
+    policy: Any = loaded.training.policy
+    leaves = jax.tree.leaves(policy.network.layers)
+    assert {leaf.dtype for leaf in leaves} == {jnp.dtype("float64")}
+
+
+def test_a_loaded_run_has_a_lagrangian_and_its_metrics(run: Path) -> None:
+    loaded = load_run(run)
+    delan = loaded.model.lagrangian
+    q, qd = jnp.asarray([0.3]), jnp.asarray([0.7])
+    acceleration = delan.forward_dynamics(q, qd, jnp.asarray([0.5]))
+    np.testing.assert_allclose(delan.inverse_dynamics(q, qd, acceleration), [0.5], rtol=1e-4)
+    assert loaded.records == records_of(run)
+    assert int(loaded.training.env_steps) == 400
+    assert loaded.transition is loaded.world.transition
+    assert loaded.reward is loaded.world.reward
+    assert isinstance(loaded.model, LearnedModel)
+    assert loaded.posterior is None
+    assert load(run).config == loaded.config
+
+
+def test_a_run_directory_is_never_overwritten(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="already holds a run"):
+        train(small_config(), run)
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="is not empty"):
+        train(small_config(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            small_config(
+                task={**dataclasses.asdict(SHORT_TASK), "force": ((1.0, 2.0),)}, steps=60
+            ),
+            "`force` has 2 columns",
+        ),
+        (
+            small_config(task="pendulum", evaluation={"max_steps": 999}),
+            r"`evaluation.max_steps` was 999, and 2 of 2 .*larger",
+        ),
+        (
+            small_config(learner={"name": "ekf"}, model={"hidden": [3000, 3000]}),
+            "`model.hidden` was .3000, 3000., which makes",
+        ),
+    ],
+    ids=["environment", "episodes", "memory"],
+)
+def test_an_impossible_run_is_refused_before_anything_is_written(
+    config: Config, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=message):
+        train(config, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_option_of_another_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="`model.dissipation` is no option of 'mlp'"):
+        train(small_config(model={"name": "mlp", "dissipation": "viscous"}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_one_episode_is_enough_to_learn_the_swing_up(tmp_path: Path, seed: int) -> None:
+    config = config_from_table({"steps": 200, "seed": seed})
+    assert train(config, tmp_path / "run")["return_mean"] > -200
+
+
+def test_an_environment_that_breaks_its_description_ends_the_run(tmp_path: Path) -> None:
+    task = dataclasses.replace(get_task("Pendulum-v1"), env_id="lagdyna-tests/Undefined-v0")
+    config = dataclasses.replace(small_config(), task=task)
+    with pytest.raises(UserError, match="returned nan in entry 2 of an observation; only"):
+        train(config, tmp_path / "run")

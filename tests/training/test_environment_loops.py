@@ -1,0 +1,241 @@
+"""Experience and evaluations: the compiled loop compared with the environments themselves."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from lagdyna.config import Config, given
+from lagdyna.mechanics import State
+from lagdyna.tasks import SuiteEnv, get_task
+from lagdyna.training import (
+    OneSeed,
+    Silence,
+    Trainer,
+    TrainingState,
+    make_environment_loop,
+    run_rounds,
+    start_seeds,
+)
+from lagdyna.training._compiled import CompiledLoop
+from lagdyna.training._host import HostLoop
+
+from .. import environments as environments  # registers them
+from ..small import small_config
+
+
+def config_of(name: str, repeat: int, **changes: Any) -> Config:
+    task = dataclasses.replace(get_task(name), repeat=repeat)
+    return small_config(task=dataclasses.asdict(task), **changes)
+
+
+def countdown(repeat: int, **changes: Any) -> Config:
+    task = dataclasses.replace(
+        get_task("Pendulum-v1"), env_id="lagdyna-tests/Countdown-v0", repeat=repeat
+    )
+    return small_config(task=dataclasses.asdict(task), **changes)
+
+
+def collected(config: Config) -> tuple[TrainingState, float]:
+    """All steps of a run that never trains, and the sum of their rewards."""
+    seeds = OneSeed(Trainer(config))
+    loop = make_environment_loop(seeds)
+    steps = np.asarray([given(config.steps)])
+    training, rewards = loop.collect(
+        seeds.start(), steps, steps, np.asarray([True]), lambda done: None
+    )
+    loop.close()
+    return training, float(rewards[0])
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[TrainingState, float]:
+    """33 actions of 30 steps and one of 10, and half an episode more."""
+    return collected(config_of("pendulum", 30, steps=1500, collect={"random_steps": 700}))
+
+
+def test_steps_of_a_run_are_steps_of_the_environment(
+    whole: tuple[TrainingState, float],
+) -> None:
+    training, _ = whole
+    assert (int(training.env_steps), int(training.episodes)) == (1500, 2)
+    assert int(training.actions) == 34 + 17
+    # Actions that the end of an episode or of the run cuts short are not stored.
+    assert int(training.buffer.added) == 33 + 16
+    np.testing.assert_array_equal(training.buffer.episode[:49], 33 * [0] + 16 * [1])
+    assert training.buffer.capacity == 1500 // 30
+
+
+def test_compiled_experience_is_that_of_the_environment(
+    whole: tuple[TrainingState, float],
+) -> None:
+    """The float32 environment repeats each stored transition, step by step."""
+    training, rewards_sum = whole
+    env = SuiteEnv("pendulum", precision="float32")
+    stored = jax.tree.map(lambda x: np.asarray(x[:49]), training.buffer.experience)
+    total = 0.0
+    for i in range(49):
+        state, action, reward, after, terminated = jax.tree.map(lambda x, i=i: x[i], stored)
+        env.reset(options={"state": (state.q, state.qd)})
+        rewards = [env.step(action)[1] for _ in range(30)]
+        assert reward == pytest.approx(sum(rewards), rel=1e-4)
+        assert np.cos(after.q - env.state.q) == pytest.approx(1, abs=1e-6)
+        np.testing.assert_allclose(after.qd, env.state.qd, rtol=1e-3, atol=1e-4)
+        assert not terminated
+        total += float(reward)
+        if i not in (0, 33):  # within an episode each state is the next of the one before
+            np.testing.assert_array_equal(state.q, stored.next_state.q[i - 1])
+            np.testing.assert_array_equal(state.qd, stored.next_state.qd[i - 1])
+    starts = stored.state.q[[0, 33], 0]
+    assert starts[0] != starts[1]
+    assert np.all(np.cos(starts) < -0.99)
+    assert not np.any(stored.state.qd[[0, 33]])
+    # The two actions that were cut short had rewards too, of at most 1 a step.
+    assert total <= rewards_sum <= total + 10 + 20
+    assert len(np.unique(stored.action)) == 49
+
+
+def test_collecting_in_pieces_equals_collecting_at_once(
+    whole: tuple[TrainingState, float],
+) -> None:
+    seeds = OneSeed(
+        Trainer(config_of("pendulum", 30, steps=1500, collect={"random_steps": 700}))
+    )
+    loop, training = make_environment_loop(seeds), seeds.start()
+    ends = np.asarray([1500])
+    for stop in (1, 31, 400, 1500):
+        training, _ = loop.collect(
+            training, np.asarray([stop]), ends, np.asarray([True]), lambda done: None
+        )
+    for a, b in zip(jax.tree.leaves(whole[0]), jax.tree.leaves(training), strict=True):
+        if isinstance(a, jax.Array):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_round_ends_at_the_end_of_an_episode() -> None:
+    """Training may interrupt an episode after any action, here of 30 steps each."""
+    config = config_of("pendulum", 30, steps=1500, collect={"random_steps": 700})
+    seeds = OneSeed(Trainer(config))
+    loop, training = make_environment_loop(seeds), seeds.start()
+    for stop, steps, between in ((400, 420, False), (900, 900, False), (2000, 1000, True)):
+        training, _ = loop.collect(
+            training,
+            np.asarray([stop]),
+            np.asarray([300]),
+            np.asarray([True]),
+            lambda done: None,
+        )
+        assert int(training.env_steps) == steps
+        assert loop.between_episodes(training).tolist() == [between]
+
+
+def test_the_host_loop_stores_context_beside_the_coordinates() -> None:
+    """The third entry of the observation is `rest` over 10, which here stands for a target."""
+    config = countdown(1, steps=12)
+    task = dataclasses.replace(config.task, context=(2, 0), context_range=1.0)
+    training, _ = collected(dataclasses.replace(config, task=task))
+    states, after = training.buffer.experience.state, training.buffer.experience.next_state
+    assert states.q.shape == (12, 3)
+    rest = np.asarray(states.q[:, 1])
+    assert np.all((rest > 0) & (rest < 1))
+    np.testing.assert_allclose(after.q[:, 1], rest - 0.1, atol=1e-6)
+    np.testing.assert_array_equal(states.q[:, 2], 1)
+    np.testing.assert_array_equal(states.qd[:, 1:], 0)
+
+
+def test_a_thousand_compiled_steps_are_one_call_of_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[int] = []
+    update = OneSeed.update
+
+    def counted(self: OneSeed, *args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        return update(self, *args, **kwargs)
+
+    monkeypatch.setattr(OneSeed, "update", counted)
+    training, _ = collected(config_of("pendulum", 2, steps=1000))
+    assert int(training.env_steps) == 1000
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("repeat", [30, 7])
+def test_compiled_evaluations_equal_those_in_the_environment(repeat: int) -> None:
+    """Step by step in the float32 environment; 7 and 30 do not divide the 1000 steps."""
+    seeds = OneSeed(Trainer(config_of("pendulum", repeat)))
+    training, loop = seeds.start(), make_environment_loop(seeds)
+    assert isinstance(loop, CompiledLoop)
+    starts = start_seeds(0, 1, 2)[None]
+    returns = loop.evaluate(training, starts)
+    expected = np.zeros(2)
+    env = SuiteEnv("pendulum", precision="float32")
+    for i, start in enumerate(starts[0]):
+        env.reset(seed=int(start))
+        for step in range(1000):
+            if step % repeat == 0:
+                state = State(env.state.q[None], env.state.qd[None])
+                action = np.asarray(seeds.trainer.act(training, state))[0]
+            expected[i] += env.step(action)[1]
+    assert returns.shape == (1, 2)
+    assert expected.std() > 0
+    np.testing.assert_allclose(returns[0], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_host_loop_stores_a_terminated_action_however_short() -> None:
+    """Episodes of one to nine steps, a reward of 1 for each, actions of four steps."""
+    config = countdown(4, steps=40)
+    training, rewards_sum = collected(config)
+    assert isinstance(make_environment_loop(OneSeed(Trainer(config))), HostLoop)
+    lengths, rest = [], 40
+    while rest > 0:
+        env = environments.Countdown()
+        env.reset(seed=int(start_seeds(0, 0, len(lengths) + 1)[-1]))
+        lengths.append(min(env.rest, rest))
+        terminates = env.rest <= rest
+        rest -= lengths[-1]
+    assert rewards_sum == 40
+    assert (int(training.env_steps), int(training.episodes)) == (40, len(lengths))
+    actions = [[min(4, n - i) for i in range(0, n, 4)] for n in lengths]
+    assert int(training.actions) == sum(map(len, actions))
+    flat = [steps for each in actions for steps in each]
+    if not terminates and flat[-1] < 4:
+        flat.pop()
+    assert int(training.buffer.added) == len(flat)
+    np.testing.assert_array_equal(training.buffer.experience.reward[: len(flat)], flat)
+    assert training.buffer.capacity == 40
+
+
+def test_the_host_loop_stores_no_action_that_truncation_cuts_short() -> None:
+    """Episodes of twenty steps, eight for each action."""
+    task = dataclasses.replace(
+        get_task("Pendulum-v1"), env_id="lagdyna-tests/ShortPendulum-v0", repeat=8
+    )
+    training, _ = collected(small_config(task=dataclasses.asdict(task), steps=45))
+    assert (int(training.env_steps), int(training.episodes)) == (45, 3)
+    assert int(training.actions) == 3 + 3 + 1
+    assert int(training.buffer.added) == 2 + 2
+    assert not np.any(training.buffer.experience.terminated)
+
+
+def test_nothing_is_compiled_after_the_first_round(compilations: Callable[[], int]) -> None:
+    """In the compiled loop; `tests/runs/test_train.py` proves it of the host loop."""
+    after: list[int] = []
+    config = config_of(
+        "pendulum",
+        2,
+        steps=3000,
+        solver={"name": "euler"},
+        collect={"train_every": 600, "steps_per_round": 900},
+    )
+    seeds = OneSeed(Trainer(config))
+    training, (records,) = run_rounds(
+        seeds, seeds.start(), [[]], lambda *_: after.append(compilations()), Silence()
+    )
+    assert int(training.env_steps) == 3000
+    assert [record["env_steps"] for record in records] == [1000, 2000, 3000]
+    assert [e["env_steps"] for e in records[0]["evaluations"]] == [600, 1000]
+    assert [record["episodes"] for record in records] == [1, 2, 3]
+    assert after[1:] == after[:1] * 2
