@@ -1,5 +1,5 @@
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..experiments import AbstractProgress, Config
+from ..config import Config, given
+from ..training import AbstractProgress
+
+# Seconds between two lines about the same part of a reproduction, in a file or pipe.
+_SILENCE = 30
 
 _PHASES = {
     "collect": "acting in the environment",
@@ -23,9 +27,9 @@ _PHASES = {
 
 
 class LiveDisplay(AbstractProgress):
-    """A display that redraws itself, for terminals: phase, losses, returns, time.
+    """Display for terminals that redraws itself: phase, losses, returns, time.
 
-    **Arguments:** `console`, where to draw.
+    **Arguments:** `console`, to draw on.
     """
 
     def __init__(self, console: Console):
@@ -38,7 +42,8 @@ class LiveDisplay(AbstractProgress):
 
     def begin(self, config: Config, out: Path, env_steps: int, seeds: Sequence[int]) -> None:
         self._start = time.perf_counter()
-        self._steps = (env_steps, config.steps_or_default)
+        config = config.resolved()
+        self._steps = (env_steps, given(config.steps))
         self._console.print(_heading(config, out, env_steps, seeds))
         self._live = Live(get_renderable=self._draw, console=self._console)
         self._live.start()
@@ -80,9 +85,9 @@ class LiveDisplay(AbstractProgress):
 
 
 class LineDisplay(AbstractProgress):
-    """Plain lines, one per phase and round, for files and pipes.
+    """Plain lines for files and pipes, one per phase and round.
 
-    **Arguments:** `console`, where to print.
+    **Arguments:** `console`, to print on.
     """
 
     def __init__(self, console: Console):
@@ -93,7 +98,7 @@ class LineDisplay(AbstractProgress):
     def begin(self, config: Config, out: Path, env_steps: int, seeds: Sequence[int]) -> None:
         self._start = time.perf_counter()
         self._seeds = len(seeds)
-        self._say(_heading(config, out, env_steps, seeds).plain)
+        self._say(_heading(config.resolved(), out, env_steps, seeds).plain)
 
     def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
         if name != self._last:
@@ -103,15 +108,15 @@ class LineDisplay(AbstractProgress):
     def evaluation(self, evaluation: dict[str, Any]) -> None:
         self._say(
             f"[{time.perf_counter() - self._start:5.0f} s] {evaluation['env_steps']} steps: "
-            f"{_returned(evaluation)}"
+            f"{_return_text(evaluation)}"
         )
 
     def record(self, record: dict[str, Any]) -> None:
-        what = f"episode {record['episodes']}"
+        episodes = f"episode {record['episodes']}"
         if self._seeds > 1:
-            what = f"{record['episodes']} episodes of {self._seeds} seeds"
+            episodes = f"{record['episodes']} episodes of {self._seeds} seeds"
         self._say(
-            f"[{time.perf_counter() - self._start:5.0f} s] {what}: "
+            f"[{time.perf_counter() - self._start:5.0f} s] {episodes}: "
             f"return {record['train_return']:.1f} while learning; {_losses(record)}; "
             f"{record['skipped_updates']} updates skipped"
         )
@@ -124,11 +129,11 @@ class LineDisplay(AbstractProgress):
 
 
 def display(console: Console) -> AbstractProgress:
-    """The display that suits where the output goes."""
+    """Choose the display for a terminal, or that for a file or pipe."""
     return LiveDisplay(console) if console.is_terminal else LineDisplay(console)
 
 
-def _returned(evaluation: dict[str, Any]) -> str:
+def _return_text(evaluation: dict[str, Any]) -> str:
     if "returns" not in evaluation:
         return f"return {evaluation['return_mean']:.1f} ± {evaluation['return_std']:.1f}"
     returns = evaluation["returns"]
@@ -139,20 +144,22 @@ def _returned(evaluation: dict[str, Any]) -> str:
 
 
 def _heading(config: Config, out: Path, env_steps: int, seeds: Sequence[int]) -> Text:
-    which = f"seed {seeds[0]}"
-    if len(seeds) > 1:
-        which = f"seeds {seeds[0]} to {seeds[-1]}"
-    solver = "no solver" if config.model.discrete else f"{config.solver.name} solver"
-    model = f"{config.model.name} model, {solver}, {config.learner.name} learner"
-    if config.agent.model_free:
+    """Describe a run by its resolved config."""
+    if config.model is None or config.learner is None:
         model = "no model"
-    goes_on = f", going on after {env_steps} steps" if env_steps else ""
+    else:
+        solver = "no solver" if config.solver is None else f"{config.solver.name} solver"
+        model = f"{config.model.name} model, {solver}, {config.learner.name} learner"
+    some = f"seed {seeds[0]}"
+    if len(seeds) > 1:
+        some = f"seeds {seeds[0]} to {seeds[-1]}"
+    resumed = f", resumed after {env_steps} steps" if env_steps else ""
     return Text(
-        f"{config.task.env_id}: {config.agent.name} agent, {model}, {which}{goes_on} -> {out}"
+        f"{config.task.env_id}: {config.agent.name} agent, {model}, {some}{resumed} -> {out}"
     )
 
 
-def _losses(metrics: dict[str, Any]) -> str:
+def _losses(metrics: Mapping[str, Any]) -> str:
     shown = [
         f"{label} {metrics[key]:.2g}"
         for key, label in (
@@ -185,9 +192,11 @@ def _table(evaluations: list[dict[str, Any]]) -> Table:
 def fit_progress(
     console: Console, updates: int | None
 ) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Shows the losses of a fit: a bar in a terminal, else a line for each piece.
+    """Show the losses of a fit while the context is open: a bar in a terminal, else lines.
 
-    **Arguments:** `updates`, how many there will be, if that is known.
+    **Arguments:** `updates`, the number to come, if it is known.
+
+    **Returns:** a callback that takes the records of the fit.
     """
     if not console.is_terminal:
         yield lambda record: console.print(
@@ -219,23 +228,24 @@ def _fit_losses(record: dict[str, Any]) -> str:
 
 @contextmanager
 def parts_progress(console: Console) -> Iterator[Callable[[str, str], None]]:
-    """Shows how the parts of a reproduction go on: a line for each that is done, and the
-    present one with a spinner, or where there is no terminal with a line every half minute.
+    """Show the progress of a reproduction while the context is open.
+
+    Each finished part gets a line. The current part has a spinner in a terminal, else a line
+    every half minute.
+
+    **Returns:** a callback that takes the name of a part and a few words on its progress.
     """
-    began, told = time.perf_counter(), -_SILENCE
+    start, latest = time.perf_counter(), -_SILENCE
     with console.status("") as status:
 
         def progress(part: str, text: str) -> None:
-            nonlocal told
-            seconds = time.perf_counter() - began
+            nonlocal latest
+            seconds = time.perf_counter() - start
             line = Text(f"[{seconds:5.0f} s] {part}: {text}")
-            if text == "done" or (not console.is_terminal and seconds - told >= _SILENCE):
+            if text == "done" or (not console.is_terminal and seconds - latest >= _SILENCE):
                 console.print(line, soft_wrap=True)
-                told = seconds
+                latest = seconds
             else:
                 status.update(line)
 
         yield progress
-
-
-_SILENCE = 30  # seconds between two lines of what goes on, in a file or pipe

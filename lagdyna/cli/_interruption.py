@@ -1,22 +1,41 @@
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
-_AGAIN = 1.0
+from ._print import say
+
+Outcome = TypeVar("Outcome")
+
+_AGAIN = 1.0  # seconds until an interruption is raised again
+
+
+def interruptible(program: Callable[[], Outcome], directory: Path) -> Outcome:
+    """Run a program; after Ctrl-C print the command that resumes it.
+
+    **Arguments:** `directory`, of the run.
+    """
+    try:
+        with insistent_interruption():
+            return program()
+    except KeyboardInterrupt:
+        say(f"interrupted; `lagdyna resume {directory}` continues from what was finished")
+        raise
 
 
 @contextmanager
 def insistent_interruption() -> Iterator[None]:
-    """Within it Ctrl-C interrupts even if the exception that it raises is dropped.
+    """Create a context that Ctrl-C leaves even if its exception is dropped once.
 
-    Python prints and drops what is raised in a callback of the garbage collector, and JAX
-    has one, so now and then a `KeyboardInterrupt` would be lost and the program run on. Here
-    it is raised again every second until it has left the block.
+    Python prints and drops exceptions in callbacks of the garbage collector, and JAX has such
+    a callback. A `KeyboardInterrupt` there would be lost. In this context it is raised again
+    every second until the block is left.
     """
-    threads = threading.current_thread() is threading.main_thread()
-    if not (threads and hasattr(signal, "setitimer")):  # only where such timers exist
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not (main_thread and hasattr(signal, "setitimer")):  # Windows has no such timer
         yield
         return
 

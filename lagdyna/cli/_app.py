@@ -1,0 +1,23 @@
+from importlib.metadata import version
+
+from cyclopts import App
+
+from ._compare import compare
+from ._evaluate import evaluate
+from ._fit import fit
+from ._lists import solvers, tasks
+from ._parts import parts
+from ._reproduce import reproduce
+from ._resume import resume
+from ._train import train
+
+app = App(
+    name="lagdyna",
+    help="Learn the Lagrangian of a mechanical system, and to control the system inside it.",
+    version=lambda: version("lagdyna"),
+)
+for command in (train, fit, compare, evaluate, resume, reproduce, tasks, solvers, parts):
+    app.command(command)
+app.register_install_completion_command(
+    help="Install completion of commands and options for bash, zsh, fish or PowerShell."
+)

@@ -1,0 +1,104 @@
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from .._errors import UserError
+from ._options import Location
+from ._print import cell, console, runs_table, say, with_interval
+
+_FIT_ROWS = {
+    "model": "model",
+    "learner": "learner",
+    "loss": "loss",
+    "weights": "weights",
+    "seconds": "seconds",
+    "one_step_qd": "one step, qd",
+    "acceleration": "qdd",
+    "torque": "force",
+    "rollout_q": "rollout, q",
+    "energy_drift": "energy drift",
+}
+
+
+def compare(
+    runs: Annotated[list[Path], Parameter(negative="")],
+    /,
+    *,
+    out: Location = None,
+    target: Annotated[float | None, Parameter(show_default=False)] = None,
+) -> None:
+    """Compare runs in one table and one plot: fits, or agents of one task.
+
+    Fits are compared by their errors on validation data. Agents are compared by interquartile
+    means over their seeds with 95 % bootstrap intervals, and by the probability that a run is
+    better than one of the first.
+
+    Parameters
+    ----------
+    runs
+        Directories of `lagdyna fit`, or of `lagdyna train`, with or without `--seeds`.
+    out
+        A new or empty directory for compare.json and rollout_error.png or learning_curves.png.
+    target
+        For agents: the return to which steps are counted; that of the task by default.
+    """
+    from ..results import kind_of
+
+    if any(kind_of(run) in ("train", "seeds") for run in runs):
+        _compare_training(runs, out, target)
+        return
+    if target is not None:
+        raise UserError(
+            f"`--target` was {target:g} for fits, which have no return; runs of `lagdyna "
+            "train` have one"
+        )
+    _compare_fits(runs, out)
+
+
+def _compare_fits(runs: list[Path], out: Path | None) -> None:
+    from ..runs import compare_fits
+
+    rows = compare_fits([*runs], out)
+    table = runs_table(rows)
+    for key, heading in _FIT_ROWS.items():
+        table.add_row(heading, *(cell(row[key]) for row in rows))
+    console.print(table)
+    horizons = ", ".join(sorted({f"{row['rollout_seconds']:.3g} s" for row in rows}))
+    say(f"root mean square errors on validation data; rollouts of {horizons}")
+    if out is not None:
+        say(f"-> {out}")
+
+
+def _compare_training(runs: list[Path], out: Path | None, target: float | None) -> None:
+    from ..runs import compare_training
+
+    rows = compare_training([*runs], out, target)
+    table = runs_table(rows)
+    for key in ("agent", "model", "learner", "seeds", "env_steps"):
+        table.add_row(key.replace("env_", ""), *(cell(row[key]) for row in rows))
+    for key, heading in (("return", "return"), ("steps_to_target", "steps to target")):
+        cells = (with_interval(row[key], row[f"{key}_interval"]) for row in rows)
+        table.add_row(heading, *cells)
+    goal = rows[0]["target_return"]
+    if goal is not None:
+        table.add_row("reached it", *(f"{row['reached']} of {row['seeds']}" for row in rows))
+    for key, heading in (("better_return", "higher return"), ("fewer_steps", "fewer steps")):
+        table.add_row(f"P({heading})", *(_probability(row[key]) for row in rows))
+    console.print(table)
+    say(
+        "interquartile means over seeds, 95 % bootstrap intervals; P: probability that a run "
+        f"is better than one of {Path(rows[0]['run']).name}"
+        + ("" if goal is None else f"; the target is a return of {goal:g}")
+    )
+    if out is not None:
+        say(f"-> {out}")
+
+
+def _probability(found: dict[str, Any] | None) -> str:
+    """Format a probability of improvement; the first run has none."""
+    if found is None:
+        return "-"
+    low, high = found["low"], found["high"]
+    ends = None if low is None or high is None else (low, high)
+    return with_interval(found["probability"], ends)

@@ -1,0 +1,81 @@
+from ._interruption import interruptible
+from ._options import (
+    Config,
+    Equations,
+    FitLoss,
+    Flag,
+    Learner,
+    Location,
+    Model,
+    Name,
+    Settings,
+    Solver,
+    Updates,
+    Whole,
+    configured,
+    indices,
+)
+from ._print import console, print_report
+
+
+def fit(
+    data: Name = None,
+    /,
+    *,
+    config: Config = None,
+    angles: Name = None,
+    model: Model = None,
+    known: Equations = None,
+    loss: FitLoss = None,
+    learner: Learner = None,
+    solver: Solver = None,
+    updates: Updates = None,
+    seed: Whole = None,
+    out: Location = None,
+    set: Settings = None,
+    show_config: Flag = False,
+) -> None:
+    """Fit a model of a mechanical system to recordings of it.
+
+    Parameters
+    ----------
+    data
+        A file of trajectories: .npz, .csv, .h5, .hdf5, or minari:NAME.
+    angles
+        Coordinates that are angles, counted from 0: "all", or as 0,2; none by default.
+    seed
+        Seed of everything random, the choice of validation data included; 0 by default.
+    out
+        A new or empty directory for the run; the first free one in runs/ by default.
+    show_config
+        Print the config as TOML, and do nothing else. Defaults that depend on the data are
+        left out.
+    """
+    from ..config import fit_config
+    from ..options import config_to_toml
+
+    named = {
+        "data.file": data,
+        "data.angles": None if angles is None else indices(angles),
+        "model": model,
+        "model.known": known,
+        "loss": loss,
+        "learner": learner,
+        "solver": solver,
+        "learner.updates": updates,
+        "seed": seed,
+    }
+    whole = configured(fit_config, config, named, set)
+    if show_config:
+        print(config_to_toml(whole), end="")
+        return
+    from .. import runs
+    from ._display import fit_progress
+
+    directory = out or runs.fit_directory(whole)
+    expected = whole.learner.updates or whole.learner.usual_fit.updates
+    with fit_progress(console, expected) as progress:
+        report = interruptible(
+            lambda: runs.fit_model(whole, directory, progress=progress), directory
+        )
+    print_report(report, directory)

@@ -1,0 +1,187 @@
+"""Options of the commands: their types, their help texts, and the config that they make."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, cast
+
+from cyclopts import Parameter, Token
+
+from .._errors import UserError
+from ..options import Family, name_of, parse_value, read_table
+from ..parts import (
+    AGENTS,
+    LEARNERS,
+    LOSSES,
+    MODELS,
+    DynamicsConfig,
+    LearnerConfig,
+    LossConfig,
+    OneStepLossConfig,
+    SolverConfig,
+)
+
+Converted = TypeVar("Converted")
+
+_FILE = "FILE.py:NAME"
+
+
+def _whole(kind: type, tokens: Sequence[Token]) -> int:
+    """Parse a whole number; Cyclopts itself would take 1.5 for 1."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"expected a whole number, got {tokens[0].value!r}") from None
+
+
+def choices(names: Iterable[str], default: str) -> str:
+    """List the names that an option accepts, and mark the default."""
+    return ", ".join(f"{each} (default)" if each == default else each for each in names)
+
+
+def _variants(family: Family) -> str:
+    return f"{choices(family.variants, family.default)}; or {_FILE}"
+
+
+def _losses(training: bool) -> str:
+    """List the losses that a fit, or a training run, accepts."""
+    variants = cast(Mapping[str, type[LossConfig]], LOSSES.variants)
+    if not training:
+        return _variants(LOSSES)
+    names = (name for name, kind in variants.items() if kind.needs is None)
+    return f"{choices(names, name_of(OneStepLossConfig))}; or {_FILE}"
+
+
+def _usual_updates() -> str:
+    """List the usual numbers of updates of a fit, by learner."""
+    variants = cast(Mapping[str, type[LearnerConfig]], LEARNERS.variants)
+    usual = variants[LEARNERS.default].usual_fit.updates
+    others: dict[int, list[str]] = {}
+    for name, kind in variants.items():
+        if kind.usual_fit.updates != usual:
+            others.setdefault(kind.usual_fit.updates, []).append(name)
+    parts = [f"{count} of {', '.join(names)}" for count, names in others.items()]
+    return "; ".join([f"{usual} by default", *parts])
+
+
+def _with_equations() -> str:
+    variants = cast(Mapping[str, type[DynamicsConfig]], MODELS.variants)
+    return ", ".join(name for name, kind in variants.items() if kind.equations)
+
+
+def _named(text: str) -> Parameter:
+    return Parameter(show_default=False, help=text)
+
+
+_EQUATIONS = (
+    f"Known equations of motion as {_FILE}, a MechanicalSystem or a Lagrangian; for the models "
+    f"{_with_equations()}."
+)
+
+Name = Annotated[str | None, Parameter(show_default=False)]
+Location = Annotated[Path | None, Parameter(show_default=False)]
+Whole = Annotated[int | None, Parameter(show_default=False, converter=_whole)]
+Seed = Annotated[int, Parameter(converter=_whole)]
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Model = Annotated[str | None, _named(f"Dynamics model: {_variants(MODELS)}.")]
+Learner = Annotated[
+    str | None, _named(f"Learner of the model's weights: {_variants(LEARNERS)}.")
+]
+Agent = Annotated[str | None, _named(f"Agent: {_variants(AGENTS)}.")]
+TrainingLoss = Annotated[str | None, _named(f"Loss of the model: {_losses(training=True)}.")]
+FitLoss = Annotated[str | None, _named(f"Loss of the model: {_losses(training=False)}.")]
+Solver = Annotated[
+    str | None,
+    _named(
+        f"Solver of the model's equations: one of `lagdyna solvers`; {SolverConfig().name} by "
+        "default."
+    ),
+]
+TaskEquations = Annotated[
+    str | None, _named(f"{_EQUATIONS} By default those of the task, if it has any.")
+]
+Equations = Annotated[str | None, _named(_EQUATIONS)]
+Updates = Annotated[
+    int | None,
+    Parameter(
+        show_default=False,
+        converter=_whole,
+        help=f"Updates of the weights: {_usual_updates()}.",
+    ),
+]
+Config = Annotated[
+    Path | None, _named("A TOML file with a config. Options of the command line override it.")
+]
+Settings = Annotated[
+    list[str] | None,
+    Parameter(
+        show_default=False,
+        negative="",
+        help="Any option of the config, as model.hidden='[32, 32]'; may be given several "
+        "times. The short form is --model.hidden '[32, 32]'. `lagdyna parts` lists options.",
+    ),
+]
+
+
+def configured(
+    convert: Callable[[dict[str, Any]], Converted],
+    file: Path | None,
+    named: Mapping[str, Any],
+    settings: Sequence[str] | None,
+) -> Converted:
+    """Convert a config file and the options of the command line to a config.
+
+    **Arguments:**
+
+    - `convert`: the conversion of a table.
+    - `file`: the config file.
+    - `named`: values by option; they override the file. `None` stands for an option that was
+        not given.
+    - `settings`: texts as `agent.horizon=20`; they override both.
+
+    **Raises:** `UserError` for an option that does not exist, or a value that is not accepted.
+    """
+    from ..config import override
+
+    table = {} if file is None else read_table(file)
+    for key, value in named.items():
+        if value is not None:
+            override(table, key, value)
+    for setting in settings or []:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise UserError(f"`set` was {setting!r}; SECTION.OPTION=VALUE is accepted")
+        override(table, key, parse_value(text))
+    try:
+        return convert(table)
+    except UserError as error:
+        raise error if file is None else UserError(f"{file}: {error}") from None
+
+
+def as_settings(tokens: Sequence[str]) -> list[str]:
+    """Rewrite `--agent.horizon 20` and `--agent.horizon=20` as `--set agent.horizon=20`.
+
+    **Raises:** `UserError` if such an option has no value.
+    """
+    if [*tokens[:1]] not in (["train"], ["fit"]):
+        return [*tokens]
+    written, rest = [], iter(tokens)
+    for token in rest:
+        if re.fullmatch(r"--\w+(\.\w+)+", token):
+            value = next(rest, None)
+            if value is None or value.startswith("--"):
+                raise UserError(
+                    f"`{token}` was given without a value; `{token} VALUE` is accepted"
+                )
+            written += ["--set", f"{token[2:]}={value}"]
+        elif re.fullmatch(r"--\w+(\.\w+)+=.*", token, re.DOTALL):
+            written += ["--set", token[2:]]
+        else:
+            written.append(token)
+    return written
+
+
+def indices(text: str) -> Any:
+    """Parse `0,2` to a list; other texts are returned as they are, for the config to check."""
+    words = text.split(",")
+    return [int(word) for word in words] if all(w.isdecimal() for w in words) else text

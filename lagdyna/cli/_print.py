@@ -1,0 +1,148 @@
+"""Tables and sentences that the commands print."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rich.console import Console
+from rich.table import Column, Table
+
+console = Console()
+
+
+def say(line: str) -> None:
+    """Print one line as it is, without wrapping."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def fail(message: str) -> NoReturn:
+    """Print one red line to standard error, and exit with code 2."""
+    Console(stderr=True).print(
+        f"lagdyna: {message}", style="red", markup=False, highlight=False, soft_wrap=True
+    )
+    sys.exit(2)
+
+
+def cell(value: Any) -> str:
+    """Format a value for a table; a missing one is a dash."""
+    if isinstance(value, list):
+        return " ".join(cell(each) for each in value)
+    if value is None:
+        return "-"
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
+def with_interval(value: float | None, ends: Sequence[float] | None) -> str:
+    """Format a value with its confidence interval, if it has one."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" + ("" if ends is None else f" ({ends[0]:.4g} to {ends[1]:.4g})")
+
+
+def runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Create an empty table with a column per run, for comparisons."""
+    names = (Path(row["run"]).name for row in rows)
+    return Table(Column("run", no_wrap=True), *names, box=None)
+
+
+def write_list(out: Path | None, name: str, rows: Any) -> None:
+    """Write a list as JSON into a new or empty directory, if one was given.
+
+    **Raises:** `UserError` if the directory holds anything.
+    """
+    if out is not None:
+        from ..results import new_directory, write_json
+
+        write_json(new_directory(out) / name, rows)
+
+
+def print_summary(summary: Mapping[str, Any], directory: Path) -> None:
+    """Print the result of a training run."""
+    reached = summary["steps_to_target"]
+    target = summary["target_return"]
+    if target is None:
+        verdict = ""
+    elif reached is None:
+        verdict = f"; target {target:g} not reached"
+    else:
+        verdict = f"; target {target:g} reached after {reached} steps"
+    say(
+        f"return {summary['return_mean']:.1f} ± {summary['return_std']:.1f} over "
+        f"{summary['eval_episodes']} episodes after {summary['env_steps']} steps of "
+        f"experience, {summary['wall_seconds']:.0f} s{verdict}"
+    )
+    drawn = ("learning_curve.png", "rollout.gif", "energy.png")
+    there = [name for name in drawn if (directory / name).exists()]
+    say(f"the run is in {directory}: {', '.join(there)}, ...")
+
+
+def print_seeds(summary: Mapping[str, Any], directory: Path) -> None:
+    """Print the result of a training run of several seeds."""
+    count, interval = len(summary["seeds"]), summary["return_interval"]
+    between = ""
+    if interval is not None:
+        between = f" (95 % from {interval[0]:.1f} to {interval[1]:.1f})"
+    reached = [steps for steps in summary["steps_to_target"] if steps is not None]
+    verdict = ""
+    if summary["target_return"] is not None:
+        verdict = f"; target {summary['target_return']:g} reached by {len(reached)} of {count}"
+    say(
+        f"return {summary['return_interquartile_mean']:.1f}{between}, the interquartile mean "
+        f"over {count} seeds after {summary['env_steps']} steps of experience, "
+        f"{summary['wall_seconds']:.0f} s{verdict}"
+    )
+    say(f"the runs are in {directory}: learning_curve.png, summary.json, seed-...")
+
+
+def print_report(report: Mapping[str, Any], directory: Path) -> None:
+    """Print the result of a fit."""
+    validation = report["validation"]
+    for note in report["notes"]:
+        say(f"note: {note}")
+    parts = [f"one step q {cell(validation['one_step']['q'])}"]
+    parts.append(f"qd {cell(validation['one_step']['qd'])}")
+    if validation.get("acceleration") is not None:
+        parts.append(f"qdd {cell(validation['acceleration'])}")
+    if validation["torque"] is not None:
+        parts.append(f"force {cell(validation['torque'])}")
+    for each in report["parameters"] or []:
+        say(f"{each['name']}: {cell(each['start'])} -> {cell(each['fitted'])}")
+    say(
+        f"{report['model']} by its {report['loss']} loss, {report['updates']} updates, "
+        f"{report['seconds']:.0f} s; root mean square errors on "
+        f"{validation['trajectories']} validation trajectories: {', '.join(parts)}"
+    )
+    calibration = report.get("calibration")
+    if calibration is not None:
+        levels, covered = (
+            " ".join(f"{100 * x:.3g}" for x in calibration[name])
+            for name in ("levels", "coverage")
+        )
+        say(
+            f"{levels} % intervals cover {covered} % of unseen data at a temperature of "
+            f"{calibration['temperature']:.2g}"
+        )
+    say(f"the run is in {directory}: report.json, learning_curve.png, phase.png, ...")
+
+
+def print_entries(entries: Sequence[Any], directory: Path) -> None:
+    """Print the figures of a reproduction.
+
+    **Arguments:** `entries`, each a [`lagdyna.reproductions.Entry`][].
+    """
+    names = ("paper", "ours", "from", "to", "unit")
+    figures = [Column(name, no_wrap=True) for name in names]
+    table = Table(Column(overflow="fold"), *figures, box=None)
+    for each in entries:
+        found = (each.paper, each.ours, each.low, each.high)
+        table.add_row(each.name, *map(cell, found), each.unit)
+    console.print(table)
+    seeds = entries[0].seeds
+    what = f"middle and range of {seeds} seeds" if seeds > 1 else "one seed"
+    notes = {each.note for each in entries}
+    note = notes.pop() if len(notes) == 1 else "results.json describes each figure"
+    say(f"{what}; {note}")
+    say(f"-> {directory}: results.json and pictures")
