@@ -1,0 +1,72 @@
+"""Parts of a reproduction that are training runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..config import Config, given
+from ..options import check_unchanged
+from ..results import evaluations_of, interquartile_mean, kind_of
+from ..runs import Run, config_of, load_run, resume_run, train
+from ..training import AbstractProgress, Trainer
+from ._reproduction import PartProgress, Result, Results
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+
+
+class EvaluationProgress(AbstractProgress):
+    """Progress receiver that reports the evaluations of a run, and nothing else."""
+
+    def __init__(self, progress: PartProgress):
+        self._progress = progress
+        self._steps = 0
+
+    def begin(self, config: Config, out: Path, env_steps: int, seeds: Sequence[int]) -> None:
+        self._steps = given(config.steps)
+
+    def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
+        pass
+
+    def evaluation(self, evaluation: dict[str, Any]) -> None:
+        steps, value = evaluation["env_steps"], evaluation["return_mean"]
+        self._progress(f"return {value:.0f} after {steps} of {self._steps} steps")
+
+    def record(self, record: dict[str, Any]) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+def train_or_resume(
+    config: Config, directory: Path, progress: PartProgress
+) -> tuple[Run, Result]:
+    """Train, or continue the run in the directory.
+
+    **Returns:** the run; and the `steps` and `returns` of its evaluations, and its `seconds`.
+
+    **Raises:** `UserError` if that run was begun with another config.
+    """
+    receiver = EvaluationProgress(progress)
+    if kind_of(directory) == "train":
+        check_unchanged(str(directory), config_of(directory), Trainer(config).config)
+        summary = resume_run(directory, progress=receiver)
+    else:
+        summary = train(config, directory, progress=receiver)
+    run = load_run(directory)
+    steps, returns = evaluations_of(run.records)
+    seconds = np.asarray(summary["wall_seconds"])
+    return run, {"steps": steps, "returns": returns, "seconds": seconds}
+
+
+def plot_returns(
+    axes: "matplotlib.axes.Axes", results: Results, kind: str, colour: str, label: str
+) -> None:
+    """Plot the interquartile mean of returns over seeds, and their range."""
+    steps, returns = results.parts[kind][0]["steps"], results.stacked(kind, "returns")
+    axes.fill_between(steps, returns.min(0), returns.max(0), color=colour, alpha=0.15, lw=0)
+    middle = [interquartile_mean(column) for column in returns.T]
+    axes.plot(steps, middle, color=colour, lw=1.4, label=label)
