@@ -1,4 +1,4 @@
-"""What the benchmarks share: how they time, what they say of the machine, how they end."""
+"""Functions shared by the benchmarks: timing, machine description, options and output."""
 
 import argparse
 import json
@@ -16,7 +16,10 @@ import jax
 
 
 def seconds(program: Callable[[], Any], repeats: int) -> tuple[float, list[float]]:
-    """Seconds of the first call, compilation included, and of `repeats` more."""
+    """Time the first call of a program, compilation included, and `repeats` further calls.
+
+    **Returns:** seconds of the first call, and seconds of each further call.
+    """
     times = []
     for _ in range(1 + repeats):
         start = time.perf_counter()
@@ -26,7 +29,7 @@ def seconds(program: Callable[[], Any], repeats: int) -> tuple[float, list[float
 
 
 def milliseconds(times: list[float], parts: int) -> dict[str, float]:
-    """Median and smallest time of one of `parts` equal parts, in milliseconds."""
+    """Compute the median and minimum time of one of `parts` equal parts, in milliseconds."""
     return {
         "median_ms": round(1e3 * median(times) / parts, 4),
         "min_ms": round(1e3 * min(times) / parts, 4),
@@ -34,7 +37,7 @@ def milliseconds(times: list[float], parts: int) -> dict[str, float]:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on, and with which commit and packages."""
+    """Describe the machine, the commit and the package versions of a measurement."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=10"],
         cwd=Path(__file__).parent,
@@ -55,20 +58,23 @@ def machine() -> dict[str, Any]:
 
 
 def arguments(description: str | None, default_out: str) -> argparse.ArgumentParser:
-    """A parser that knows `--out`."""
+    """Build an argument parser with the option `--out`."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--out", type=Path, default=Path(default_out), help="the JSON file")
+    parser.add_argument(
+        "--out", type=Path, default=Path(default_out), help="JSON file to write"
+    )
     return parser
 
 
 def write(out: Path, results: dict[str, Any]) -> None:
-    """Writes the results as JSON."""
+    """Write the results as JSON."""
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     print(f"-> {out}")
 
 
 def _processor() -> str:
+    """Look up the model name of the processor."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():

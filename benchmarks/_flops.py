@@ -1,4 +1,4 @@
-"""Counting the floating-point operations of the matrix products in a program."""
+"""Count of the floating-point operations of the matrix products in a program."""
 
 import math
 from collections.abc import Callable
@@ -8,15 +8,16 @@ import jax
 
 
 def matmul_flops(program: Callable[..., Any], *args: Any) -> int:
-    """Operations in the matrix products that `program(*args)` is traced to.
+    """Count the operations of the matrix products in the trace of `program(*args)`.
 
-    The body of a scan counts as often as it runs. The compiler may share products that
-    the trace repeats, so this bounds the work from above.
+    The body of a scan is counted once per iteration. The count is an upper bound, since the
+    compiler may merge products that the trace repeats.
     """
     return _count(jax.make_jaxpr(program)(*args).jaxpr)
 
 
 def _count(jaxpr: Any) -> int:
+    """Count the operations of a jaxpr and of the jaxprs inside it."""
     total = 0
     for equation in jaxpr.eqns:
         if equation.primitive.name == "dot_general":

@@ -1,4 +1,4 @@
-"""Stable-Baselines3's TD3, for what is held against it."""
+"""Stable-Baselines3's TD3, for comparisons."""
 
 import time
 from typing import Any
@@ -10,9 +10,12 @@ HIDDEN = [256, 256]
 
 
 def updates_per_second(batch: int, rows: int, updates: int, repeats: int) -> dict[str, Any]:
-    """Of its TD3 on the pendulum, from a buffer of `rows` random transitions, median of runs.
+    """Measure the updates per second of Stable-Baselines3's TD3 on the pendulum.
 
-    **Raises:** `ImportError` if it is not installed.
+    The replay buffer holds `rows` random transitions. The result is the median over `repeats`
+    runs of `updates` updates.
+
+    **Raises:** `ImportError` if Stable-Baselines3 is not installed.
     """
     import stable_baselines3  # pyright: ignore[reportMissingImports]
     import torch  # pyright: ignore[reportMissingImports]

@@ -1,12 +1,13 @@
-"""What each choice of the agent is worth, in a simulator that is exact: no model, no data.
+"""Ablation of the imagination agent's options in an exact simulator, without a learned model.
 
     python benchmarks/behaviour.py --task acrobot --seeds 3 --out behaviour.json
 
-The agent learns in the task's own equations and reward, so that what is compared is how it
-learns to act and nothing else. Rollouts begin as in a run: where its real episodes began, in
-other states of them, in states drawn anywhere and around where most is paid; there is one more
-episode after every 500 updates. Each variant differs from the defaults by what its name says.
-Prints a Markdown table of mean returns over 20 episodes, after each quarter of the updates.
+Each variant changes the options in its name from the defaults. The agent learns with the task's
+true equations and reward, so the comparison isolates policy learning from model learning. The
+start states of rollouts are those of `lagdyna train`: initial states, replayed states, uniform
+states and high-reward states. One episode is added to the replay buffer after every 500
+updates. The output is a Markdown table of mean returns over 20 episodes after each quarter of
+the updates.
 """
 
 import dataclasses
@@ -15,57 +16,37 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 from _common import arguments, machine, write
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
 
-from lagdyna.agents import (
-    ImaginationActorCritic,
-    Plans,
-    mixed_starts,
-    promising_states,
-    pushed_states,
-)
+from lagdyna.agents import AbstractAgentState, AbstractPolicy, Phase
 from lagdyna.data import Experience, ReplayBuffer
-from lagdyna.experiments import AgentConfig, CollectConfig, Config, Trainer
-from lagdyna.experiments._agents import imagined_limits
 from lagdyna.mechanics import Coordinates, State
 from lagdyna.models import GivenReward
-from lagdyna.simulate import AbstractTransition
-from lagdyna.tasks import SUITE, SuiteTask, suite_task
+from lagdyna.parts import ImaginationConfig, Schedule
+from lagdyna.simulate import AbstractTransition, WorldModel
+from lagdyna.tasks import SUITE, Plant, SuiteTask, suite_task
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "defaults": {},
-    "all rollouts begin anew": {"restart": 1.0},
-    "a nat of entropy is worth 0.01": {"entropy": 1e-2},
-    "a nat of entropy is worth 0.001": {"entropy": 1e-3},
-    "what it is worth does not fall": {"entropy_end": 1.0},
-    "what it is worth falls over all of the updates": {"entropy_until": 1.0},
+    "reset_fraction 1": {"reset_fraction": 1.0},
+    "reset_fraction 0.05": {"reset_fraction": 0.05},
+    "entropy coefficient 0.01": {"entropy": 1e-2},
+    "entropy coefficient 0.001": {"entropy": 1e-3},
+    "constant entropy coefficient": {"entropy_end": 1.0},
+    "entropy coefficient annealed over all updates": {"entropy_until": 1.0},
     "gradients clipped at 100": {"clip": 100.0},
-    "rollouts begin anew half as often": {"restart": 0.05},
-    "no promising starts": {"uniform_starts": 0.375, "promising_starts": 0.0},
-    "no starts where episodes begin": {
+    "no high-reward starts": {"uniform_starts": 0.375, "high_reward_starts": 0.0},
+    "no initial-state starts": {
         "uniform_starts": 0.25,
-        "promising_starts": 0.5,
+        "high_reward_starts": 0.5,
         "initial_starts": 0.0,
-    },
-    "starts where random actions lead to": {
-        "restart": 0.2,
-        "uniform_starts": 0.0625,
-        "promising_starts": 0.125,
-        "initial_starts": 0.25,
-        "pushed_starts": 0.5,
-    },
-    "starts along plans": {
-        "restart": 0.2,
-        "uniform_starts": 0.0625,
-        "promising_starts": 0.125,
-        "initial_starts": 0.25,
-        "planned_starts": 0.5,
     },
     "replayed starts only": {
         "uniform_starts": 0.0,
-        "promising_starts": 0.0,
+        "high_reward_starts": 0.0,
         "initial_starts": 0.0,
     },
     "discount 0.995": {"discount": 0.995},
@@ -79,7 +60,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 class Exact(AbstractTransition):
-    """A task's own equations, in steps as long as its actions are held."""
+    """Exact transition of a task, over the steps for which an action is repeated."""
 
     coordinates: Coordinates
     task: SuiteTask
@@ -91,115 +72,82 @@ class Exact(AbstractTransition):
         return state
 
 
-def learn(name: str, config: AgentConfig, repeat: int, updates: int, seed: int) -> list[float]:
-    """Mean returns after each quarter of the updates."""
+def learn(
+    name: str, config: ImaginationConfig, repeat: int, updates: int, seed: int
+) -> list[float]:
+    """Train the agent and return its mean return after each quarter of the updates."""
     task, piece = suite_task(name), 500
     spec = dataclasses.replace(SUITE[name].spec, repeat=repeat)
-    # The agent of a run of one generation with so many trainings, of `piece` updates each.
-    whole = Config(
-        task=spec,
-        steps=updates // piece * task.horizon,
-        agent=dataclasses.replace(config, updates=piece, generation=updates // piece),
-        collect=CollectConfig(train_every=task.horizon),
+    # A run without policy restarts: `updates // piece` phases of `piece` updates each.
+    phases, actions = updates // piece, task.horizon // repeat
+    config = msgspec.structs.replace(config, restart_interval=phases)
+    agent = config.build(Plant.of_task(spec), Schedule(phases, piece, None))
+    world = WorldModel(
+        Exact(spec.joint_coordinates, task, repeat),
+        # A run sums the reward over all steps of an action.
+        GivenReward(lambda state, action, following: repeat * task.reward(following)),
     )
-    trainer = Trainer(whole)
-    agent = trainer.agent
-    assert isinstance(agent, ImaginationActorCritic)
-    coordinates, reach, limits = spec.joint_coordinates, spec.reach, imagined_limits(whole)
-    starts, planner = config.starts, trainer.planner
-    transition = Exact(coordinates, task, repeat)
-    # What a run would be paid for all the steps of an action.
-    reward = GivenReward(lambda state, action, following: repeat * task.reward(following))
-    actions = task.horizon // repeat
 
-    @jax.jit
-    def episode(policy: PyTree, key: PRNGKeyArray, noise: Array) -> tuple[Experience, Array]:
-        """With that much of the policy's noise; 2 stands for random actions."""
-        acting = eqx.combine(policy, rest).policy
+    @eqx.filter_jit
+    def episode(
+        policy: AbstractPolicy, key: PRNGKeyArray, noise: Array
+    ) -> tuple[Experience, Array]:
+        """Run one episode with the exploration noise scaled by `noise`; 2 acts randomly."""
         start_key, noise_key = jax.random.split(key)
 
         def body(state: State, eps: Array) -> tuple[State, Experience]:
-            action, _ = acting.sample(state, jnp.minimum(noise, 1.0) * eps)
+            action, _ = policy.sample(state, jnp.minimum(noise, 1.0) * eps)
             action = jnp.where(noise > 1, jnp.tanh(eps), action)
-            following, paid = state, jnp.zeros(())
+            following, rewards = state, jnp.zeros(())
             for _ in range(repeat):
-                following, one = task.step(following, action)
-                paid += one
+                following, reward = task.step(following, action)
+                rewards += reward
             ended = jnp.zeros((), bool)
-            return following, Experience(state, action, paid, following, ended)
+            return following, Experience(state, action, rewards, following, ended)
 
         eps = jax.random.normal(noise_key, (actions, spec.action_size))
         _, experience = jax.lax.scan(body, task.reset(start_key), eps)
         return experience, jnp.sum(experience.reward)
 
-    @jax.jit
-    def improve(
-        arrays: PyTree, plans: Plans, buffer: ReplayBuffer, key: PRNGKeyArray, entropy: Scalar
-    ) -> tuple[PyTree, Plans]:
-        def body(arrays: PyTree, key: PRNGKeyArray) -> tuple[PyTree, None]:
-            start_key, key = jax.random.split(key)
-            begin = mixed_starts(
-                start_key,
-                buffer,
-                config.batch,
-                starts["uniform"],
-                *reach,
-                initial=starts["initial"],
-                others=[(states, starts[kind]) for kind, states in others.items()],
-            )
-            behaviour, _ = agent.update(
-                eqx.combine(arrays, rest),
-                transition,
-                reward,
-                begin,
-                jnp.asarray(0.5 * repeat),
-                key=key,
-                entropy=entropy,
-            )
-            return eqx.filter(behaviour, eqx.is_array), None
+    @eqx.filter_jit
+    def evaluate(policy: AbstractPolicy, key: PRNGKeyArray) -> Scalar:
+        returns = jax.vmap(lambda key: episode(policy, key, jnp.zeros(()))[1])
+        return jnp.mean(returns(jax.random.split(key, 20)))
 
-        key, promising_key, first_key, pushed_key = jax.random.split(key, 4)
-        first = buffer.sample_first(first_key, 256).state
-        others = {
-            "promising": promising_states(promising_key, 256, *reach, task.reward),
-            "pushed": pushed_states(pushed_key, first, transition, spec.action_size, limits),
-        }
-        if starts["planned"]:
-            for plan_key in jax.random.split(jax.random.fold_in(key, 0), 2):
-                plans = planner.improve(plans, transition, reward, first, key=plan_key)
-            others["planned"] = planner.states(plans, transition, reward)
-        arrays, _ = jax.lax.scan(body, arrays, jax.random.split(key, piece))
-        return arrays, plans
+    @eqx.filter_jit
+    def improve(
+        state: AbstractAgentState, buffer: ReplayBuffer, number: Int[Array, ""]
+    ) -> AbstractAgentState:
+        phase = Phase(jnp.asarray(seed, jnp.uint32), number, jnp.zeros((), int))
+        return agent.improve(state, world, buffer, phase, piece)[0]
 
     def keys(purpose: int) -> PRNGKeyArray:
         return jax.random.fold_in(jax.random.key(seed), purpose)
 
-    first = eqx.filter_jit(agent.init)(keys(0), config.batch)
-    arrays, rest = eqx.partition(first, eqx.is_array)
-    buffer = ReplayBuffer.empty((1 + updates // piece) * actions, task.n, spec.action_size)
+    state = eqx.filter_jit(agent.init)(keys(0))
+    buffer = ReplayBuffer.empty((1 + phases) * actions, task.n, spec.action_size)
     add = jax.jit(ReplayBuffer.add)
-    buffer = add(buffer, episode(arrays, keys(1), jnp.asarray(2.0))[0], jnp.zeros((), int))
-    plans = planner.init(keys(3), buffer.sample_first(keys(4), 256).state)
-    judge = jax.jit(jax.vmap(lambda a, k: episode(a, k, jnp.zeros(()))[1], in_axes=(None, 0)))
+    random, _ = episode(state.policy, keys(1), jnp.asarray(2.0))
+    buffer = add(buffer, random, jnp.zeros((), int))
     returns = []
-    for i in range(updates // piece):
-        entropy = trainer.entropy(jnp.asarray(i + 1))
-        arrays, plans = improve(arrays, plans, buffer, keys(10 + 2 * i), entropy)
-        experience, _ = episode(arrays, keys(11 + 2 * i), jnp.ones(()))
-        buffer = add(buffer, experience, jnp.asarray(i + 1))
-        if (i + 1) * piece * 4 % updates < 4 * piece:
-            judged = judge(arrays, jax.random.split(keys(2), 20))
-            returns.append(float(np.mean(judged)))
+    for number in range(1, phases + 1):
+        state = improve(state, buffer, jnp.asarray(number))
+        experience, _ = episode(state.policy, keys(10 + number), jnp.ones(()))
+        buffer = add(buffer, experience, jnp.asarray(number))
+        if number * piece * 4 % updates < 4 * piece:
+            returns.append(float(evaluate(state.policy, keys(2))))
     return returns
 
 
 def main() -> None:
-    """Learns, prints the table, writes JSON."""
+    """Run the benchmark, print a table, write the results as JSON."""
     parser = arguments(__doc__, "behaviour.json")
-    parser.add_argument("--task", choices=list(SUITE), default="acrobot")
-    parser.add_argument("--seeds", type=int, default=3, help="how many")
-    parser.add_argument("--updates", type=int, default=12_000)
-    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--task", choices=list(SUITE), default="acrobot", help="task")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    parser.add_argument("--updates", type=int, default=12_000, help="updates of the agent")
+    parser.add_argument(
+        "--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), help="variants"
+    )
     args = parser.parse_args()
     about = {**machine(), "task": args.task, "updates": args.updates}
     table: dict[str, list[list[float]]] = {}
@@ -208,7 +156,7 @@ def main() -> None:
     for variant in args.variants:
         changes = dict(VARIANTS[variant])
         repeat = changes.pop("repeat", SUITE[args.task].repeat)
-        config = dataclasses.replace(AgentConfig(), **changes)
+        config = ImaginationConfig(**changes)
         table[variant] = [
             learn(args.task, config, repeat, args.updates, seed) for seed in range(args.seeds)
         ]

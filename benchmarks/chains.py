@@ -1,14 +1,19 @@
-"""What it is worth to know a chain: the triangle of a DeLaN's factor, and sums of joint angles.
+"""Model error of a DeLaN of a planar chain, for two factorisations and two sets of inputs.
 
     python benchmarks/chains.py --tasks acro3bot cart3pole --seeds 3 --out chains.json
 
-A DeLaN learns a task of the suite from actions held in states drawn anywhere within reach, with
-the default optimiser and sizes of `lagdyna train`. Its mass matrix is `F F'`: of the upper
-triangle, as in the library, or of the lower one, as Lutter et al. (2019) have it. Its networks
-see the joint angles alone, or also the sums of those that follow each other. The error is that
-of the velocities after one action, rad/s (of a cart m/s), the norm over the coordinates: its
-median over 4,000 other states drawn in the same way, and over as many with two fifths of their
-speed. Prints a Markdown table of means over seeds.
+A DeLaN learns a task of the suite from random actions in states drawn uniformly from the
+sampling range. Optimiser and sizes are the defaults of `lagdyna train`. Two options are
+compared:
+
+- The mass matrix is `F F'`, with `F` upper triangular (the library's choice) or lower
+  triangular (Lutter et al. 2019).
+- The networks receive the joint angles, or also their cumulative sums.
+
+The error is the norm over the coordinates of the velocity error after one action, in rad/s (m/s
+for a cart). The table shows its median over 4,000 other states drawn in the same way, and over
+as many states with 0.4 times the velocities. The output is a Markdown table of means over
+seeds.
 """
 
 import dataclasses
@@ -17,27 +22,26 @@ from statistics import mean
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import optax
 from _common import arguments, machine, write
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from lagdyna.agents import uniform_states
 from lagdyna.data import Experience
-from lagdyna.experiments import Config
-from lagdyna.experiments._models import make_transition
-from lagdyna.experiments._parts import falling, make_optimiser
-from lagdyna.experiments._worlds import _hold
-from lagdyna.learners import GradientLearner, OneStepLoss, fit, step_scale
-from lagdyna.mechanics import Coordinates, State, linalg
+from lagdyna.learners import GradientLearner, OneStepLoss, fit, make_optimiser, step_scale
+from lagdyna.mechanics import Coordinates, Limits, State, linalg
 from lagdyna.models import DeLaN
 from lagdyna.models._triangular import triangular
+from lagdyna.parts import DeLaNConfig, SolverConfig
 from lagdyna.simulate import AbstractTransition
-from lagdyna.tasks import SUITE, TaskSpec, get_task, suite_task
+from lagdyna.tasks import SUITE, Plant, TaskSpec, get_task, suite_task
+from lagdyna.training._compiled import _hold
 
 TESTED, SLOWLY = 4000, 0.4
 
 
 class LowerDeLaN(DeLaN):
-    """The same with the lower triangle."""
+    """DeLaN whose mass matrix is the product of a lower triangular factor and its transpose."""
 
     def __init__(self, coordinates: Coordinates, key: PRNGKeyArray):
         super().__init__(coordinates, key=key)
@@ -54,7 +58,7 @@ class LowerDeLaN(DeLaN):
 
 
 def done(spec: TaskSpec, name: str, states: State, key: PRNGKeyArray) -> Experience:
-    """What a random action does in each of those states, of shapes `(rows, n)`."""
+    """Simulate one random action from each state, of shapes `(rows, n)`."""
     task, rows = suite_task(name), states.q.shape[0]
     actions = jax.random.uniform(key, (rows, spec.action_size), minval=-1.0)
     held = jnp.asarray(spec.repeat)
@@ -64,25 +68,25 @@ def done(spec: TaskSpec, name: str, states: State, key: PRNGKeyArray) -> Experie
 
 
 def drawn(spec: TaskSpec, name: str, rows: int, speed: float, key: PRNGKeyArray) -> Experience:
-    """What `rows` actions do in states drawn anywhere, at that fraction of their speed."""
+    """Simulate random actions from `rows` uniform states, velocities scaled by `speed`."""
     state_key, action_key = jax.random.split(key)
-    states = uniform_states(state_key, rows, *spec.reach)
+    states = uniform_states(state_key, rows, Limits(*spec.reach))
     return done(spec, name, State(states.q, speed * states.qd), action_key)
 
 
 def untrained(spec: TaskSpec, lower: bool, key: PRNGKeyArray) -> AbstractTransition:
-    """The transition of a run of that task, in short steps, with one of the two factors."""
-    substeps = max(spec.repeat, spec.substeps)
-    transition = make_transition(Config(task=spec), key)
+    """Build the untrained transition of a run, with fine substeps and one of the factors."""
+    solver = SolverConfig(substeps=max(spec.repeat, spec.substeps))
+    transition = DeLaNConfig().build(Plant.of_task(spec), solver, key)
     if lower:
         body = LowerDeLaN(spec.joint_coordinates, key=key)
         transition = eqx.tree_at(lambda t: t.field.system.lagrangian, transition, body)
-    return dataclasses.replace(transition, substeps=substeps)
+    return transition
 
 
 @eqx.filter_jit
 def error(transition: AbstractTransition, data: Experience) -> Array:
-    """The median over rows of the velocities' error."""
+    """Compute the median over rows of the norm of the velocity error."""
     after = transition.steps(data.state, data.action)
     return jnp.median(jnp.linalg.norm(after.qd - data.next_state.qd, axis=-1))
 
@@ -90,13 +94,14 @@ def error(transition: AbstractTransition, data: Experience) -> Array:
 def errors(
     name: str, lower: bool, chain: bool, rows: int, updates: int, seed: int
 ) -> list[float]:
-    """Those at all speeds and at lower ones."""
+    """Train a model and compute its errors at full and at reduced velocities."""
     spec = dataclasses.replace(get_task(name), chain=chain)
     keys = jax.random.split(jax.random.key(seed), 5)
     data = drawn(spec, name, rows, 1.0, keys[0])
     transition = untrained(spec, lower, keys[1])
     loss = OneStepLoss(step_scale(data, spec.state_coordinates))
-    learner = GradientLearner(make_optimiser("adam", falling(3e-3, updates), 100.0), loss)
+    rate = optax.cosine_decay_schedule(3e-3, updates, 0.01)
+    learner = GradientLearner(make_optimiser("adam", rate, 100.0), loss)
     found = fit(transition, learner, data, key=keys[2], steps=updates).model
     tests = [
         drawn(spec, name, TESTED, speed, key)
@@ -106,13 +111,13 @@ def errors(
 
 
 def main() -> None:
-    """Measures, prints a table, writes JSON."""
+    """Run the benchmark, print a table, write the results as JSON."""
     parser = arguments(__doc__, "chains.json")
     chains = [name for name, entry in SUITE.items() if entry.links > 1]
     parser.add_argument("--tasks", nargs="+", choices=chains, default=["acro3bot", "cart3pole"])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=1500, help="actions to learn from")
-    parser.add_argument("--updates", type=int, default=10_000)
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    parser.add_argument("--rows", type=int, default=1500, help="number of training actions")
+    parser.add_argument("--updates", type=int, default=10_000, help="updates of a model")
     args = parser.parse_args()
     about, results = machine(), []
     print("| task | triangle | networks see | error | at two fifths of the speed |")

@@ -1,11 +1,11 @@
-"""What a DeLaN costs: an update against the number of links, and a call of its exported torque.
+"""Time of a DeLaN update for chains of 1 to 7 links, and of exported inverse dynamics.
 
     python benchmarks/delan.py --out delan.json
 
-An update is one Adam step of the inverse loss, and of the forward loss, on 512 rows, the
-DeLaN of two networks of 64x64, for chains of 1 to 7 links, inside the library's own fitting
-loop. The call is that of `FittedModel.export_inverse_dynamics`, for two links, one sample at
-a time, from the host and back, as a control loop makes it.
+An update is one Adam step of the inverse loss or of the forward loss on 512 rows. The DeLaN has
+two networks of 64x64, and the updates run inside `lagdyna.learners.fit`. The exported function
+is `LearnedModel.export_inverse_dynamics` for two links. It is called with one sample at a time
+from the host, as in a control loop.
 """
 
 import time
@@ -16,7 +16,6 @@ import numpy as np
 import optax
 from _common import arguments, machine, milliseconds, seconds, write
 
-from lagdyna.experiments import FittedModel
 from lagdyna.learners import (
     AbstractLoss,
     Accelerations,
@@ -27,20 +26,20 @@ from lagdyna.learners import (
 )
 from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem, State
 from lagdyna.models import DeLaN
-from lagdyna.simulate import LagrangianField, SolvedTransition
+from lagdyna.simulate import LagrangianField, LearnedModel, SolvedTransition
 
 UPDATES, BATCH, CALLS = 200, 512, 20_000
 
 
 def untrained(n: int) -> MechanicalSystem:
-    """A DeLaN of `n` angles, each with a motor."""
+    """Build a system with a DeLaN of `n` angles, all actuated."""
     coordinates = Coordinates((True,) * n)
     motors = FixedActuation(tuple(tuple(float(i == j) for j in range(n)) for i in range(n)))
     return MechanicalSystem(DeLaN(coordinates, key=jax.random.key(0)), coordinates, motors)
 
 
 def update(n: int, loss: AbstractLoss, repeats: int) -> dict[str, float]:
-    """Milliseconds of one update."""
+    """Measure the milliseconds of one update."""
     keys = jax.random.split(jax.random.key(1), 4)
     q, qd, action, qdd = (jax.random.normal(key, (4096, n)) for key in keys)
     data = Accelerations(State(q, qd), action, qdd)
@@ -58,11 +57,11 @@ def update(n: int, loss: AbstractLoss, repeats: int) -> dict[str, float]:
 
 
 def calls_per_second() -> float:
-    """Exported inverse dynamics, one sample after another."""
+    """Measure the calls per second of the exported inverse dynamics, one sample a call."""
     system = untrained(2)
     transition = SolvedTransition(LagrangianField(system), system.coordinates, 0.01)
-    exported = FittedModel(transition).export_inverse_dynamics()
-    # Compiled ahead too, so that a call looks nothing up.
+    exported = LearnedModel(transition).export_inverse_dynamics()
+    # Compile ahead of time to exclude the cache lookup of `jit` from the calls.
     example = jnp.zeros(2)
     program = jax.jit(exported.call).lower(example, example, example).compile()
     samples = np.random.default_rng(0).normal(size=(CALLS, 3, 2)).astype(np.float32)
@@ -74,9 +73,9 @@ def calls_per_second() -> float:
 
 
 def main() -> None:
-    """Measures, prints a table, writes JSON."""
+    """Run the benchmark, print a table, write the results as JSON."""
     parser = arguments(__doc__, "delan.json")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=5, help="timed calls")
     args = parser.parse_args()
     about = machine()
     rows = []

@@ -1,10 +1,11 @@
-"""Times and weighs an update of each filter, against the number of weights.
+"""Time and memory of one update of each filter, for increasing numbers of weights.
 
     python benchmarks/filters.py --out filters.json
 
-An update sees 32 rows of two outputs of a network, 64 errors in all. Beside the full filter
-stand, from the same run, the matrix products that it cannot avoid, and one pass over its
-covariance; and last the update of a two-link arm's DeLaN by one row of torques, as online.
+An update uses 32 rows of a network with two outputs, 64 errors in total. For the full extended
+Kalman filter, the same run measures two lower bounds: the matrix products of an update, and one
+pass over the covariance. The last part measures online learning: updates of a two-link arm's
+DeLaN on one row of torques.
 """
 
 import argparse
@@ -18,31 +19,29 @@ from _common import arguments, machine, milliseconds, seconds, write
 from jaxtyping import Array, PyTree
 
 from lagdyna import State
-from lagdyna.learners import (
+from lagdyna.filters import (
     AbstractFilter,
-    AbstractSquaredLoss,
-    Accelerations,
     EnsembleLearner,
-    InverseLoss,
     KalmanLearner,
     ParticleLearner,
     SigmaPointLearner,
 )
+from lagdyna.learners import AbstractSquaredLoss, Accelerations, InverseLoss
 from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem
 from lagdyna.models import DeLaN, Network
 
-# Widths of two hidden layers between three inputs and two outputs, for about as many weights.
+# From the approximate number of weights to the width of the two hidden layers.
 SIZES = {300: 14, 1000: 28, 3000: 52, 4610: 65, 10_000: 97, 30_000: 170}
 
 
 class Misfit(AbstractSquaredLoss[Network, tuple[Array, Array]]):
-    """Mean squared error of outputs."""
+    """Mean squared error of the outputs."""
 
     def __call__(self, model: Network, batch: tuple[Array, Array]) -> Array:
         return jnp.mean(jnp.sum(jax.vmap(self.errors, (None, 0))(model, batch) ** 2, -1))
 
     def errors(self, model: Network, row: tuple[Array, Array]) -> Array:
-        """Of one row's outputs."""
+        """Compute the scaled errors of the outputs of one row."""
         x, y = row
         return (model(x) - y) / jnp.sqrt(y.shape[0])
 
@@ -59,13 +58,13 @@ FILTERS: dict[str, Callable[[], AbstractFilter]] = {
 }
 
 
-LARGEST = {"ckf": 10_000}  # weights; more would take minutes and most of the memory
+LARGEST = {"ckf": 10_000}  # weights; larger ones take minutes and most of the memory
 
 
 def update_time(
     learner: AbstractFilter, model: Any, batch: PyTree, updates: int, repeats: int
 ) -> dict[str, float]:
-    """Milliseconds of an update inside a compiled loop, and the bytes that are kept."""
+    """Measure the milliseconds of an update in a compiled loop, and the bytes of the state."""
     arrays, static = eqx.partition(model, eqx.is_array)
     state = learner.init(model)
     size = sum(leaf.nbytes for leaf in jax.tree.leaves((arrays, state)))
@@ -96,10 +95,10 @@ def update_time(
 
 
 def bounds(weights: int, errors: int) -> dict[str, dict[str, float]]:
-    """Milliseconds of what no full filter can do without.
+    """Measure lower bounds of the time of a full filter's update, in milliseconds.
 
-    `products`: the covariance times the Jacobian, and the gain's square; `streaming`: the
-    covariance read once and written once.
+    `products` is the product of covariance and Jacobian, and the square of the gain.
+    `streaming` is one read and one write of the covariance.
     """
     jacobian = jax.random.normal(jax.random.key(0), (errors, weights))
 
@@ -131,13 +130,13 @@ def bounds(weights: int, errors: int) -> dict[str, dict[str, float]]:
 
 
 def batch_of(rows: int) -> tuple[Array, Array]:
-    """Random inputs, and a function of them."""
+    """Sample random inputs and compute their targets."""
     x = jax.random.normal(jax.random.key(1), (rows, 3))
     return x, jnp.stack([jnp.sin(x[:, 0]), x[:, 1] * x[:, 2]], axis=-1)
 
 
 def network(width: int) -> Network:
-    """The network that is learned."""
+    """Build a network with two hidden layers of equal width."""
     return Network(3, 2, (width, width), jnp.tanh, key=jax.random.key(0))
 
 
@@ -151,7 +150,7 @@ ONLINE: dict[str, tuple[int, Callable[[Any], AbstractFilter]]] = {
 
 
 def online(width: int, make: Callable[[Any], AbstractFilter]) -> dict[str, float]:
-    """Milliseconds of a call with one row of torques, one call after the other."""
+    """Measure the milliseconds of an update on one row of torques, one row a call."""
     coordinates = Coordinates((True, True))
     delan = DeLaN(coordinates, hidden=(width, width), key=jax.random.key(0))
     force = FixedActuation(((1.0, 0.0), (0.0, 1.0)))
@@ -180,17 +179,23 @@ def online(width: int, make: Callable[[Any], AbstractFilter]) -> dict[str, float
 
 
 def parsed() -> argparse.Namespace:
-    """The options."""
+    """Parse the command line options."""
     parser = arguments(__doc__, "filters.json")
     parser.add_argument(
-        "--sizes", type=int, nargs="+", default=[300, 1000, 3000, 10_000, 30_000]
+        "--sizes",
+        type=int,
+        nargs="+",
+        default=[300, 1000, 3000, 10_000, 30_000],
+        help="approximate numbers of weights",
     )
-    parser.add_argument("--filters", nargs="+", default=list(FILTERS))
+    parser.add_argument(
+        "--filters", nargs="+", default=list(FILTERS), help="filters to measure"
+    )
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measures, prints, writes JSON."""
+    """Run the benchmark, print the results, write them as JSON."""
     options = parsed()
     result: dict[str, Any] = {"machine": machine(), "updates": [], "bounds": {}, "online": {}}
     for size in options.sizes:

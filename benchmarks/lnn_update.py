@@ -1,8 +1,9 @@
-"""Times one Adam update of a Lagrangian network, against other ways to differentiate it.
+"""Time of one Adam update of an LNN for four ways to compute its accelerations.
 
     python benchmarks/lnn_update.py --out lnn_update.json
 
-Four ways to the same acceleration, for two coordinates, each within one compiled update.
+The four ways differ in how they differentiate the Lagrangian. All are measured within one
+compiled update, for two coordinates.
 """
 
 from collections.abc import Callable
@@ -21,18 +22,18 @@ Acceleration = Callable[[LNN, Array, Array, Array], Array]
 
 
 def ours(model: LNN, q: Array, qd: Array, tau: Array) -> Array:
-    """The library's own."""
+    """Compute the acceleration with `LNN.forward_dynamics`."""
     return model.forward_dynamics(q, qd, tau)
 
 
 def general(model: LNN, q: Array, qd: Array, tau: Array) -> Array:
-    """`jax.hessian` and one jvp, then the same solve."""
+    """Compute the acceleration with `jax.hessian`, one jvp and the solve of the LNN."""
     mass = euler_lagrange.mass_matrix(model, q, qd)
     return model.solve(mass, tau - euler_lagrange.bias_force(model, q, qd))
 
 
 def forward_over_reverse(model: LNN, q: Array, qd: Array, tau: Array) -> Array:
-    """One linearised gradient, all directions through it at once."""
+    """Compute the acceleration with one linearised gradient, vmapped over all directions."""
     n = q.shape[0]
     gradient, rate = jax.linearize(jax.grad(model, argnums=(0, 1)), q, qd)
     along = (
@@ -44,7 +45,7 @@ def forward_over_reverse(model: LNN, q: Array, qd: Array, tau: Array) -> Array:
 
 
 def as_printed(model: LNN, q: Array, qd: Array, tau: Array) -> Array:
-    """Cranmer et al. (2020), appendix A."""
+    """Compute the acceleration as in appendix A of Cranmer et al. (2020)."""
     mass = jax.hessian(model, 1)(q, qd)
     mixed = jax.jacobian(jax.jacobian(model, 1), 0)(q, qd)
     return jnp.linalg.pinv(mass) @ (tau + jax.grad(model, 0)(q, qd) - mixed @ qd)
@@ -53,7 +54,7 @@ def as_printed(model: LNN, q: Array, qd: Array, tau: Array) -> Array:
 def update_times(
     acceleration: Acceleration, hidden: tuple[int, ...], batch: int
 ) -> dict[str, float]:
-    """Milliseconds of one update."""
+    """Measure the milliseconds of one update."""
     model = LNN(Coordinates((True, True)), hidden=hidden, key=jax.random.key(0))
     data = tuple(
         jax.random.normal(k, (batch, 2)) for k in jax.random.split(jax.random.key(1), 4)

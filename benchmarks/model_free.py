@@ -1,13 +1,19 @@
-"""The model-free agent beside Stable-Baselines3's TD3: returns against experience.
+"""Comparison of lagdyna's model-free TD3 with Stable-Baselines3's: return against steps.
 
     python benchmarks/model_free.py --seeds 10 --steps 10000 --out model_free.json
 
-Both are TD3 on `Pendulum-v1` with the same settings: policy and two critics of 256x256 with
-ReLU, Adam at 1e-3, batches of 128, a discount of 0.99, targets that follow by 0.005, noise of
-0.1 in actions and of 0.2, clipped at 0.5, in target actions, an actor updated every other time,
-100 random steps, and one update for each step; theirs after each, ours after every 200. Both
-are judged every 200 steps on the same 20 episodes. Seeds that are in `--out` already are not
-run again. Beside the JSON file comes a picture of the same name.
+Both agents learn `Pendulum-v1` with the same settings:
+
+- policy and two critics of 256x256 with ReLU;
+- Adam with learning rate 1e-3, batch size 128, discount 0.99, target update rate 0.005;
+- exploration noise 0.1, target policy noise 0.2 clipped at 0.5, policy delay 2;
+- 100 random steps, and one update per environment step.
+
+Stable-Baselines3 updates after each step, lagdyna after every 200 steps. Both are evaluated
+every 200 steps on the same 20 episodes.
+
+Seeds already in the `--out` file are not run again. A plot with the name of the JSON file is
+written next to it.
 """
 
 import json
@@ -18,35 +24,34 @@ import gymnasium as gym
 import numpy as np
 from _common import arguments, machine, write
 
-from lagdyna.experiments import config_from_table
-from lagdyna.experiments._curves import steps_to
-from lagdyna.experiments._plots import plot_comparison
-from lagdyna.experiments._statistics import interquartile_mean, interval, sooner
-from lagdyna.experiments._worlds import EVALUATE, start_seeds
-from lagdyna.experiments.reproductions._runs import train_or_resume
+from lagdyna.config import CollectConfig, Config, EvaluationConfig
+from lagdyna.parts import DynaConfig, TD3Config
+from lagdyna.reproductions._runs import train_or_resume
+from lagdyna.results import interquartile_mean, interval, plot_comparison, sooner, steps_to
+from lagdyna.training import EVALUATE, start_seeds
 
 TASK, TARGET, EVERY, EPISODES, RANDOM = "Pendulum-v1", -200.0, 200, 20, 100
 HIDDEN, BATCH, RATE, NOISE = (256, 256), 128, 1e-3, 0.1
 
 
 def ours(steps: int, seed: int, directory: Path) -> list[float]:
-    """Mean returns of `lagdyna train --agent dyna --agent.dyna.ratio 0`."""
-    dyna = {"ratio": 0.0, "hidden": [*HIDDEN], "batch": BATCH, "rate": RATE, "noise": NOISE}
-    table = {
-        "task": TASK,
-        "steps": steps,
-        "seed": seed,
-        "agent": {"name": "dyna", "dyna": dyna},
-        "collect": {"random_steps": RANDOM, "train_every": EVERY},
-        "evaluation": {"episodes": EPISODES},
-    }
+    """Run `lagdyna train --agent dyna --agent.ratio 0` and return its mean returns."""
+    algorithm = TD3Config(hidden=HIDDEN, rate=RATE, noise=NOISE)
+    config = Config(
+        task=TASK,
+        steps=steps,
+        seed=seed,
+        agent=DynaConfig(ratio=0.0, batch=BATCH, algorithm=algorithm),
+        collect=CollectConfig(random_steps=RANDOM, train_every=EVERY),
+        evaluation=EvaluationConfig(episodes=EPISODES),
+    )
     directory.mkdir(parents=True, exist_ok=True)
-    _, found = train_or_resume(config_from_table(table), directory / f"seed-{seed}", print)
+    _, found = train_or_resume(config, directory / f"seed-{seed}", print)
     return found["returns"].tolist()
 
 
 def theirs(steps: int, seed: int) -> list[float]:
-    """Mean returns of Stable-Baselines3's."""
+    """Run Stable-Baselines3's TD3 and return its mean returns."""
     import torch  # pyright: ignore[reportMissingImports]
     from stable_baselines3 import TD3  # pyright: ignore[reportMissingImports]
     from stable_baselines3.common.noise import (  # pyright: ignore[reportMissingImports]
@@ -81,16 +86,18 @@ def theirs(steps: int, seed: int) -> list[float]:
 
 
 def first(curve: list[float]) -> float:
-    """Steps of the first evaluation at the target or above, `nan` if there is none."""
+    """Find the steps of the first evaluation at or above the target, `nan` if none is."""
     return steps_to(EVERY * np.arange(1, len(curve) + 1), np.asarray(curve), TARGET)
 
 
 def main() -> None:
-    """Runs both, prints steps to the target, writes JSON and a picture."""
+    """Run both agents, print the steps to the target, write JSON and a plot."""
     parser = arguments(__doc__, "model_free.json")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=10_000)
-    parser.add_argument("--runs", type=Path, default=Path("runs/model-free"))
+    parser.add_argument("--seeds", type=int, default=10, help="number of seeds")
+    parser.add_argument("--steps", type=int, default=10_000, help="environment steps a run")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs/model-free"), help="directory of lagdyna's runs"
+    )
     args = parser.parse_args()
     results: dict[str, Any] = {"about": machine(), "steps": args.steps}
     curves: dict[str, dict[str, list[float]]] = {"lagdyna": {}, "Stable-Baselines3": {}}

@@ -1,12 +1,12 @@
-"""The best that can be had of the pendulum of the suite, by value iteration on a grid.
+"""Optimal return of the suite's pendulum, by value iteration on a grid.
 
     python benchmarks/optimum.py --out optimum.json
 
-What an agent's return is worth is said by the best one there is. With one joint that can be
-computed: the values of an episode, step by step from its end, on a grid of angles and speeds
-with a few torques to choose from, between which they are interpolated. Then acts greedily on
-the values of a whole episode, in the task itself, and prints what that is paid, once with
-actions that last a step and once with those that last as long as an agent's.
+The optimal return is the reference for the returns of agents. For one joint it can be computed:
+backward induction over an episode gives the values on a grid of angles and velocities, for a
+finite set of torques, with linear interpolation between grid points. A policy that is greedy
+with respect to the values of a whole episode then acts in the task. The table shows its
+returns, once with actions of one step and once with the action repeat of the task.
 """
 
 import jax
@@ -19,11 +19,11 @@ from lagdyna.mechanics import State
 from lagdyna.tasks import SUITE, suite_task
 
 TASK = suite_task("pendulum")
-FASTEST = 9.0  # rad/s; from upright to hanging it gains some 6
+FASTEST = 9.0  # rad/s; a fall from upright to hanging reaches about 6
 
 
 def held(state: State, action: Float[Array, " m"], repeat: int) -> tuple[State, Scalar]:
-    """The state after `repeat` steps, and the sum of their rewards."""
+    """Repeat an action for `repeat` steps; return the last state and the summed reward."""
     paid = jnp.zeros(())
     for _ in range(repeat):
         state, reward = TASK.step(state, action)
@@ -32,7 +32,11 @@ def held(state: State, action: Float[Array, " m"], repeat: int) -> tuple[State, 
 
 
 def best(angles: int, speeds: int, torques: int, repeat: int) -> Float[Array, " episodes"]:
-    """Returns of twenty episodes of who acts greedily on the values of a whole one."""
+    """Compute the returns of the greedy policy in twenty episodes.
+
+    **Arguments:** `angles`, `speeds`, the numbers of grid points; `torques`, the number of
+    torques; `repeat`, the action repeat.
+    """
     actions = jnp.linspace(-1.0, 1.0, torques)
 
     def choices(state: State) -> tuple[State, Float[Array, " torques"]]:
@@ -73,11 +77,11 @@ def best(angles: int, speeds: int, torques: int, repeat: int) -> Float[Array, " 
 
 
 def main() -> None:
-    """Computes, prints the table, writes JSON."""
+    """Run the benchmark, print a table, write the results as JSON."""
     parser = arguments(__doc__, "optimum.json")
-    parser.add_argument("--angles", type=int, default=401, help="of the grid")
-    parser.add_argument("--speeds", type=int, default=401, help="of the grid")
-    parser.add_argument("--torques", type=int, default=9, help="to choose from")
+    parser.add_argument("--angles", type=int, default=401, help="grid points of the angle")
+    parser.add_argument("--speeds", type=int, default=401, help="grid points of the velocity")
+    parser.add_argument("--torques", type=int, default=9, help="number of torques")
     args = parser.parse_args()
     found = {}
     print("| steps an action lasts | mean return | smallest | largest |")

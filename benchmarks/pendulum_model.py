@@ -1,14 +1,15 @@
-"""Sixteen steps ahead on Pendulum-v1, learned from two random episodes: filters beside Adam.
+"""Sixteen-step prediction errors on Pendulum-v1: Kalman filters compared with Adam.
 
     python benchmarks/pendulum_model.py --out pendulum_model.json
 
-For each seed two episodes of random actions, 400 steps, are learned from, and five others
-judge: rollouts of sixteen steps from every eighth of their states, under the recorded actions.
-The error is the root mean square over their last states, angles in rad, velocities in rad/s;
-windows in which the environment limits the velocity do not count, since it does so within its
-step and models after it.
-All learners get the same steps and the same untrained DeLaN, solved by the rule of the
-environment itself unless another is named. Seconds include compiling.
+For each seed, models are trained on two episodes of random actions (400 steps) and tested on
+five others. The test predicts sixteen steps from every eighth state under the recorded actions.
+The error is the root mean square error of the last states, angles in rad, velocities in rad/s.
+Windows in which the environment clips the velocity are excluded: it clips within its step,
+models clip after it.
+
+All learners use the same data and the same untrained DeLaN. The default solver is the
+integration rule of the environment. Seconds include compilation.
 """
 
 import statistics
@@ -24,14 +25,8 @@ import optax
 from _common import arguments, machine, write
 
 from lagdyna.data import Experience
-from lagdyna.learners import (
-    AbstractLearner,
-    GradientLearner,
-    KalmanLearner,
-    OneStepLoss,
-    fit,
-    step_scale,
-)
+from lagdyna.filters import KalmanLearner
+from lagdyna.learners import AbstractLearner, GradientLearner, OneStepLoss, fit, step_scale
 from lagdyna.mechanics import FixedActuation, MechanicalSystem, State
 from lagdyna.models import DeLaN
 from lagdyna.simulate import LagrangianField, SolvedTransition, rollout
@@ -42,7 +37,8 @@ TASK = get_task("Pendulum-v1")
 
 _ADAM = optax.adam(optax.cosine_decay_schedule(3e-3, 20_000, 1e-3))
 
-# Name: the learner, from the loss and how often a step is seen; updates; rows of each.
+# For each name: a function from the loss and the number of passes over the data to a learner,
+# the number of updates, and the batch size.
 LEARNERS: dict[str, tuple[Callable[[OneStepLoss, float], AbstractLearner], int, int]] = {
     "adam": (lambda loss, _: GradientLearner(_ADAM, loss), 20_000, 64),
     "ekf": (lambda loss, times: KalmanLearner(loss, repeats=times), 400, 32),
@@ -55,7 +51,7 @@ LEARNERS: dict[str, tuple[Callable[[OneStepLoss, float], AbstractLearner], int, 
 
 
 def episodes(seed: int, count: int) -> list[Experience]:
-    """Episodes of uniformly random actions, of the environment itself."""
+    """Record episodes of uniformly random actions in the environment."""
     env, random = GymnasiumTask(TASK), np.random.default_rng(seed)
     found = []
     for _ in range(count):
@@ -76,7 +72,7 @@ def episodes(seed: int, count: int) -> list[Experience]:
 
 @eqx.filter_jit
 def rollout_error(model: SolvedTransition, episode: Experience) -> tuple[Any, Any, Any]:
-    """Sums of the squares of the last angles' and velocities' errors, and how many."""
+    """Compute the sums of squared angle and velocity errors, and the number of windows."""
     starts = jnp.arange(0, STEPS - HORIZON, STRIDE)
     each = starts[:, None] + jnp.arange(HORIZON)
     start = jax.tree.map(lambda x: x[starts], episode.state)
@@ -90,7 +86,7 @@ def rollout_error(model: SolvedTransition, episode: Experience) -> tuple[Any, An
 
 
 def one(seed: int, name: str, hidden: tuple[int, ...], solver: str) -> dict[str, float]:
-    """What a learner makes of a seed's episodes."""
+    """Train and test one learner on the episodes of one seed."""
     data = jax.tree.map(lambda *x: jnp.concatenate(x), *episodes(seed, 2))
     unseen = episodes(seed + 10_000, 5)
     coordinates = TASK.joint_coordinates
@@ -117,12 +113,18 @@ def one(seed: int, name: str, hidden: tuple[int, ...], solver: str) -> dict[str,
 
 
 def main() -> None:
-    """Measures, prints, writes JSON."""
+    """Run the benchmark, print the results, write them as JSON."""
     parser = arguments(__doc__, "pendulum_model.json")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--hidden", type=int, nargs="+", default=[32, 32])
-    parser.add_argument("--solver", default="semi_implicit_euler", help="the environment's own")
+    parser.add_argument("--seeds", type=int, default=10, help="number of seeds")
+    parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument(
+        "--hidden", type=int, nargs="+", default=[32, 32], help="widths of the hidden layers"
+    )
+    parser.add_argument(
+        "--solver",
+        default="semi_implicit_euler",
+        help="Diffrax solver of the model; the default is the environment's rule",
+    )
     options = parser.parse_args()
     result: dict[str, Any] = {
         "machine": machine(),

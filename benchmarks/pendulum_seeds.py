@@ -1,11 +1,11 @@
-"""Ten seeds of `lagdyna train Pendulum-v1`, for several amounts of experience.
+"""Returns, time and memory of `lagdyna train Pendulum-v1` over ten seeds and several budgets.
 
     python benchmarks/pendulum_seeds.py --out pendulum_seeds.json
 
-Every entry is a whole run of its own, `lagdyna train Pendulum-v1 --steps STEPS --seed SEED`
-as a new process, compilation included; its figures are those of its `summary.json`, its
-memory is the process's peak. Prints a Markdown table. Interrupted, it goes on where it was:
-runs that are complete in `--runs` are not repeated.
+Each entry is a run of `lagdyna train Pendulum-v1 --steps STEPS --seed SEED` in a new process,
+including compilation. Its results are read from `summary.json`; its memory is the peak of the
+process. The output is a Markdown table. Run the command again after an interruption: runs that
+are complete in `--runs` are not repeated.
 """
 
 import json
@@ -20,7 +20,7 @@ from _common import arguments, machine, write
 
 
 def run(steps: int, seed: int, directory: Path, options: list[str]) -> dict[str, Any]:
-    """One run, or what an earlier call found of it."""
+    """Run one seed, or read its results if it is complete."""
     report = directory.with_suffix(".json")
     if report.exists():
         return json.loads(report.read_text())
@@ -40,13 +40,19 @@ def run(steps: int, seed: int, directory: Path, options: list[str]) -> dict[str,
 
 
 def main() -> None:
-    """Runs, prints the table, writes JSON."""
+    """Run the benchmark, print a table, write the results as JSON."""
     parser = arguments(__doc__, "pendulum_seeds.json")
-    parser.add_argument("--runs", type=Path, default=Path("runs/pendulum_seeds"))
-    parser.add_argument("--seeds", type=int, default=10, help="how many")
-    parser.add_argument("--first", type=int, default=0, help="the first of them")
-    parser.add_argument("--steps", type=int, nargs="+", default=[200, 400, 600])
-    parser.add_argument("options", nargs="*", help="more options of `lagdyna train`, after --")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs/pendulum_seeds"), help="directory of the runs"
+    )
+    parser.add_argument("--seeds", type=int, default=10, help="number of seeds")
+    parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument(
+        "--steps", type=int, nargs="+", default=[200, 400, 600], help="environment steps a run"
+    )
+    parser.add_argument(
+        "options", nargs="*", help="further options of `lagdyna train`, after `--`"
+    )
     args = parser.parse_args()
     about = machine()
     table = []

@@ -1,11 +1,12 @@
-"""What plans by gradients come to in the true equations of tasks of the suite.
+"""Returns of gradient-based plans in the true equations of the suite's tasks.
 
     python benchmarks/plans.py --tasks acrobot cart3pole --seeds 3 --out plans.json
 
-Improves plans from where an episode begins through a task's own equations and reward, and
-follows the best one in the task: what an episode has lost by the end of the plan, of one
-reward a step, after each quarter of the rounds, and what the last of its steps are paid. An
-agent whose whole episode loses more has not found the best way, whoever it learned from.
+The shooting planner improves open-loop plans from initial states through the task's true
+equations and reward. The best plan is then executed in the task. The table shows the loss by
+the end of the plan, the sum of `1 - reward` over its steps, after each quarter of the rounds.
+It also shows the mean reward of the last steps. An agent that loses more over a whole episode
+has not found the best policy.
 """
 
 import time
@@ -19,34 +20,35 @@ from behaviour import Exact
 from jaxtyping import Array, Scalar
 
 from lagdyna.agents import Plans, ShootingPlanner
-from lagdyna.experiments import Config
-from lagdyna.experiments._agents import imagined_limits
 from lagdyna.mechanics import State
 from lagdyna.models import GivenReward
-from lagdyna.tasks import SUITE, suite_task
+from lagdyna.simulate import WorldModel
+from lagdyna.tasks import SUITE, Plant, suite_task
 
 
 def plan(name: str, actions: int, rounds: int, seed: int) -> dict[str, Any]:
-    """What the best plans of a task have lost, and how long it took."""
+    """Plan for one seed of a task and measure the loss, the last rewards and the time."""
     spec, task = SUITE[name].spec, suite_task(name)
-    planner = ShootingPlanner(spec.action_size, imagined_limits(Config(task=spec)), actions)
-    transition = Exact(spec.joint_coordinates, task, spec.repeat)
-    reward = GivenReward(lambda state, action, following: task.reward(following))
+    planner = ShootingPlanner(spec.action_size, Plant.of_task(spec).limits, actions)
+    world = WorldModel(
+        Exact(spec.joint_coordinates, task, spec.repeat),
+        GivenReward(lambda state, action, following: task.reward(following)),
+    )
     start_key, first_key, key = jax.random.split(jax.random.key(seed), 3)
     starts = jax.tree.map(lambda x: jnp.asarray(x[None], float), task.reset(start_key))
 
     @jax.jit
     def improve(plans: Plans, key: Array) -> Plans:
-        return planner.improve(plans, transition, reward, starts, key=key)
+        return planner.improve(plans, world, starts, key=key)
 
     @jax.jit
     def paid(plans: Plans) -> Array:
-        """What each step of the best plan is paid, in the task."""
+        """Compute the reward of each step of the best plan in the task."""
 
         def body(state: State, action: Array) -> tuple[State, Scalar]:
             return task.step(state, action)
 
-        best = jnp.argmax(plans.worth)
+        best = jnp.argmax(plans.returns)
         held = jnp.repeat(plans.actions[best], spec.repeat, axis=0)
         start = jax.tree.map(lambda x: x[best], plans.starts)
         return jax.lax.scan(body, start, held)[1]
@@ -64,13 +66,13 @@ def plan(name: str, actions: int, rounds: int, seed: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Plans, prints the table, writes JSON."""
+    """Run the benchmark, print a table, write the results as JSON."""
     parser = arguments(__doc__, "plans.json")
     chains = [name for name in SUITE if SUITE[name].spec.repeat == 4]
-    parser.add_argument("--tasks", nargs="+", choices=list(SUITE), default=chains)
-    parser.add_argument("--seeds", type=int, default=3, help="how many")
-    parser.add_argument("--actions", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--tasks", nargs="+", choices=list(SUITE), default=chains, help="tasks")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    parser.add_argument("--actions", type=int, default=60, help="actions of a plan")
+    parser.add_argument("--rounds", type=int, default=100, help="rounds of improvement")
     args = parser.parse_args()
     about = {**machine(), "actions": args.actions, "rounds": args.rounds}
     found: dict[str, list[dict[str, Any]]] = {}

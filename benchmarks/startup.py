@@ -1,10 +1,10 @@
-"""Seconds from the start of the process to the first update of model and of agent.
+"""Seconds from process start to the first update of the model and of the agent.
 
     python benchmarks/startup.py --out startup.json
 
-A child process imports lagdyna, takes 50 random steps in Pendulum-v1 and makes one update of
-each kind with the defaults of `lagdyna train`. Importing, tracing and compiling is all that
-it spends time on.
+A child process imports lagdyna and takes 50 random steps in Pendulum-v1. It then runs one
+update of the model and one of the agent, with the defaults of `lagdyna train`. Nearly all of
+the time is spent on importing, tracing and compiling.
 """
 
 import json
@@ -22,8 +22,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from lagdyna.data import Experience
-from lagdyna.experiments import Config, Trainer
+from lagdyna.config import Config
 from lagdyna.tasks import GymnasiumTask
+from lagdyna.training import Trainer
 marks = {"imported": time.perf_counter() - start}
 trainer = Trainer(Config())
 training = trainer.init()
@@ -37,10 +38,10 @@ for _ in range(50):
     training = trainer.store(training, entry, np.asarray(outcome.steps), np.asarray(True))
     state = outcome.state
 marks["collected"] = time.perf_counter() - start
-training, _ = trainer.fit(trainer.begin_fit(training), jnp.asarray(0), 1)
+training, _ = trainer.fit(trainer.begin_phase(training), jnp.asarray(0), 1)
 jax.block_until_ready(training)
 marks["first_model_update"] = time.perf_counter() - start
-training, _ = trainer.behave(training, jnp.asarray(0), 1)
+training, _ = trainer.improve(training, jnp.asarray(0), 1)
 jax.block_until_ready(training)
 marks["first_behaviour_update"] = time.perf_counter() - start
 print(json.dumps(marks))
@@ -48,9 +49,9 @@ print(json.dumps(marks))
 
 
 def main() -> None:
-    """Measures, prints, writes JSON."""
+    """Run the benchmark, print the results, write them as JSON."""
     parser = arguments(__doc__, "startup.json")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=3, help="child processes to time")
     args = parser.parse_args()
     about = machine()
     marks = []

@@ -1,13 +1,13 @@
-"""Steps per second of many environments at once: the suite's beside other vector environments.
+"""Steps per second of the suite's vector environments, compared with other environments.
 
     python benchmarks/suite_throughput.py --out suite_throughput.json
 
-Every entry steps `--copies` acrobots, or what stands beside them, `--steps` times with the same
-random actions, through `reset` and `step` of Gymnasium's vector interface, NumPy in and out,
-autoreset included; the first steps, which compile, are left out. Entries take turns, so that a
-machine that slows down slows them all, and `ratio` is against the first of them by the same
-median. MuJoCo's double pendulum is measured where MuJoCo is installed, on fewer copies, because
-processes are dear. Prints a Markdown table.
+Each entry steps `--copies` environments `--steps` times with the same random actions, through
+Gymnasium's vector interface with NumPy arrays and autoreset. The first steps, which compile,
+are not timed. Entries take turns, so that a slowdown of the machine affects all of them.
+`ratio` is the median rate relative to that of the first entry. MuJoCo's double pendulum is
+measured if MuJoCo is installed, with `--few` copies, since processes are expensive. The output
+is a Markdown table.
 """
 
 import importlib.util
@@ -27,8 +27,8 @@ Make = Callable[[int], gym.vector.VectorEnv]
 
 
 def made(env_id: str, mode: str, **options: Any) -> Make:
-    """What makes that many copies of an environment."""
-    # A process of JAX's threads must not be forked.
+    """Build a function from a number of copies to a vector environment."""
+    # A process with JAX's threads must not be forked.
     more: Any = {"vector_kwargs": {"context": "spawn"}} if mode == "async" else {}
     return lambda copies: gym.make_vec(
         env_id, num_envs=copies, vectorization_mode=mode, **more, **options
@@ -36,7 +36,7 @@ def made(env_id: str, mode: str, **options: Any) -> Make:
 
 
 def entries(copies: int, few: int) -> dict[str, tuple[Make, int]]:
-    """What is measured, and how many copies of it."""
+    """List the environments to measure and the number of copies of each."""
     native, sync, several = "vector_entry_point", "sync", "async"
     acrobot = "lagdyna/Acrobot-v0"
     found: dict[str, tuple[Make, int]] = {
@@ -54,7 +54,7 @@ def entries(copies: int, few: int) -> dict[str, tuple[Make, int]]:
 
 
 class Stepped:
-    """An environment that goes on where it was, with the same actions in every turn."""
+    """Vector environment that continues across turns, with the same actions in each turn."""
 
     def __init__(self, make: Make, copies: int, steps: int):
         self.env = make(copies)
@@ -69,7 +69,7 @@ class Stepped:
             self.env.step(action)
 
     def turn(self) -> float:
-        """Steps of single copies per second."""
+        """Run one turn and compute the steps per second, summed over copies."""
         start = time.perf_counter()
         for action in self.actions:
             self.env.step(action)
@@ -77,14 +77,14 @@ class Stepped:
 
 
 def main() -> None:
-    """Measures, prints the table, writes JSON."""
+    """Run the benchmark, print a table, write the results as JSON."""
     parser = arguments(__doc__, "suite_throughput.json")
-    parser.add_argument("--copies", type=int, default=4096)
-    parser.add_argument("--few", type=int, default=8, help="copies where each has its process")
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--copies", type=int, default=4096, help="copies of an environment")
+    parser.add_argument("--few", type=int, default=8, help="copies of the slower entries")
+    parser.add_argument("--steps", type=int, default=50, help="steps a turn")
+    parser.add_argument("--turns", type=int, default=5, help="timed turns of each entry")
     args = parser.parse_args()
-    os.environ.setdefault("MUJOCO_GL", "disabled")  # nothing is drawn
+    os.environ.setdefault("MUJOCO_GL", "disabled")  # no rendering
     about = machine()
     stepped = {
         name: Stepped(make, copies, args.steps)

@@ -1,19 +1,20 @@
-"""Milliseconds per model update and per behaviour update, and what bounds them.
+"""Time of model updates, of imagination updates and of off-policy updates, with lower bounds.
 
     python benchmarks/updates.py --out updates.json
 
-One model update is one Adam step of the DeLaN on 64 steps through Heun's solver and one of
-the reward network; one behaviour update is one step of actor and critic on 64 imagined
-rollouts of 16 steps, backpropagated through. Sizes are those of Ramesh & Ravindran 2023:
-dynamics and reward 64x64, actor and critic 256x256. What is timed are the compiled programs
-of `lagdyna train` itself. The time that the matrix products alone would take comes from
-counting their operations and timing a plain product of the same run.
+One model update is one Adam step of the DeLaN on 64 steps through Heun's solver, and one of the
+reward network. One behaviour update is one step of actor and critic, with backpropagation
+through 64 imagined rollouts of 16 steps. Sizes are those of Ramesh & Ravindran (2023): dynamics
+and reward 64x64, actor and critic 256x256. The timed programs are the compiled programs of
+`lagdyna train`. The lower bound is the time of the matrix products alone: their operations are
+counted, and the rate of a plain product is measured in the same run.
 
-Then updates per second of the agents that learn from transitions, TD3 and SAC, each with its
-policy and two critics of 256x256 and batches of 128, nine parts in ten imagined, in the loop of
-`lagdyna train --agent dyna`; beside them Stable-Baselines3's TD3 where that is installed. And
-what a million transitions, half of them imagined, take in memory: the arrays, and what the
-compiled updates need besides, in which a copy of the buffers would show.
+The second part measures updates per second of the off-policy agents TD3 and SAC, in the loop of
+`lagdyna train --agent dyna`. Each has a policy and two critics of 256x256 and a batch size of
+128, with 90 % imagined transitions. They are compared with Stable-Baselines3's TD3 if it is
+installed. It also measures the memory of a million transitions, half of them imagined: the
+arrays, and the temporary memory of the compiled updates, which would reveal a copy of the
+buffers.
 """
 
 from statistics import median
@@ -28,25 +29,26 @@ from _stable_baselines import updates_per_second
 from jaxtyping import Array, PyTree
 
 from lagdyna import State
-from lagdyna.agents import Dyna, DynaBehaviour
+from lagdyna.agents import Dyna, DynaState
+from lagdyna.config import CollectConfig, Config, given
 from lagdyna.data import Experience, ReplayBuffer
-from lagdyna.experiments import (
-    AgentConfig,
-    CollectConfig,
-    Config,
+from lagdyna.parts import (
+    AdamConfig,
+    AlgorithmConfig,
     DynaConfig,
-    LearnerConfig,
-    Trainer,
-    Training,
+    ImaginationConfig,
+    SACConfig,
+    TD3Config,
 )
 from lagdyna.tasks import CoordinateSpec, TaskSpec
+from lagdyna.training import Trainer, TrainingState
 
 ROWS, MODEL_UPDATES, BEHAVIOUR_UPDATES = 4096, 500, 50
 TRANSITIONS, HALF_MILLION, AGENT_UPDATES = 128, 500_000, 500
 
 
 def chain(n: int) -> Config:
-    """A task of `n` angles and one actuator, at the paper's sizes."""
+    """Build the config of a task with `n` angles and one actuator, at the paper's sizes."""
     coordinates = tuple(
         CoordinateSpec(kind="angle", position=i, velocity=n + i, velocity_limit=20.0)
         for i in range(n)
@@ -55,27 +57,27 @@ def chain(n: int) -> Config:
     return Config(
         task=TaskSpec(env_id="none", coordinates=coordinates, dt=0.02, force=force),
         steps=ROWS,
-        learner=LearnerConfig(rate=1e-3, batch=64),
-        agent=AgentConfig(hidden=(256, 256), horizon=16, batch=64),
+        learner=AdamConfig(rate=1e-3, batch=64),
+        agent=ImaginationConfig(hidden=(256, 256), horizon=16, batch=64),
         collect=CollectConfig(capacity=ROWS),
     )
 
 
-def filled(trainer: Trainer, n: int) -> Training:
-    """The start of a run whose buffer is full of made-up steps."""
+def filled(trainer: Trainer, n: int) -> TrainingState:
+    """Build the initial state of a run whose buffer is full of random transitions."""
     training = trainer.init()
     keys = jax.random.split(jax.random.key(0), 4)
     q, qd = jax.random.normal(keys[0], (2, ROWS, n))
     action = jax.random.uniform(keys[1], (ROWS, 1), minval=-1.0)
     reward = jax.random.normal(keys[2], (ROWS,))
-    following = jax.vmap(training.transition.step)(State(q, qd), action)
+    following = jax.vmap(given(training.world).transition.step)(State(q, qd), action)
     experience = Experience(State(q, qd), action, reward, following, jnp.zeros(ROWS, bool))
     buffer = ReplayBuffer(experience, jnp.zeros(ROWS, int), jnp.asarray(ROWS))
-    return trainer.begin_fit(eqx.tree_at(lambda t: t.buffer, training, buffer))
+    return trainer.begin_phase(eqx.tree_at(lambda t: t.buffer, training, buffer))
 
 
 def matmul_rate(dtype: jnp.dtype, repeats: int) -> float:
-    """Operations per second of a plain product, (1024, 256) by (256, 256)."""
+    """Measure the operations per second of a product of (1024, 256) and (256, 256)."""
     a = jnp.ones((1024, 256), dtype)
     b = jnp.full((256, 256), 1 / 256, dtype)
     count = 100
@@ -85,7 +87,7 @@ def matmul_rate(dtype: jnp.dtype, repeats: int) -> float:
 
 
 def measure(n: int, repeats: int) -> dict[str, object]:
-    """All figures for `n` degrees of freedom in the current precision."""
+    """Measure both kinds of updates for `n` degrees of freedom in the current precision."""
     trainer = Trainer(chain(n))
     training = filled(trainer, n)
     zero = jnp.asarray(0)
@@ -98,7 +100,7 @@ def measure(n: int, repeats: int) -> dict[str, object]:
     }
     for name, program, updates in (
         ("model", trainer.fit, MODEL_UPDATES),
-        ("behaviour", trainer.behave, BEHAVIOUR_UPDATES),
+        ("behaviour", trainer.improve, BEHAVIOUR_UPDATES),
     ):
         first, times = seconds(lambda p=program, u=updates: p(training, zero, u)[1], repeats)
         arrays, static = eqx.partition(training, eqx.is_array)
@@ -117,30 +119,25 @@ def measure(n: int, repeats: int) -> dict[str, object]:
     return row
 
 
-def dyna(algorithm: str) -> Trainer:
-    """A run of the pendulum with half a million real and as many imagined transitions."""
-    options = DynaConfig(
-        algorithm=algorithm,  # pyright: ignore[reportArgumentType]
-        batch=TRANSITIONS,
-        capacity=HALF_MILLION,
-    )
+def dyna(algorithm: AlgorithmConfig) -> Trainer:
+    """Build a run of the pendulum with half a million real and as many imagined transitions."""
     return Trainer(
         Config(
             steps=HALF_MILLION,
-            agent=AgentConfig(name="dyna", dyna=options),
+            agent=DynaConfig(algorithm=algorithm, batch=TRANSITIONS, capacity=HALF_MILLION),
             collect=CollectConfig(train_every=AGENT_UPDATES),
         )
     )
 
 
-def off_policy(algorithm: str, repeats: int) -> dict[str, Any]:
-    """Updates per second, and the memory of transitions and of what updates them."""
+def off_policy(algorithm: AlgorithmConfig, repeats: int) -> dict[str, Any]:
+    """Measure the updates per second, and the memory of transitions and updates."""
     trainer = dyna(algorithm)
     agent = trainer.agent
     assert isinstance(agent, Dyna)
     training = trainer.init()
-    behaviour, real = training.behaviour, training.buffer
-    assert isinstance(behaviour, DynaBehaviour)
+    state, real = training.agent, training.buffer
+    assert isinstance(state, DynaState)
 
     def full(buffer: ReplayBuffer, key: int) -> ReplayBuffer:
         leaves, tree = jax.tree.flatten(buffer.experience)
@@ -152,16 +149,16 @@ def off_policy(algorithm: str, repeats: int) -> dict[str, Any]:
         experience = jax.tree.unflatten(tree, made)
         return ReplayBuffer(experience, buffer.episode, jnp.asarray(buffer.capacity))
 
-    assert behaviour.imagined is not None
+    assert state.imagined is not None
     real = full(real, 0)
-    behaviour = DynaBehaviour(behaviour.learned, full(behaviour.imagined, 1))
-    stored = sum(x.nbytes for x in jax.tree.leaves((real, behaviour.imagined)))
-    arrays, static = eqx.partition((behaviour, real), eqx.is_array)
+    state = DynaState(state.learned, full(state.imagined, 1))
+    stored = sum(x.nbytes for x in jax.tree.leaves((real, state.imagined)))
+    arrays, static = eqx.partition((state, real), eqx.is_array)
 
     @jax.jit
     def program(arrays: PyTree, keys: Array) -> PyTree:
-        behaviour, real = eqx.combine(arrays, static)
-        return eqx.filter(agent.updates(behaviour, real, keys)[0].learned, eqx.is_array)
+        state, real = eqx.combine(arrays, static)
+        return eqx.filter(agent._updates(state, real, keys)[0].learned, eqx.is_array)
 
     keys = jax.random.split(jax.random.key(2), AGENT_UPDATES)
     compiled = program.lower(arrays, keys).compile()
@@ -170,7 +167,7 @@ def off_policy(algorithm: str, repeats: int) -> dict[str, Any]:
     flops = matmul_flops(program, arrays, keys) / AGENT_UPDATES
     rate = matmul_rate(real.experience.reward.dtype, repeats)
     return {
-        "algorithm": algorithm,
+        "algorithm": algorithm.name,
         "updates_per_second": round(AGENT_UPDATES / median(times), 1),
         "matmul_mflop": round(flops / 1e6, 1),
         "matmul_alone_per_second": round(rate / flops, 1),
@@ -181,8 +178,8 @@ def off_policy(algorithm: str, repeats: int) -> dict[str, Any]:
 
 
 def agents(repeats: int) -> dict[str, object]:
-    """Those that learn from transitions, and another library's where it is installed."""
-    rows = [off_policy(algorithm, repeats) for algorithm in ("td3", "sac")]
+    """Measure the off-policy agents, and Stable-Baselines3's TD3 if it is installed."""
+    rows = [off_policy(algorithm, repeats) for algorithm in (TD3Config(), SACConfig())]
     for row in rows:
         print(
             f"{row['algorithm']}: {row['updates_per_second']} updates/s, of matrix products "
@@ -202,10 +199,16 @@ def agents(repeats: int) -> dict[str, object]:
 
 
 def main() -> None:
-    """Measures, prints a table, writes JSON."""
+    """Run the benchmark, print a table, write the results as JSON."""
     parser = arguments(__doc__, "updates.json")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--n", type=int, nargs="*", default=[1, 2, 3, 4], help="none: agents")
+    parser.add_argument("--repeats", type=int, default=7, help="timed calls of each program")
+    parser.add_argument(
+        "--n",
+        type=int,
+        nargs="*",
+        default=[1, 2, 3, 4],
+        help="degrees of freedom; without a number, only off-policy agents are measured",
+    )
     args = parser.parse_args()
     about = machine()
     transitions = agents(args.repeats)

@@ -1,4 +1,4 @@
-"""Fit a deep Lagrangian network to arrays, then look at what it has learned."""
+"""Fit a deep Lagrangian network (DeLaN) to arrays, then inspect the learned model."""
 
 # --8<-- [start:data]
 import equinox as eqx
@@ -12,8 +12,8 @@ from lagdyna.models import DeLaN
 from lagdyna.simulate import LagrangianField, SolvedTransition, rollout
 from lagdyna.systems import Pendulum
 
-# A recording: angles, velocities, actions and accelerations, here made from an analytic
-# pendulum. Arrays of your own go in the same places.
+# Training data: angles, velocities, actions and accelerations. Here an analytic pendulum
+# generates them; replace them with your own arrays.
 coordinates = Coordinates((True,))  # one coordinate, an angle
 motor = FixedActuation(((2.0,),))  # an action of 1 is a torque of 2 N m
 true = MechanicalSystem(Pendulum.rod(), coordinates, motor)
@@ -37,8 +37,8 @@ print(f"mass matrix: learned {mass}, true {true.lagrangian.mass_matrix(q[0], qd[
 # --8<-- [end:fit]
 
 # --8<-- [start:simulate]
-# The fitted system is a simulator. Left alone it keeps its energy: 100 steps from
-# horizontal, in both systems.
+# Use the fitted system as a simulator. Without actions it should conserve energy. Simulate
+# 100 steps from the horizontal position with the learned and the true system.
 start, no_action = State(jnp.array([jnp.pi / 2]), jnp.zeros(1)), jnp.zeros((100, 1))
 for name, each in (("learned", system), ("true", true)):
     transition = SolvedTransition(LagrangianField(each), coordinates, dt=0.05, solver="tsit5")

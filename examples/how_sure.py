@@ -1,8 +1,10 @@
-"""How sure a model is of itself: `python examples/how_sure.py arm.npz --out how-sure`.
+"""Estimate the uncertainty of a learned model.
 
-Learns the arm of `record_an_arm.py` by a Kalman filter, from its first trajectories and with
-noise on their accelerations, and asks the posterior: how wide the intervals are, whether they
-cover what they say, and how far rollouts of models drawn from it part from each other.
+Run `python examples/how_sure.py arm.npz --out how-sure`.
+
+The script fits the arm of `record_an_arm.py` with a Kalman filter, to a few trajectories with
+noisy accelerations. It evaluates the posterior over the weights: the width and the coverage of
+its predictive intervals, and the spread of rollouts of models sampled from it.
 """
 
 import argparse
@@ -17,8 +19,10 @@ from matplotlib.axes import Axes
 
 import lagdyna
 from lagdyna import State
+from lagdyna.config import DataConfig
 from lagdyna.data import Trajectory, TrajectorySet, read, write
-from lagdyna.experiments import FittedModel, fit_config
+from lagdyna.parts import DeLaNConfig
+from lagdyna.simulate import LearnedModel
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("recordings")
@@ -31,32 +35,32 @@ recorded = read(options.recordings)
 
 
 def noisy(each: Trajectory) -> Trajectory:
-    """The trajectory with noise on its accelerations."""
+    """Add Gaussian noise to the accelerations of a trajectory."""
     arrays = dict(each.arrays)
     arrays["qdd"] = arrays["qdd"] + options.noise * random.normal(size=arrays["qdd"].shape)
     return Trajectory(**arrays)
 
 
 def learned(count: int) -> Path:
-    """The directory of a fit to the last so many trajectories, and four to judge it by."""
+    """Fit a model to `count` trajectories, validate on four more, return its run directory."""
     file, directory = options.out / f"arm-{count}.npz", options.out / f"run-{count}"
     if not (directory / "report.json").exists():
         write(file, TrajectorySet(kept[-count - 4 :]), overwrite=True)
-        table = {
-            "data": {"file": str(file), "angles": "all", "validation": 4 / (count + 4)},
-            "model": {"hidden": [24, 24]},
-            "learner": {"name": "auto"},
-            "solver": {"name": "dopri5"},
-        }
-        lagdyna.fit_model(fit_config(table), directory)
+        config = lagdyna.FitConfig(
+            data=DataConfig(file=str(file), angles="all", validation=4 / (count + 4)),
+            model=DeLaNConfig(hidden=(24, 24)),
+            learner="auto",
+            solver="dopri5",
+        )
+        lagdyna.fit_model(config, directory)
     return directory
 
 
-def ask(directory: Path) -> FittedModel:
-    """Prints what the posterior says, and gives models that are drawn from it."""
+def ask(directory: Path) -> LearnedModel:
+    """Print statistics of the posterior and return models sampled from it."""
     # --8<-- [start:ask]
     run = lagdyna.load_fit(directory)
-    assert run.posterior is not None  # as it is where no filter learned
+    assert run.posterior is not None  # only filters provide a posterior
     q, qd, tau = jnp.array([0.1, 0.5]), jnp.array([0.0, 1.0]), jnp.zeros(2)
 
     qdd, covariance = run.posterior.predict(lambda model: model.forward_dynamics(q, qd, tau))
@@ -75,8 +79,8 @@ def ask(directory: Path) -> FittedModel:
     return models
 
 
-def draw(axis: Axes, models: FittedModel, motion: Trajectory) -> None:
-    """Rollouts of the models beside a motion that none of them has seen."""
+def draw(axis: Axes, models: LearnedModel, motion: Trajectory) -> None:
+    """Plot rollouts of the models and a recorded motion outside the training data."""
     start = State(jnp.asarray(motion.q[0]), jnp.asarray(motion.arrays["qd"][0]))
     actions = jnp.asarray(motion.arrays["tau"][:-1])
     roll = eqx.filter_vmap(lambda model: model.rollout(start, actions).q[:, 1])

@@ -1,7 +1,9 @@
-"""A known system for `lagdyna fit arm.npz --model known --known examples/know_the_arm.py:arm`.
+"""System with known equations of motion and unknown parameters: a two-link arm.
 
-The two-link arm of `record_an_arm.py` with its masses and inertias guessed. What is fitted are
-the arrays of the system, but for those that `model.fixed` names.
+Run `lagdyna fit arm.npz --model known --known examples/know_the_arm.py:arm`.
+
+This is the arm of `record_an_arm.py` with initial guesses of its masses and inertias. The fit
+optimises all arrays of the system, except those named by `model.fixed`.
 """
 
 import jax.numpy as jnp

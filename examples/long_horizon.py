@@ -1,6 +1,7 @@
-"""A pendulum for ten thousand periods, by Heun's method and by the variational midpoint rule.
+"""Compare the energy errors of two solvers on a pendulum over ten thousand periods.
 
-`python examples/long_horizon.py long_horizon.png` prints the energy errors and draws them.
+The solvers are Heun's method and the variational midpoint rule. Run
+`python examples/long_horizon.py long_horizon.png` to print the energy errors and plot them.
 """
 
 import sys
@@ -20,7 +21,7 @@ if len(sys.argv) != 2:
     sys.exit(__doc__)
 jax.config.update("jax_enable_x64", True)
 PERIODS, STEPS = 10_000, 40
-# A rod of 1 kg and 1 m, 9.81 m/s^2, swings through 1 rad to each side in 1.75 s.
+# A rod of 1 kg and 1 m in 9.81 m/s^2 swings with an amplitude of 1 rad and a period of 1.75 s.
 pendulum, angle = Pendulum.rod(gravity=9.81), Coordinates((True,))
 system = MechanicalSystem(pendulum, angle, FixedActuation(((0.0,),)))
 start = State(jnp.asarray([jnp.pi - 1.0]), jnp.zeros(1))
@@ -30,7 +31,7 @@ swing = begun - pendulum.energy(jnp.asarray([jnp.pi]), jnp.zeros(1))
 
 @eqx.filter_jit
 def largest_errors(model: SolvedTransition) -> jax.Array:
-    """The largest error of the energy within each ten periods, over that of the swing."""
+    """Compute the largest energy error in each ten periods, relative to the swing energy."""
 
     def step(state: State, _: None) -> tuple[State, jax.Array]:
         state = model.step(state, jnp.zeros(1))

@@ -1,4 +1,4 @@
-"""A task of one's own: Gymnasium's MountainCarContinuous-v0, described as data."""
+"""Define a task for a Gymnasium environment, here MountainCarContinuous-v0, and train on it."""
 
 import tempfile
 
@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from lagdyna import Config, State, load_run, train
-from lagdyna.experiments import AgentConfig, CollectConfig, EvaluationConfig, ModelConfig
+from lagdyna.config import CollectConfig, EvaluationConfig
+from lagdyna.parts import DeLaNConfig, ImaginationConfig
 from lagdyna.tasks import CoordinateSpec, TaskSpec
 
 # --8<-- [start:spec]
-# The observation is (position, velocity). Velocities are per step, so dt is 1 step. Only
-# the ratio of force to mass can be observed; with a force of 1.5 the mass is 1000.
+# The observation is (position, velocity). Velocities are per step, so dt is 1 step. Data
+# determine only the ratio of force to mass. A force of 1.5 makes the mass 1000.
 task = TaskSpec(
     env_id="MountainCarContinuous-v0",
     coordinates=(
@@ -28,7 +29,10 @@ task = TaskSpec(
 
 # --8<-- [start:reward]
 def reward(state: State, action: jax.Array, next_state: State) -> jax.Array:
-    """To imagine with: the environment's own reward says nothing of the goal before it."""
+    """Compute a shaped reward for imagined rollouts.
+
+    The environment's own reward is sparse: it gives no signal before the goal is reached.
+    """
     return jax.nn.sigmoid(20 * (next_state.q[0] - 0.45)) - 0.1 * action[0] ** 2
 
 
@@ -38,8 +42,8 @@ def reward(state: State, action: jax.Array, next_state: State) -> jax.Array:
 config = Config(
     task=task,
     steps=300,
-    model=ModelConfig(initial_mass=1000.0),
-    agent=AgentConfig(horizon=32),
+    model=DeLaNConfig(initial_mass=1000.0),
+    agent=ImaginationConfig(horizon=32),
     collect=CollectConfig(random_steps=200, hold=20, train_every=100),
     evaluation=EvaluationConfig(episodes=10),
 )
@@ -51,7 +55,7 @@ for record in run.records:
     for evaluation in record["evaluations"]:
         print(f"{evaluation['env_steps']} steps: return {evaluation['return_mean']:.1f}")
 
-# The learned energy at rest, against the hill in the environment's source: sin(3 x).
+# Compare the learned energy at rest with the hill in the environment's source, sin(3 x).
 x = jnp.linspace(-1.1, 0.4, 6)
 potential = jax.vmap(run.model.energy)(x[:, None], jnp.zeros((6, 1)))
 hill = 2.5 / 3 * jnp.sin(3 * x)

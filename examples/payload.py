@@ -1,11 +1,12 @@
-"""An arm draws strokes it has not seen, and halfway takes up a payload.
+"""Adapt the inverse dynamics model of an arm online after it picks up a payload.
 
-`python examples/payload.py --out DIR [--seeds N]` prints a table and draws payload.png.
+Run `python examples/payload.py --out DIR [--seeds N]` to print a table and plot payload.png.
 
-A PD controller drives a two-link arm, with the torques of an inverse model fed forward. The
-model, a DeLaN, was fitted to recordings of other strokes. Then the arm takes up a payload that
-doubles the mass of its last link, and an extended Kalman filter adapts the model while it
-drives. Beside it: no model, a model that stays as it is, Adam, and the true equations.
+A two-link arm tracks strokes with a PD controller and the feedforward torques of an inverse
+dynamics model. The model, a DeLaN, was fitted to recordings of other strokes. Halfway through,
+the arm picks up a payload that doubles the mass of its last link. An extended Kalman filter
+adapts the model during the motion. Baselines: no model, a fixed model, online Adam, and the
+true equations of motion.
 """
 
 import argparse
@@ -22,12 +23,12 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Scalar
 from matplotlib.figure import Figure
 
 from lagdyna import State
+from lagdyna.filters import KalmanLearner
 from lagdyna.learners import (
     AbstractLearner,
     Accelerations,
     GradientLearner,
     InverseLoss,
-    KalmanLearner,
     fit,
     root_mean_square,
 )
@@ -36,16 +37,17 @@ from lagdyna.models import DeLaN
 from lagdyna.simulate import LagrangianField, SolvedTransition
 from lagdyna.systems import PlanarChain
 
-DT, TICKS = 0.005, 400  # 200 Hz, strokes of two seconds
-RECORDED, UNSEEN = 20, 16  # strokes
+DT, TICKS = 0.005, 400  # control at 200 Hz, strokes of two seconds
+RECORDED, UNSEEN = 20, 16  # numbers of strokes for training and evaluation
 HIDDEN = (12, 12)
 ADAM_RATE, FILTER_NOISE, PROCESS = 1e-3, 0.1, 1e-3
 KP, KD = jnp.asarray([300.0, 100.0]), jnp.asarray([40.0, 10.0])
-Q_NOISE, QD_NOISE = 1e-4, 2e-3  # of the sensors, rad and rad/s
+Q_NOISE, QD_NOISE = 1e-4, 2e-3  # standard deviations of the sensor noise, rad and rad/s
 coordinates = Coordinates((True, True))
 motors = FixedActuation(((1.0, 0.0), (0.0, 1.0)))
 arm = PlanarChain.two_link_arm()
-# 1 kg at the tip: link and load have their centre at 3/4 of the length.
+# The payload is 1 kg at the tip. The centre of mass of link and payload is at 3/4 of the
+# length.
 loaded = eqx.tree_at(
     lambda a: (a.mass, a.centre, a.inertia),
     arm,
@@ -54,7 +56,7 @@ loaded = eqx.tree_at(
 
 
 class Reference(NamedTuple):
-    """A motion to follow, at the ticks of the controller and halfway between them."""
+    """Reference trajectory at the control steps and halfway between them."""
 
     q: Float[Array, "*time 2"]
     qd: Float[Array, "*time 2"]
@@ -62,7 +64,7 @@ class Reference(NamedTuple):
 
 
 def tip(q: Float[Array, " 2"]) -> Float[Array, " 2"]:
-    """Where the arm's tip is, m."""
+    """Compute the position of the arm's tip in metres."""
     return jnp.stack(
         [jnp.sin(q[0]) + jnp.sin(q[0] + q[1]), jnp.cos(q[0]) + jnp.cos(q[0] + q[1])]
     )
@@ -70,13 +72,13 @@ def tip(q: Float[Array, " 2"]) -> Float[Array, " 2"]:
 
 @eqx.filter_jit
 def strokes(key: PRNGKeyArray, count: int) -> Reference:
-    """Random curves of the tip in a box 0.8 m wide, each from its middle and back to it."""
+    """Sample random strokes of the tip in a box 0.8 m wide, from its centre and back to it."""
     harmonics = jnp.arange(1, 6)
     waves = jax.random.normal(key, (count, 2, 5)) / harmonics
 
     def angles(wave: Array, t: Scalar) -> Array:
         part = t / (TICKS * DT)
-        along = part**3 * (10 - 15 * part + 6 * part**2)  # minimum jerk
+        along = part**3 * (10 - 15 * part + 6 * part**2)  # minimum-jerk profile
         curve = wave @ jnp.sin(jnp.pi * harmonics * along)
         x, z = jnp.asarray([1.1, 0.3]) + 0.4 * jnp.tanh(curve)
         elbow = jnp.arccos((x**2 + z**2) / 2 - 1)
@@ -93,10 +95,13 @@ def strokes(key: PRNGKeyArray, count: int) -> Reference:
 
 
 class Drive(NamedTuple):
-    """What a drive was like at every tick.
+    """Result of a tracking run at every control step.
 
-    **Attributes:** `error`, distance of the tip from where it should be, m; `path`, of the
-    tip, m; `rows`, what was measured.
+    **Attributes:**
+
+    - `error`: distance of the tip from its reference, m.
+    - `path`: position of the tip, m.
+    - `rows`: measured states, torques and accelerations.
     """
 
     error: Float[Array, " time"]
@@ -106,17 +111,17 @@ class Drive(NamedTuple):
 
 # --8<-- [start:measure]
 def sense(true: State, key: PRNGKeyArray) -> State:
-    """Encoders and tachometers, with white noise."""
+    """Simulate encoder and tachometer readings with white noise."""
     q_key, qd_key = jax.random.split(key)
     q = true.q + Q_NOISE * jax.random.normal(q_key, (2,))
     return State(q, true.qd + QD_NOISE * jax.random.normal(qd_key, (2,)))
 
 
 def row(before: State, tau: Float[Array, " 2"], after: State) -> Accelerations:
-    """What two measurements say of the torque that was held between them.
+    """Compute one training sample from two consecutive measurements.
 
-    The acceleration is the difference of the velocities. That is its mean over the tick, so
-    position and velocity are those of the tick's middle.
+    The torque is constant between them. The difference of the velocities gives the mean
+    acceleration over the control step, so position and velocity are taken at its midpoint.
     """
     q = before.q + 0.5 * coordinates.difference(after.q, before.q)
     middle = State(q, 0.5 * (before.qd + after.qd))
@@ -136,15 +141,16 @@ def drive(
     *,
     key: PRNGKeyArray,
 ) -> Drive:
-    """Follows a reference, as one `scan` over the ticks of the controller.
+    """Track a reference with one `scan` over the control steps.
 
     **Arguments:**
 
-    - `model`: whose torques are fed forward; `None` for none.
-    - `learner`, `state`: what adapts the model, and what it remembers; `None` for nothing.
-    - `reference`: where to be.
-    - `carries`: when the arm carries the payload.
-    - `key`: for the noise of the sensors.
+    - `model`: model that computes the feedforward torques; `None` for no feedforward.
+    - `learner`, `state`: online learner of the model and its state; `None` for a fixed
+        model.
+    - `reference`: the reference trajectory.
+    - `carries`: whether the arm carries the payload at each control step.
+    - `key`: random key for the sensor noise.
     """
     arrays, static = eqx.partition(model, eqx.is_array)
 
@@ -153,7 +159,7 @@ def drive(
         true, measured, arrays, state = carry
         target, carried, key = now
         model = eqx.combine(arrays, static)
-        # The reference at this tick is fed back, that of its middle is fed forward.
+        # Feedback uses the reference at this control step, feedforward that at its midpoint.
         here, middle = (jax.tree.map(lambda x, i=i: x[i], target) for i in (0, 1))
         tau = KP * coordinates.difference(here.q, measured.q) + KD * (here.qd - measured.qd)
         if model is not None:
@@ -176,7 +182,7 @@ def drive(
 
 
 def plant(carried: Bool[Array, ""]) -> SolvedTransition:
-    """The true arm, with or without the payload."""
+    """Build the transition of the true arm, with or without the payload."""
     body = jax.tree.map(lambda x, y: jnp.where(carried, x, y), loaded, arm)
     field = LagrangianField(MechanicalSystem(body, coordinates, motors))
     return SolvedTransition(field, coordinates, DT, solver="dopri5", substeps=2)
@@ -187,7 +193,7 @@ ADAM = optax.adam(ADAM_RATE)
 
 
 def learners(loss: InverseLoss) -> tuple[KalmanLearner, KalmanLearner, GradientLearner]:
-    """The filter that learns from recordings, that which adapts, and Adam."""
+    """Build the offline filter, the online filter and online Adam."""
     offline = KalmanLearner(loss, prior=1.0, noise=0.05, repeats=2.0)
     online = KalmanLearner(loss, noise=FILTER_NOISE, process=PROCESS)
     return offline, online, GradientLearner(ADAM, loss)
@@ -197,7 +203,7 @@ def learners(loss: InverseLoss) -> tuple[KalmanLearner, KalmanLearner, GradientL
 
 
 class Drives(NamedTuple):
-    """All drives along the same strokes, after learning from others."""
+    """Results of all methods on the same evaluation strokes, and the update times in ms."""
 
     reference: Reference
     methods: dict[str, Drive]
@@ -205,9 +211,9 @@ class Drives(NamedTuple):
 
 
 def compare(seed: int) -> Drives:
-    """Learns from recordings, then drives in every way.
+    """Fit the model to recordings, then track the evaluation strokes with every method.
 
-    **Arguments:** `seed`, of everything: both sets of strokes, noise, initial weights.
+    **Arguments:** `seed`, random seed for strokes, noise and initial weights.
     """
     keys = jax.random.split(jax.random.key(seed), 7)
     recorded, unseen = strokes(keys[0], RECORDED), strokes(keys[1], UNSEEN)
@@ -219,7 +225,7 @@ def compare(seed: int) -> Drives:
     untrained = MechanicalSystem(delan, coordinates, motors)
     fitted = fit(untrained, offline, data, key=keys[4], steps=500, batch_size=32)
     model: MechanicalSystem = fitted.model
-    # What the filter knows of the weights goes along, the process noise is new.
+    # Keep the posterior over the weights; use the process noise of the online filter.
     state = online.init(model)._replace(belief=fitted.state.belief)
     # --8<-- [end:offline]
     true = MechanicalSystem(arm, coordinates, motors)
@@ -231,7 +237,7 @@ def compare(seed: int) -> Drives:
         "online Adam": (model, adam, adam.init(model), half),
         "Kalman filter": (model, online, state, half),
         "true arm, payload unknown": (true, None, None, half),
-        # Carried from the start, so that nothing has to be switched.
+        # Carry the payload from the start, so that the model is correct throughout.
         "true arm and payload": (knowing, None, None, jnp.ones_like(half)),
     }
     methods = {
@@ -245,7 +251,7 @@ def compare(seed: int) -> Drives:
 def milliseconds(
     learner: AbstractLearner, model: MechanicalSystem, state: PyTree, rows: Accelerations
 ) -> Float[np.ndarray, " rows"]:
-    """Of each update, one row at a time as a control loop would call it."""
+    """Measure the duration of single-sample updates, as in a control loop."""
     sample = jax.jit(lambda i: jax.tree.map(lambda x: x[i][None], rows))
     times = []
     # --8<-- [start:update]
@@ -276,13 +282,13 @@ SPANS = {
 
 
 def rms(error: Float[Array, " time"], span: tuple[float, float]) -> float:
-    """Of the tip's error over seconds counted from the payload, mm."""
+    """Compute the rms tip error in mm over a time span, in seconds after the pick-up."""
     first, last = (UNSEEN * TICKS // 2 + round(second / DT) for second in span)
     return 1e3 * float(jnp.sqrt(jnp.mean(error[first:last] ** 2)))
 
 
 def report(seeds: list[Drives]) -> str:
-    """The table: mean over seeds, and the largest in brackets."""
+    """Format a table of the mean over seeds, with the largest value in brackets."""
     lines = [" " * 26 + "".join(f"{span:>16}" for span in SPANS)]
     for name in COLOURS:
         cells = []
@@ -294,7 +300,7 @@ def report(seeds: list[Drives]) -> str:
 
 
 def draw(path: Path, seeds: list[Drives]) -> None:
-    """Errors over time, mean over seeds, and two strokes of the first seed."""
+    """Plot errors over time, averaged over seeds, and two strokes of the first seed."""
     figure = Figure(figsize=(9.6, 4.6), layout="constrained")
     over_time, strokes_after = figure.subplots(1, 2, width_ratios=(2.1, 1))
     t = DT * (np.arange(UNSEEN * TICKS) - UNSEEN * TICKS // 2)
@@ -302,7 +308,7 @@ def draw(path: Path, seeds: list[Drives]) -> None:
     for name, colour in COLOURS.items():
         square = np.mean([each.methods[name].error ** 2 for each in seeds], axis=0)
         smooth = 1e3 * np.sqrt(np.convolve(square, window)[: len(t)])
-        style = "--" if name.endswith("unknown") else "-"  # it lies on the fixed model
+        style = "--" if name.endswith("unknown") else "-"  # it coincides with the fixed model
         over_time.semilogy(t, smooth, style, color=colour, lw=1.4, label=name)
     over_time.axvline(0, color="#111111", lw=1, ls=":")
     over_time.set(xlabel="time since the payload / s", ylabel="error of the tip, rms / mm")
@@ -325,7 +331,7 @@ def draw(path: Path, seeds: list[Drives]) -> None:
 
 
 def main() -> None:
-    """Drives, and reports."""
+    """Run all seeds, print the table and plot the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="where payload.png goes")
     parser.add_argument("--seeds", type=int, default=5, help="how many times all is done")

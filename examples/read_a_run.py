@@ -1,4 +1,7 @@
-"""What a run directory holds, read back: `python examples/read_a_run.py runs/Pendulum-v1-1`."""
+"""Read a run directory and use its model and policy.
+
+Run `python examples/read_a_run.py runs/Pendulum-v1-1`.
+"""
 
 # --8<-- [start:all]
 import json
@@ -20,7 +23,7 @@ for line in (directory / "metrics.jsonl").read_text().splitlines():
 run = lagdyna.load_run(directory)
 upright = lagdyna.State(jnp.zeros(1), jnp.zeros(1))
 hanging = lagdyna.State(jnp.full(1, jnp.pi), jnp.zeros(1))
-if run.model.has_lagrangian:  # the model mlp has none
+if run.model.has_lagrangian:  # the model `mlp` has none
     print("mass matrix, upright:", run.model.mass_matrix(*upright))
 
 batch = lagdyna.State(jnp.stack([upright.q, hanging.q]), jnp.zeros((2, 1)))

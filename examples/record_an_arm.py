@@ -1,7 +1,9 @@
-"""Recordings to fit models to: `python examples/record_an_arm.py arm.npz`.
+"""Record training data of a simulated two-link arm.
 
-Twenty swings of a two-link arm from random positions, two seconds each at 50 samples a second,
-under smooth random torques, with exact accelerations. Links are rods of 1 kg and 1 m.
+Run `python examples/record_an_arm.py arm.npz`.
+
+The file contains twenty motions from random positions under smooth random torques, with exact
+accelerations. Each motion lasts two seconds, sampled at 50 Hz. Links are rods of 1 kg and 1 m.
 """
 
 import sys
@@ -19,7 +21,7 @@ from lagdyna.systems import PlanarChain
 if len(sys.argv) != 2:
     sys.exit(__doc__)
 coordinates = Coordinates((True, True))
-motors = FixedActuation(((1.0, 0.0), (0.0, 1.0)))  # torques in N m, as they are
+motors = FixedActuation(((1.0, 0.0), (0.0, 1.0)))  # actions are torques in N m
 arm = MechanicalSystem(PlanarChain.two_link_arm(), coordinates, motors)
 transition = SolvedTransition(
     LagrangianField(arm), coordinates, dt=0.02, solver="tsit5", substeps=4
@@ -29,7 +31,7 @@ random = np.random.default_rng(0)
 
 
 def torques() -> np.ndarray:
-    """Three sines of random height and phase for each joint."""
+    """Sample a sum of three sines with random amplitudes and phases for each joint."""
     frequencies = np.asarray([0.3, 0.7, 1.5])
     heights, phases = random.normal(size=(2, 3)), random.uniform(0, 2 * np.pi, (2, 3))
     waves = np.sin(2 * np.pi * frequencies * t[:, None, None] + phases)
@@ -38,7 +40,7 @@ def torques() -> np.ndarray:
 
 @jax.jit
 def swing(start: State, tau: jax.Array) -> tuple[State, jax.Array]:
-    """What the torques do from there, and the accelerations on the way."""
+    """Simulate the arm from `start` under the torques; return states and accelerations."""
     states = rollout(transition, start, tau[:-1])
     return states, jax.vmap(arm.forward_dynamics)(*states, tau)
 

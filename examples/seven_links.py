@@ -1,9 +1,9 @@
-"""A chain of seven links: a DeLaN learns its dynamics and predicts its motion.
+"""Learn the dynamics of a chain of seven links with a DeLaN and predict its motion.
 
-The links are rods of 1 kg and 0.3 m. Torques of random motions are learned, and what is judged
-are torques and free motions that have not been seen. The torque of a joint near the pivot is
-many times that of the last, and they vary together; so errors are whitened, as a loss of our
-own: what is small and moves the last links counts as much as what is large.
+The links are rods of 1 kg and 0.3 m. The model is fitted to torques of random motions and
+evaluated on torques and free motions outside the training data. Torques near the pivot are
+many times larger than those of the last joint, and all are correlated. A custom loss therefore
+whitens the errors, so that small torques of the last links count as much as large ones.
 """
 
 import time
@@ -29,7 +29,7 @@ truth = MechanicalSystem(chain, coordinates, motors)
 
 @jax.jit
 def random_motion(key: jax.Array) -> Accelerations:
-    """Joints within 1 rad of hanging straight, speeds around 1 rad/s, 10 rad/s^2."""
+    """Sample joints within 1 rad of hanging straight, with std 1 rad/s and 10 rad/s^2."""
     keys = jax.random.split(key, 3)
     q = jax.random.uniform(keys[0], (20_000, N), minval=-1, maxval=1).at[:, 0].add(jnp.pi)
     qd, qdd = (jax.random.normal(k, (20_000, N)) for k in keys[1:])
@@ -38,7 +38,7 @@ def random_motion(key: jax.Array) -> Accelerations:
 
 
 class WhitenedInverseLoss(AbstractLoss[MechanicalSystem, Accelerations]):
-    """Errors of torques in the units of their covariance, `whitening' whitening = cov^-1`."""
+    """Mean squared whitened torque error, with `whitening' whitening = cov^-1`."""
 
     whitening: jax.Array
 
@@ -53,7 +53,7 @@ optimiser = optax.adam(optax.cosine_decay_schedule(5e-3, UPDATES, 1e-3))
 covariance = jnp.cov(data.action.T)
 loss = WhitenedInverseLoss(jnp.linalg.inv(jnp.linalg.cholesky(covariance)))
 learner = GradientLearner(optimiser, loss)
-# Accelerations are around 10 rad/s^2, so this is about the mass that torques speak of.
+# Accelerations have std 10 rad/s^2, so this ratio estimates the inertia of each joint.
 mass = tuple((jnp.sqrt(jnp.diag(covariance)) / 10).tolist())
 delan = DeLaN(coordinates, hidden=(128, 128), initial_mass=mass, key=keys[2])
 untrained = MechanicalSystem(delan, coordinates, motors)
@@ -65,13 +65,13 @@ seconds = time.perf_counter() - start
 
 @eqx.filter_jit
 def torques(system: MechanicalSystem, rows: Accelerations) -> jax.Array:
-    """Of every row, `(rows, 7)`."""
+    """Compute the torques of every row, shape `(rows, 7)`."""
     return jax.vmap(system.inverse_dynamics)(rows.state.q, rows.state.qd, rows.qdd)
 
 
 @eqx.filter_jit
 def swing(system: MechanicalSystem) -> State:
-    """Free motions of two seconds, from rest with the joints bent by up to 0.2 rad."""
+    """Simulate free motions of two seconds, from rest with joints bent by up to 0.2 rad."""
     transition = SolvedTransition(
         LagrangianField(system), coordinates, 0.01, solver="dopri5", substeps=2
     )

@@ -1,4 +1,4 @@
-"""One part swapped at a time: the Lagrangian, the field, the transition, the learner."""
+"""Swap one part at a time: Lagrangian, vector field, transition, optimiser, loss, reward."""
 
 import diffrax
 import equinox as eqx
@@ -30,11 +30,11 @@ from lagdyna.systems import Pendulum
 
 # --8<-- [start:lagrangian]
 class Oscillator(AbstractGeneralLagrangian):
-    """A mass on a spring: only `L` is written down, everything else follows."""
+    """Mass on a spring. Define only `L`; lagdyna derives the equations of motion."""
 
     mass: jax.Array
     stiffness: jax.Array
-    damping: float = 0.0  # of the solve for the acceleration, not of the motion
+    damping: float = 0.0  # regularises the solve for the acceleration; it is no friction
 
     def __call__(self, q, qd):
         return 0.5 * (self.mass * qd @ qd - self.stiffness * q @ q)
@@ -52,7 +52,7 @@ angle, motor = Coordinates((True,)), FixedActuation(((2.0,),))
 
 
 def simulator(lagrangian: AbstractLagrangian) -> SolvedTransition:
-    """A pendulum's transition, whatever its Lagrangian is."""
+    """Build a pendulum's transition from any Lagrangian."""
     field = LagrangianField(MechanicalSystem(lagrangian, angle, motor))
     return SolvedTransition(field, angle, dt=0.05)
 
@@ -64,7 +64,7 @@ learned = simulator(DeLaN(angle, key=jax.random.key(0)))
 
 # --8<-- [start:field]
 class NeuralField(AbstractSecondOrderField):
-    """A second-order neural ODE: the acceleration is a network's output."""
+    """Second-order neural ODE: a network predicts the acceleration."""
 
     network: Network
 
@@ -92,7 +92,7 @@ for name, each in (("dopri5", by_name), ("Tsit5()", by_object), ("adaptive", ada
 
 # --8<-- [start:discrete]
 class DiscreteModel(AbstractTransition):
-    """No field and no solver: a network gives the change of the state in one step."""
+    """Discrete-time model without solver: a network predicts the change of the state."""
 
     network: Network
     coordinates: Coordinates
@@ -109,7 +109,7 @@ discrete = DiscreteModel(network=change, coordinates=angle)
 
 @eqx.filter_jit
 def recording(key: jax.Array, rows: int) -> Experience:
-    """Steps of the pendulum of Gymnasium's mass, length and gravity."""
+    """Simulate steps of a pendulum with Gymnasium's mass, length and gravity."""
     unit = jax.random.uniform(key, (3, rows, 1), minval=-1.0)
     state, action = State(jnp.pi * unit[0], 8 * unit[1]), unit[2]
     following = jax.vmap(simulator(Pendulum.rod()).step)(state, action)
@@ -140,7 +140,7 @@ print(f"DeLaN, Lion: loss {fitted.metrics['loss'][0]:.2g} -> {fitted.metrics['lo
 
 # --8<-- [start:loss]
 class AbsoluteLoss(AbstractLoss[AbstractTransition, Experience]):
-    """Absolute instead of squared errors of the next velocity."""
+    """Mean absolute error of the next velocity."""
 
     def __call__(self, model, batch):
         predicted = jax.vmap(model.step)(batch.state, batch.action)
@@ -156,7 +156,7 @@ print(f"DeLaN, L1: loss {fitted.metrics['loss'][0]:.2g} -> {fitted.metrics['loss
 # --8<-- [start:reward]
 @GivenReward
 def reward(state: State, action: jax.Array, next_state: State) -> jax.Array:
-    """The reward of Gymnasium's `Pendulum-v1`, of the state before the step."""
+    """Compute the reward of Gymnasium's `Pendulum-v1`, from the state before the step."""
     angle_cost = angle.wrap(state.q)[0] ** 2 + 0.1 * state.qd[0] ** 2
     return -(angle_cost + 0.001 * (2 * action[0]) ** 2)
 

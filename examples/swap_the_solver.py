@@ -1,4 +1,4 @@
-"""The same fit through three solvers: what is learned, and what the solver costs."""
+"""Fit a DeLaN through three solvers and compare loss and learned mass."""
 
 import equinox as eqx
 import jax
@@ -19,7 +19,7 @@ motor = FixedActuation(((2.0,),))
 
 # --8<-- [start:simulator]
 def simulator(lagrangian, solver: str, substeps: int = 1) -> SolvedTransition:
-    """A Lagrangian, solved from one action to the next."""
+    """Build a transition from a Lagrangian and a solver."""
     field = LagrangianField(MechanicalSystem(lagrangian, coordinates, motor))
     return SolvedTransition(field, coordinates, DT, solver=solver, substeps=substeps)
 
@@ -29,7 +29,7 @@ def simulator(lagrangian, solver: str, substeps: int = 1) -> SolvedTransition:
 
 @eqx.filter_jit
 def recording(key: jax.Array, rows: int) -> Experience:
-    """Steps of an analytic pendulum, solved far more closely than any model here."""
+    """Simulate steps of an analytic pendulum, with far smaller errors than the models."""
     unit = jax.random.uniform(key, (3, rows, 1), minval=-1.0)
     state, action = State(jnp.pi * unit[0], 8 * unit[1]), unit[2]
     following = jax.vmap(simulator(Pendulum.rod(), "dopri8", 4).step)(state, action)

@@ -1,4 +1,7 @@
-"""A fitted model, read back and asked: `python examples/use_a_fit.py runs/arm-delan-1`."""
+"""Load a fitted model and evaluate its dynamics.
+
+Run `python examples/use_a_fit.py runs/arm-delan-1`.
+"""
 
 import sys
 
@@ -22,7 +25,7 @@ print("qdd without torque:", model.forward_dynamics(q, qd, jnp.zeros(2)))
 path = model.rollout(State(q, qd), jnp.zeros((50, 2)))
 print("let go, 50 steps later:", path.q[-1])
 
-# For a control loop: traced once, ahead of time.
+# For a control loop, export a function that is traced ahead of time.
 inverse_dynamics = jax.jit(model.export_inverse_dynamics().call)
 print("torques for qdd:", inverse_dynamics(q, qd, qdd))
 # --8<-- [end:use]
