@@ -1,23 +1,98 @@
-"""MkDocs hooks: what the code itself can say goes into the pages when they are built."""
+"""MkDocs hooks that fill pages with what the code itself can say."""
 
+import dataclasses
+import re
+from pathlib import Path
 from typing import Any
 
-from lagdyna.cli._main import app
-from lagdyna.experiments import Config, DataConfig, FitConfig, config_to_toml
+from lagdyna.cli._app import app
+from lagdyna.cli._describe import FAMILIES, Option, Variant, describe_part
+from lagdyna.config import (
+    CollectConfig,
+    Config,
+    DataConfig,
+    EvaluationConfig,
+    FitConfig,
+    RewardConfig,
+)
+from lagdyna.options import config_to_toml, described
+
+_TABLES = {
+    "reward": RewardConfig,
+    "collect": CollectConfig,
+    "evaluation": EvaluationConfig,
+    "data": DataConfig,
+}
 
 
 def on_page_markdown(markdown: str, **kwargs: Any) -> str:
-    """Fills in the whole default configs and the usage of every command."""
-    defaults, usage = "<!-- default config -->", "<!-- usage of every command -->"
-    if defaults in markdown:
-        toml = f"```toml\n{config_to_toml(Config())}```"
-        markdown = markdown.replace(defaults, toml)
-    if (fit_defaults := "<!-- default fit config -->") in markdown:
-        toml = config_to_toml(FitConfig(data=DataConfig(file="data.npz")))
-        markdown = markdown.replace(fit_defaults, f"```toml\n{toml}```")
-    if usage in markdown:
+    """Fill in the default configs, the options of parts and the usage of every command."""
+    for mark, config in (
+        ("<!-- default config -->", Config().resolved()),
+        ("<!-- default fit config -->", FitConfig(data="data.npz")),
+    ):
+        markdown = markdown.replace(mark, f"```toml\n{config_to_toml(config)}```")
+    markdown = re.sub(
+        r"<!-- options of ([\w.]+) -->", lambda found: _options_of(found[1]), markdown
+    )
+    markdown = re.sub(r"<!-- table of (\w+) -->", lambda found: _options_in(found[1]), markdown)
+    markdown = re.sub(r"<!-- file (\w+\.md) -->", lambda found: _file(found[1]), markdown)
+    if (mark := "<!-- usage of every command -->") in markdown:
         text = app.generate_docs(output_format="markdown", heading_level=2)
-        # One level up, and without the overview that the page's own contents give.
+        # One level up, and without the overview, which the page's own contents give.
         text = text[text.index("### lagdyna train") :].replace("### lagdyna", "## lagdyna")
-        markdown = markdown.replace(usage, text)
+        markdown = markdown.replace(mark, text)
     return markdown
+
+
+def _file(name: str) -> str:
+    """Read a page at the top of the repository, its links as seen from `docs/`."""
+    text = (Path(__file__).parents[1] / name).read_text(encoding="utf-8")
+    return text.replace("](docs/", "](")
+
+
+def _options_of(part: str) -> str:
+    """Describe a part: its variants, then each option with the variants that have it."""
+    variants = describe_part(part)
+    if part in FAMILIES:  # without those that installed packages add
+        variants = [each for each in variants if each.name in FAMILIES[part].variants]
+    lines = ["| name | |", "|---|---|"]
+    for each in variants:
+        mark = " (default)" if each.default else ""
+        lines.append(f"| `{each.name}`{mark} | {_cell(each.summary)} |")
+    lines += ["", "| option | of | accepted | default | |", "|---|---|---|---|---|"]
+    for option, having in _by_option(variants):
+        of = "all" if len(having) == len(variants) else ", ".join(f"`{v}`" for v in having)
+        default = "" if option.default is None else f"`{option.default}`"
+        cells = (f"`{option.name}`", of, _cell(option.type), default, _cell(option.text))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _options_in(table: str) -> str:
+    """Describe the options of a table that is no part."""
+    texts = described(_TABLES[table])[1]
+    lines = ["| option | default | |", "|---|---|---|"]
+    for each in dataclasses.fields(_TABLES[table]):
+        given = each.default is not dataclasses.MISSING and each.default is not None
+        default = f"`{each.default}`" if given else ""
+        lines.append(f"| `{table}.{each.name}` | {default} | {_cell(texts[each.name])} |")
+    return "\n".join(lines)
+
+
+def _by_option(variants: list[Variant]) -> list[tuple[Option, list[str]]]:
+    """Collect equal options of several variants."""
+    found: list[tuple[Option, list[str]]] = []
+    for variant in variants:
+        for option in variant.options:
+            for known, having in found:
+                if known == option:
+                    having.append(variant.name)
+                    break
+            else:
+                found.append((option, [variant.name]))
+    return sorted(found, key=lambda each: each[0].name)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")

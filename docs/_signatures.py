@@ -1,7 +1,8 @@
-"""A Griffe extension: signatures of Equinox modules and named tuples from their fields.
+"""A Griffe extension: signatures of modules, named tuples and configs from their fields.
 
 Griffe reads source without running it, and derives constructors only of classes that are
-decorated as dataclasses. Equinox modules are dataclasses by inheritance.
+decorated as dataclasses. Equinox modules are dataclasses by inheritance; the parts of a config
+are structs of msgspec, which take their fields by keyword.
 """
 
 from collections.abc import Iterator
@@ -23,8 +24,9 @@ from griffe import (
     Parameters,
 )
 
-_BASES = {"equinox.Module", "typing.NamedTuple"}
-_UNSAID = {"equinox.Module", "typing.Generic"}
+_STRUCT = "msgspec.Struct"
+_BASES = {"equinox.Module", "typing.NamedTuple", _STRUCT}
+_UNSAID = {"equinox.Module", "typing.Generic", _STRUCT}
 
 
 class FieldSignatures(Extension):
@@ -33,9 +35,11 @@ class FieldSignatures(Extension):
     def on_package(self, *, pkg: Module, **kwargs: Any) -> None:
         """Runs once, when the package has been read."""
         classes = list(_classes(pkg))
-        modules = [class_ for class_ in classes if _has_fields(class_)]
+        modules = [class_ for class_ in classes if _has_base(class_, _BASES)]
+        written = {each.path for each in modules if "__init__" in each.members}
         for class_ in modules:
-            if "__init__" in class_.all_members:
+            by_keyword = _has_base(class_, {_STRUCT})
+            if any(each.path in written for each in (class_, *class_.mro())):
                 continue
             fields = [p for parent in reversed(class_.mro()) for p in _fields(parent)]
             fields += _fields(class_)
@@ -43,9 +47,11 @@ class FieldSignatures(Extension):
                 this = Parameter("self", kind=ParameterKind.positional_or_keyword)
                 class_.set_member("__init__", Function("__init__", parameters=Parameters(this)))
                 for field in {field.name: field for field in fields}.values():
+                    if by_keyword:
+                        field.kind = ParameterKind.keyword_only
                     class_.members["__init__"].parameters.add(field)
         for class_ in modules:
-            # That a class is an Equinox module goes without saying.
+            # These bases say nothing to a reader.
             class_.bases = [base for base in class_.bases if _path(base) not in _UNSAID]
         for class_ in classes:
             for member in class_.members.values():
@@ -65,9 +71,9 @@ def _classes(module: Module) -> Iterator[Class]:
             yield member
 
 
-def _has_fields(class_: Class) -> bool:
+def _has_base(class_: Class, names: set[str]) -> bool:
     bases = [base for parent in (class_, *class_.mro()) for base in parent.bases]
-    return not _BASES.isdisjoint(map(_path, bases))
+    return not names.isdisjoint(map(_path, bases))
 
 
 def _expressions(member: Object | Alias) -> Iterator[str | Expr]:
@@ -86,6 +92,8 @@ def _fields(class_: Class) -> list[Parameter]:
         if not isinstance(member, Attribute) or member.annotation is None:
             continue
         if "property" in member.labels or "AbstractVar" in str(member.annotation):
+            continue
+        if "instance-attribute" not in member.labels:  # a `ClassVar`
             continue
         default = member.value
         if isinstance(default, ExprCall) and str(default.function) == "eqx.field":
