@@ -137,11 +137,10 @@ def test_weighted_sampling_follows_the_weights() -> None:
 
 
 def test_the_task_description_selects_the_termination() -> None:
-    from lagdyna.experiments import Trainer
-
     from lagdyna.tasks import get_task
+    from lagdyna.training import Trainer
 
-    from ..experiments.small import small_config
+    from ..small import small_config
 
     pendulum = get_task("Pendulum-v1")
     bounded = dataclasses.replace(
@@ -153,6 +152,6 @@ def test_the_task_description_selects_the_termination() -> None:
     for task in (pendulum, bounded, learned):
         config = dataclasses.replace(small_config(), task=task)
         shapes = eqx.filter_eval_shape(lambda c=config: Trainer(c).init())
-        kinds.append(type(shapes.termination))
-        assert bool(jax.tree.leaves(shapes.termination_state)) == task.terminates
+        kinds.append(type(shapes.world.termination))
+        assert bool(jax.tree.leaves(shapes.learners.termination)) == task.terminates
     assert kinds == [NoTermination, BoundTermination, TerminationNetwork]
