@@ -9,6 +9,8 @@ from ..options import Part, convert, read_table, table_of
 from ._names import task_table
 from ._train import Config
 
+_DEFAULT_LOSS = "one-step"
+
 
 def config_from_table(table: Mapping[str, Any]) -> Config:
     """Convert a table to the config of a training run; options left out keep their defaults.
@@ -20,6 +22,8 @@ def config_from_table(table: Mapping[str, Any]) -> Config:
     table = dict(table)
     if isinstance(table.get("task"), str):
         table["task"] = task_table(table["task"])
+    if isinstance(table.get("loss"), Mapping):  # options of a loss that was not named
+        table["loss"] = {"name": _DEFAULT_LOSS, **table["loss"]}
     return convert(table, Config)
 
 

@@ -102,6 +102,7 @@ def test_an_option_that_would_do_nothing_is_refused(
         {"agent": {"name": "dyna", "ratio": 0.0, "batch": 64}},
         {"model": "mlp", "learner": "ekf"},
         {"learner": {"name": "pf", "particles": 8}},
+        {"loss": {"substeps": 2}},
     ],
 )
 def test_nothing_is_refused_because_of_a_part_that_is_not_in_use(table: dict[str, Any]) -> None:
