@@ -16,7 +16,7 @@ class PolicyPool(eqx.Module):
     **Attributes:**
 
     - `best`: the policies, stacked along a leading axis of restarts. Entries of restarts that
-        have not begun are placeholders.
+        have not begun hold copies of the first.
     - `acting`: the index of the acting policy.
     """
 

@@ -1,4 +1,4 @@
-"""Where imagined rollouts start."""
+"""Sources of the states that imagined rollouts start from."""
 
 import abc
 from collections.abc import Callable

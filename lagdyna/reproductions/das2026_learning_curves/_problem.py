@@ -88,7 +88,7 @@ _episodes = eqx.filter_jit(episodes)
 
 
 class Problem(NamedTuple):
-    """What all learners of a seed share.
+    """Model, loss and data that all learners of a seed share.
 
     **Attributes:** `model`, untrained; `loss`, with the scales of the data; `data`, in a
     random order; `unseen`, steps of other episodes; `key`, for the batches.
