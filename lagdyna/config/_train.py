@@ -136,8 +136,8 @@ class Config:
             needs = "recorded accelerations" if self.loss.needs else "other data than states"
             raise UserError(
                 f"`loss.name` was {self.loss.name!r}, which needs {needs}; a training run "
-                "records states only, and one-step, multi-step and other subclasses of "
-                "StepsLossConfig are accepted"
+                "records states only: one-step and multi-step are accepted, and other "
+                "subclasses of StepsLossConfig"
             )
 
     @property
