@@ -1,4 +1,3 @@
-import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -50,8 +49,3 @@ class Limits(NamedTuple):
             within = (jnp.abs(x) < limit) | (limit == 0)
             inside &= jnp.all(within & jnp.isfinite(x), axis=-1)
         return inside
-
-    @classmethod
-    def unbounded(cls, n: int) -> "Limits":
-        """Infinite limits for `n` coordinates."""
-        return cls((math.inf,) * n, (math.inf,) * n)

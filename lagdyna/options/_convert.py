@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from .._errors import UserError
-from ._part import Family, Part
+from ._part import Family, Part, name_of
 
 Kind = TypeVar("Kind")
 Table = dict[str, Any]
@@ -121,7 +121,7 @@ def _elsewhere(kind: type, key: str, value: Any, where: str) -> str | None:
     """Name the variants of a family that have an option which one variant lacks."""
     if not (isinstance(kind, type) and issubclass(kind, Part)):
         return None
-    family, name = kind.family, _default_name(kind)
+    family, name = kind.family, name_of(kind)
     having = family.having(key)
     if having:
         return f"`{where}.{key}` is no option of {name!r}; it is one of {_listed(having)}"
@@ -134,12 +134,6 @@ def _elsewhere(kind: type, key: str, value: Any, where: str) -> str | None:
                     f"one of {_listed(having)}"
                 )
     return None
-
-
-def _default_name(kind: type[Part]) -> str:
-    from ._part import name_of
-
-    return name_of(kind)
 
 
 def _listed(names: list[str]) -> str:
