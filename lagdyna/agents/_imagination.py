@@ -1,6 +1,5 @@
 """The agent that learns in imagined rollouts."""
 
-import dataclasses
 from collections.abc import Callable
 
 import equinox as eqx
@@ -12,7 +11,7 @@ from jaxtyping import Array, Int, PRNGKeyArray, PyTree, Scalar
 from ..data import ReplayBuffer
 from ..learners import root_mean_square
 from ..mechanics import Limits, State
-from ..simulate import SolvedTransition, WorldModel
+from ..simulate import WorldModel, with_substeps
 from ._actor_critic import ActorCritic, ImaginationActorCritic
 from ._agent import (
     AbstractAgent,
@@ -236,8 +235,8 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
             for key, x, limit in zip(noise_keys, first, self.sampling_range, strict=True)
         )
         starts, transition = State(q, qd), world.transition
-        if self.substeps is not None and isinstance(transition, SolvedTransition):
-            transition = dataclasses.replace(transition, substeps=self.substeps)
+        if self.substeps is not None:
+            transition = with_substeps(transition, self.substeps)
         # Without posterior samples, so that all policies act in the same dynamics.
         world = WorldModel(transition, world.reward, world.termination)
 

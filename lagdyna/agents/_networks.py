@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
 from ..mechanics import Coordinates, State
-from ..models import Activation, Network
+from ..models import Activation, Network, scaled
 
 
 class Features(eqx.Module):
@@ -20,10 +20,13 @@ class Features(eqx.Module):
     - `coordinates`: which coordinates are angles; these enter as cosine and sine.
     - `velocity_scale`: the magnitude that each velocity is divided by, length `n`, rad/s or
         m/s.
+    - `position_scale`: divisor of each coordinate, length `n`, 1 for an angle; ones by
+        default.
     """
 
     coordinates: Coordinates
     velocity_scale: tuple[float, ...] = eqx.field(static=True)
+    position_scale: tuple[float, ...] | None = eqx.field(static=True, default=None)
 
     @property
     def size(self) -> int:
@@ -33,7 +36,8 @@ class Features(eqx.Module):
     def __call__(self, state: State) -> Float[Array, " features"]:
         """Compute the features of a state of shapes `(n,)`."""
         scale = jnp.asarray(self.velocity_scale, state.qd.dtype)
-        return jnp.concatenate([self.coordinates.embed(state.q), state.qd / scale])
+        q = scaled(state.q, self.position_scale)
+        return jnp.concatenate([self.coordinates.embed(q), state.qd / scale])
 
 
 class AbstractPolicy(eqx.Module):

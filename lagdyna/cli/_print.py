@@ -35,6 +35,16 @@ def cell(value: Any) -> str:
     return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
+def beside(errors: Sequence[float | None], shares: Sequence[float | None] | None) -> str:
+    """Format errors, each beside its share of what it is relative to, in percent."""
+    from ..identification import percent
+
+    shown = []
+    for error, share in zip(errors, shares or [None] * len(errors), strict=True):
+        shown.append(cell(error) + ("" if share is None else f" ({percent(share)})"))
+    return " ".join(shown)
+
+
 def with_interval(value: float | None, ends: Sequence[float] | None) -> str:
     """Format a value with its confidence interval, if it has one."""
     if value is None:
@@ -102,12 +112,18 @@ def print_report(report: Mapping[str, Any], directory: Path) -> None:
     validation = report["validation"]
     for note in report["notes"]:
         say(f"note: {note}")
-    parts = [f"one step q {cell(validation['one_step']['q'])}"]
-    parts.append(f"qd {cell(validation['one_step']['qd'])}")
+    found = validation["relative"]
+    parts = [
+        f"one step q {beside(validation['one_step']['q'], found['one_step_q'])}",
+        f"qd {beside(validation['one_step']['qd'], found['one_step_qd'])}",
+    ]
+    parts[1] += " of the change in a step"
     if validation.get("acceleration") is not None:
-        parts.append(f"qdd {cell(validation['acceleration'])}")
+        parts.append(f"qdd {beside(validation['acceleration'], found['acceleration'])}")
     if validation["torque"] is not None:
-        parts.append(f"force {cell(validation['torque'])}")
+        parts.append(f"force {beside(validation['torque'], found['torque'])}")
+    if len(parts) > 2:
+        parts[-1] += " of the variation"
     for each in report["parameters"] or []:
         say(f"{each['name']}: {cell(each['start'])} -> {cell(each['fitted'])}")
     say(

@@ -19,6 +19,7 @@ from ._plots import plot_torques as plot_torques
 from ._posterior import model_posterior as model_posterior
 from ._problem import FitProblem as FitProblem
 from ._problem import fit_problem as fit_problem
+from ._relative import percent as percent
 from ._report import fit_report as fit_report
 from ._sizes import Sizes as Sizes
 from ._sizes import plant_of as plant_of

@@ -14,6 +14,7 @@ from ..learners import accelerations
 from ..mechanics import Coordinates, Forces, State
 from ..simulate import LearnedModel
 from ._data import PreparedData, controls_of, experience_of
+from ._relative import relative_errors, variation
 
 Report = dict[str, Any]
 
@@ -88,6 +89,10 @@ def evaluate(model: LearnedModel, data: PreparedData) -> tuple[Report, Drawn]:
         moved = motions(model, steps, [controls_of(data, each) for each in steps])
         part["rollout"] = rollout_errors(moved, data.coordinates, data.dt)
         part["energy_drift"] = energy_drift(moved)
+        part["variation"] = variation(
+            raw, experience_of(data, steps), data.coordinates, data.control
+        )
+        part["relative"] = relative_errors(part)
         report[name] = part
     first = data.raw.validation[0]
     forces = torques(model, [first]) if data.control == "tau" else None

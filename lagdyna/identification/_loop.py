@@ -16,6 +16,7 @@ from ..learners import (
     FrozenLoss,
     PseudoHuberLoss,
     learn,
+    multiplied,
     partition,
 )
 from ..parts import Budget, GradientConfig, LearnerConfig, LossConfig, StepsLossConfig
@@ -25,6 +26,7 @@ from ._state import (
     FitState,
     budget_of,
     learned_part,
+    parameter_scales,
     with_learned_part,
 )
 
@@ -54,6 +56,7 @@ def fit_loop(
     used = problem.batch or jax.tree.leaves(problem.training)[0].shape[0]
     budget = budget_of(config, updates * used / problem.rows)
     piece = -(-updates // PIECES)
+    scales = parameter_scales(config, problem.plant)
     done = sum(record["piece"] for record in records)
     while done < updates:
         size = min(piece, updates - done)
@@ -65,6 +68,7 @@ def fit_loop(
             config.learner,
             problem.loss,
             budget,
+            scales,
             state,
             problem.training,
             problem.validation,
@@ -109,6 +113,7 @@ def _piece(
     learner_config: LearnerConfig,
     loss: AbstractSquaredLoss,
     budget: Budget,
+    scales: PyTree | None,
     state: FitState,
     training: PyTree,
     validation: PyTree,
@@ -125,12 +130,13 @@ def _piece(
         return jax.tree.map(lambda x: x[drawn], training)
 
     free, frozen = partition(learned_part(loss_config, state.transition), fixed)
-    squared = FrozenLoss(loss, frozen)
+    free = multiplied(free, scales, -1)
+    squared = FrozenLoss(loss, frozen, scales)
     huber = isinstance(loss_config, StepsLossConfig) and loss_config.norm == "pseudo-huber"
     free_loss: AbstractLoss = PseudoHuberLoss(squared) if huber else squared
     learner = learner_config.build(free_loss, budget)
     fitted = learn(learner, free, state.learner_state, sample, key=key, steps=updates)
-    learned = eqx.combine(fitted.model, frozen)
+    learned = eqx.combine(multiplied(fitted.model, scales), frozen)
     metrics = {
         "loss": jnp.mean(fitted.metrics["loss"]),
         "skipped": jnp.sum(fitted.metrics["skipped"]),

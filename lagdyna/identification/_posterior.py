@@ -10,14 +10,16 @@ from jaxtyping import PyTree
 
 from ..config import FitConfig
 from ..filters import LEVELS, AbstractFilter, AbstractPosterior, calibrated, coverage
-from ..learners import AbstractSquaredLoss, FrozenLoss
+from ..learners import AbstractSquaredLoss, FrozenLoss, multiplied
 from ..simulate import LearnedModel
+from ..tasks import Plant
 from ._evaluation import Report, finite
 from ._problem import FitProblem, some_rows
 from ._state import (
     FitState,
     any_loss,
     budget_of,
+    parameter_scales,
     partition_learned,
     with_learned_part,
 )
@@ -26,16 +28,17 @@ _ROWS = 1000  # rows of data for the calibration
 
 
 def model_posterior(
-    config: FitConfig, state: FitState, report: Report | None
+    config: FitConfig, plant: Plant, state: FitState, report: Report | None
 ) -> AbstractPosterior[LearnedModel] | None:
     """Build the posterior of the learned model.
 
-    **Arguments:** `report`, of the fit, whose noise and temperature the posterior gets;
+    **Arguments:** `plant`, of the fit; `report`, whose noise and temperature it gets;
     `None` if the fit is not finished.
 
     **Returns:** `None` if the learner is no filter.
     """
-    posterior = _posterior(config, state)
+    scales = parameter_scales(config, plant)
+    posterior = _posterior(config, state, scales)
     if posterior is None:
         return None
     found = None if report is None else report.get("calibration")
@@ -45,20 +48,22 @@ def model_posterior(
     _, frozen = partition_learned(config, state.transition)
 
     def whole(free: PyTree) -> LearnedModel:
-        learned = eqx.combine(free, frozen)
+        learned = eqx.combine(multiplied(free, scales), frozen)
         return LearnedModel(with_learned_part(config.loss, state.transition, learned))
 
     return posterior.transformed(whole)
 
 
-def _posterior(config: FitConfig, state: FitState) -> AbstractPosterior[Any] | None:
+def _posterior(
+    config: FitConfig, state: FitState, scales: PyTree | None
+) -> AbstractPosterior[Any] | None:
     """Build the posterior of the free parameters; `None` if the learner is no filter."""
     loss = any_loss(state.transition.coordinates.n)
     learner = config.learner.build(loss, budget_of(config))
     if not isinstance(learner, AbstractFilter):
         return None
     free, _ = partition_learned(config, state.transition)
-    return learner.posterior(free, state.learner_state)
+    return learner.posterior(multiplied(free, scales, -1), state.learner_state)
 
 
 def calibration(problem: FitProblem, state: FitState) -> Report | None:
@@ -70,11 +75,12 @@ def calibration(problem: FitProblem, state: FitState) -> Report | None:
     **Returns:** `None` if there is no posterior, too few rows, or nothing is finite.
     """
     config = problem.config
-    posterior = _posterior(config, state)
+    scales = parameter_scales(config, problem.plant)
+    posterior = _posterior(config, state, scales)
     if posterior is None:
         return None
     _, frozen = partition_learned(config, state.transition)
-    loss = FrozenLoss(problem.loss, frozen)
+    loss = FrozenLoss(problem.loss, frozen, scales)
     some = some_rows(problem.validation, _ROWS, config.seed)
     even, odd = (jax.tree.map(lambda x, i=i: x[i::2], some) for i in (0, 1))
     if len(jax.tree.leaves(odd)[0]) == 0:

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
@@ -19,7 +20,7 @@ from ..learners import (
     root_mean_square,
 )
 from ..parts import StepsLossConfig
-from ..simulate import SolvedTransition
+from ..simulate import is_solved
 from ..tasks import Plant
 from ._data import PreparedData, digest_of, prepare, rows_of
 from ._sizes import Sizes, plant_of, sizes_of
@@ -65,7 +66,7 @@ def fit_problem(
     **Raises:** `UserError` if the config or the recordings cannot be used.
     """
     data = prepare(config)
-    sizes = sizes_of(data)
+    sizes = sizes_of(config, data)
     plant, recorded = plant_of(config, sizes), data.raw.training.fields
     config = config.resolved(plant, recorded)
     plant = with_equations(plant, config.model, known=known, residual=residual)
@@ -86,9 +87,15 @@ def fit_problem(
 def _loss(config: FitConfig, plant: Plant, training: Any) -> AbstractSquaredLoss:
     """Build the loss, its scales measured on the training data."""
     if not isinstance(config.loss, StepsLossConfig):
+        units = plant.units
+        assert units is not None
         if config.loss.name == "forward":
-            return ForwardLoss(root_mean_square(training.qdd))
-        return InverseLoss(root_mean_square(training.action))
+            return ForwardLoss(
+                root_mean_square(training.qdd, unit=jnp.asarray(units.acceleration))
+            )
+        # The recorded force is that of the action through the known map.
+        force = jax.vmap(plant.actuation)(training.state.q, training.action)
+        return InverseLoss(root_mean_square(force, unit=jnp.asarray(units.force)))
     assert plant.step_scale is not None
     loss = _with_substeps(config.loss.build(plant.step_scale), config, plant)
     if isinstance(training, Experience):  # no model constrains windows
@@ -108,8 +115,8 @@ def _with_substeps(
     if solver is None or substeps is None or substeps == solver.substeps:
         return loss
     key = jax.random.key(0)
-    built = eqx.filter_eval_shape(lambda: config.model.build(plant, solver, key))
-    if not isinstance(built, SolvedTransition):
+    built = eqx.filter_eval_shape(lambda: config.model.transition(plant, solver, key))
+    if not is_solved(built):
         raise UserError(
             f"`loss.substeps` was {substeps}, and the model {config.model.name!r} does not use "
             "the solver; leave it out"

@@ -15,6 +15,7 @@ from ._evaluation import Drawn, Report, evaluate
 from ._loop import Record
 from ._posterior import calibration
 from ._problem import FitProblem
+from ._relative import warnings_of
 from ._state import FitState
 
 
@@ -34,6 +35,7 @@ def fit_report(
         "calibration": calibration(problem, state),
         **evaluated,
     }
+    report["notes"] += warnings_of(report)
     return report, drawn
 
 

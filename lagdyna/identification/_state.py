@@ -11,18 +11,20 @@ from .._errors import UserError
 from ..config import FitConfig, given
 from ..learners import (
     OneStepLoss,
+    multiplied,
     partition,
 )
-from ..mechanics import MechanicalSystem, State
+from ..mechanics import MechanicalSystem, State, unscaled_system
 from ..parts import (
     Budget,
+    DynamicsConfig,
     GradientConfig,
     LossConfig,
     SolverConfig,
     StepsLossConfig,
     check_memory,
 )
-from ..simulate import AbstractTransition, LearnedModel
+from ..simulate import AbstractTransition, LearnedModel, ScaledTransition
 from ..tasks import Plant
 
 
@@ -45,7 +47,7 @@ def trainable_shapes(config: FitConfig, plant: Plant) -> PyTree:
     """
     solver, key = config.solver or SolverConfig(), jax.random.key(0)
     return eqx.filter_eval_shape(
-        lambda: trainable_parameters(config, config.model.build(plant, solver, key))
+        lambda: trainable_parameters(config, config.model.transition(plant, solver, key))
     )
 
 
@@ -77,9 +79,23 @@ def initial_state(config: FitConfig, plant: Plant) -> FitState:
     check_memory("model.hidden", config.learner, hidden, weights)
     key = jax.random.fold_in(jax.random.key(config.seed), 0)
     solver = config.solver or SolverConfig()
-    transition = eqx.filter_jit(config.model.build)(plant, solver, key)
+    transition = eqx.filter_jit(config.model.transition)(plant, solver, key)
     learner = config.learner.build(any_loss(plant.n), budget_of(config))
-    return FitState(transition, learner.init(trainable_parameters(config, transition)))
+    weights = trainable_parameters(config, transition)
+    weights = multiplied(weights, parameter_scales(config, plant), -1)
+    return FitState(transition, learner.init(weights))
+
+
+def parameter_scales(config: FitConfig, plant: Plant) -> PyTree | None:
+    """Compute the unit in which the learner receives each parameter; `None` for ones.
+
+    They follow from the initial model, so they are the same when a fit is resumed.
+    """
+    if type(config.model).parameter_scales is DynamicsConfig.parameter_scales:
+        return None
+    solver, key = config.solver or SolverConfig(), jax.random.key(0)
+    transition = config.model.transition(plant, solver, key)
+    return config.model.parameter_scales(trainable_parameters(config, transition))
 
 
 def budget_of(config: FitConfig, repeats: float = 1.0) -> Budget:
@@ -110,6 +126,10 @@ def with_learned_part(loss: LossConfig, transition: AbstractTransition, part: An
     """Replace the part of a transition that a loss takes."""
     if isinstance(loss, StepsLossConfig):
         return part
+    if isinstance(transition, ScaledTransition):
+        natural = unscaled_system(part) if isinstance(part, MechanicalSystem) else part.dynamics
+        inner = with_learned_part(loss, transition.transition, natural)
+        return ScaledTransition(inner, transition.units)
     if isinstance(part, MechanicalSystem):
         return eqx.tree_at(lambda t: t.field.system, transition, part)
     return eqx.tree_at(lambda t: t.field.dynamics, transition, part)

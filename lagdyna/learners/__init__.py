@@ -5,6 +5,7 @@ from ._fit import Fit as Fit
 from ._fit import fit as fit
 from ._fit import learn as learn
 from ._frozen import FrozenLoss as FrozenLoss
+from ._frozen import multiplied as multiplied
 from ._frozen import parameter_name as parameter_name
 from ._frozen import partition as partition
 from ._frozen import trainable as trainable

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PyTree, Scalar
 
 from .._errors import UserError
 from ..models import RewardNetwork
-from ..simulate import MLPTransition
+from ..simulate import MLPTransition, ScaledTransition
 from ._losses import AbstractSquaredLoss
 
 
@@ -20,21 +20,39 @@ class FrozenLoss(AbstractSquaredLoss[PyTree, PyTree]):
     - `loss`: of the whole model.
     - `frozen`: the frozen part, `None` in place of what is free; see
         [`lagdyna.learners.partition`][].
+    - `scales`: unit of each free parameter, a PyTree of the structure of the free part; by
+        default parameters are in SI units.
     """
 
     loss: AbstractSquaredLoss[Any, Any]
     frozen: PyTree
+    scales: PyTree | None = None
 
     def __call__(self, model: PyTree, batch: PyTree) -> Scalar:
-        return self.loss(eqx.combine(model, self.frozen), batch)
+        return self.loss(self._whole(model), batch)
 
     def errors(self, model: PyTree, row: PyTree) -> Float[Array, " k"]:
         """Compute the errors of the whole model."""
-        return self.loss.errors(eqx.combine(model, self.frozen), row)
+        return self.loss.errors(self._whole(model), row)
 
     def observed_errors(self, model: PyTree, row: PyTree) -> Float[Array, " k"]:
         """Compute the errors of the whole model, in observed units."""
-        return self.loss.observed_errors(eqx.combine(model, self.frozen), row)
+        return self.loss.observed_errors(self._whole(model), row)
+
+    def _whole(self, model: PyTree) -> PyTree:
+        return eqx.combine(multiplied(model, self.scales), self.frozen)
+
+
+def multiplied(parameters: PyTree, scales: PyTree | None, power: int = 1) -> PyTree:
+    """Multiply parameters by their units, or divide them with `power` -1.
+
+    **Arguments:** `scales`, of the structure of the parameters; `None` for ones.
+    """
+    if scales is None:
+        return parameters
+    arrays, rest = eqx.partition(parameters, eqx.is_inexact_array)
+    scaled = jax.tree.map(lambda x, unit: x * unit**power, arrays, scales)
+    return eqx.combine(scaled, rest)
 
 
 def partition(model: PyTree, fixed: tuple[str, ...] = ()) -> tuple[PyTree, PyTree]:
@@ -60,7 +78,8 @@ def partition(model: PyTree, fixed: tuple[str, ...] = ()) -> tuple[PyTree, PyTre
                 f"`model.fixed` was {list(fixed)}; accepted: all, or some of {', '.join(names)}"
             )
 
-    given = (*fixed, *_FROM_DATA.get(type(model), ()))
+    inner = model.transition if isinstance(model, ScaledTransition) else model
+    given = (*fixed, *_FROM_DATA.get(type(inner), ()))
 
     def is_frozen(path: Any, leaf: Any) -> bool:
         known = parameter_name(path)

@@ -27,6 +27,14 @@ from ._momentum import GivenMomentum as GivenMomentum
 from ._momentum import RigidBodyMomentum as RigidBodyMomentum
 from ._momentum import VelocityMomentum as VelocityMomentum
 from ._rigid_body import AbstractRigidBody as AbstractRigidBody
+from ._scaled import ScaledActuation as ScaledActuation
+from ._scaled import ScaledDissipation as ScaledDissipation
+from ._scaled import ScaledDynamics as ScaledDynamics
+from ._scaled import ScaledLagrangian as ScaledLagrangian
+from ._scaled import scaled_system as scaled_system
+from ._scaled import unscaled_system as unscaled_system
 from ._state import State as State
 from ._sum_lagrangian import SumLagrangian as SumLagrangian
 from ._system import MechanicalSystem as MechanicalSystem
+from ._units import Units as Units
+from ._units import constant as constant

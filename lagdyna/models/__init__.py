@@ -12,6 +12,7 @@ from ._residual import ResidualForce as ResidualForce
 from ._reward import AbstractReward as AbstractReward
 from ._reward import GivenReward as GivenReward
 from ._reward import RewardNetwork as RewardNetwork
+from ._scales import scaled as scaled
 from ._structured_hnn import StructuredHNN as StructuredHNN
 from ._termination import AbstractTermination as AbstractTermination
 from ._termination import BoundTermination as BoundTermination

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 from ..mechanics import Coordinates, State
 from ._activation import Activation, softplus
 from ._network import Network
+from ._scales import scaled
 
 
 class AbstractReward(eqx.Module):
@@ -54,6 +55,8 @@ class RewardNetwork(AbstractReward):
     - `coordinates`: which coordinates are angles.
     - `action_size`: number of actions, `m`.
     - `velocity_scale`: divisor of each velocity in the input, length `n`, m/s or rad/s.
+    - `position_scale`: divisor of each coordinate in the input, length `n`, 1 for an angle;
+        ones by default.
     - `hidden`: widths of the hidden layers.
     - `activation`: elementwise activation function.
     - `key`: PRNG key of the initial weights.
@@ -62,6 +65,7 @@ class RewardNetwork(AbstractReward):
     network: Network
     coordinates: Coordinates
     velocity_scale: tuple[float, ...] = eqx.field(static=True)
+    position_scale: tuple[float, ...] | None = eqx.field(static=True)
     location: Float[Array, ""]
     scale: Float[Array, ""]
 
@@ -71,6 +75,7 @@ class RewardNetwork(AbstractReward):
         action_size: int,
         velocity_scale: tuple[float, ...],
         *,
+        position_scale: tuple[float, ...] | None = None,
         hidden: tuple[int, ...] = (64, 64),
         activation: Activation = softplus,
         key: PRNGKeyArray,
@@ -79,6 +84,7 @@ class RewardNetwork(AbstractReward):
         self.network = Network(features, 1, hidden, activation, output_scale=0.1, key=key)
         self.coordinates = coordinates
         self.velocity_scale = velocity_scale
+        self.position_scale = position_scale
         self.location = jnp.zeros(())
         self.scale = jnp.ones(())
 
@@ -87,7 +93,7 @@ class RewardNetwork(AbstractReward):
         parts = [action, action**2]
         for q, qd in (state, next_state):
             v = qd / scale
-            parts += [self.coordinates.embed(q), v, v**2]
+            parts += [self.coordinates.embed(scaled(q, self.position_scale)), v, v**2]
         # The location and scale of the reward are set from data, not trained.
         location, unit = jax.lax.stop_gradient((self.location, self.scale))
         return location + unit * self.network(jnp.concatenate(parts))[0]

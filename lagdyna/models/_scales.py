@@ -1,3 +1,13 @@
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+
+def scaled(x: Float[Array, " n"], scale: tuple[float, ...] | None) -> Float[Array, " n"]:
+    """Divide each entry by its scale; `None` leaves `x` unchanged."""
+    return x if scale is None else x / jnp.asarray(np.asarray(scale), x.dtype)
+
+
 def positive_scales(name: str, given: tuple[float, ...] | None, n: int) -> tuple[float, ...]:
     """Validate one positive scale per coordinate; ones by default.
 

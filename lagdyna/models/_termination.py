@@ -9,6 +9,7 @@ from jaxtyping import PRNGKeyArray, Scalar
 from ..mechanics import Coordinates, State
 from ._activation import Activation, softplus
 from ._network import Network
+from ._scales import scaled
 
 
 class AbstractTermination(eqx.Module):
@@ -72,6 +73,8 @@ class TerminationNetwork(AbstractTermination):
 
     - `coordinates`: which coordinates are angles.
     - `velocity_scale`: divisor of each velocity in the input, length `n`, m/s or rad/s.
+    - `position_scale`: divisor of each coordinate in the input, length `n`, 1 for an angle;
+        ones by default.
     - `hidden`: widths of the hidden layers.
     - `activation`: elementwise activation function.
     - `key`: PRNG key of the initial weights.
@@ -80,12 +83,14 @@ class TerminationNetwork(AbstractTermination):
     network: Network
     coordinates: Coordinates
     velocity_scale: tuple[float, ...] = eqx.field(static=True)
+    position_scale: tuple[float, ...] | None = eqx.field(static=True)
 
     def __init__(
         self,
         coordinates: Coordinates,
         velocity_scale: tuple[float, ...],
         *,
+        position_scale: tuple[float, ...] | None = None,
         hidden: tuple[int, ...] = (64, 64),
         activation: Activation = softplus,
         key: PRNGKeyArray,
@@ -94,11 +99,16 @@ class TerminationNetwork(AbstractTermination):
         self.network = Network(features, 1, hidden, activation, output_scale=0.1, key=key)
         self.coordinates = coordinates
         self.velocity_scale = velocity_scale
+        self.position_scale = position_scale
 
     def logit(self, state: State) -> Scalar:
         """Compute the logit of the probability that an episode terminates in `state`."""
         v = state.qd / jnp.asarray(self.velocity_scale, state.qd.dtype)
-        return self.network(jnp.concatenate([self.coordinates.embed(state.q), v, v**2]))[0]
+        return self.network(
+            jnp.concatenate(
+                [self.coordinates.embed(scaled(state.q, self.position_scale)), v, v**2]
+            )
+        )[0]
 
     def __call__(self, state: State) -> Scalar:
         return jax.nn.sigmoid(self.logit(state))

@@ -184,7 +184,7 @@ def load_fit(
     path = run / "report.json"
     report = read_json(path) if path.exists() else None
     records = read_first_lines(run / "metrics.jsonl", notes["records"])
-    posterior = model_posterior(config, state, report)
+    posterior = model_posterior(config, plant, state, report)
     return FittedRun(config, LearnedModel(state.transition), report, records, posterior)
 
 

@@ -4,6 +4,9 @@ from ._learned_model import LearnedModel as LearnedModel
 from ._mlp_transition import MLPTransition as MLPTransition
 from ._rollout import rollout as rollout
 from ._sampled import SampledTransition as SampledTransition
+from ._scaled_transition import ScaledTransition as ScaledTransition
+from ._scaled_transition import is_solved as is_solved
+from ._scaled_transition import with_substeps as with_substeps
 from ._solvers import SOLVERS as SOLVERS
 from ._solvers import get_solver as get_solver
 from ._transition import AbstractTransition as AbstractTransition

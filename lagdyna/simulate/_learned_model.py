@@ -3,8 +3,18 @@ import jax
 import jax.export
 from jaxtyping import Array, Float, Scalar
 
-from ..mechanics import AbstractDynamics, AbstractLagrangian, Forces, MechanicalSystem, State
+from ..mechanics import (
+    AbstractDynamics,
+    AbstractLagrangian,
+    Forces,
+    MechanicalSystem,
+    ScaledDynamics,
+    State,
+    Units,
+    scaled_system,
+)
 from ._rollout import rollout
+from ._scaled_transition import ScaledTransition
 from ._transition import AbstractTransition, SolvedTransition
 from ._vector_field import AccelerationField, HamiltonianField, LagrangianField
 
@@ -33,16 +43,18 @@ class LearnedModel(eqx.Module):
         field = self._field
         if not isinstance(field, LagrangianField):
             raise ValueError(self._without("Lagrangian", "delan and lnn"))
-        return field.system
+        return field.system if self.units is None else scaled_system(field.system, self.units)
 
     @property
     def dynamics(self) -> AbstractDynamics:
         """Part that computes accelerations."""
         field = self._field
         if isinstance(field, LagrangianField):
-            return field.system
+            return self.system
         if isinstance(field, AccelerationField):
-            return field.dynamics
+            if self.units is None:
+                return field.dynamics
+            return ScaledDynamics(field.dynamics, self.units)
         raise ValueError(self._without("acceleration", "delan, lnn and neural-ode"))
 
     def step(self, state: State, action: Float[Array, " m"]) -> State:
@@ -82,7 +94,10 @@ class LearnedModel(eqx.Module):
         """Compute the learned energy, in joules if forces were recorded."""
         field = self._field
         if isinstance(field, HamiltonianField):
-            return field.hamiltonian.energy(q, qd)
+            if self.units is None:
+                return field.hamiltonian.energy(q, qd)
+            natural = self.units.natural(State(q, qd))
+            return self.units.energy * field.hamiltonian.energy(*natural)
         return self.system.energy(q, qd)
 
     @property
@@ -116,11 +131,23 @@ class LearnedModel(eqx.Module):
         return jax.export.export(program)(each, each, each)
 
     @property
-    def _field(self) -> object:
+    def units(self) -> Units | None:
+        """Units that the model was learned in; `None` for SI units."""
         transition = self.transition
+        return transition.units if isinstance(transition, ScaledTransition) else None
+
+    @property
+    def _natural(self) -> AbstractTransition:
+        """Transition in the units that the model was learned in."""
+        transition = self.transition
+        return transition.transition if isinstance(transition, ScaledTransition) else transition
+
+    @property
+    def _field(self) -> object:
+        transition = self._natural
         return transition.field if isinstance(transition, SolvedTransition) else None
 
     def _without(self, what: str, who: str) -> str:
         field = self._field
-        name = type(self.transition if field is None else field).__name__
+        name = type(self._natural if field is None else field).__name__
         return f"a `{name}` has no {what}; of the models that a config names, {who} do"

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..learners import Residual
 from ..mechanics import (
@@ -13,17 +14,23 @@ from ..mechanics import (
     Coordinates,
     CoulombDissipation,
     FixedActuation,
+    LearnedActuation,
     Limits,
     MechanicalSystem,
     NoDissipation,
+    ScaledActuation,
+    ScaledDissipation,
     State,
     SumDissipation,
+    Units,
     ViscousDissipation,
+    scaled_system,
 )
 from ..models import Activation, softplus
 from ..options import ActivationName, DissipationName
 from ..simulate import LagrangianField
 from ._spec import TaskSpec
+from ._units import rounded_units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +69,11 @@ class Plant(NamedTuple):
     - `dissipation`: name of the usual friction.
     - `known`: known equations of motion, if there are any.
     - `residual`: a residual of known equations instead, of `(state, action, next_state)`.
+    - `units`: natural units, in which models are built and learned; `None` for SI units.
+    - `mass`: usual diagonal of the mass matrix, length `n`, kg or kg m^2; ones by default.
+    - `mass_unit`: kg or kg m^2 of the plant's own unit of mass, length `n`; ones by default.
+    - `friction_speed`: speed below which learned Coulomb friction is smoothed, m/s or rad/s,
+        in natural units if there are any.
     """
 
     name: str
@@ -79,6 +91,10 @@ class Plant(NamedTuple):
     dissipation: DissipationName
     known: MechanicalSystem | None = None
     residual: Residual | None = None
+    units: Units | None = None
+    mass: tuple[float, ...] | None = None
+    mass_unit: tuple[float, ...] | None = None
+    friction_speed: float = 0.05
 
     @classmethod
     def of_task(cls, task: TaskSpec) -> "Plant":
@@ -86,6 +102,10 @@ class Plant(NamedTuple):
         positions, velocities = task.reach
         # Half of the largest speed, so that scaled velocities are of order one.
         speeds = tuple(0.5 * v or 1.0 for v in velocities)
+        # The acceleration that reaches the usual speed within the usual distance.
+        accelerations = tuple(
+            v**2 / q for v, q in zip(speeds[: task.n], positions[: task.n], strict=True)
+        )
         return cls(
             name=task.env_id,
             coordinates=task.joint_coordinates,
@@ -95,14 +115,12 @@ class Plant(NamedTuple):
             substeps=task.substeps,
             actuation=FixedActuation(task.force),
             velocity_scale=speeds,
-            # The acceleration that reaches the usual speed within the usual distance.
-            acceleration_scale=tuple(
-                v**2 / q for v, q in zip(speeds[: task.n], positions[: task.n], strict=True)
-            ),
+            acceleration_scale=accelerations,
             step_scale=None,
             velocity_limits=task.velocity_limits,
             range=Limits(positions, velocities),
             dissipation=task.dissipation,
+            units=rounded_units(task, speeds[: task.n], accelerations),
         )
 
     @property
@@ -126,6 +144,72 @@ class Plant(NamedTuple):
         """Look up an activation function by name."""
         return _ACTIVATIONS[name]
 
+    @property
+    def position_scale(self) -> tuple[float, ...] | None:
+        """Unit of each coordinate of a state, context included; `None` for SI units."""
+        if self.units is None:
+            return None
+        return (*self.units.position, *(1.0,) * self.context_size)
+
+    @property
+    def state_unit(self) -> State | None:
+        """Unit of a state, in which its entries are comparable; `None` for SI units."""
+        if self.units is None:
+            return None
+        rest = (1.0,) * self.context_size
+        return State(
+            jnp.asarray((*self.units.position, *rest)),
+            jnp.asarray((*self.units.velocity, *rest)),
+        )
+
+    def natural(self) -> "Plant":
+        """Describe the system in its natural units."""
+        units = self.units
+        if units is None:
+            return self
+        rest = (1.0,) * self.context_size
+        position, velocity = (*units.position, *rest), (*units.velocity, *rest)
+        limits, steps, reach, known = (
+            self.velocity_limits,
+            self.step_scale,
+            self.range,
+            self.known,
+        )
+        si = units.inverse()
+        actuation = self.actuation
+        if isinstance(actuation, LearnedActuation):
+            force, action = np.array(units.force), np.array(units.action)
+            actuation = LearnedActuation(actuation.matrix * (action / force[:, None]))
+        else:
+            actuation = ScaledActuation(actuation, si)
+        return self._replace(
+            dt=self.dt / units.time,
+            actuation=actuation,
+            velocity_scale=_over(self.velocity_scale, velocity),
+            acceleration_scale=_over(self.acceleration_scale, units.acceleration),
+            step_scale=None
+            if steps is None
+            else State(steps.q / np.asarray(position), steps.qd / np.asarray(velocity)),
+            velocity_limits=None if limits is None else _over(limits, velocity),
+            range=None
+            if reach is None
+            else Limits(_over(reach.positions, position), _over(reach.velocities, velocity)),
+            known=None if known is None else scaled_system(known, si),
+            units=None,
+            mass=_over(self.mass or (1.0,) * self.n, units.mass),
+            mass_unit=units.mass,
+        )
+
+    def initial_mass(self, given: float | None) -> tuple[float, ...]:
+        """Diagonal of the mass matrix before training, in the units of the plant.
+
+        **Arguments:** `given`, kg or kg m^2, in place of the usual mass of the plant.
+        """
+        ones = (1.0,) * self.n
+        if given is not None:
+            return _over((given,) * self.n, self.mass_unit or ones)
+        return self.mass or ones
+
     def friction(self, name: DissipationName) -> AbstractDissipation:
         """Create friction of a kind on all coordinates, small at first."""
         small = jnp.full(self.n, 0.01)
@@ -133,10 +217,12 @@ class Plant(NamedTuple):
         if name in ("viscous", "both"):
             parts.append(ViscousDissipation(small))
         if name in ("coulomb", "both"):
-            parts.append(CoulombDissipation(small))
-        if len(parts) > 1:
-            return SumDissipation(tuple(parts))
-        return parts[0] if parts else NoDissipation()
+            parts.append(CoulombDissipation(small, self.friction_speed))
+        if not parts:
+            return NoDissipation()
+        friction = parts[0] if len(parts) == 1 else SumDissipation(tuple(parts))
+        # The numbers above are those of natural units.
+        return friction if self.units is None else ScaledDissipation(friction, self.units)
 
     def system(
         self, lagrangian: AbstractLagrangian, friction: DissipationName
@@ -155,3 +241,8 @@ class Plant(NamedTuple):
     def with_known(self, known: Any, residual: Residual | None = None) -> "Plant":
         """Copy the plant with known equations of motion, or a residual of them."""
         return self._replace(known=known, residual=residual)
+
+
+def _over(x: tuple[float, ...], unit: tuple[float, ...]) -> tuple[float, ...]:
+    """Divide each entry by its unit."""
+    return tuple(a / b for a, b in zip(x, unit, strict=True))

@@ -50,8 +50,9 @@ from ..simulate import (
     AbstractTransition,
     MLPTransition,
     SampledTransition,
-    SolvedTransition,
+    ScaledTransition,
     WorldModel,
+    is_solved,
 )
 from ..tasks import Plant
 from ._in_range import InRange
@@ -88,7 +89,7 @@ class ModelLearner:
     def build_transition(self, key: PRNGKeyArray) -> AbstractTransition:
         """Build the untrained dynamics."""
         solver = self.config.solver
-        return self.model.build(self.plant, solver, key)  # pyright: ignore[reportArgumentType]
+        return self.model.transition(self.plant, solver, key)  # pyright: ignore[reportArgumentType]
 
     def weights(self) -> dict[str, PyTree]:
         """Shapes of all weights that are learned, by the section of the config."""
@@ -154,13 +155,7 @@ class ModelLearner:
         done = phase.number - 1
         transition, reward = world.transition, world.reward
         first = done == 0
-        if isinstance(transition, MLPTransition):
-            scale = jax.tree.map(
-                lambda now, before: jnp.where(first, now, jnp.maximum(now, before)),
-                self._step_scale(buffer),
-                transition.scale,
-            )
-            transition = eqx.tree_at(lambda t: t.scale, transition, scale)
+        transition = _with_step_scale(transition, self._step_scale(buffer), first)
         if isinstance(reward, RewardNetwork):
             mean = _mean(buffer.experience.reward, buffer.filled)
             scale = root_mean_square(buffer.experience.reward - mean, buffer.filled)
@@ -330,8 +325,8 @@ class ModelLearner:
         return world, LearnerStates(states.transition, states.reward, fit.state), metrics
 
     def _step_scale(self, buffer: ReplayBuffer) -> State:
-        coordinates = self.plant.state_coordinates
-        return step_scale(buffer.experience, coordinates, self.in_range.rows(buffer))
+        coordinates, rows = self.plant.state_coordinates, self.in_range.rows(buffer)
+        return step_scale(buffer.experience, coordinates, rows, self.plant.state_unit)
 
     def _learners(
         self, buffer: ReplayBuffer, world: WorldModel, seed: UInt[Array, ""]
@@ -341,7 +336,7 @@ class ModelLearner:
         rows = self.in_range.rows(buffer)
         loss = self.loss.build(self._step_scale(buffer))
         loss = self.model.constrain(loss, self.plant, buffer.experience, rows)
-        if self.loss.substeps is not None and isinstance(transition, SolvedTransition):
+        if self.loss.substeps is not None and is_solved(transition):
             loss = SubstepsLoss(loss, self.loss.substeps)
         return (
             self._dynamics_learner(loss, transition, rows, seed),
@@ -370,6 +365,28 @@ class ModelLearner:
     def _budget(self, rows: Bool[Array, " rows"], length: int, seed: UInt[Array, ""]) -> Budget:
         used = self._updates * self._batch * length
         return Budget(self._updates, used / jnp.maximum(rows.sum(), 1), seed)
+
+
+def _with_step_scale(
+    transition: AbstractTransition, scale: State, first: Array
+) -> AbstractTransition:
+    """Give a network for whole steps the scale of its output; it may only grow."""
+    if isinstance(transition, ScaledTransition):
+        units = transition.units
+        scale = State(
+            scale.q / units.extended(units.position, scale.q),
+            scale.qd / units.extended(units.velocity, scale.qd),
+        )
+        inner = _with_step_scale(transition.transition, scale, first)
+        return ScaledTransition(inner, units)
+    if not isinstance(transition, MLPTransition):
+        return transition
+    scale = jax.tree.map(
+        lambda now, before: jnp.where(first, now, jnp.maximum(now, before)),
+        scale,
+        transition.scale,
+    )
+    return eqx.tree_at(lambda t: t.scale, transition, scale)
 
 
 # Phases for which weights decay at least: where they did so for two, models were worse.

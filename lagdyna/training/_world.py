@@ -22,6 +22,7 @@ def make_reward(config: Config, plant: Plant, key: PRNGKeyArray) -> RewardNetwor
         plant.state_coordinates,
         plant.action_size,
         plant.velocity_scale,
+        position_scale=plant.position_scale,
         hidden=options.hidden,
         activation=plant.activation(given(options.activation)),
         key=key,
@@ -35,6 +36,7 @@ def make_termination(config: Config, plant: Plant, key: PRNGKeyArray) -> Abstrac
         return TerminationNetwork(
             plant.state_coordinates,
             plant.velocity_scale,
+            position_scale=plant.position_scale,
             hidden=options.hidden,
             activation=plant.activation(given(options.activation)),
             key=key,

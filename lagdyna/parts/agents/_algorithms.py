@@ -56,7 +56,9 @@ class AlgorithmConfig(Part, frozen=True, kw_only=True):
         from ...learners import make_optimiser
 
         return {
-            "features": Features(plant.state_coordinates, plant.velocity_scale),
+            "features": Features(
+                plant.state_coordinates, plant.velocity_scale, plant.position_scale
+            ),
             "action_size": plant.action_size,
             "hidden": self.hidden,
             "activation": plant.activation(self.activation),

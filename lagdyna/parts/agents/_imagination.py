@@ -113,7 +113,9 @@ class ImaginationConfig(AgentConfig, frozen=True, kw_only=True, tag="imagination
         rate = optax.cosine_decay_schedule(self.rate, interval * schedule.updates, 0.1)
         optimiser = make_optimiser("adam", rate, self.clip)
         actor_critic = ImaginationActorCritic(
-            features=Features(plant.state_coordinates, plant.velocity_scale),
+            features=Features(
+                plant.state_coordinates, plant.velocity_scale, plant.position_scale
+            ),
             action_size=plant.action_size,
             hidden=self.hidden,
             activation=plant.activation(self.activation),

@@ -6,7 +6,7 @@ import msgspec
 from ...options import DissipationName, Family, Part
 
 if TYPE_CHECKING:
-    from jaxtyping import PRNGKeyArray
+    from jaxtyping import PRNGKeyArray, PyTree
 
     import lagdyna.data
     import lagdyna.learners
@@ -28,12 +28,14 @@ class DynamicsConfig(Part, frozen=True, kw_only=True):
     - `accelerations`: whether it has accelerations, for the loss `forward`.
     - `forces`: whether it has inverse dynamics, for the loss `inverse`.
     - `equations`: whether it contains known equations of motion.
+    - `natural`: whether `build` receives the plant in its natural units; in SI units if not.
     """
 
     discrete: ClassVar[bool] = False
     accelerations: ClassVar[bool] = False
     forces: ClassVar[bool] = False
     equations: ClassVar[bool] = False
+    natural: ClassVar[bool] = True
 
     @abc.abstractmethod
     def build(
@@ -42,11 +44,34 @@ class DynamicsConfig(Part, frozen=True, kw_only=True):
         solver: "lagdyna.parts.SolverConfig",
         key: "PRNGKeyArray",
     ) -> "lagdyna.simulate.AbstractTransition":
-        """Build the untrained transition of a plant.
+        """Build the untrained transition of a plant, in the units of the plant.
 
         **Arguments:** `plant`, the system to learn; `solver`, whose `solve` turns a vector
         field into a transition; `key`, for the initial weights.
         """
+
+    def transition(
+        self,
+        plant: "lagdyna.tasks.Plant",
+        solver: "lagdyna.parts.SolverConfig",
+        key: "PRNGKeyArray",
+    ) -> "lagdyna.simulate.AbstractTransition":
+        """Build the untrained transition of a plant in natural units, used in SI units."""
+        from ...simulate import ScaledTransition
+
+        if plant.units is None or not self.natural:
+            return self.build(plant, solver, key)
+        return ScaledTransition(self.build(plant.natural(), solver, key), plant.units)
+
+    def parameter_scales(self, learned: "PyTree") -> "PyTree | None":
+        """Compute the unit in which a learner receives each parameter.
+
+        **Arguments:** `learned`, the initial parameters, `None` in place of everything else.
+
+        **Returns:** a PyTree of the same structure; `None`, the default, for ones.
+        """
+        del learned
+        return None
 
     def resolved(self, plant: "lagdyna.tasks.Plant") -> "DynamicsConfig":
         """Fill options that were left open from what is known of the plant."""

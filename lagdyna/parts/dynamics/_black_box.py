@@ -130,6 +130,7 @@ class ConstrainedMLPConfig(DynamicsConfig, frozen=True, kw_only=True, tag="const
     ) -> "lagdyna.learners.AbstractSquaredLoss":
         """Add the residual, scaled by its size where the state does not change."""
         import jax
+        import jax.numpy as jnp
 
         from ...learners import MotionResidual, ResidualLoss, root_mean_square
 
@@ -139,7 +140,11 @@ class ConstrainedMLPConfig(DynamicsConfig, frozen=True, kw_only=True, tag="const
             residual = MotionResidual(plant.known, plant.dt)
         try:
             still = jax.vmap(residual)(steps.state, steps.action, steps.state)
-            scale = root_mean_square(still, rows)  # pyright: ignore[reportArgumentType]
+            unit = None
+            if isinstance(residual, MotionResidual) and plant.units is not None:
+                # The residual of kinematics, then that of the forces.
+                unit = jnp.asarray((*plant.units.velocity, *plant.units.force))
+            scale = root_mean_square(still, rows, unit)  # pyright: ignore[reportArgumentType]
         except Exception as error:  # the user's own function may raise anything
             raise UserError(
                 f"`model.residual` failed on a step of the data: {type(error).__name__}: "

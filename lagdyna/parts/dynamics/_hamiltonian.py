@@ -54,14 +54,15 @@ class StructuredHNNConfig(DynamicsConfig, frozen=True, kw_only=True, tag="struct
 
     - `hidden`: widths of the hidden layers of each network.
     - `activation`: activation function of the networks.
-    - `initial_mass`: diagonal of the mass matrix before training, kg or kg m^2.
+    - `initial_mass`: diagonal of the mass matrix before training, kg or kg m^2. By default
+        it follows from the forces and accelerations of the data, or those that a task states.
     - `dissipation`: friction to learn: `none`, `viscous`, `coulomb` (smoothed) or `both`. By
         default what the task says; of recordings `none`.
     """
 
     hidden: Widths = (64, 64)
     activation: ActivationName = "softplus"
-    initial_mass: Positive = 1.0
+    initial_mass: Positive | None = None
     dissipation: DissipationName | None = None
 
     def build(
@@ -75,7 +76,7 @@ class StructuredHNNConfig(DynamicsConfig, frozen=True, kw_only=True, tag="struct
 
         hamiltonian = StructuredHNN(
             plant.coordinates,
-            initial_mass=self.initial_mass,
+            initial_mass=plant.initial_mass(self.initial_mass),
             hidden=self.hidden,
             activation=plant.activation(self.activation),
             key=key,

@@ -6,11 +6,23 @@ from ...options import ActivationName, DissipationName, Widths
 from ._base import DynamicsConfig
 
 if TYPE_CHECKING:
-    from jaxtyping import PRNGKeyArray
+    from jaxtyping import Array, PRNGKeyArray, PyTree
 
     import lagdyna.parts
     import lagdyna.simulate
     import lagdyna.tasks
+
+
+def initial_magnitudes(parameters: "PyTree") -> "PyTree":
+    """Largest magnitude of each array; 1 where all of it is zero."""
+    import jax
+    import jax.numpy as jnp
+
+    def magnitude(x: "Array") -> "Array":
+        largest = jnp.max(jnp.abs(x), initial=0.0)
+        return jnp.where(largest > 0, largest, 1.0)
+
+    return jax.tree.map(magnitude, parameters)
 
 
 class KnownConfig(DynamicsConfig, frozen=True, kw_only=True, tag="known"):
@@ -33,6 +45,7 @@ class KnownConfig(DynamicsConfig, frozen=True, kw_only=True, tag="known"):
     accelerations: ClassVar[bool] = True
     forces: ClassVar[bool] = True
     equations: ClassVar[bool] = True
+    natural: ClassVar[bool] = False
 
     def build(
         self,
@@ -45,6 +58,10 @@ class KnownConfig(DynamicsConfig, frozen=True, kw_only=True, tag="known"):
         del key
         assert plant.known is not None
         return solver.solve(LagrangianField(plant.known), plant)
+
+    def parameter_scales(self, learned: "PyTree") -> "PyTree | None":
+        # A learner then changes each parameter by a fraction of its initial value.
+        return initial_magnitudes(learned)
 
     def fixed_parameters(self) -> tuple[str, ...]:
         return self.fixed
