@@ -1,11 +1,27 @@
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._errors import UserError
 from ._interruption import interruptible
+from ._options import Again, SettingsAgain, Trusted, trusted
 from ._print import console, print_entries, print_report, print_seeds, print_summary
 
+if TYPE_CHECKING:
+    from ..runs import Trust
 
-def resume(run: Path, /) -> None:
+
+def resume(
+    run: Path,
+    /,
+    *,
+    trust: Trusted = False,
+    model: Again = None,
+    known: Again = None,
+    loss: Again = None,
+    learner: Again = None,
+    agent: Again = None,
+    set: SettingsAgain = None,
+) -> None:
     """Resume an interrupted `train`, `fit` or `reproduce`.
 
     The result is that of an uninterrupted run.
@@ -29,35 +45,41 @@ def resume(run: Path, /) -> None:
         "fit": _resume_fit,
         "reproduction": _resume_reproduction,
     }
-    resume_kind[kind](run)
+    again = {"model": model, "known": known, "loss": loss, "learner": learner, "agent": agent}
+    resume_kind[kind](run, trusted(trust, again, set))
 
 
-def _resume_training(run: Path) -> None:
+def _resume_training(run: Path, trust: "Trust") -> None:
     from ..runs import resume_run
     from ._display import display
 
-    summary = interruptible(lambda: resume_run(run, progress=display(console)), run)
+    summary = interruptible(
+        lambda: resume_run(run, progress=display(console), trust=trust), run
+    )
     print_summary(summary, run)
 
 
-def _resume_seeds(run: Path) -> None:
+def _resume_seeds(run: Path, trust: "Trust") -> None:
     from ..runs import resume_seeds
     from ._display import display
 
-    summary = interruptible(lambda: resume_seeds(run, progress=display(console)), run)
+    summary = interruptible(
+        lambda: resume_seeds(run, progress=display(console), trust=trust), run
+    )
     print_seeds(summary, run)
 
 
-def _resume_fit(run: Path) -> None:
+def _resume_fit(run: Path, trust: "Trust") -> None:
     from ..runs import resume_fit
     from ._display import fit_progress
 
     with fit_progress(console, None) as progress:
-        report = interruptible(lambda: resume_fit(run, progress=progress), run)
+        report = interruptible(lambda: resume_fit(run, progress=progress, trust=trust), run)
     print_report(report, run)
 
 
-def _resume_reproduction(run: Path) -> None:
+def _resume_reproduction(run: Path, trust: "Trust") -> None:
+    del trust  # the configs of a reproduction are its own, and name no code
     from ..reproductions import REPRODUCTIONS, resume_reproduction
     from ._display import parts_progress
 

@@ -24,4 +24,5 @@ from ._types import Positive as Positive
 from ._types import UpToOne as UpToOne
 from ._types import Whole as Whole
 from ._types import Widths as Widths
+from ._user_part import names_code as names_code
 from ._user_part import user_part as user_part

@@ -8,6 +8,11 @@ from .._errors import UserError
 _loaded: dict[tuple[Path, int, int], Any] = {}
 
 
+def names_code(spec: str) -> bool:
+    """Whether a text is `FILE.py:NAME`, whose file is run to find the object."""
+    return ".py:" in spec or Path(spec.rpartition(":")[0]).suffix == ".py"
+
+
 def user_part(option: str, spec: str) -> Any:
     """Load an object from a user's own Python file, which is run for it.
 

@@ -21,3 +21,4 @@ from ._train import Run as Run
 from ._train import load_run as load_run
 from ._train import resume_run as resume_run
 from ._train import train as train
+from ._trust import Trust as Trust

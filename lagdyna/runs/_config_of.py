@@ -9,6 +9,7 @@ from ..config import Config, config_from_table
 from ..options import Part, convert, read_table
 from ..parts import AgentConfig, DynamicsConfig, LearnerConfig
 from ..tasks import TaskSpec
+from ._trust import Trust, check_trusted
 
 Kind = TypeVar("Kind")
 
@@ -16,17 +17,46 @@ Kind = TypeVar("Kind")
 class Objects(NamedTuple):
     """Parts that a caller gives, in place of those of a config: names, objects or classes.
 
-    **Attributes:** `model`, `learner`, `agent`; `None` for those of the config.
+    **Attributes:**
+
+    - `model`, `learner`, `agent`: `None` for those of the config.
+    - `equations`: options of the model that are given as objects, of `known` and `residual`.
+    - `trust`: whether code that a stored config names may be run, or the options that name it.
     """
 
     model: DynamicsConfig | type[DynamicsConfig] | str | None = None
     learner: LearnerConfig | type[LearnerConfig] | str | None = None
     agent: AgentConfig | type[AgentConfig] | str | None = None
+    equations: tuple[str, ...] = ()
+    trust: Trust = False
 
     @property
     def given(self) -> dict[str, Any]:
         """Parts that were given, by the section of the config."""
-        return {name: each for name, each in self._asdict().items() if each is not None}
+        parts = {name: getattr(self, name) for name in ("model", "learner", "agent")}
+        return {name: each for name, each in parts.items() if each is not None}
+
+    @property
+    def replaced(self) -> set[str]:
+        """Options whose stored value is not used; `PART.*` stands for all of a part."""
+        names = {f"model.{name}" for name in self.equations}
+        for name, each in self.given.items():
+            names.add(f"{name}.name" if isinstance(each, type | str) else f"{name}.*")
+        return names
+
+
+def objects_of(
+    model: Any = None,
+    learner: Any = None,
+    agent: Any = None,
+    known: Any = None,
+    trust: Trust = False,
+    residual: Any = None,
+) -> Objects:
+    """Collect what a caller gives beside a run directory."""
+    equations = {"known": known, "residual": residual}
+    names = tuple(name for name, each in equations.items() if each is not None)
+    return Objects(model, learner, agent, names, trust)
 
 
 def training_config(given: Config | TaskSpec | str, objects: Objects) -> Config:
@@ -57,10 +87,12 @@ def stored(run: Path, objects: Objects, parse: Callable[[Mapping[str, Any]], Kin
 
     **Arguments:** `parse`, the conversion of a table to the config.
 
-    **Raises:** `UserError` as that, with the path of the file.
+    **Raises:** `UserError` as that, with the path of the file; or if the config names code
+    that is not trusted.
     """
     path = run / "config.toml"
     table = read_table(path)
+    check_trusted(path, table, objects.trust, objects.replaced)
     try:
         for name, part in objects.given.items():
             table[name] = _restored(table.get(name), part, name)

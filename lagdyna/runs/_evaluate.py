@@ -21,6 +21,7 @@ from ..training import (
 )
 from ._directory import Summary
 from ._train import Agent, Learner, Model, load_run
+from ._trust import Trust
 
 
 def evaluate(
@@ -35,6 +36,7 @@ def evaluate(
     agent: Agent | None = None,
     known: Known | None = None,
     reward: RewardFn | None = None,
+    trust: Trust = False,
 ) -> Summary:
     """Evaluate a run's policy on episodes that the run has not used.
 
@@ -47,6 +49,7 @@ def evaluate(
         `evaluation-1`, `evaluation-2`, ... in the run's.
     - `video`: a new file for a film of the first episode in real time: `.gif`, or `.mp4` and
         `.webm` with the extra `lagdyna[video]`.
+    - `trust`: as for [`lagdyna.runs.load`][].
     - the others as for [`lagdyna.runs.train`][], if they were given there.
 
     **Returns:** the content of `evaluation.json`.
@@ -63,7 +66,13 @@ def evaluate(
     if video is not None:
         check_video(Path(video))
     loaded = load_run(
-        run, model=model, learner=learner, agent=agent, known=known, reward=reward
+        run,
+        model=model,
+        learner=learner,
+        agent=agent,
+        known=known,
+        reward=reward,
+        trust=trust,
     )
     config = loaded.config
     if video is not None:

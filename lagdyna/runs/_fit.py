@@ -41,8 +41,9 @@ from ..results import (
 )
 from ..simulate import LearnedModel
 from ..tasks import Plant
-from ._config_of import Objects, stored
+from ._config_of import Objects, objects_of, stored
 from ._train import Learner, Model
+from ._trust import Trust
 
 FitProgress = Callable[[dict[str, Any]], None]
 
@@ -126,11 +127,12 @@ def resume_fit(
     known: Known | None = None,
     residual: Residual | None = None,
     progress: FitProgress | None = None,
+    trust: Trust = False,
 ) -> Report:
     """Continue an interrupted fit; its result is that of an uninterrupted one.
 
-    **Arguments:** `run`, its directory; the others as for [`lagdyna.runs.fit_model`][], again
-    if they were given there.
+    **Arguments:** `run`, its directory; `trust`, as for [`lagdyna.runs.load`][]; the others as
+    for [`lagdyna.runs.fit_model`][], again if they were given there.
 
     **Returns:** the content of `report.json`, also of a fit that is finished.
 
@@ -141,7 +143,7 @@ def resume_fit(
     check_kind(run, "fit")
     if (run / "report.json").exists():
         return read_json(run / "report.json")
-    objects = Objects(model, learner)
+    objects = objects_of(model, learner, None, known, trust, residual)
     config = stored(run, objects, fit_config)
     problem = fit_problem(config, known=known, residual=residual)
     _check_objects(run, problem.config, objects)
@@ -165,18 +167,19 @@ def load_fit(
     model: Model | None = None,
     learner: Learner | None = None,
     known: Known | None = None,
+    trust: Trust = False,
 ) -> FittedRun:
     """Load a fit from its directory, finished or not; its recordings are not needed.
 
-    **Arguments:** `run`, the directory; the others as for [`lagdyna.runs.fit_model`][], again
-    if they were given there.
+    **Arguments:** `run`, the directory; `trust`, as for [`lagdyna.runs.load`][]; the others as
+    for [`lagdyna.runs.fit_model`][], again if they were given there.
 
     **Raises:** `UserError` if the directory holds no fit or a damaged one, or an object that
     is given has other options.
     """
     run = Path(run)
     check_kind(run, "fit")
-    objects = Objects(model, learner)
+    objects = objects_of(model, learner, None, known, trust)
     config = stored(run, objects, fit_config)
     config, plant = _without_data(config, _sizes(run), known)
     _check_objects(run, config, objects)

@@ -36,7 +36,7 @@ from ..training import (
     TrainingState,
     run_rounds,
 )
-from ._config_of import Objects, training_config
+from ._config_of import Objects, objects_of, training_config
 from ._directory import (
     Summary,
     begin_directory,
@@ -53,6 +53,7 @@ from ._directory import (
     write_round,
 )
 from ._train import Agent, Learner, Model
+from ._trust import Trust
 
 
 def train_seeds(
@@ -112,6 +113,7 @@ def resume_seeds(
     known: Known | None = None,
     reward: RewardFn | None = None,
     progress: AbstractProgress | None = None,
+    trust: Trust = False,
 ) -> Summary:
     """Continue an interrupted [`lagdyna.runs.train_seeds`][], to the same result.
 
@@ -127,7 +129,7 @@ def resume_seeds(
     finished = finished_summary(run)
     if finished is not None:
         return finished
-    seeds, objects = _seeds_of(run), Objects(model, learner, agent)
+    seeds, objects = _seeds_of(run), objects_of(model, learner, agent, known, trust)
     config = config_of(_directory(run, seeds[0]), objects)
     probe(config)
     many = ManySeeds(Trainer(config, reward, known), seeds)

@@ -22,7 +22,7 @@ from ..training import (
     TrainingState,
     run_rounds,
 )
-from ._config_of import Objects, training_config
+from ._config_of import Objects, objects_of, training_config
 from ._directory import (
     Summary,
     begin_directory,
@@ -35,6 +35,7 @@ from ._directory import (
     probe,
     write_round,
 )
+from ._trust import Trust
 
 Model = DynamicsConfig | type[DynamicsConfig] | str
 Learner = LearnerConfig | type[LearnerConfig] | str
@@ -140,11 +141,12 @@ def resume_run(
     known: Known | None = None,
     reward: RewardFn | None = None,
     progress: AbstractProgress | None = None,
+    trust: Trust = False,
 ) -> Summary:
     """Continue an interrupted run of one seed, to the same result as without interruption.
 
-    **Arguments:** `run`, its directory; the others as for [`lagdyna.runs.train`][]. Objects
-    that were given there must be given again.
+    **Arguments:** `run`, its directory; `trust`, as for [`lagdyna.runs.load`][]; the others as
+    for [`lagdyna.runs.train`][]. Objects that were given there must be given again.
 
     **Returns:** the content of `summary.json`.
 
@@ -152,7 +154,7 @@ def resume_run(
     with another config than it has now.
     """
     run = Path(run)
-    config = config_of(run, Objects(model, learner, agent))
+    config = config_of(run, objects_of(model, learner, agent, known, trust))
     finished = finished_summary(run)
     if finished is not None:
         return finished
@@ -175,17 +177,19 @@ def load_run(
     agent: Agent | None = None,
     known: Known | None = None,
     reward: RewardFn | None = None,
+    trust: Trust = False,
 ) -> Run:
     """Load a run of [`lagdyna.runs.train`][], finished or not, from its directory.
 
-    **Arguments:** `run`, the directory; the others as for [`lagdyna.runs.train`][], if they
-    were given there.
+    **Arguments:** `run`, the directory; `trust`, as for [`lagdyna.runs.load`][]; the others as
+    for [`lagdyna.runs.train`][], if they were given there.
 
     **Raises:** `UserError` if the directory holds no run, a damaged one, or one that was begun
     with another config than it has now.
     """
     run = Path(run)
-    trainer = Trainer(config_of(run, Objects(model, learner, agent)), reward, known)
+    objects = objects_of(model, learner, agent, known, trust)
+    trainer = Trainer(config_of(run, objects), reward, known)
     training, notes = load_training(run, trainer)
     records = read_first_lines(run / "metrics.jsonl", notes["records"])
     return Run(trainer.config, training, trainer, records, trainer.posterior(training))
