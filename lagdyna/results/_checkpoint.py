@@ -1,9 +1,8 @@
 """Checkpoints: named arrays of a PyTree in one `.npz` file."""
 
 import json
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -11,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from .._bytes import check_depth
 from .._errors import UserError
-from ._files import replacing
+from ._arrays import damaged, load_array, load_arrays, save_arrays
+from ._seal import checked
 
 Tree = TypeVar("Tree")
 
@@ -29,7 +30,7 @@ def save_checkpoint(path: Path, tree: PyTree, notes: dict[str, Any]) -> None:
 
 
 def load_checkpoint(
-    path: Path, like: Tree, check: Callable[[dict[str, Any]], None] | None = None
+    path: Path, like: Tree, schema: type[Any] | None = None
 ) -> tuple[Tree, dict[str, Any]]:
     """Load the PyTree and the notes that `save_checkpoint` wrote.
 
@@ -37,21 +38,18 @@ def load_checkpoint(
 
     - `path`: the `.npz` file.
     - `like`: a PyTree of the same structure, shapes and types.
-    - `check`: callback that receives the notes before the arrays are compared; it may raise.
+    - `schema`: a `msgspec.Struct` of the keys that the notes need.
 
     **Returns:** the tree and the notes.
 
-    **Raises:** `UserError` if the file is missing, truncated or damaged, or its arrays are
-    those of another model than `like`.
+    **Raises:** `UserError` if the file is missing, truncated or damaged, its arrays are those
+    of another model than `like`, or weights are not finite.
     """
     expected = _named(like)
-    found = dict(load_arrays(path))
-    try:
-        notes = json.loads(str(found.pop(_NOTES)))
-    except (KeyError, ValueError) as error:
-        raise _damaged(path, error) from error
-    if check is not None:
-        check(notes)
+    # Another precision, and notes, may take more bytes than expected, but not many times more.
+    usual = sum(leaf.size * leaf.dtype.itemsize for _, leaf in expected)
+    found = load_arrays(path, limit_bytes=4 * usual + _NOTES_BYTES)
+    notes = _notes(path, found.pop(_NOTES, None), schema)
     for name, leaf in expected:
         if name not in found:
             raise UserError(f"{str(path)!r} is of another model: it has no array `{name}`")
@@ -66,46 +64,56 @@ def load_checkpoint(
         raise UserError(
             f"{str(path)!r} is of another model: it has an unexpected array `{min(extra)}`"
         )
+    check_finite(path, found, dict(expected))
     arrays, static = eqx.partition(like, eqx.is_array)
     leaves = [jnp.asarray(found[name]) for name, _ in expected]
     arrays = jax.tree.unflatten(jax.tree.structure(arrays), leaves)
     return eqx.combine(arrays, static), notes
 
 
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays into one `.npz` file, which is replaced as a whole."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **cast(dict[str, Any], dict(arrays)))
+def check_finite(path: Path, found: dict[str, np.ndarray], expected: dict[str, Any]) -> None:
+    """Refuse weights that are not finite, where those of the untrained model are.
 
+    States of learners are left out: sums in them may overflow, and their updates are skipped.
 
-def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Load the arrays in a `.npz` file.
-
-    **Raises:** `UserError` if the file is missing, truncated or damaged.
+    **Raises:** `UserError` that names the array.
     """
+    for name, leaf in expected.items():
+        floating = jnp.issubdtype(leaf.dtype, jnp.inexact)
+        if not floating or "learner" in name or np.isfinite(found[name]).all():
+            continue
+        if np.isfinite(np.asarray(leaf)).all():
+            raise damaged(path, f"its array `{name}` has values that are not finite")
+
+
+def read_notes(path: Path, schema: type[Any]) -> dict[str, Any]:
+    """Read the notes of a checkpoint alone, before anything is built to load the arrays.
+
+    **Arguments:** `schema`, as for [`lagdyna.results.load_checkpoint`][].
+
+    **Raises:** `UserError` if the file is missing or damaged.
+    """
+    return _notes(path, load_array(path, _NOTES, _NOTES_BYTES), schema)
+
+
+def _notes(path: Path, found: np.ndarray | None, schema: type[Any] | None) -> dict[str, Any]:
+    """Parse and validate the notes of a checkpoint."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
-        if not all(isinstance(array, np.ndarray) for array in found.values()):
-            raise ValueError("an entry is not an array")
-        return found
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{str(path)!r} does not exist; the run stopped before its first checkpoint, so "
-            "start it again in a new directory"
-        ) from error
-    # NumPy and `zipfile` raise a dozen kinds of exceptions for damaged bytes.
-    except Exception as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError(
-        f"{str(path)!r} is not a whole checkpoint: it is cut off or damaged ({error})"
-    )
+        if found is None or found.ndim != 0 or found.dtype.kind != "U":
+            raise ValueError("it has no notes")
+        notes = json.loads(str(found))
+        check_depth(notes)
+        if not isinstance(notes, dict):
+            raise ValueError("its notes are no JSON object")
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, error) from error
+    if schema is not None:
+        checked(path, notes, schema)
+    return notes
 
 
 _NOTES = "notes"
+_NOTES_BYTES = 64 * 2**20
 
 
 def _named(tree: PyTree) -> list[tuple[str, Any]]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .._bytes import check_depth, read_bytes
 from .._errors import UserError
 
 SEEDS_FILE = "seeds.json"  # in the directory of a run with several seeds
@@ -56,61 +57,35 @@ def write_json_lines(path: Path, values: list[dict[str, Any]]) -> None:
 
     Numbers that are not finite become null, since JSON has no infinity and no NaN.
     """
-    write_text(path, "".join(json.dumps(_finite(value)) + "\n" for value in values))
+    write_text(path, "".join(json.dumps(without_nonfinite(value)) + "\n" for value in values))
 
 
-def _finite(value: Any) -> Any:
+def without_nonfinite(value: Any) -> Any:
     """Replace every number that is not finite by `None`."""
     if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
+        return {name: without_nonfinite(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [without_nonfinite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 
-    **Raises:** `UserError` if it is missing, truncated or damaged.
+    **Raises:** `UserError` if it is missing, truncated or damaged, too large or too deep.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        value = json.loads(read_bytes(path, _LIMIT_BYTES).decode("utf-8"))
+        check_depth(value)
+        return value
+    except (OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
         raise UserError(
-            f"{str(path)!r} is not whole: it is missing, cut off or damaged ({error})"
+            f"{str(path)!r} is not whole: it is missing, cut off or damaged ({reason})"
         ) from error
 
 
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Read a file of one JSON object per line, up to the first line that is truncated.
-
-    **Returns:** the objects; none if there is no such file.
-    """
-    if not path.exists():
-        return []
-    values = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            values.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return values
-
-
-def read_first_lines(path: Path, count: int) -> list[dict[str, Any]]:
-    """Read the first lines of a file of one JSON object per line.
-
-    **Arguments:** `count`, the number of lines that a checkpoint refers to.
-
-    **Raises:** `UserError` if the file has fewer.
-    """
-    values = read_json_lines(path)
-    if len(values) < count:
-        raise UserError(
-            f"{str(path)!r} has {len(values)} complete lines, and the checkpoint refers to "
-            f"{count}; the file is truncated or damaged"
-        )
-    return values[:count]
+_LIMIT_BYTES = 64 * 2**20
 
 
 def new_directory(path: Path) -> Path:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from .._errors import UserError
-from ._files import read_json, write_json
+from ._files import read_json
+from ._seal import check_seal, write_sealed
 
 Kind = Literal["train", "seeds", "fit", "reproduction"]
 
@@ -23,7 +24,7 @@ _FILES_OF_FORMAT_1 = ("config.toml", "seeds.json", "reproduction.json")
 def write_run_file(directory: Path, kind: Kind) -> None:
     """Record the kind of a run in its directory, and the version that writes it."""
     content = {"kind": kind, "format": FORMAT, "lagdyna": version("lagdyna")}
-    write_json(directory / RUN_FILE, content)
+    write_sealed(directory / RUN_FILE, content)
 
 
 def kind_of(directory: str | Path) -> Kind | None:
@@ -42,14 +43,15 @@ def kind_of(directory: str | Path) -> Kind | None:
         return None
     found: Any = read_json(path)
     kind = found.get("kind") if isinstance(found, dict) else None
-    if kind not in get_args(Kind):
+    if not isinstance(kind, str) or kind not in get_args(Kind):
         raise UserError(f"{str(path)!r} is damaged: its `kind` is {kind!r}")
     if found.get("format") != FORMAT:
         raise UserError(
-            f"{str(directory)!r} was written by lagdyna {found.get('lagdyna')} in format "
-            f"{found.get('format')}, and this version reads format {FORMAT}; use the version "
-            "that wrote it"
+            f"{str(directory)!r} was written by lagdyna {found.get('lagdyna')!s:.40} in format "
+            f"{found.get('format')!s:.40}, and this version reads format {FORMAT}; use the "
+            "version that wrote it"
         )
+    check_seal(path, found)
     return kind
 
 

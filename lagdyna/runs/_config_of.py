@@ -1,13 +1,18 @@
 """Configs of run directories, with the objects that a caller gives again."""
 
+import os
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import msgspec
+
 from .._errors import UserError
 from ..config import Config, config_from_table
-from ..options import Part, convert, read_table
+from ..options import Part, check_unchanged, convert, read_table
 from ..parts import AgentConfig, DynamicsConfig, LearnerConfig
+from ..results import read_notes
 from ..tasks import TaskSpec
 from ._trust import Trust, check_trusted
 
@@ -93,12 +98,45 @@ def stored(run: Path, objects: Objects, parse: Callable[[Mapping[str, Any]], Kin
     path = run / "config.toml"
     table = read_table(path)
     check_trusted(path, table, objects.trust, objects.replaced)
+    _check_begun(run, table)
     try:
         for name, part in objects.given.items():
             table[name] = _restored(table.get(name), part, name)
         return parse(table)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+
+
+class _Notes(msgspec.Struct):
+    """Notes of any checkpoint."""
+
+    config: str
+
+
+def _check_begun(run: Path, table: dict[str, Any]) -> None:
+    """Refuse values that are not those of the checkpoint, before anything is built of them.
+
+    **Raises:** `UserError` that names what differs.
+    """
+    checkpoint = run / "checkpoint" / "training.npz"
+    if not os.path.lexists(checkpoint):
+        return
+    notes = read_notes(checkpoint, _Notes)
+    try:
+        before = tomllib.loads(notes["config"])
+    except ValueError as error:
+        raise UserError(f"{str(checkpoint)!r} is damaged: its config is not TOML") from error
+    check_unchanged(str(run), *_common(before, table))
+
+
+def _common(before: dict[str, Any], now: dict[str, Any]) -> tuple[Any, Any]:
+    """Keep the options that both tables have; those that one leaves out have defaults."""
+    old, new = {}, {}
+    for name in before.keys() & now.keys():
+        old[name], new[name] = before[name], now[name]
+        if isinstance(old[name], dict) and isinstance(new[name], dict):
+            old[name], new[name] = _common(old[name], new[name])
+    return old, new
 
 
 def _restored(options: Any, part: Any, name: str) -> Part | dict[str, Any]:

@@ -1,6 +1,6 @@
 """Files of a training run's directory."""
 
-import json
+import os
 import platform
 import tomllib
 from importlib.metadata import version
@@ -14,16 +14,26 @@ from .._errors import UserError
 from ..config import Config
 from ..options import check_unchanged, config_to_toml
 from ..results import (
+    SeedsSummary,
+    TrainNotes,
+    TrainRecord,
+    TrainSummary,
     check_kind,
+    digest_of,
+    digest_of_lines,
     evaluations_of,
     kind_of,
     load_checkpoint,
     numbered,
+    read_first_lines,
+    read_metrics,
+    read_notes,
+    read_sealed,
     save_checkpoint,
     steps_to,
-    write_json,
     write_json_lines,
     write_run_file,
+    write_sealed,
     write_text,
 )
 from ..tasks import GymnasiumTask, suite_name, suite_task
@@ -60,13 +70,18 @@ def write_round(
     """Write metrics and checkpoint of a run after a round."""
     write_json_lines(out / "metrics.jsonl", records)
     # The checkpoint comes last: it says how many lines of metrics are valid.
-    save_checkpoint(checkpoint_of(out), training, notes_of(config, len(records), seconds))
+    notes = notes_of(config, len(records), seconds, digest_of_lines(records))
+    save_checkpoint(checkpoint_of(out), training, notes)
 
 
-def notes_of(config: Config, records: Any, seconds: float) -> dict[str, Any]:
-    """Create the notes of a checkpoint: lines of metrics, seconds, config and version."""
+def notes_of(config: Config, records: Any, seconds: float, metrics: Any) -> dict[str, Any]:
+    """Create the notes of a checkpoint: lines of metrics, seconds, config and version.
+
+    **Arguments:** `records`, `metrics`: number and digest of the lines, or those of each seed.
+    """
     return {
         "records": records,
+        "metrics": metrics,
         "wall_seconds": seconds,
         "config": config_to_toml(config),
         "lagdyna": version("lagdyna"),
@@ -78,11 +93,17 @@ def load_training(run: Path, trainer: Trainer) -> tuple[TrainingState, dict[str,
 
     **Raises:** `UserError` if they are damaged, or of another config than the trainer's.
     """
+    # First, since an altered config may build something that fits into no memory.
+    check_notes(run, read_notes(checkpoint_of(run), TrainNotes), trainer.config)
+    return load_checkpoint(checkpoint_of(run), trainer.init(), TrainNotes)
 
-    def check(notes: dict[str, Any]) -> None:
-        check_notes(run, notes, trainer.config)
 
-    return load_checkpoint(checkpoint_of(run), trainer.init(), check)
+def records_of(run: Path, count: int, digest: str) -> list[Record]:
+    """Read the lines of metrics that a checkpoint refers to.
+
+    **Raises:** `UserError` if they are not those that were written.
+    """
+    return read_first_lines(run / "metrics.jsonl", count, digest, TrainRecord)
 
 
 def check_notes(run: Path, notes: dict[str, Any], config: Config) -> None:
@@ -91,7 +112,13 @@ def check_notes(run: Path, notes: dict[str, Any], config: Config) -> None:
     **Raises:** `UserError` that names what differs.
     """
     # As tables, since the parts of a stored config need not be importable.
-    before, now = (tomllib.loads(text) for text in (notes["config"], config_to_toml(config)))
+    now = tomllib.loads(config_to_toml(config))
+    try:
+        before = tomllib.loads(notes["config"])
+    except ValueError as error:
+        raise UserError(
+            f"{str(checkpoint_of(run))!r} is damaged: its config is not TOML ({error})"
+        ) from error
     check_unchanged(str(run), before, now)
 
 
@@ -115,21 +142,35 @@ def config_of(run: Path, objects: Objects = Objects()) -> Config:
     return stored_config(run, objects)
 
 
-def finished_summary(run: Path) -> Summary | None:
+def finished_summary(run: Path, seeds: list[Path] | None = None) -> Summary | None:
     """Read the summary of a finished run; `None` if it is not finished.
 
-    **Raises:** `UserError` if it is damaged.
+    **Arguments:** `seeds`, the directories of the seeds, of a run of several.
+
+    **Raises:** `UserError` if it is damaged, or does not belong to the metrics.
     """
     summary = run / "summary.json"
-    if not summary.exists():
+    if not os.path.lexists(summary):
         return None
     try:
-        return json.loads(summary.read_text(encoding="utf-8"))
-    except ValueError as error:
+        if seeds is None:
+            digest = digest_of_lines(read_metrics(run / "metrics.jsonl", TrainRecord))
+        else:
+            digest = digest_of_seeds(
+                [read_metrics(each / "metrics.jsonl", TrainRecord) for each in seeds]
+            )
+        schema = TrainSummary if seeds is None else SeedsSummary
+        return read_sealed(summary, schema, digest)[1]
+    except UserError as error:
         raise UserError(
-            f"{str(summary)!r} is not whole: it is cut off or damaged ({error}); once it "
-            "is deleted, `lagdyna resume` writes it anew"
+            f"{error}; once {str(summary)!r} is deleted, `lagdyna resume` writes it anew, "
+            "unless other files are damaged too"
         ) from error
+
+
+def digest_of_seeds(records: list[list[Record]]) -> str:
+    """Compute the digest of the lines of metrics of several seeds."""
+    return digest_of([digest_of_lines(lines) for lines in records])
 
 
 def probe(config: Config) -> None:
@@ -160,8 +201,7 @@ def finish(
     config = trainer.config
     draw(trainer, training, records, out, int(start_seeds(config.seed, PICTURE, 1)[0]))
     summary = summary_of(config, records, seconds)
-    write_json(out / "summary.json", summary)
-    return summary
+    return write_sealed(out / "summary.json", summary, digest_of_lines(records))
 
 
 def parts_of(config: Config) -> Summary:

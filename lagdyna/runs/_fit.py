@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from .._errors import UserError
 from ..config import FitConfig, Known, check_fit_config, fit_config, with_equations
 from ..filters import AbstractPosterior
@@ -27,21 +29,29 @@ from ..identification import (
 from ..learners import Residual
 from ..options import check_unchanged, config_to_toml, read_table
 from ..results import (
+    FitNotes,
+    FitRecord,
+    SizesFile,
     check_kind,
+    check_links,
+    digest_of,
+    digest_of_lines,
     load_checkpoint,
     new_directory,
     numbered,
     read_first_lines,
-    read_json,
+    read_notes,
+    read_sealed,
     save_checkpoint,
-    write_json,
     write_json_lines,
     write_run_file,
+    write_sealed,
     write_text,
 )
 from ..simulate import LearnedModel
 from ..tasks import Plant
 from ._config_of import Objects, objects_of, stored
+from ._reports import finished_report
 from ._train import Learner, Model
 from ._trust import Trust
 
@@ -115,7 +125,7 @@ def fit_model(
     out = new_directory(fit_directory(problem.config) if out is None else Path(out))
     write_run_file(out, "fit")
     write_text(out / "config.toml", config_to_toml(problem.config))
-    write_json(out / "sizes.json", problem.sizes._asdict())
+    write_sealed(out / "sizes.json", problem.sizes._asdict())
     return _run(problem, state, [], out, progress)
 
 
@@ -141,23 +151,29 @@ def resume_fit(
     """
     run = Path(run)
     check_kind(run, "fit")
-    if (run / "report.json").exists():
-        return read_json(run / "report.json")
+    finished = finished_report(run)
+    if finished is not None:
+        return finished
+    check_links(run)
     objects = objects_of(model, learner, None, known, trust, residual)
     config = stored(run, objects, fit_config)
     problem = fit_problem(config, known=known, residual=residual)
     _check_objects(run, problem.config, objects)
+    begun = (run / _CHECKPOINT).exists()
+    if begun:
+        notes = read_notes(run / _CHECKPOINT, FitNotes)
+        _check_notes(run, notes, problem.config, None)
     state = initial_state(problem.config, problem.plant)
-    write_json(run / "sizes.json", problem.sizes._asdict())
-    if not (run / _CHECKPOINT).exists():
+    write_sealed(run / "sizes.json", problem.sizes._asdict())
+    if not begun:
         return _run(problem, state, [], run, progress)
-    state, notes = load_checkpoint(run / _CHECKPOINT, state)
+    state, notes = load_checkpoint(run / _CHECKPOINT, state, FitNotes)
     if notes["data"] != problem.digest:
         raise UserError(
             f"`data.file` {config.data.file!r} has changed since {str(run)!r} was begun; "
             "restore the same data to continue, or fit the new data in a new directory"
         )
-    records = read_first_lines(run / "metrics.jsonl", notes["records"])
+    records = _records(run, notes)
     return _run(problem, state, records, run, progress)
 
 
@@ -181,12 +197,15 @@ def load_fit(
     check_kind(run, "fit")
     objects = objects_of(model, learner, None, known, trust)
     config = stored(run, objects, fit_config)
-    config, plant = _without_data(config, _sizes(run), known)
+    sizes = _sizes(run)
+    config, plant = _without_data(config, sizes, known)
     _check_objects(run, config, objects)
-    state, notes = load_checkpoint(run / _CHECKPOINT, initial_state(config, plant))
-    path = run / "report.json"
-    report = read_json(path) if path.exists() else None
-    records = read_first_lines(run / "metrics.jsonl", notes["records"])
+    # First, since an altered config may build something that fits into no memory.
+    _check_notes(run, read_notes(run / _CHECKPOINT, FitNotes), config, sizes)
+    state = initial_state(config, plant)
+    state, notes = load_checkpoint(run / _CHECKPOINT, state, FitNotes)
+    report = finished_report(run)
+    records = _records(run, notes)
     posterior = model_posterior(config, state, report)
     return FittedRun(config, LearnedModel(state.transition), report, records, posterior)
 
@@ -225,15 +244,50 @@ def _check_objects(run: Path, config: FitConfig, objects: Objects) -> None:
 
 
 def _sizes(run: Path) -> Sizes:
-    path = run / "sizes.json"
-    found = read_json(path)
+    found, _ = read_sealed(run / "sizes.json", SizesFile)
+    named: dict[str, Any] = msgspec.structs.asdict(found)
+    return Sizes(**{name: tuple(x) if isinstance(x, list) else x for name, x in named.items()})
+
+
+def _records(run: Path, notes: dict[str, Any]) -> list[Record]:
+    """Read the lines of metrics that a checkpoint refers to."""
+    path = run / "metrics.jsonl"
+    return read_first_lines(path, notes["records"], notes["metrics"], FitRecord)
+
+
+def _check_notes(
+    run: Path, notes: dict[str, Any], config: FitConfig, sizes: Sizes | None
+) -> None:
+    """Refuse a checkpoint of another config or of other sizes.
+
+    **Raises:** `UserError` that says what differs.
+    """
+    path = run / _CHECKPOINT
     try:
-        named: dict[str, Any] = {
-            name: tuple(x) if isinstance(x, list) else x for name, x in found.items()
-        }
-        return Sizes(**named)
-    except (AttributeError, TypeError) as error:
-        raise UserError(f"{str(path)!r} is not whole: it is damaged ({error})") from error
+        before = tomllib.loads(notes["config"])
+    except ValueError as error:
+        raise UserError(f"{str(path)!r} is damaged: its config is not TOML") from error
+    check_unchanged(str(run), before, tomllib.loads(config_to_toml(config)))
+    if sizes is not None and notes["sizes"] != digest_of(sizes._asdict()):
+        raise UserError(
+            f"{str(run / 'sizes.json')!r} and {str(path)!r} do not belong together: one of "
+            "them is damaged or of another fit"
+        )
+
+
+def keep_fit(out: Path, problem: FitProblem, state: FitState, records: list[Record]) -> None:
+    """Write metrics and checkpoint of a fit after some updates."""
+    write_json_lines(out / "metrics.jsonl", records)
+    (out / "checkpoint").mkdir(exist_ok=True)
+    # The checkpoint comes last: it says how many lines of metrics are valid.
+    notes = {
+        "records": len(records),
+        "metrics": digest_of_lines(records),
+        "data": problem.digest,
+        "config": config_to_toml(problem.config),
+        "sizes": digest_of(problem.sizes._asdict()),
+    }
+    save_checkpoint(out / _CHECKPOINT, state, notes)
 
 
 def _run(
@@ -246,16 +300,11 @@ def _run(
     """Run the updates that are left, and write the report and the figures."""
 
     def keep(state: FitState, records: list[Record]) -> None:
-        write_json_lines(out / "metrics.jsonl", records)
-        (out / "checkpoint").mkdir(exist_ok=True)
-        # The checkpoint comes last: it says how many lines of metrics are valid.
-        notes = {"records": len(records), "data": problem.digest}
-        save_checkpoint(out / _CHECKPOINT, state, notes)
+        keep_fit(out, problem, state, records)
         if progress is not None:
             progress(records[-1])
 
     state, records = fit_loop(problem, state, records, keep)
     report, drawn = fit_report(problem, state, records)
     draw_fit(out, drawn, records, problem.config.model.name)
-    write_json(out / "report.json", report)
-    return report
+    return write_sealed(out / "report.json", report, digest_of_lines(records))

@@ -3,7 +3,6 @@
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,19 +10,23 @@ from .._errors import UserError
 from ..config import Config, Known, check_config
 from ..results import (
     SEEDS_FILE,
+    SeedsFile,
+    SeedsNotes,
     check_kind,
+    check_links,
     curves,
+    digest_of_lines,
     evaluations_of,
     interquartile_interval,
     interquartile_mean,
     load_checkpoint,
     new_directory,
     plot_learning_curves,
-    read_first_lines,
-    read_json,
+    read_notes,
+    read_sealed,
     save_checkpoint,
-    write_json,
     write_run_file,
+    write_sealed,
 )
 from ..tasks import ObservationError, TaskSpec
 from ..training import (
@@ -44,12 +47,14 @@ from ._directory import (
     checkpoint_of,
     config_of,
     default_directory,
+    digest_of_seeds,
     finish,
     finished_summary,
     notes_of,
     parts_of,
     platform_of,
     probe,
+    records_of,
     write_round,
 )
 from ._train import Agent, Learner, Model
@@ -98,7 +103,7 @@ def train_seeds(
         _directory(out, seed).mkdir()
         begin_directory(_directory(out, seed), many.trainer.with_seed(seed))
     (out / "checkpoint").mkdir()
-    write_json(out / SEEDS_FILE, {"seeds": list(many.seeds)})
+    write_sealed(out / SEEDS_FILE, {"seeds": list(many.seeds)})
     write_run_file(out, "seeds")
     records: Records = [[] for _ in many.seeds]
     return _continue(many, training, records, 0.0, out, progress or Silence())
@@ -126,28 +131,32 @@ def resume_seeds(
     """
     run = Path(run)
     check_kind(run, "seeds")
-    finished = finished_summary(run)
+    seeds = _seeds_of(run)
+    finished = finished_summary(run, directories_of(run))
     if finished is not None:
         return finished
-    seeds, objects = _seeds_of(run), objects_of(model, learner, agent, known, trust)
+    check_links(run)
+    objects = objects_of(model, learner, agent, known, trust)
     config = config_of(_directory(run, seeds[0]), objects)
     probe(config)
     many = ManySeeds(Trainer(config, reward, known), seeds)
-    training, records, seconds = many.start(), [[] for _ in seeds], 0.0
-    if checkpoint_of(run).exists():
-
-        def check(notes: dict[str, Any]) -> None:
-            for seed in seeds:
-                directory = _directory(run, seed)
-                begun = dataclasses.replace(config_of(directory, objects), seed=config.seed)
-                check_notes(directory, notes, begun)
-
-        training, notes = load_checkpoint(checkpoint_of(run), training, check)
+    if not checkpoint_of(run).exists():
+        training, records, seconds = many.start(), [[] for _ in seeds], 0.0
+    else:
+        notes = read_notes(checkpoint_of(run), SeedsNotes)
+        for seed in seeds:
+            directory = _directory(run, seed)
+            begun = dataclasses.replace(config_of(directory, objects), seed=config.seed)
+            check_notes(directory, notes, begun)
+        training, notes = load_checkpoint(checkpoint_of(run), many.start(), SeedsNotes)
+        if {len(notes["records"]), len(notes["metrics"])} != {len(seeds)}:
+            raise UserError(
+                f"{str(checkpoint_of(run))!r} is not of the {len(seeds)} seeds in "
+                f"{str(run / SEEDS_FILE)!r}; one of them is damaged or of another run"
+            )
+        counted = zip(seeds, notes["records"], notes["metrics"], strict=True)
         training, seconds = many.place(training), notes["wall_seconds"]
-        records = [
-            read_first_lines(_directory(run, seed) / "metrics.jsonl", count)
-            for seed, count in zip(seeds, notes["records"], strict=True)
-        ]
+        records = [records_of(_directory(run, seed), *lines) for seed, *lines in counted]
     return _continue(many, training, records, seconds, run, progress or Silence())
 
 
@@ -170,7 +179,8 @@ def _continue(
         # Written last, since it says how many lines of the seeds' metrics are valid. After an
         # interruption the checkpoints of the seeds may be of two rounds.
         counts = [len(lines) for lines in records]
-        save_checkpoint(checkpoint_of(out), training, notes_of(config, counts, now))
+        metrics = [digest_of_lines(lines) for lines in records]
+        save_checkpoint(checkpoint_of(out), training, notes_of(config, counts, now, metrics))
 
     begun = int(many.to_numpy(training.env_steps).max())
     progress.begin(config, out, begun, many.seeds)
@@ -183,9 +193,8 @@ def _continue(
             now = time.perf_counter() - start
             summaries.append(finish(trainer, one, records[i], now, directories[i]))
         _plot(many, records, out)
-        summary = _summary(many, summaries, time.perf_counter() - start)
-        write_json(out / "summary.json", summary)
-        return summary
+        summary = seeds_summary(many, summaries, time.perf_counter() - start)
+        return write_sealed(out / "summary.json", summary, digest_of_seeds(records))
     except ObservationError as error:
         raise UserError(str(error)) from error
     finally:
@@ -206,7 +215,8 @@ def _plot(many: ManySeeds, records: Records, out: Path) -> None:
     )
 
 
-def _summary(many: ManySeeds, summaries: list[Summary], seconds: float) -> Summary:
+def seeds_summary(many: ManySeeds, summaries: list[Summary], seconds: float) -> Summary:
+    """Create the content of `summary.json` of several seeds."""
     config = many.trainer.config
     returns = np.asarray([each["return_mean"] for each in summaries])
     interval = interquartile_interval(returns[:, None])
@@ -241,8 +251,7 @@ def _directory(out: Path, seed: int) -> Path:
 
 
 def _seeds_of(run: Path) -> list[int]:
-    found: Any = read_json(run / SEEDS_FILE)
-    seeds = found.get("seeds") if isinstance(found, dict) else None
-    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int for seed in seeds):
+    found, _ = read_sealed(run / SEEDS_FILE, SeedsFile)
+    if not found.seeds:
         raise UserError(f"{str(run / SEEDS_FILE)!r} is damaged: it has no list of `seeds`")
-    return seeds
+    return found.seeds

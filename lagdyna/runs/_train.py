@@ -9,7 +9,7 @@ from ..config import Config, Known, check_config
 from ..filters import AbstractPosterior
 from ..models import AbstractReward
 from ..parts import AgentConfig, DynamicsConfig, LearnerConfig
-from ..results import new_directory, read_first_lines
+from ..results import check_links, new_directory
 from ..simulate import AbstractTransition, LearnedModel, WorldModel
 from ..tasks import ObservationError, TaskSpec
 from ..training import (
@@ -33,6 +33,7 @@ from ._directory import (
     finished_summary,
     load_training,
     probe,
+    records_of,
     write_round,
 )
 from ._trust import Trust
@@ -158,13 +159,14 @@ def resume_run(
     finished = finished_summary(run)
     if finished is not None:
         return finished
+    check_links(run)
     probe(config)
     trainer = Trainer(config, reward, known)
     if not checkpoint_of(run).exists():  # interrupted before the end of the first round
         (run / "checkpoint").mkdir(exist_ok=True)
         return _continue(trainer, trainer.init(), [], 0.0, run, progress or Silence())
     training, notes = load_training(run, trainer)
-    records = read_first_lines(run / "metrics.jsonl", notes["records"])
+    records = records_of(run, notes["records"], notes["metrics"])
     seconds = notes["wall_seconds"]
     return _continue(trainer, training, records, seconds, run, progress or Silence())
 
@@ -191,7 +193,7 @@ def load_run(
     objects = objects_of(model, learner, agent, known, trust)
     trainer = Trainer(config_of(run, objects), reward, known)
     training, notes = load_training(run, trainer)
-    records = read_first_lines(run / "metrics.jsonl", notes["records"])
+    records = records_of(run, notes["records"], notes["metrics"])
     return Run(trainer.config, training, trainer, records, trainer.posterior(training))
 
 

@@ -142,6 +142,7 @@ def test_a_damaged_config_is_refused(run: Path) -> None:
 
 
 def test_a_run_whose_environment_is_missing_is_refused(run: Path) -> None:
+    shutil.rmtree(run / "checkpoint")  # which holds the config that the run was begun with
     path = run / "config.toml"
     path.write_text(path.read_text().replace("ShortPendulum-v0", "ShortPendulum-v9"))
     with pytest.raises(UserError, match=r"ShortPendulum-v9.*no such environment"):

@@ -182,7 +182,7 @@ def test_a_run_of_one_seed_and_one_of_several_are_told_apart(whole: Path) -> Non
 def test_a_damaged_list_of_seeds_is_refused(whole: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(whole, tmp_path / "run"))
     (run / "summary.json").unlink()
-    for text, said in (('{"see', "is not whole"), ('{"seeds": []}', "has no list of `seeds`")):
+    for text, said in (('{"see', "is not whole"), ('{"seeds": []}', "has no checksum")):
         (run / "seeds.json").write_text(text)
         with pytest.raises(UserError, match=said):
             resume_seeds(run)
