@@ -1,7 +1,7 @@
 """Checkpoints: named arrays of a PyTree in one `.npz` file."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -72,20 +72,36 @@ def load_checkpoint(
     return eqx.combine(arrays, static), notes
 
 
+def read_notes(path: Path) -> dict[str, Any]:
+    """Read the notes of a checkpoint alone.
+
+    **Raises:** `UserError` if the file is missing, truncated or damaged.
+    """
+    try:
+        notes = json.loads(str(load_arrays(path, [_NOTES])[_NOTES]))
+        if not isinstance(notes, dict):
+            raise ValueError("its notes are no object")
+        return notes
+    except (KeyError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise _damaged(path, error) from error
+
+
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays into one `.npz` file, which is replaced as a whole."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **cast(dict[str, Any], dict(arrays)))
 
 
-def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Load the arrays in a `.npz` file.
+def load_arrays(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """Load the arrays in a `.npz` file: all of them, or those of some names.
 
     **Raises:** `UserError` if the file is missing, truncated or damaged.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
+            found = {name: file[name] for name in names or file.files}
         if not all(isinstance(array, np.ndarray) for array in found.values()):
             raise ValueError("an entry is not an array")
         return found

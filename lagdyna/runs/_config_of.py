@@ -60,6 +60,11 @@ def stored(run: Path, objects: Objects, parse: Callable[[Mapping[str, Any]], Kin
     **Raises:** `UserError` as that, with the path of the file.
     """
     path = run / "config.toml"
+    if not path.exists():
+        raise UserError(
+            f"{str(run)!r} has no config.toml: the run was stopped before it began, or the "
+            "file was deleted; start it again in a new directory"
+        )
     table = read_table(path)
     try:
         for name, part in objects.given.items():

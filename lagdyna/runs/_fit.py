@@ -29,10 +29,13 @@ from ..options import check_unchanged, config_to_toml, read_table
 from ..results import (
     check_kind,
     load_checkpoint,
-    new_directory,
+    locked,
+    make_directory,
+    new_run,
     numbered,
     read_first_lines,
     read_json,
+    reserved,
     save_checkpoint,
     write_json,
     write_json_lines,
@@ -71,9 +74,14 @@ class FittedRun(NamedTuple):
 
 def fit_directory(config: FitConfig) -> Path:
     """Find the first of `runs/DATA-MODEL-1`, `runs/DATA-MODEL-2`, ... that does not exist."""
+    return numbered(fit_paths(config))
+
+
+def fit_paths(config: FitConfig) -> Callable[[int], Path]:
+    """Make the default directories of fits of a model to a file by their number."""
     model = config.model.name.rpartition(":")[2]
     name = f"{Path(config.data.file).stem}-{model}"
-    return numbered(lambda number: Path("runs") / f"{name}-{number}")
+    return lambda number: Path("runs") / f"{name}-{number}"
 
 
 def fit_model(
@@ -111,11 +119,12 @@ def fit_model(
     given = _config(config, Objects(model, learner))
     problem = fit_problem(given, known=known, residual=residual)
     state = initial_state(problem.config, problem.plant)
-    out = new_directory(fit_directory(problem.config) if out is None else Path(out))
-    write_run_file(out, "fit")
-    write_text(out / "config.toml", config_to_toml(problem.config))
-    write_json(out / "sizes.json", problem.sizes._asdict())
-    return _run(problem, state, [], out, progress)
+    chosen = None if out is None else Path(out)
+    with reserved(chosen, fit_paths(problem.config)) as path, new_run(path):
+        write_run_file(path, "fit")
+        write_text(path / "config.toml", config_to_toml(problem.config))
+        write_json(path / "sizes.json", problem.sizes._asdict())
+        return _run(problem, state, [], path, progress)
 
 
 def resume_fit(
@@ -146,17 +155,18 @@ def resume_fit(
     problem = fit_problem(config, known=known, residual=residual)
     _check_objects(run, problem.config, objects)
     state = initial_state(problem.config, problem.plant)
-    write_json(run / "sizes.json", problem.sizes._asdict())
-    if not (run / _CHECKPOINT).exists():
-        return _run(problem, state, [], run, progress)
-    state, notes = load_checkpoint(run / _CHECKPOINT, state)
-    if notes["data"] != problem.digest:
-        raise UserError(
-            f"`data.file` {config.data.file!r} has changed since {str(run)!r} was begun; "
-            "restore the same data to continue, or fit the new data in a new directory"
-        )
-    records = read_first_lines(run / "metrics.jsonl", notes["records"])
-    return _run(problem, state, records, run, progress)
+    with locked(run):
+        write_json(run / "sizes.json", problem.sizes._asdict())
+        if not (run / _CHECKPOINT).exists():
+            return _run(problem, state, [], run, progress)
+        state, notes = load_checkpoint(run / _CHECKPOINT, state)
+        if notes["data"] != problem.digest:
+            raise UserError(
+                f"`data.file` {config.data.file!r} has changed since {str(run)!r} was begun; "
+                "restore the same data to continue, or fit the new data in a new directory"
+            )
+        records = read_first_lines(run / "metrics.jsonl", notes["records"])
+        return _run(problem, state, records, run, progress)
 
 
 def load_fit(
@@ -244,7 +254,7 @@ def _run(
 
     def keep(state: FitState, records: list[Record]) -> None:
         write_json_lines(out / "metrics.jsonl", records)
-        (out / "checkpoint").mkdir(exist_ok=True)
+        make_directory(out / "checkpoint")
         # The checkpoint comes last: it says how many lines of metrics are valid.
         notes = {"records": len(records), "data": problem.digest}
         save_checkpoint(out / _CHECKPOINT, state, notes)

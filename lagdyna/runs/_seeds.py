@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from ..results import (
     interquartile_interval,
     interquartile_mean,
     load_checkpoint,
-    new_directory,
+    locked,
+    make_directory,
+    new_run,
     plot_learning_curves,
     read_first_lines,
     read_json,
+    reserved,
     save_checkpoint,
     write_json,
     write_run_file,
@@ -31,6 +35,7 @@ from ..training import (
     ManySeeds,
     Records,
     RewardFn,
+    Round,
     Silence,
     Trainer,
     TrainingState,
@@ -43,14 +48,14 @@ from ._directory import (
     check_notes,
     checkpoint_of,
     config_of,
-    default_directory,
     finish,
     finished_summary,
     notes_of,
     parts_of,
     platform_of,
     probe,
-    write_round,
+    run_paths,
+    write_progress,
 )
 from ._train import Agent, Learner, Model
 
@@ -92,15 +97,16 @@ def train_seeds(
     numbers = range(config.seed, config.seed + seeds)
     many = ManySeeds(Trainer(config, reward, known), numbers)
     training = many.start()
-    out = new_directory(default_directory(config) if out is None else Path(out))
-    for seed in many.seeds:
-        _directory(out, seed).mkdir()
-        begin_directory(_directory(out, seed), many.trainer.with_seed(seed))
-    (out / "checkpoint").mkdir()
-    write_json(out / SEEDS_FILE, {"seeds": list(many.seeds)})
-    write_run_file(out, "seeds")
-    records: Records = [[] for _ in many.seeds]
-    return _continue(many, training, records, 0.0, out, progress or Silence())
+    chosen = None if out is None else Path(out)
+    with reserved(chosen, run_paths(config)) as path, new_run(path), ExitStack() as stack:
+        write_run_file(path, "seeds")
+        write_json(path / SEEDS_FILE, {"seeds": list(many.seeds)})
+        make_directory(path / "checkpoint")
+        for seed in many.seeds:
+            directory = stack.enter_context(new_run(_directory(path, seed)))
+            begin_directory(directory, many.trainer.with_seed(seed))
+        records: Records = [[] for _ in many.seeds]
+        return _continue(many, training, records, 0.0, path, progress or Silence())
 
 
 def resume_seeds(
@@ -131,22 +137,24 @@ def resume_seeds(
     config = config_of(_directory(run, seeds[0]), objects)
     probe(config)
     many = ManySeeds(Trainer(config, reward, known), seeds)
-    training, records, seconds = many.start(), [[] for _ in seeds], 0.0
-    if checkpoint_of(run).exists():
+    with locked(run, *directories_of(run)):
+        training, records, seconds, begun = many.start(), [[] for _ in seeds], 0.0, None
+        if checkpoint_of(run).exists():
 
-        def check(notes: dict[str, Any]) -> None:
-            for seed in seeds:
-                directory = _directory(run, seed)
-                begun = dataclasses.replace(config_of(directory, objects), seed=config.seed)
-                check_notes(directory, notes, begun)
+            def check(notes: dict[str, Any]) -> None:
+                for seed in seeds:
+                    directory = _directory(run, seed)
+                    own = dataclasses.replace(config_of(directory, objects), seed=config.seed)
+                    check_notes(directory, notes, own)
 
-        training, notes = load_checkpoint(checkpoint_of(run), training, check)
-        training, seconds = many.place(training), notes["wall_seconds"]
-        records = [
-            read_first_lines(_directory(run, seed) / "metrics.jsonl", count)
-            for seed, count in zip(seeds, notes["records"], strict=True)
-        ]
-    return _continue(many, training, records, seconds, run, progress or Silence())
+            training, notes = load_checkpoint(checkpoint_of(run), training, check)
+            training, seconds = many.place(training), notes["wall_seconds"]
+            records = [
+                read_first_lines(_directory(run, seed) / "metrics.jsonl", count)
+                for seed, count in zip(seeds, notes["records"], strict=True)
+            ]
+            begun = Round.of_notes(notes.get("round"), str(checkpoint_of(run)), len(seeds))
+        return _continue(many, training, records, seconds, run, progress or Silence(), begun)
 
 
 def _continue(
@@ -156,24 +164,32 @@ def _continue(
     seconds: float,
     out: Path,
     progress: AbstractProgress,
+    begun: Round | None = None,
 ) -> Summary:
     config, start = many.trainer.config, time.perf_counter() - seconds
     directories = [_directory(out, seed) for seed in many.seeds]
 
-    def keep(training: TrainingState, records: Records) -> None:
+    def keep(training: TrainingState, records: Records, phase: Round | None) -> None:
         now = time.perf_counter() - start
+        lines: Records = [[] for _ in many.seeds]
+        if phase is not None:
+            lines = phase.lines(many, training)
         for i, directory in enumerate(directories):
             one = dataclasses.replace(config, seed=many.seeds[i])
-            write_round(directory, one, many.one(training, i), records[i], now)
+            state, part = many.one(training, i), None if phase is None else phase.notes_of(i)
+            write_progress(directory, one, state, records[i], now, lines[i], part)
         # Written last, since it says how many lines of the seeds' metrics are valid. After an
-        # interruption the checkpoints of the seeds may be of two rounds.
+        # interruption the checkpoints of the seeds may be of two phases.
         counts = [len(lines) for lines in records]
-        save_checkpoint(checkpoint_of(out), training, notes_of(config, counts, now))
+        steps = int(many.to_numpy(training.env_steps).max())
+        whole = None if phase is None else phase.to_notes()
+        notes = notes_of(config, counts, now, steps, whole)
+        save_checkpoint(checkpoint_of(out), training, notes)
 
-    begun = int(many.to_numpy(training.env_steps).max())
-    progress.begin(config, out, begun, many.seeds)
+    steps = int(many.to_numpy(training.env_steps).max())
+    progress.begin(config, out, steps, many.seeds)
     try:
-        training, records = run_rounds(many, training, records, keep, progress)
+        training, records = run_rounds(many, training, records, keep, progress, begun)
         summaries = []
         for i, seed in enumerate(many.seeds):
             progress.phase("pictures", i, len(many.seeds), {})

@@ -9,14 +9,16 @@ from ..config import Config, Known, check_config
 from ..filters import AbstractPosterior
 from ..models import AbstractReward
 from ..parts import AgentConfig, DynamicsConfig, LearnerConfig
-from ..results import new_directory, read_first_lines
+from ..results import locked, make_directory, new_run, read_first_lines, reserved
 from ..simulate import AbstractTransition, LearnedModel, WorldModel
 from ..tasks import ObservationError, TaskSpec
 from ..training import (
     AbstractProgress,
     OneSeed,
     Record,
+    Records,
     RewardFn,
+    Round,
     Silence,
     Trainer,
     TrainingState,
@@ -28,12 +30,12 @@ from ._directory import (
     begin_directory,
     checkpoint_of,
     config_of,
-    default_directory,
     finish,
     finished_summary,
     load_training,
     probe,
-    write_round,
+    run_paths,
+    write_progress,
 )
 
 Model = DynamicsConfig | type[DynamicsConfig] | str
@@ -102,8 +104,8 @@ def train(
     """Learn to control a task, and write everything about it to a run directory.
 
     The run collects experience, fits the model to all of it, improves the agent and evaluates
-    the policy, until the environment steps of the config are used up. After every round it
-    writes a checkpoint, from which [`lagdyna.runs.resume`][] continues.
+    the policy, until the environment steps of the config are used up. After every training
+    phase it writes a checkpoint, from which [`lagdyna.runs.resume`][] continues.
 
     **Arguments:**
 
@@ -126,9 +128,10 @@ def train(
     probe(config)
     trainer = Trainer(config, reward, known)
     training = trainer.init()
-    out = new_directory(default_directory(config) if out is None else Path(out))
-    begin_directory(out, trainer)
-    return _continue(trainer, training, [], 0.0, out, progress or Silence())
+    chosen = None if out is None else Path(out)
+    with reserved(chosen, run_paths(config)) as path, new_run(path):
+        begin_directory(path, trainer)
+        return _continue(trainer, training, [], 0.0, path, progress or Silence())
 
 
 def resume_run(
@@ -158,13 +161,15 @@ def resume_run(
         return finished
     probe(config)
     trainer = Trainer(config, reward, known)
-    if not checkpoint_of(run).exists():  # interrupted before the end of the first round
-        (run / "checkpoint").mkdir(exist_ok=True)
-        return _continue(trainer, trainer.init(), [], 0.0, run, progress or Silence())
-    training, notes = load_training(run, trainer)
-    records = read_first_lines(run / "metrics.jsonl", notes["records"])
-    seconds = notes["wall_seconds"]
-    return _continue(trainer, training, records, seconds, run, progress or Silence())
+    with locked(run):
+        if not checkpoint_of(run).exists():  # interrupted in the first phase
+            make_directory(run / "checkpoint")
+            return _continue(trainer, trainer.init(), [], 0.0, run, progress or Silence())
+        training, notes = load_training(run, trainer)
+        records = read_first_lines(run / "metrics.jsonl", notes["records"])
+        begun = Round.of_notes(notes.get("round"), str(checkpoint_of(run)), 1)
+        seconds = notes["wall_seconds"]
+        return _continue(trainer, training, records, seconds, run, progress or Silence(), begun)
 
 
 def load_run(
@@ -198,18 +203,21 @@ def _continue(
     seconds: float,
     out: Path,
     progress: AbstractProgress,
+    begun: Round | None = None,
 ) -> Summary:
     """Continue a run from its present state to its end."""
     config = trainer.config
-    start = time.perf_counter() - seconds
+    start, seeds = time.perf_counter() - seconds, OneSeed(trainer)
 
-    def keep(training: TrainingState, records: list[list[Record]]) -> None:
-        write_round(out, config, training, records[0], time.perf_counter() - start)
+    def keep(training: TrainingState, records: Records, now: Round | None) -> None:
+        seconds = time.perf_counter() - start
+        line = [] if now is None else now.lines(seeds, training)[0]
+        notes = None if now is None else now.to_notes()
+        write_progress(out, config, training, records[0], seconds, line, notes)
 
     progress.begin(config, out, int(training.env_steps), (config.seed,))
     try:
-        seeds = OneSeed(trainer)
-        training, (records,) = run_rounds(seeds, training, [records], keep, progress)
+        training, (records,) = run_rounds(seeds, training, [records], keep, progress, begun)
         progress.phase("pictures", 0, 1, {})
         return finish(trainer, training, records, time.perf_counter() - start, out)
     except ObservationError as error:

@@ -1,5 +1,6 @@
 """Continuation of interrupted and damaged runs; `test_train.py` interrupts at other events."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,12 @@ import numpy as np
 import pytest
 
 from lagdyna import UserError
-from lagdyna.results import RUN_FILE
-from lagdyna.runs import load, load_run, resume, train
+from lagdyna.results import RUN_FILE, load_arrays, locked, save_arrays
+from lagdyna.runs import kept, load, load_run, resume, train
 
 from .. import environments as environments  # registers them
 from ..small import small_config
-from .watch import StopAfterRounds, same_run
+from .watch import StopAfterEvaluations, StopAfterRounds, records_of, same_run
 
 # Six phases in three rounds, and two policies of three phases each.
 CONFIG = small_config(
@@ -65,6 +66,56 @@ def test_a_run_interrupted_within_a_restart_interval_resumes_to_the_same_end(
         train(CONFIG, out, progress=StopAfterRounds(2))  # two of three rounds
     resume(out)
     same_run(whole, out)
+
+
+def stopped(evaluations: int, out: Path) -> Path:
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, out, progress=StopAfterEvaluations(evaluations))
+    return out
+
+
+@pytest.mark.parametrize("evaluations", [1, 5])
+def test_a_run_continues_after_its_last_phase_within_an_episode(
+    whole: Path, tmp_path: Path, evaluations: int
+) -> None:
+    run = stopped(evaluations, tmp_path / "run")
+    rounds, steps = evaluations // 2, 10 * evaluations
+    unfinished = records_of(run)[-1]
+    assert unfinished["in_progress"]
+    assert (unfinished["env_steps"], unfinished["round"]) == (steps, rounds + 1)
+    assert len(load_run(run).records) == rounds
+    assert kept(run) == f"kept up to step {steps}; `lagdyna resume {run}` continues"
+    progress = StopAfterRounds()
+    resume(run, progress=progress)
+    assert progress.began == [steps]
+    same_run(whole, run)
+
+
+def test_a_run_interrupted_in_each_phase_ends_as_an_uninterrupted_one(
+    whole: Path, tmp_path: Path
+) -> None:
+    run = stopped(1, tmp_path / "run")
+    for _ in range(4):
+        with pytest.raises(KeyboardInterrupt):
+            resume(run, progress=StopAfterEvaluations(1))
+    resume(run)
+    same_run(whole, run)
+
+
+def test_damaged_notes_about_a_round_are_refused(tmp_path: Path) -> None:
+    run = stopped(1, tmp_path / "run")
+    path = run / "checkpoint" / "training.npz"
+    arrays = load_arrays(path)
+    notes = json.loads(str(arrays["notes"]))
+    del notes["round"]["rewards"]
+    save_arrays(path, {**arrays, "notes": np.asarray(json.dumps(notes))})
+    with pytest.raises(UserError, match="notes about the round in progress are damaged"):
+        resume(run)
+
+
+def test_a_run_that_is_being_written_is_not_resumed(run: Path) -> None:
+    with locked(run), pytest.raises(UserError, match=r"is in use by process .* on host"):
+        resume(run)
 
 
 def test_metrics_have_the_imagined_returns_of_policies(whole: Path) -> None:
