@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from ._options import Location, Seed, Whole
+from ._precision import use_precision
 from ._print import say
 
 
@@ -30,6 +31,7 @@ def evaluate(
         A new file for a film of the first episode: .gif, or .mp4 and .webm with the extra
         lagdyna[video].
     """
+    use_precision(run)
     from .. import runs
 
     result = runs.evaluate(run, episodes=episodes, seed=seed, out=out, video=video)

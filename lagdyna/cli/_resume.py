@@ -2,10 +2,12 @@ from pathlib import Path
 
 from .._errors import UserError
 from ._interruption import interruptible
+from ._options import Whole
+from ._precision import use_precision
 from ._print import console, print_entries, print_report, print_seeds, print_summary
 
 
-def resume(run: Path, /) -> None:
+def resume(run: Path, /, *, steps: Whole = None) -> None:
     """Resume an interrupted `train`, `fit` or `reproduce`.
 
     The result is that of an uninterrupted run.
@@ -14,7 +16,10 @@ def resume(run: Path, /) -> None:
     ----------
     run
         The directory of the run.
+    steps
+        Environment steps of a training run in total, to give it more; also after its end.
     """
+    use_precision(run)
     from ..results import kind_of
 
     kind = kind_of(run)
@@ -23,28 +28,35 @@ def resume(run: Path, /) -> None:
             f"`run` was {str(run)!r}, which holds no run; a directory that `lagdyna train`, "
             "`lagdyna fit` or `lagdyna reproduce` wrote is accepted"
         )
-    resume_kind = {
-        "train": _resume_training,
-        "seeds": _resume_seeds,
-        "fit": _resume_fit,
-        "reproduction": _resume_reproduction,
-    }
-    resume_kind[kind](run)
+    if kind == "train":
+        _resume_training(run, steps)
+    elif kind == "seeds":
+        _resume_seeds(run, steps)
+    elif steps is not None:
+        raise UserError(
+            f"`steps` was given, and {str(run)!r} holds no training run; leave it out"
+        )
+    elif kind == "fit":
+        _resume_fit(run)
+    else:
+        _resume_reproduction(run)
 
 
-def _resume_training(run: Path) -> None:
+def _resume_training(run: Path, steps: int | None) -> None:
     from ..runs import resume_run
     from ._display import display
 
-    summary = interruptible(lambda: resume_run(run, progress=display(console)), run)
+    progress = display(console)
+    summary = interruptible(lambda: resume_run(run, steps=steps, progress=progress), run)
     print_summary(summary, run)
 
 
-def _resume_seeds(run: Path) -> None:
+def _resume_seeds(run: Path, steps: int | None) -> None:
     from ..runs import resume_seeds
     from ._display import display
 
-    summary = interruptible(lambda: resume_seeds(run, progress=display(console)), run)
+    progress = display(console)
+    summary = interruptible(lambda: resume_seeds(run, steps=steps, progress=progress), run)
     print_seeds(summary, run)
 
 

@@ -2,6 +2,7 @@
 
 from ._checkpoint import load_arrays as load_arrays
 from ._checkpoint import load_checkpoint as load_checkpoint
+from ._checkpoint import optimiser_states as optimiser_states
 from ._checkpoint import read_notes as read_notes
 from ._checkpoint import save_arrays as save_arrays
 from ._checkpoint import save_checkpoint as save_checkpoint
@@ -43,8 +44,12 @@ from ._plots import save as save
 from ._run_file import FORMAT as FORMAT
 from ._run_file import RUN_FILE as RUN_FILE
 from ._run_file import Kind as Kind
+from ._run_file import RunFacts as RunFacts
 from ._run_file import check_kind as check_kind
+from ._run_file import check_precision as check_precision
 from ._run_file import kind_of as kind_of
+from ._run_file import origin_of as origin_of
+from ._run_file import run_facts as run_facts
 from ._run_file import write_run_file as write_run_file
 from ._statistics import Improvement as Improvement
 from ._statistics import improvement as improvement

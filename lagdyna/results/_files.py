@@ -169,11 +169,12 @@ def new_directory(path: Path) -> Path:
 
 
 def check_empty(path: Path) -> None:
-    """Refuse a directory that holds anything besides its lock.
+    """Refuse a directory that holds anything besides a lock and remains of a killed process.
 
     **Raises:** `UserError` if that is so.
     """
-    held = {entry.name for entry in path.iterdir()} - {LOCK_FILE}
+    names = {entry.name for entry in path.iterdir()} - {LOCK_FILE}
+    held = {name for name in names if not name.startswith(_TEMPORARY)}
     if held:
         run = {"run.json", "config.toml", SEEDS_FILE} & held
         what = "already holds a run" if run else "is not empty"

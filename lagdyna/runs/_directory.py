@@ -56,7 +56,7 @@ def run_paths(config: Config) -> Callable[[int], Path]:
 
 def begin_directory(out: Path, trainer: Trainer) -> None:
     """Write what a run's directory holds before its first round."""
-    write_run_file(out, "train")
+    write_run_file(out, "train", trainer.given)
     write_text(out / "config.toml", config_to_toml(trainer.config))
     make_directory(out / "checkpoint")
 
@@ -95,12 +95,18 @@ def notes_of(
         "env_steps": steps,
         "config": config_to_toml(config),
         "lagdyna": version("lagdyna"),
+        "optax": version("optax"),
         "round": now,
     }
 
 
-def load_training(run: Path, trainer: Trainer) -> tuple[TrainingState, dict[str, Any]]:
-    """Load a run's training state and notes as its latest phase left them.
+def load_training(
+    run: Path, trainer: Trainer, optional: Sequence[str] = ()
+) -> tuple[TrainingState, dict[str, Any]]:
+    """Load a run's training state and notes as its latest training phase left them.
+
+    **Arguments:** `optional`, parts that need not be as expected; see
+    [`lagdyna.results.load_checkpoint`][].
 
     **Raises:** `UserError` if they are damaged, or of another config than the trainer's.
     """
@@ -108,7 +114,7 @@ def load_training(run: Path, trainer: Trainer) -> tuple[TrainingState, dict[str,
     def check(notes: dict[str, Any]) -> None:
         check_notes(run, notes, trainer.config)
 
-    return load_checkpoint(checkpoint_of(run), trainer.init(), check)
+    return load_checkpoint(checkpoint_of(run), trainer.init(), check, optional)
 
 
 def check_notes(run: Path, notes: dict[str, Any], config: Config) -> None:

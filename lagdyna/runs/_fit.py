@@ -3,6 +3,7 @@
 import dataclasses
 import tomllib
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ from ..results import (
     make_directory,
     new_run,
     numbered,
+    optimiser_states,
     read_first_lines,
     read_json,
     reserved,
@@ -45,6 +47,7 @@ from ..results import (
 from ..simulate import LearnedModel
 from ..tasks import Plant
 from ._config_of import Objects, stored
+from ._from_run import from_run
 from ._train import Learner, Model
 
 FitProgress = Callable[[dict[str, Any]], None]
@@ -127,6 +130,7 @@ def fit_model(
         return _run(problem, state, [], path, progress)
 
 
+@from_run
 def resume_fit(
     run: str | Path,
     *,
@@ -169,6 +173,7 @@ def resume_fit(
         return _run(problem, state, records, run, progress)
 
 
+@from_run
 def load_fit(
     run: str | Path,
     *,
@@ -190,7 +195,9 @@ def load_fit(
     config = stored(run, objects, fit_config)
     config, plant = _without_data(config, _sizes(run), known)
     _check_objects(run, config, objects)
-    state, notes = load_checkpoint(run / _CHECKPOINT, initial_state(config, plant))
+    state = initial_state(config, plant)
+    optional = optimiser_states(state)
+    state, notes = load_checkpoint(run / _CHECKPOINT, state, optional=optional)
     path = run / "report.json"
     report = read_json(path) if path.exists() else None
     records = read_first_lines(run / "metrics.jsonl", notes["records"])
@@ -256,7 +263,7 @@ def _run(
         write_json_lines(out / "metrics.jsonl", records)
         make_directory(out / "checkpoint")
         # The checkpoint comes last: it says how many lines of metrics are valid.
-        notes = {"records": len(records), "data": problem.digest}
+        notes = {"records": len(records), "data": problem.digest, "optax": version("optax")}
         save_checkpoint(out / _CHECKPOINT, state, notes)
         if progress is not None:
             progress(records[-1])

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._errors import UserError
 from ..config import Config, Known, check_config
+from ..options import config_to_toml
 from ..results import (
     SEEDS_FILE,
     check_kind,
@@ -28,6 +29,7 @@ from ..results import (
     save_checkpoint,
     write_json,
     write_run_file,
+    write_text,
 )
 from ..tasks import ObservationError, TaskSpec
 from ..training import (
@@ -57,6 +59,8 @@ from ._directory import (
     run_paths,
     write_progress,
 )
+from ._extend import extend_seeds, kept_config
+from ._from_run import check_reward, from_run
 from ._train import Agent, Learner, Model
 
 
@@ -99,7 +103,7 @@ def train_seeds(
     training = many.start()
     chosen = None if out is None else Path(out)
     with reserved(chosen, run_paths(config)) as path, new_run(path), ExitStack() as stack:
-        write_run_file(path, "seeds")
+        write_run_file(path, "seeds", many.trainer.given)
         write_json(path / SEEDS_FILE, {"seeds": list(many.seeds)})
         make_directory(path / "checkpoint")
         for seed in many.seeds:
@@ -109,9 +113,11 @@ def train_seeds(
         return _continue(many, training, records, 0.0, path, progress or Silence())
 
 
+@from_run
 def resume_seeds(
     run: str | Path,
     *,
+    steps: int | None = None,
     model: Model | None = None,
     learner: Learner | None = None,
     agent: Agent | None = None,
@@ -130,14 +136,23 @@ def resume_seeds(
     """
     run = Path(run)
     check_kind(run, "seeds")
-    finished = finished_summary(run)
-    if finished is not None:
-        return finished
     seeds, objects = _seeds_of(run), Objects(model, learner, agent)
-    config = config_of(_directory(run, seeds[0]), objects)
+    stored = config_of(_directory(run, seeds[0]), objects)
+    config = kept_config(run, stored)
+    finished = finished_summary(run)
+    if finished is not None and steps in (None, config.steps):
+        return finished
+    check_reward(run, reward)
     probe(config)
     many = ManySeeds(Trainer(config, reward, known), seeds)
-    with locked(run, *directories_of(run)):
+    directories = directories_of(run)
+    with locked(run, *directories):
+        if steps is not None and steps != config.steps:
+            many = extend_seeds(run, many, steps, directories)
+        elif config != stored:
+            for seed, directory in zip(seeds, directories, strict=True):
+                own = dataclasses.replace(config, seed=seed)
+                write_text(directory / "config.toml", config_to_toml(own))
         training, records, seconds, begun = many.start(), [[] for _ in seeds], 0.0, None
         if checkpoint_of(run).exists():
 

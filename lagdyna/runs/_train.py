@@ -8,8 +8,17 @@ from .._errors import UserError
 from ..config import Config, Known, check_config
 from ..filters import AbstractPosterior
 from ..models import AbstractReward
+from ..options import config_to_toml
 from ..parts import AgentConfig, DynamicsConfig, LearnerConfig
-from ..results import locked, make_directory, new_run, read_first_lines, reserved
+from ..results import (
+    locked,
+    make_directory,
+    new_run,
+    optimiser_states,
+    read_first_lines,
+    reserved,
+    write_text,
+)
 from ..simulate import AbstractTransition, LearnedModel, WorldModel
 from ..tasks import ObservationError, TaskSpec
 from ..training import (
@@ -37,6 +46,8 @@ from ._directory import (
     run_paths,
     write_progress,
 )
+from ._extend import extend_run, kept_config
+from ._from_run import check_reward, from_run, reward_of
 
 Model = DynamicsConfig | type[DynamicsConfig] | str
 Learner = LearnerConfig | type[LearnerConfig] | str
@@ -134,9 +145,11 @@ def train(
         return _continue(trainer, training, [], 0.0, path, progress or Silence())
 
 
+@from_run
 def resume_run(
     run: str | Path,
     *,
+    steps: int | None = None,
     model: Model | None = None,
     learner: Learner | None = None,
     agent: Agent | None = None,
@@ -146,22 +159,37 @@ def resume_run(
 ) -> Summary:
     """Continue an interrupted run of one seed, to the same result as without interruption.
 
-    **Arguments:** `run`, its directory; the others as for [`lagdyna.runs.train`][]. Objects
-    that were given there must be given again.
+    With `steps` the run gets more environment steps, also after its end. The learned model, the
+    agent and all experience go on from where they are. Schedules follow the new total from here
+    on, so the result is not that of a run that was begun with as many steps.
+
+    **Arguments:**
+
+    - `run`: its directory.
+    - `steps`: environment steps in total; by default those of the run.
+    - the others as for [`lagdyna.runs.train`][]. Objects that were given there must be given
+        again.
 
     **Returns:** the content of `summary.json`.
 
     **Raises:** `UserError` if the directory holds no run, a damaged one, or one that was begun
-    with another config than it has now.
+    with another config than it has now; if another process is writing it; or if the run has
+    made `steps` already.
     """
     run = Path(run)
-    config = config_of(run, Objects(model, learner, agent))
+    stored = config_of(run, Objects(model, learner, agent))
+    config = kept_config(run, stored)
     finished = finished_summary(run)
-    if finished is not None:
+    if finished is not None and steps in (None, config.steps):
         return finished
+    check_reward(run, reward)
     probe(config)
     trainer = Trainer(config, reward, known)
     with locked(run):
+        if config != stored:
+            write_text(run / "config.toml", config_to_toml(config))
+        if steps not in (None, config.steps):
+            trainer = extend_run(run, trainer, steps)
         if not checkpoint_of(run).exists():  # interrupted in the first phase
             make_directory(run / "checkpoint")
             return _continue(trainer, trainer.init(), [], 0.0, run, progress or Silence())
@@ -172,6 +200,7 @@ def resume_run(
         return _continue(trainer, training, records, seconds, run, progress or Silence(), begun)
 
 
+@from_run
 def load_run(
     run: str | Path,
     *,
@@ -184,14 +213,18 @@ def load_run(
     """Load a run of [`lagdyna.runs.train`][], finished or not, from its directory.
 
     **Arguments:** `run`, the directory; the others as for [`lagdyna.runs.train`][], if they
-    were given there.
+    were given there. Without a `reward` that was given there, all but the reward can be used.
 
     **Raises:** `UserError` if the directory holds no run, a damaged one, or one that was begun
     with another config than it has now.
     """
     run = Path(run)
-    trainer = Trainer(config_of(run, Objects(model, learner, agent)), reward, known)
-    training, notes = load_training(run, trainer)
+    reward, optional = reward_of(run, reward)
+    config = kept_config(run, config_of(run, Objects(model, learner, agent)))
+    trainer = Trainer(config, reward, known)
+    # Inference needs no state of an optimiser, which other versions of Optax may lay out anew.
+    optional += optimiser_states(trainer.init())
+    training, notes = load_training(run, trainer, optional)
     records = read_first_lines(run / "metrics.jsonl", notes["records"])
     return Run(trainer.config, training, trainer, records, trainer.posterior(training))
 
