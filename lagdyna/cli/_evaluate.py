@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from ._options import Again, Location, Seed, SettingsAgain, Trusted, Whole, trusted
+from ._precision import use_precision
 from ._print import say
 
 
@@ -37,6 +38,7 @@ def evaluate(
         A new file for a film of the first episode: .gif, or .mp4 and .webm with the extra
         lagdyna[video].
     """
+    use_precision(run)
     from .. import runs
 
     again = {"model": model, "known": known, "loss": loss, "learner": learner, "agent": agent}

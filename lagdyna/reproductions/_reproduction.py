@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -10,13 +11,16 @@ import numpy as np
 from .._errors import UserError
 from ..results import (
     ReproductionFile,
+    check_empty,
     check_kind,
     check_links,
     kind_of,
     load_arrays,
-    new_directory,
+    locked,
+    make_directory,
     numbered,
     read_sealed,
+    reserved,
     save_arrays,
     write_json,
     write_run_file,
@@ -140,9 +144,23 @@ def reproduce(
     kinds = reproduction.kinds_of(quick, tasks)
     if seeds is None:
         seeds = (reproduction.quick_seeds if quick else None) or reproduction.seeds
-    out = reproduction_directory(reproduction.name) if out is None else Path(out)
     options = {"name": reproduction.name, "quick": quick, "seeds": seeds}
-    _begin(out, {**options, "tasks": None if tasks is None else [*tasks]})
+    options["tasks"] = None if tasks is None else [*tasks]
+    chosen = None if out is None else Path(out)
+    with reserved(chosen, _paths(reproduction.name)) as path, locked(make_directory(path)):
+        _begin(path, options)
+        return _make(reproduction, path, kinds, seeds, quick, progress)
+
+
+def _make(
+    reproduction: AbstractReproduction,
+    out: Path,
+    kinds: Sequence[str],
+    seeds: int,
+    quick: bool,
+    progress: Progress | None,
+) -> list[Entry]:
+    """Make the parts that are missing, and the report."""
     parts: dict[str, list[Result]] = {kind: [] for kind in kinds}
     for seed in range(seeds):
         for kind in kinds:
@@ -198,7 +216,20 @@ def resume_reproduction(
 
 def reproduction_directory(name: str) -> Path:
     """Find the first of `runs/NAME-1`, `runs/NAME-2`, ... that does not exist."""
-    return numbered(lambda number: Path("runs") / f"{name}-{number}")
+    return numbered(_paths(name))
+
+
+def reserve_reproduction(name: str, out: Path | None) -> AbstractContextManager[Path]:
+    """Create the default directory of a reproduction, unless another one was given.
+
+    **Returns:** a context manager that gives the directory, and removes it at its end if it is
+    still empty.
+    """
+    return reserved(out, _paths(name))
+
+
+def _paths(name: str) -> Callable[[int], Path]:
+    return lambda number: Path("runs") / f"{name}-{number}"
 
 
 _FILE, _PARTS, _RUNS = "reproduction.json", "parts", "runs"
@@ -219,10 +250,10 @@ def _begin(out: Path, options: dict[str, Any]) -> None:
                 "empty directory, is accepted"
             )
     else:
-        new_directory(out)
+        check_empty(out)
         write_run_file(out, "reproduction")
     write_sealed(out / _FILE, options)
-    (out / _PARTS).mkdir(exist_ok=True)
+    make_directory(out / _PARTS)
 
 
 def _options(out: Path) -> dict[str, Any]:

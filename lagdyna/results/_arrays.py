@@ -23,7 +23,7 @@ def save_arrays(path: Path, arrays: Mapping[str, Any], label: str | None = None)
     **Arguments:** `label`, which names the place of the arrays, to be given again when they
     are read; by default the name of the file.
     """
-    found = {name: np.asarray(array) for name, array in arrays.items()}
+    found = {name: np.asarray(array) for name, array in arrays.items() if name != SEAL}
     seal = np.asarray(digest_of_arrays(found, label or path.name))
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **cast(dict[str, Any], {**found, SEAL: seal}))

@@ -1,6 +1,8 @@
 """Checkpoints: named arrays of a PyTree in one `.npz` file."""
 
 import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +15,7 @@ from jaxtyping import PyTree
 from .._bytes import check_depth
 from .._errors import UserError
 from ._arrays import damaged, load_array, load_arrays, save_arrays
+from ._run_file import other_precision
 from ._seal import checked
 
 Tree = TypeVar("Tree")
@@ -30,7 +33,11 @@ def save_checkpoint(path: Path, tree: PyTree, notes: dict[str, Any]) -> None:
 
 
 def load_checkpoint(
-    path: Path, like: Tree, schema: type[Any] | None = None
+    path: Path,
+    like: Tree,
+    check: Callable[[dict[str, Any]], None] | None = None,
+    optional: Sequence[str] = (),
+    schema: type[Any] | None = None,
 ) -> tuple[Tree, dict[str, Any]]:
     """Load the PyTree and the notes that `save_checkpoint` wrote.
 
@@ -38,6 +45,9 @@ def load_checkpoint(
 
     - `path`: the `.npz` file.
     - `like`: a PyTree of the same structure, shapes and types.
+    - `check`: callback that receives the notes before the arrays are compared; it may raise.
+    - `optional`: names of parts of `like` that the file need not have, such as those of
+        [`lagdyna.results.optimiser_states`][]. A part with other arrays stays that of `like`.
     - `schema`: a `msgspec.Struct` of the keys that the notes need.
 
     **Returns:** the tree and the notes.
@@ -45,30 +55,77 @@ def load_checkpoint(
     **Raises:** `UserError` if the file is missing, truncated or damaged, its arrays are those
     of another model than `like`, or weights are not finite.
     """
-    expected = _named(like)
+    expected = dict(_named(like))
     # Another precision, and notes, may take more bytes than expected, but not many times more.
-    usual = sum(leaf.size * leaf.dtype.itemsize for _, leaf in expected)
+    usual = sum(leaf.size * leaf.dtype.itemsize for leaf in expected.values())
     found = load_arrays(path, limit_bytes=4 * usual + _NOTES_BYTES)
     notes = _notes(path, found.pop(_NOTES, None), schema)
-    for name, leaf in expected:
-        if name not in found:
-            raise UserError(f"{str(path)!r} is of another model: it has no array `{name}`")
-        if found[name].shape != leaf.shape or found[name].dtype != leaf.dtype:
-            raise UserError(
-                f"{str(path)!r} is of another model: its array `{name}` is "
-                f"{found[name].dtype}{list(found[name].shape)}, and "
-                f"{leaf.dtype}{list(leaf.shape)} was expected"
+    if check is not None:
+        check(notes)
+    for part in optional:
+        theirs = {name: leaf for name, leaf in found.items() if _is_within(name, part)}
+        ours = {name: leaf for name, leaf in expected.items() if _is_within(name, part)}
+        if next(_mismatches(path, ours, theirs), None) is not None:
+            found = {name: leaf for name, leaf in found.items() if name not in theirs} | ours
+    for name, mismatch in _mismatches(path, expected, found):
+        if any(_is_within(name, part) for part in optimiser_states(like)):
+            now, then = version("optax"), notes.get("optax", "another version")
+            mismatch += (
+                f". That is the state of an optimiser, written with optax {then}, and this is "
+                f"{now}: resume the run with that version; evaluating and loading need no such "
+                "state"
             )
-    extra = found.keys() - {name for name, _ in expected}
-    if extra:
-        raise UserError(
-            f"{str(path)!r} is of another model: it has an unexpected array `{min(extra)}`"
-        )
-    check_finite(path, found, dict(expected))
+        raise UserError(mismatch)
+    check_finite(path, found, expected)
     arrays, static = eqx.partition(like, eqx.is_array)
-    leaves = [jnp.asarray(found[name]) for name, _ in expected]
+    leaves = [jnp.asarray(found[name]) for name in expected]
     arrays = jax.tree.unflatten(jax.tree.structure(arrays), leaves)
     return eqx.combine(arrays, static), notes
+
+
+def _mismatches(
+    path: Path, expected: Mapping[str, Any], found: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Name and describe the arrays of a file that are not those that are expected."""
+    other = f"{str(path)!r} is of another model: "
+    for name, leaf in expected.items():
+        if name not in found:
+            yield name, f"{other}it has no array `{name}`"
+            continue
+        before, now = found[name].dtype, np.dtype(leaf.dtype)
+        if found[name].shape != leaf.shape or before.kind != now.kind:
+            yield (
+                name,
+                f"{other}its array `{name}` is {before}{list(found[name].shape)}, and "
+                f"{now}{list(leaf.shape)} was expected",
+            )
+        elif before != now:
+            wide = before.itemsize > now.itemsize
+            kinds = ("float64", "float32") if wide else ("float32", "float64")
+            yield name, other_precision(str(path), *kinds)
+    extra = found.keys() - expected.keys()
+    if extra:
+        yield min(extra), f"{other}it has an unexpected array `{min(extra)}`"
+
+
+def _is_within(name: str, part: str) -> bool:
+    """Whether an array is the part, or inside of it."""
+    return name == part or (name.startswith(part) and name[len(part)] in ".[")
+
+
+def optimiser_states(tree: PyTree) -> list[str]:
+    """List the parts of a PyTree that are states of Optax, by their names in a checkpoint.
+
+    Their structure may differ between versions of Optax, and inference needs none of them.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(tree, is_leaf=_is_optimiser_state)
+    return [jax.tree_util.keystr(path) for path, leaf in leaves if _is_optimiser_state(leaf)]
+
+
+def _is_optimiser_state(node: Any) -> bool:
+    if type(node) is tuple:  # of a chain of transformations
+        return any(_is_optimiser_state(each) for each in node)
+    return type(node).__module__.partition(".")[0] == "optax"
 
 
 def check_finite(path: Path, found: dict[str, np.ndarray], expected: dict[str, Any]) -> None:
@@ -86,7 +143,7 @@ def check_finite(path: Path, found: dict[str, np.ndarray], expected: dict[str, A
             raise damaged(path, f"its array `{name}` has values that are not finite")
 
 
-def read_notes(path: Path, schema: type[Any]) -> dict[str, Any]:
+def read_notes(path: Path, schema: type[Any] | None = None) -> dict[str, Any]:
     """Read the notes of a checkpoint alone, before anything is built to load the arrays.
 
     **Arguments:** `schema`, as for [`lagdyna.results.load_checkpoint`][].

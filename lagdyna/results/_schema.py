@@ -38,7 +38,7 @@ class TrainNotes(msgspec.Struct):
     records: int
     wall_seconds: float
     config: str
-    metrics: str
+    digest: str
 
 
 class SeedsNotes(msgspec.Struct):
@@ -47,7 +47,7 @@ class SeedsNotes(msgspec.Struct):
     records: list[int]
     wall_seconds: float
     config: str
-    metrics: list[str]
+    digest: list[str]
 
 
 class FitNotes(msgspec.Struct):
@@ -57,7 +57,7 @@ class FitNotes(msgspec.Struct):
     data: str
     config: str
     sizes: str
-    metrics: str
+    digest: str
 
 
 class SeedsFile(msgspec.Struct):

@@ -57,6 +57,7 @@ def write_sealed(
 
     **Returns:** the object as it was written.
     """
+    value = {name: each for name, each in value.items() if name != SEAL}
     seal = {"sha256": digest_of([value, metrics], path.name)}
     if metrics is not None:
         seal["metrics"] = metrics

@@ -96,6 +96,11 @@ def stored(run: Path, objects: Objects, parse: Callable[[Mapping[str, Any]], Kin
     that is not trusted.
     """
     path = run / "config.toml"
+    if not path.exists():
+        raise UserError(
+            f"{str(run)!r} has no config.toml: the run was stopped before it began, or the "
+            "file was deleted; start it again in a new directory"
+        )
     table = read_table(path)
     check_trusted(path, table, objects.trust, objects.replaced)
     _check_begun(run, table)
@@ -126,7 +131,11 @@ def _check_begun(run: Path, table: dict[str, Any]) -> None:
         before = tomllib.loads(notes["config"])
     except ValueError as error:
         raise UserError(f"{str(checkpoint)!r} is damaged: its config is not TOML") from error
-    check_unchanged(str(run), *_common(before, table))
+    old, new = _common(before, table)
+    steps = old.get("steps"), new.get("steps")
+    if all(type(each) is int for each in steps) and steps[0] > steps[1]:
+        del old["steps"], new["steps"]  # more steps were given, and stand in the checkpoint
+    check_unchanged(str(run), old, new)
 
 
 def _common(before: dict[str, Any], now: dict[str, Any]) -> tuple[Any, Any]:

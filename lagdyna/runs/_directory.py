@@ -3,6 +3,7 @@
 import os
 import platform
 import tomllib
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,10 @@ from ..results import (
     evaluations_of,
     kind_of,
     load_checkpoint,
+    make_directory,
     numbered,
     read_first_lines,
     read_metrics,
-    read_notes,
     read_sealed,
     save_checkpoint,
     steps_to,
@@ -53,49 +54,83 @@ Summary = dict[str, Any]
 
 def default_directory(config: Config) -> Path:
     """Find the first of `runs/TASK-1`, `runs/TASK-2`, ... that does not exist."""
+    return numbered(run_paths(config))
+
+
+def run_paths(config: Config) -> Callable[[int], Path]:
+    """Make the default directories of runs of a task by their number."""
     name = config.task.env_id.rpartition(":")[2].replace("/", "-")
-    return numbered(lambda number: Path("runs") / f"{name}-{number}")
+    return lambda number: Path("runs") / f"{name}-{number}"
 
 
 def begin_directory(out: Path, trainer: Trainer) -> None:
     """Write what a run's directory holds before its first round."""
+    write_run_file(out, "train", trainer.given)
     write_text(out / "config.toml", config_to_toml(trainer.config))
-    (out / "checkpoint").mkdir()
-    write_run_file(out, "train")
+    make_directory(out / "checkpoint")
 
 
-def write_round(
-    out: Path, config: Config, training: TrainingState, records: list[Record], seconds: float
+def write_progress(
+    out: Path,
+    config: Config,
+    training: TrainingState,
+    records: list[Record],
+    seconds: float,
+    line: Sequence[Record] = (),
+    now: dict[str, Any] | None = None,
 ) -> None:
-    """Write metrics and checkpoint of a run after a round."""
-    write_json_lines(out / "metrics.jsonl", records)
+    """Write metrics and checkpoint of a run after a training phase or a round.
+
+    **Arguments:** `line`, of the round in progress, and `now`, its notes, if there is one.
+    """
+    write_json_lines(out / "metrics.jsonl", [*records, *line])
     # The checkpoint comes last: it says how many lines of metrics are valid.
-    notes = notes_of(config, len(records), seconds, digest_of_lines(records))
+    steps = int(training.env_steps)
+    notes = notes_of(config, len(records), seconds, digest_of_lines(records), steps, now)
     save_checkpoint(checkpoint_of(out), training, notes)
 
 
-def notes_of(config: Config, records: Any, seconds: float, metrics: Any) -> dict[str, Any]:
-    """Create the notes of a checkpoint: lines of metrics, seconds, config and version.
+def notes_of(
+    config: Config,
+    records: Any,
+    seconds: float,
+    digest: Any,
+    steps: int,
+    now: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Create the notes of a checkpoint.
 
-    **Arguments:** `records`, `metrics`: number and digest of the lines, or those of each seed.
+    **Arguments:** `records`, `digest`: number and digest of the lines of metrics, or those of
+    each seed; `steps`, of the environment; `now`, the round in progress.
     """
     return {
         "records": records,
-        "metrics": metrics,
+        "digest": digest,
         "wall_seconds": seconds,
+        "env_steps": steps,
         "config": config_to_toml(config),
         "lagdyna": version("lagdyna"),
+        "optax": version("optax"),
+        "round": now,
     }
 
 
-def load_training(run: Path, trainer: Trainer) -> tuple[TrainingState, dict[str, Any]]:
-    """Load a run's training state and notes as its latest round left them.
+def load_training(
+    run: Path, trainer: Trainer, optional: Sequence[str] = ()
+) -> tuple[TrainingState, dict[str, Any]]:
+    """Load a run's training state and notes as its latest training phase left them.
+
+    **Arguments:** `optional`, parts that need not be as expected; see
+    [`lagdyna.results.load_checkpoint`][].
 
     **Raises:** `UserError` if they are damaged, or of another config than the trainer's.
     """
-    # First, since an altered config may build something that fits into no memory.
-    check_notes(run, read_notes(checkpoint_of(run), TrainNotes), trainer.config)
-    return load_checkpoint(checkpoint_of(run), trainer.init(), TrainNotes)
+
+    def check(notes: dict[str, Any]) -> None:
+        check_notes(run, notes, trainer.config)
+
+    like = trainer.init()
+    return load_checkpoint(checkpoint_of(run), like, check, optional, TrainNotes)
 
 
 def records_of(run: Path, count: int, digest: str) -> list[Record]:

@@ -9,7 +9,7 @@ import numpy as np
 from .._errors import UserError
 from ..config import Config, Known
 from ..mechanics import State
-from ..results import check_video, filming, new_directory, numbered, write_json
+from ..results import check_video, filming, make_numbered, new_directory, write_json
 from ..tasks import GymnasiumTask, TaskSpec
 from ..training import (
     EVALUATE_AGAIN,
@@ -78,8 +78,9 @@ def evaluate(
     if video is not None:
         _check_renders(config.task)
     count = episodes or config.evaluation.episodes
-    out = numbered(lambda k: run / f"evaluation-{k}") if out is None else Path(out)
-    out = new_directory(out)
+    if out is None:
+        out = make_numbered(lambda k: run / f"evaluation-{k}")
+    out = new_directory(Path(out))
     start = time.perf_counter()
     seeds = [int(start) for start in start_seeds(seed, EVALUATE_AGAIN, count)]
 

@@ -3,6 +3,7 @@
 import dataclasses
 import tomllib
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,11 +38,14 @@ from ..results import (
     digest_of,
     digest_of_lines,
     load_checkpoint,
-    new_directory,
+    locked,
+    make_directory,
+    new_run,
     numbered,
+    optimiser_states,
     read_first_lines,
-    read_notes,
     read_sealed,
+    reserved,
     save_checkpoint,
     write_json_lines,
     write_run_file,
@@ -51,6 +55,7 @@ from ..results import (
 from ..simulate import LearnedModel
 from ..tasks import Plant
 from ._config_of import Objects, objects_of, stored
+from ._from_run import from_run
 from ._reports import finished_report
 from ._train import Learner, Model
 from ._trust import Trust
@@ -82,9 +87,14 @@ class FittedRun(NamedTuple):
 
 def fit_directory(config: FitConfig) -> Path:
     """Find the first of `runs/DATA-MODEL-1`, `runs/DATA-MODEL-2`, ... that does not exist."""
+    return numbered(fit_paths(config))
+
+
+def fit_paths(config: FitConfig) -> Callable[[int], Path]:
+    """Make the default directories of fits of a model to a file by their number."""
     model = config.model.name.rpartition(":")[2]
     name = f"{Path(config.data.file).stem}-{model}"
-    return numbered(lambda number: Path("runs") / f"{name}-{number}")
+    return lambda number: Path("runs") / f"{name}-{number}"
 
 
 def fit_model(
@@ -122,13 +132,15 @@ def fit_model(
     given = _config(config, Objects(model, learner))
     problem = fit_problem(given, known=known, residual=residual)
     state = initial_state(problem.config, problem.plant)
-    out = new_directory(fit_directory(problem.config) if out is None else Path(out))
-    write_run_file(out, "fit")
-    write_text(out / "config.toml", config_to_toml(problem.config))
-    write_sealed(out / "sizes.json", problem.sizes._asdict())
-    return _run(problem, state, [], out, progress)
+    chosen = None if out is None else Path(out)
+    with reserved(chosen, fit_paths(problem.config)) as path, new_run(path):
+        write_run_file(path, "fit")
+        write_text(path / "config.toml", config_to_toml(problem.config))
+        write_sealed(path / "sizes.json", problem.sizes._asdict())
+        return _run(problem, state, [], path, progress)
 
 
+@from_run
 def resume_fit(
     run: str | Path,
     *,
@@ -159,24 +171,22 @@ def resume_fit(
     config = stored(run, objects, fit_config)
     problem = fit_problem(config, known=known, residual=residual)
     _check_objects(run, problem.config, objects)
-    begun = (run / _CHECKPOINT).exists()
-    if begun:
-        notes = read_notes(run / _CHECKPOINT, FitNotes)
-        _check_notes(run, notes, problem.config, None)
     state = initial_state(problem.config, problem.plant)
-    write_sealed(run / "sizes.json", problem.sizes._asdict())
-    if not begun:
-        return _run(problem, state, [], run, progress)
-    state, notes = load_checkpoint(run / _CHECKPOINT, state, FitNotes)
-    if notes["data"] != problem.digest:
-        raise UserError(
-            f"`data.file` {config.data.file!r} has changed since {str(run)!r} was begun; "
-            "restore the same data to continue, or fit the new data in a new directory"
-        )
-    records = _records(run, notes)
-    return _run(problem, state, records, run, progress)
+    with locked(run):
+        write_sealed(run / "sizes.json", problem.sizes._asdict())
+        if not (run / _CHECKPOINT).exists():
+            return _run(problem, state, [], run, progress)
+        check = _same_fit(run, problem.config, None)
+        state, notes = load_checkpoint(run / _CHECKPOINT, state, check, schema=FitNotes)
+        if notes["data"] != problem.digest:
+            raise UserError(
+                f"`data.file` {config.data.file!r} has changed since {str(run)!r} was begun; "
+                "restore the same data to continue, or fit the new data in a new directory"
+            )
+        return _run(problem, state, _records(run, notes), run, progress)
 
 
+@from_run
 def load_fit(
     run: str | Path,
     *,
@@ -200,10 +210,10 @@ def load_fit(
     sizes = _sizes(run)
     config, plant = _without_data(config, sizes, known)
     _check_objects(run, config, objects)
-    # First, since an altered config may build something that fits into no memory.
-    _check_notes(run, read_notes(run / _CHECKPOINT, FitNotes), config, sizes)
     state = initial_state(config, plant)
-    state, notes = load_checkpoint(run / _CHECKPOINT, state, FitNotes)
+    optional = optimiser_states(state)
+    check = _same_fit(run, config, sizes)
+    state, notes = load_checkpoint(run / _CHECKPOINT, state, check, optional, FitNotes)
     report = finished_report(run)
     records = _records(run, notes)
     posterior = model_posterior(config, state, report)
@@ -252,38 +262,40 @@ def _sizes(run: Path) -> Sizes:
 def _records(run: Path, notes: dict[str, Any]) -> list[Record]:
     """Read the lines of metrics that a checkpoint refers to."""
     path = run / "metrics.jsonl"
-    return read_first_lines(path, notes["records"], notes["metrics"], FitRecord)
+    return read_first_lines(path, notes["records"], notes["digest"], FitRecord)
 
 
-def _check_notes(
-    run: Path, notes: dict[str, Any], config: FitConfig, sizes: Sizes | None
-) -> None:
-    """Refuse a checkpoint of another config or of other sizes.
+def _same_fit(
+    run: Path, config: FitConfig, sizes: Sizes | None
+) -> Callable[[dict[str, Any]], None]:
+    """Create a check that the notes of a checkpoint are of a config and of sizes."""
 
-    **Raises:** `UserError` that says what differs.
-    """
-    path = run / _CHECKPOINT
-    try:
-        before = tomllib.loads(notes["config"])
-    except ValueError as error:
-        raise UserError(f"{str(path)!r} is damaged: its config is not TOML") from error
-    check_unchanged(str(run), before, tomllib.loads(config_to_toml(config)))
-    if sizes is not None and notes["sizes"] != digest_of(sizes._asdict()):
-        raise UserError(
-            f"{str(run / 'sizes.json')!r} and {str(path)!r} do not belong together: one of "
-            "them is damaged or of another fit"
-        )
+    def check(notes: dict[str, Any]) -> None:
+        path = run / _CHECKPOINT
+        try:
+            before = tomllib.loads(notes["config"])
+        except ValueError as error:
+            raise UserError(f"{str(path)!r} is damaged: its config is not TOML") from error
+        check_unchanged(str(run), before, tomllib.loads(config_to_toml(config)))
+        if sizes is not None and notes["sizes"] != digest_of(sizes._asdict()):
+            raise UserError(
+                f"{str(run / 'sizes.json')!r} and {str(path)!r} do not belong together: one of "
+                "them is damaged or of another fit"
+            )
+
+    return check
 
 
 def keep_fit(out: Path, problem: FitProblem, state: FitState, records: list[Record]) -> None:
     """Write metrics and checkpoint of a fit after some updates."""
     write_json_lines(out / "metrics.jsonl", records)
-    (out / "checkpoint").mkdir(exist_ok=True)
+    make_directory(out / "checkpoint")
     # The checkpoint comes last: it says how many lines of metrics are valid.
     notes = {
         "records": len(records),
-        "metrics": digest_of_lines(records),
+        "digest": digest_of_lines(records),
         "data": problem.digest,
+        "optax": version("optax"),
         "config": config_to_toml(problem.config),
         "sizes": digest_of(problem.sizes._asdict()),
     }

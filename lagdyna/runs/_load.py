@@ -69,6 +69,10 @@ def resume(run: str | Path, **options: Any) -> dict[str, Any]:
             "`lagdyna.reproductions.resume_reproduction` or `lagdyna resume` continues it"
         )
     if kind == "fit":
+        if options.pop("steps", None) is not None:
+            raise UserError(
+                f"`steps` was given, and {str(run)!r} holds a fit, which has none; leave it out"
+            )
         return resume_fit(run, **options)
     if kind == "seeds":
         return resume_seeds(run, **options)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import UserError
-from ..options import names_code
+from ..options import located, names_code
 from ..tasks import TASKS
 
 Trust = bool | Mapping[str, str]
@@ -48,6 +48,9 @@ def check_trusted(
             continue
         if _is_code(option, value):
             name = _short(option)
+            if names_code(value):
+                file, _, found = value.rpartition(":")
+                value = f"{located(file)}:{found}"
             again = "" if "[" in name else f" or give `--{name} {value}` again"
             raise UserError(
                 f"{str(path)!r} names code in `{name}`, {value!r}, which is not run unasked; "
@@ -73,9 +76,10 @@ def _same(given: str, stored: Any) -> bool:
     (file, _, name), (stored_file, _, stored_name) = (
         each.rpartition(":") for each in (given, stored)
     )
-    if given == stored or not (names_code(given) and names_code(stored)):
+    if not (names_code(given) and names_code(stored)):
         return given == stored
-    return name == stored_name and Path(file).resolve() == Path(stored_file).resolve()
+    # A run may have been begun elsewhere, and says where: the caller must mean the same file.
+    return name == stored_name and Path(file).resolve() == Path(located(stored_file)).resolve()
 
 
 def _values(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:

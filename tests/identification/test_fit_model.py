@@ -179,6 +179,20 @@ def test_a_fit_does_not_resume_with_other_recordings(
         resume_fit(tmp_path / "run")
 
 
+def test_a_fit_that_was_moved_together_with_its_data_resumes(
+    recordings: TrajectorySet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    write(project / "data.npz", recordings)
+    monkeypatch.chdir(project)
+    with pytest.raises(Interruption):
+        fit_model(small(Path("data.npz")), "runs/one", progress=interrupt_after(1))
+    monkeypatch.chdir(tmp_path)
+    moved = project.rename(tmp_path / "moved")
+    assert resume_fit(moved / "runs" / "one")["updates"] == 4
+
+
 def test_objects_of_python_are_given_again(file: Path, tmp_path: Path) -> None:
     """Options of a class come from the config, and an object has its own."""
     parts: dict[str, Any] = {

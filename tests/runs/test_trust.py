@@ -14,7 +14,7 @@ from lagdyna import UserError
 from lagdyna.config import Config, fit_config
 from lagdyna.options import config_to_toml
 from lagdyna.parts import DeLaNConfig
-from lagdyna.results import write_json, write_run_file
+from lagdyna.results import write_run_file, write_sealed
 from lagdyna.runs import (
     compare,
     config_of,
@@ -118,7 +118,7 @@ def test_neither_resuming_seeds_nor_comparing_runs_code() -> None:
     run.mkdir()
     seed.rename(run / "seed-0")
     write_run_file(run, "seeds")
-    write_json(run / "seeds.json", {"seeds": [0]})
+    write_sealed(run / "seeds.json", {"seeds": [0]})
     refused(lambda: resume_seeds(run), "model", "evil.py:Model")
     with pytest.raises(UserError):
         compare([run / "seed-0"])

@@ -53,6 +53,18 @@ class StopAfterEvents(Silence):
             raise KeyboardInterrupt
 
 
+class StopAfterEvaluations(Silence):
+    """Interrupts a run at one of its evaluations, once its training phase is kept."""
+
+    def __init__(self, evaluations: int):
+        self.evaluations = evaluations
+
+    def evaluation(self, evaluation: dict[str, Any]) -> None:
+        self.evaluations -= 1
+        if self.evaluations == 0:
+            raise KeyboardInterrupt
+
+
 class StopAfterRounds(Silence):
     """Interrupts a run after a round, if `rounds` is given, and notes its events."""
 
