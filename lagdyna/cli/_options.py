@@ -1,6 +1,8 @@
 """Options of the commands: their types, their help texts, and the config that they make."""
 
+import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
@@ -165,6 +167,8 @@ def trusted(
         if not equals:
             raise UserError(f"`set` was {setting!r}; SECTION.OPTION=VALUE is accepted")
         again[key] = text.strip("\"'")
+    if (trust or "task.env_id" in again) and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # where `MODULE:ENVIRONMENT` of the user is looked for
     return True if trust else again
 
 

@@ -32,31 +32,37 @@ def check_trusted(
     that of the config.
     """
     again = {} if isinstance(trust, bool) else {_full(key): each for key, each in trust.items()}
-    values = dict(_values(table))
+    # A list, since names with dots may make two options look like one.
+    values = [*_values(table)]
     for option, given in again.items():
-        stored = values.get(option)
-        if not _same(given, stored):
+        stored = [value for name, value in values if name == option]
+        if not stored or not all(_same(given, value) for value in stored):
+            has = repr(stored[0]) if stored else "none"
             raise UserError(
                 f"`{_short(option)}` was given again as {given!r}, and {str(path)!r} has "
-                f"{stored!r}; the same value is accepted"
+                f"{has}; the same value is accepted"
             )
     if trust is True:
         return
-    for option, value in values.items():
+    for option, value in values:
         part = f"{option.partition('.')[0]}.*"
         if option in again or option in replaced or part in replaced:
             continue
         if _is_code(option, value):
-            name = _short(option)
-            if names_code(value):
-                file, _, found = value.rpartition(":")
-                value = f"{located(file)}:{found}"
-            again = "" if "[" in name else f" or give `--{name} {value}` again"
-            raise UserError(
-                f"{str(path)!r} names code in `{name}`, {value!r}, which is not run unasked; "
-                f"if you trust it, add `--trust`{again} (in Python `trust=True`, or the object "
-                "itself)"
-            )
+            raise _not_trusted(path, option, value)
+
+
+def _not_trusted(path: Path, option: str, value: str) -> UserError:
+    """Create the error that names code and says how to trust it."""
+    name = _short(option)
+    if names_code(value):
+        file, _, found = value.rpartition(":")
+        value = f"{located(file)}:{found}"
+    again = "" if "[" in name else f" or give `--{name} {value}` again"
+    return UserError(
+        f"{str(path)!r} names code in `{name}`, {value!r}, which is not run unasked; if you "
+        f"trust it, add `--trust`{again} (in Python `trust=True`, or the object itself)"
+    )
 
 
 def _is_code(option: str, value: Any) -> bool:
