@@ -88,6 +88,13 @@ class DampedPendulum(PendulumEnv):
         return self._get_obs(), reward, terminated, truncated, info
 
 
+class Unrepeatable(PendulumEnv):
+    """Gymnasium's pendulum with starts that ignore the seed."""
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
+        return super().reset()
+
+
 def _register(name: str, entry_point: Any, **options: Any) -> None:
     gym.register(f"lagdyna-tests/{name}-v0", entry_point, **options)
 
@@ -99,6 +106,7 @@ _register(
     max_episode_steps=20,
 )  # fmt: skip
 _register("DampedPendulum", DampedPendulum, max_episode_steps=200)
+_register("Unrepeatable", Unrepeatable, max_episode_steps=20)
 _register("Endless", f"{CLASSIC}:PendulumEnv")
 _register("NeedsPackages", needs_packages)
 _register("Unbounded", lambda: Still(_box(3), _box(1, bound=np.inf)))

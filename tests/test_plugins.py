@@ -69,12 +69,14 @@ def test_a_run_with_three_parts_of_our_own(tmp_path: Path) -> None:
     names = [table[part]["name"] for part in ("model", "learner", "agent")]
     assert names == [MODEL, LEARNER, AGENT]
     assert table["learner"]["rho"] == 0.02
-    summary = resume_run(run)
+    with pytest.raises(UserError, match="not run unasked"):
+        resume_run(run)
+    summary = resume_run(run, trust=True)
     assert (summary["model"], summary["learner"], summary["agent"]) == (MODEL, LEARNER, AGENT)
-    loaded = load_run(run)
+    loaded = load_run(run, trust={"model": MODEL, "learner": LEARNER, "agent": AGENT})
     assert jnp.isfinite(loaded.model.energy(jnp.zeros(1), jnp.ones(1)))
     assert loaded.records[-1]["skipped_updates"] == 0
-    assert lagdyna.evaluate(run, episodes=1)["eval_episodes"] == 1
+    assert lagdyna.evaluate(run, episodes=1, trust=True)["eval_episodes"] == 1
     both = lagdyna.train_seeds(config, 2, seeds)
     # The same result for a seed, interrupted or not, alone or with others.
     assert both["returns"][0] == pytest.approx(summary["return_mean"], rel=1e-3)
@@ -95,7 +97,7 @@ def test_a_fit_with_a_model_and_a_learner_of_our_own(tmp_path: Path) -> None:
     }
     run = tmp_path / "run"
     report = lagdyna.fit_model(fit_config(table), run)
-    fitted = load_fit(run)
+    fitted = load_fit(run, trust=True)
     assert fitted.config.model.name == MODEL
     assert fitted.config.learner.name == LEARNER
     assert fitted.records[-1]["validation_loss"] < fitted.records[0]["validation_loss"] / 4

@@ -5,7 +5,7 @@ from cyclopts import Parameter
 
 from .._errors import UserError
 from ._options import Location
-from ._print import cell, console, runs_table, say, with_interval
+from ._print import add_row, cell, console, runs_table, say, with_interval
 
 _FIT_ROWS = {
     "model": "model",
@@ -62,7 +62,7 @@ def _compare_fits(runs: list[Path], out: Path | None) -> None:
     rows = compare_fits([*runs], out)
     table = runs_table(rows)
     for key, heading in _FIT_ROWS.items():
-        table.add_row(heading, *(cell(row[key]) for row in rows))
+        add_row(table, heading, *(cell(row[key]) for row in rows))
     console.print(table)
     horizons = ", ".join(sorted({f"{row['rollout_seconds']:.3g} s" for row in rows}))
     say(f"root mean square errors on validation data; rollouts of {horizons}")
@@ -76,15 +76,15 @@ def _compare_training(runs: list[Path], out: Path | None, target: float | None) 
     rows = compare_training([*runs], out, target)
     table = runs_table(rows)
     for key in ("agent", "model", "learner", "seeds", "env_steps"):
-        table.add_row(key.replace("env_", ""), *(cell(row[key]) for row in rows))
+        add_row(table, key.replace("env_", ""), *(cell(row[key]) for row in rows))
     for key, heading in (("return", "return"), ("steps_to_target", "steps to target")):
         cells = (with_interval(row[key], row[f"{key}_interval"]) for row in rows)
-        table.add_row(heading, *cells)
+        add_row(table, heading, *cells)
     goal = rows[0]["target_return"]
     if goal is not None:
-        table.add_row("reached it", *(f"{row['reached']} of {row['seeds']}" for row in rows))
+        add_row(table, "reached it", *(f"{row['reached']} of {row['seeds']}" for row in rows))
     for key, heading in (("better_return", "higher return"), ("fewer_steps", "fewer steps")):
-        table.add_row(f"P({heading})", *(_probability(row[key]) for row in rows))
+        add_row(table, f"P({heading})", *(_probability(row[key]) for row in rows))
     console.print(table)
     say(
         "interquartile means over seeds, 95 % bootstrap intervals; P: probability that a run "

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from ..config import Config, given
 from ..training import AbstractProgress
+from ._print import plain
 
 # Seconds between two lines about the same part of a reproduction, in a file or pipe.
 _SILENCE = 30
@@ -155,7 +156,10 @@ def _heading(config: Config, out: Path, env_steps: int, seeds: Sequence[int]) ->
         some = f"seeds {seeds[0]} to {seeds[-1]}"
     resumed = f", resumed after {env_steps} steps" if env_steps else ""
     return Text(
-        f"{config.task.env_id}: {config.agent.name} agent, {model}, {some}{resumed} -> {out}"
+        plain(
+            f"{config.task.env_id}: {config.agent.name} agent, {model}, {some}{resumed} -> "
+            f"{out}"
+        )
     )
 
 
@@ -241,7 +245,7 @@ def parts_progress(console: Console) -> Iterator[Callable[[str, str], None]]:
         def progress(part: str, text: str) -> None:
             nonlocal latest
             seconds = time.perf_counter() - start
-            line = Text(f"[{seconds:5.0f} s] {part}: {text}")
+            line = Text(plain(f"[{seconds:5.0f} s] {part}: {text}"))
             if text == "done" or (not console.is_terminal and seconds - latest >= _SILENCE):
                 console.print(line, soft_wrap=True)
                 latest = seconds

@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from ._options import Location, Seed, Whole
+from ._options import Again, Location, Seed, SettingsAgain, Trusted, Whole, trusted
+from ._precision import use_precision
 from ._print import say
 
 
@@ -12,6 +13,13 @@ def evaluate(
     seed: Seed = 0,
     out: Location = None,
     video: Location = None,
+    trust: Trusted = False,
+    model: Again = None,
+    known: Again = None,
+    loss: Again = None,
+    learner: Again = None,
+    agent: Again = None,
+    set: SettingsAgain = None,
 ) -> None:
     """Evaluate the policy of a run on new episodes.
 
@@ -30,9 +38,18 @@ def evaluate(
         A new file for a film of the first episode: .gif, or .mp4 and .webm with the extra
         lagdyna[video].
     """
+    use_precision(run)
     from .. import runs
 
-    result = runs.evaluate(run, episodes=episodes, seed=seed, out=out, video=video)
+    again = {"model": model, "known": known, "loss": loss, "learner": learner, "agent": agent}
+    result = runs.evaluate(
+        run,
+        episodes=episodes,
+        seed=seed,
+        out=out,
+        video=video,
+        trust=trusted(trust, again, set),
+    )
     say(
         f"{result['task']} after {result['env_steps']} steps: return "
         f"{result['return_mean']:.1f} ± {result['return_std']:.1f} "

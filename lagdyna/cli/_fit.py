@@ -72,10 +72,10 @@ def fit(
     from .. import runs
     from ._display import fit_progress
 
-    directory = out or runs.fit_directory(whole)
     expected = whole.learner.updates or whole.learner.usual_fit.updates
-    with fit_progress(console, expected) as progress:
-        report = interruptible(
-            lambda: runs.fit_model(whole, directory, progress=progress), directory
-        )
-    print_report(report, directory)
+    with runs.reserve_directory(whole, out) as directory:
+        with fit_progress(console, expected) as progress:
+            report = interruptible(
+                lambda: runs.fit_model(whole, directory, progress=progress), directory
+            )
+        print_report(report, directory)

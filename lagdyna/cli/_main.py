@@ -1,18 +1,32 @@
 import sys
 
-from cyclopts import CycloptsError
-
-from .._errors import UserError
-from ._app import app
-from ._options import as_settings
-from ._print import fail
+from ._interruption import Stop, signals
 
 
 def main() -> None:
     """Run the `lagdyna` command.
 
-    Exit codes: 0 on success, 2 for a mistake of the user, 130 after Ctrl-C.
+    Exit codes: 0 on success, 2 for a mistake of the user, 130 after Ctrl-C, 143 after TERM,
+    129 after HUP.
     """
+    try:
+        # Before the imports, which take a second.
+        with signals.handled():
+            _run()
+    except Stop as stop:
+        sys.exit(128 + stop.number)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run() -> None:
+    from cyclopts import CycloptsError
+
+    from .._errors import UserError
+    from ._app import app
+    from ._options import as_settings
+    from ._print import fail
+
     try:
         app(
             as_settings(sys.argv[1:]),
@@ -24,5 +38,3 @@ def main() -> None:
         fail(" ".join(str(error).split()))
     except UserError as error:
         fail(str(error))
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -1,9 +1,11 @@
 """Options of the commands: their types, their help texts, and the config that they make."""
 
+import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from cyclopts import Parameter, Token
 
@@ -20,6 +22,9 @@ from ..parts import (
     OneStepLossConfig,
     SolverConfig,
 )
+
+if TYPE_CHECKING:
+    from ..runs import Trust
 
 Converted = TypeVar("Converted")
 
@@ -122,6 +127,50 @@ Settings = Annotated[
     ),
 ]
 
+Trusted = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        show_default=False,
+        help=f"Run the Python code that the run's config names, {_FILE} or the module of an "
+        "environment. Only for run directories that you trust.",
+    ),
+]
+Again = Annotated[
+    str | None,
+    _named(f"{_FILE} of the run again, which says that this file may be run."),
+]
+SettingsAgain = Annotated[
+    list[str] | None,
+    Parameter(
+        show_default=False,
+        negative="",
+        help="Another option of the run again that names code, as task.env_id=mine:My/Env-v0; "
+        "may be given several times. The short form is --task.env_id mine:My/Env-v0.",
+    ),
+]
+
+
+def trusted(
+    trust: bool, named: Mapping[str, str | None], settings: Sequence[str] | None
+) -> "Trust":
+    """Collect what a command says about the code that a run's config names.
+
+    **Arguments:** `trust`, whether all of it may be run; `named`, values by option, `None` for
+    options that were not given; `settings`, texts as `model.known=arm.py:system`.
+
+    **Raises:** `UserError` for a setting without a value.
+    """
+    again = {name: value for name, value in named.items() if value is not None}
+    for setting in settings or []:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise UserError(f"`set` was {setting!r}; SECTION.OPTION=VALUE is accepted")
+        again[key] = text.strip("\"'")
+    if (trust or "task.env_id" in again) and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # where `MODULE:ENVIRONMENT` of the user is looked for
+    return True if trust else again
+
 
 def configured(
     convert: Callable[[dict[str, Any]], Converted],
@@ -163,7 +212,7 @@ def as_settings(tokens: Sequence[str]) -> list[str]:
 
     **Raises:** `UserError` if such an option has no value.
     """
-    if [*tokens[:1]] not in (["train"], ["fit"]):
+    if [*tokens[:1]] not in (["train"], ["fit"], ["evaluate"], ["resume"]):
         return [*tokens]
     written, rest = [], iter(tokens)
     for token in rest:

@@ -59,7 +59,7 @@ def _print_list(variants: Sequence[Variant]) -> None:
         for each in variants:
             if each.part == part:
                 default = " (default)" if each.default else ""
-                table.add_row(each.name, Text(_bare(each.summary) + default))
+                table.add_row(Text(each.name), Text(_bare(each.summary) + default))
         console.print(Text(part, style="bold"))
         console.print(table)
 

@@ -7,19 +7,37 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 console = Console()
 
 
+def plain(text: str) -> str:
+    """Escape control characters, which names in files may hold and terminals obey."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
+        for each in text
+    )
+
+
 def say(line: str) -> None:
     """Print one line as it is, without wrapping."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(plain(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def add_row(table: Table, *cells: str) -> None:
+    """Add a row of texts as they are, without markup."""
+    table.add_row(*(Text(plain(each)) for each in cells))
 
 
 def fail(message: str) -> NoReturn:
     """Print one red line to standard error, and exit with code 2."""
     Console(stderr=True).print(
-        f"lagdyna: {message}", style="red", markup=False, highlight=False, soft_wrap=True
+        plain(f"lagdyna: {message}"),
+        style="red",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
     )
     sys.exit(2)
 
@@ -54,7 +72,7 @@ def with_interval(value: float | None, ends: Sequence[float] | None) -> str:
 
 def runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Create an empty table with a column per run, for comparisons."""
-    names = (Path(row["run"]).name for row in rows)
+    names = (Column(Text(plain(Path(row["run"]).name))) for row in rows)
     return Table(Column("run", no_wrap=True), *names, box=None)
 
 
@@ -154,7 +172,7 @@ def print_entries(entries: Sequence[Any], directory: Path) -> None:
     table = Table(Column(overflow="fold"), *figures, box=None)
     for each in entries:
         found = (each.paper, each.ours, each.low, each.high)
-        table.add_row(each.name, *map(cell, found), each.unit)
+        add_row(table, each.name, *map(cell, found), each.unit)
     console.print(table)
     seeds = entries[0].seeds
     what = f"middle and range of {seeds} seeds" if seeds > 1 else "one seed"

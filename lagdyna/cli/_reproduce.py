@@ -31,7 +31,7 @@ def reproduce(
         A directory for results.json and the pictures: new, empty, or one of the same
         experiment, to continue it; the first free one in runs/ by default.
     """
-    from ..reproductions import REPRODUCTIONS, reproduction_directory
+    from ..reproductions import REPRODUCTIONS, reserve_reproduction
     from ..reproductions import reproduce as run_reproduction
     from ._display import parts_progress
 
@@ -43,20 +43,21 @@ def reproduce(
     if seeds is not None and seeds < 1:
         raise UserError(f"`seeds` was {seeds}: expected `int` >= 1")
     chosen = None if tasks is None else tasks.split(",")
-    reproduction, directory = REPRODUCTIONS[name], out or reproduction_directory(name)
-    with parts_progress(console) as progress:
-        entries = interruptible(
-            lambda: run_reproduction(
-                reproduction,
+    reproduction = REPRODUCTIONS[name]
+    with reserve_reproduction(name, out) as directory:
+        with parts_progress(console) as progress:
+            entries = interruptible(
+                lambda: run_reproduction(
+                    reproduction,
+                    directory,
+                    seeds=seeds,
+                    quick=quick,
+                    tasks=chosen,
+                    progress=progress,
+                ),
                 directory,
-                seeds=seeds,
-                quick=quick,
-                tasks=chosen,
-                progress=progress,
-            ),
-            directory,
-        )
-    print_entries(entries, directory)
+            )
+        print_entries(entries, directory)
 
 
 def _list() -> None:

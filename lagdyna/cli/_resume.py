@@ -1,11 +1,29 @@
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._errors import UserError
 from ._interruption import interruptible
+from ._options import Again, SettingsAgain, Trusted, Whole, trusted
+from ._precision import use_precision
 from ._print import console, print_entries, print_report, print_seeds, print_summary
 
+if TYPE_CHECKING:
+    from ..runs import Trust
 
-def resume(run: Path, /) -> None:
+
+def resume(
+    run: Path,
+    /,
+    *,
+    steps: Whole = None,
+    trust: Trusted = False,
+    model: Again = None,
+    known: Again = None,
+    loss: Again = None,
+    learner: Again = None,
+    agent: Again = None,
+    set: SettingsAgain = None,
+) -> None:
     """Resume an interrupted `train`, `fit` or `reproduce`.
 
     The result is that of an uninterrupted run.
@@ -14,7 +32,10 @@ def resume(run: Path, /) -> None:
     ----------
     run
         The directory of the run.
+    steps
+        Environment steps of a training run in total, to give it more; also after its end.
     """
+    use_precision(run)
     from ..results import kind_of
 
     kind = kind_of(run)
@@ -23,41 +44,55 @@ def resume(run: Path, /) -> None:
             f"`run` was {str(run)!r}, which holds no run; a directory that `lagdyna train`, "
             "`lagdyna fit` or `lagdyna reproduce` wrote is accepted"
         )
-    resume_kind = {
-        "train": _resume_training,
-        "seeds": _resume_seeds,
-        "fit": _resume_fit,
-        "reproduction": _resume_reproduction,
-    }
-    resume_kind[kind](run)
+    again = {"model": model, "known": known, "loss": loss, "learner": learner, "agent": agent}
+    trusts = trusted(trust, again, set)
+    if kind == "train":
+        _resume_training(run, steps, trusts)
+    elif kind == "seeds":
+        _resume_seeds(run, steps, trusts)
+    elif steps is not None:
+        raise UserError(
+            f"`steps` was given, and {str(run)!r} holds no training run; leave it out"
+        )
+    elif kind == "fit":
+        _resume_fit(run, trusts)
+    else:
+        _resume_reproduction(run)
 
 
-def _resume_training(run: Path) -> None:
+def _resume_training(run: Path, steps: int | None, trust: "Trust") -> None:
     from ..runs import resume_run
     from ._display import display
 
-    summary = interruptible(lambda: resume_run(run, progress=display(console)), run)
+    progress = display(console)
+    summary = interruptible(
+        lambda: resume_run(run, steps=steps, progress=progress, trust=trust), run
+    )
     print_summary(summary, run)
 
 
-def _resume_seeds(run: Path) -> None:
+def _resume_seeds(run: Path, steps: int | None, trust: "Trust") -> None:
     from ..runs import resume_seeds
     from ._display import display
 
-    summary = interruptible(lambda: resume_seeds(run, progress=display(console)), run)
+    progress = display(console)
+    summary = interruptible(
+        lambda: resume_seeds(run, steps=steps, progress=progress, trust=trust), run
+    )
     print_seeds(summary, run)
 
 
-def _resume_fit(run: Path) -> None:
+def _resume_fit(run: Path, trust: "Trust") -> None:
     from ..runs import resume_fit
     from ._display import fit_progress
 
     with fit_progress(console, None) as progress:
-        report = interruptible(lambda: resume_fit(run, progress=progress), run)
+        report = interruptible(lambda: resume_fit(run, progress=progress, trust=trust), run)
     print_report(report, run)
 
 
-def _resume_reproduction(run: Path) -> None:
+def _resume_reproduction(run: Path, trust: "Trust") -> None:
+    del trust  # the configs of a reproduction are its own, and name no code
     from ..reproductions import REPRODUCTIONS, resume_reproduction
     from ._display import parts_progress
 

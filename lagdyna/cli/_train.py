@@ -75,14 +75,15 @@ def train(
     from .. import runs
     from ._display import display
 
-    directory, progress = out or runs.default_directory(whole), display(console)
-    if seeds is None:
-        summary = interruptible(
-            lambda: runs.train(whole, directory, progress=progress), directory
-        )
-        print_summary(summary, directory)
-    else:
-        summary = interruptible(
-            lambda: runs.train_seeds(whole, seeds, directory, progress=progress), directory
-        )
-        print_seeds(summary, directory)
+    progress = display(console)
+    with runs.reserve_directory(whole, out) as directory:
+        if seeds is None:
+            summary = interruptible(
+                lambda: runs.train(whole, directory, progress=progress), directory
+            )
+            print_summary(summary, directory)
+        else:
+            summary = interruptible(
+                lambda: runs.train_seeds(whole, seeds, directory, progress=progress), directory
+            )
+            print_seeds(summary, directory)

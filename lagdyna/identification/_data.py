@@ -25,6 +25,7 @@ from ..data import (
 )
 from ..learners import accelerations
 from ..mechanics import Coordinates
+from ..options import located
 from ..parts import LossConfig, StepsLossConfig
 
 Control = Literal["tau", "action"] | None
@@ -62,7 +63,7 @@ def prepare(config: FitConfig) -> PreparedData:
     """
     data, notes = config.data, []
     try:
-        recorded = read(data.file)
+        recorded = read(located(data.file))
         coordinates = coordinates_of(data, recorded.n)
         control = _control(data, recorded)
         recorded = _with_control(recorded, control)

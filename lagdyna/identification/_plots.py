@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..mechanics import Coordinates
-from ..results import BLUE, GREEN, GREY, ORANGE, blank, finish, save
+from ..results import BLUE, GREEN, GREY, ORANGE, blank, finish, literal, save
 from ._evaluation import Drawn, Motion, Torques
 
 _MOST_MOTIONS = 4
@@ -18,9 +18,10 @@ def draw_fit(out: Path, drawn: Drawn, records: list[dict[str, Any]], title: str)
     **Arguments:** `out`, the directory; `drawn`, the content; `records`, the lines of
     `metrics.jsonl`; `title`, the model's name.
     """
+    name, title = title, literal(title)
     _learning(out / "learning_curve.png", records, title)
     _phase(out / "phase.png", drawn.coordinates, drawn.motions, title)
-    plot_rollout_errors(out / "rollout_error.png", {title: drawn.rollout})
+    plot_rollout_errors(out / "rollout_error.png", {name: drawn.rollout})
     if drawn.torques is not None:
         plot_torques(out / "torque.png", drawn.torques, drawn.t, title)
     if drawn.motions[0].energy is not None:
@@ -39,7 +40,9 @@ def plot_rollout_errors(path: Path, runs: dict[str, dict[str, Any]]) -> None:
         for i, (label, rollout) in enumerate(runs.items()):
             # The error of a rollout that diverged is `None`, which becomes `nan`.
             error = np.sqrt(np.mean(np.square(np.asarray(rollout[name], float)), axis=-1))
-            axes.loglog(rollout["seconds"], error, "o-", ms=3, color=f"C{i}", label=label)
+            axes.loglog(
+                rollout["seconds"], error, "o-", ms=3, color=f"C{i}", label=literal(label)
+            )
         axes.set(xlabel="horizon / s", ylabel=f"error of {name} / ({unit})")
         finish(axes)
     if len(runs) > 1:

@@ -7,6 +7,9 @@ from ._convert import part_of as part_of
 from ._convert import table_of as table_of
 from ._differences import check_unchanged as check_unchanged
 from ._differences import differences as differences
+from ._origin import Origin as Origin
+from ._origin import begun_in as begun_in
+from ._origin import located as located
 from ._part import Family as Family
 from ._part import Part as Part
 from ._part import described as described
@@ -24,4 +27,5 @@ from ._types import Positive as Positive
 from ._types import UpToOne as UpToOne
 from ._types import Whole as Whole
 from ._types import Widths as Widths
+from ._user_part import names_code as names_code
 from ._user_part import user_part as user_part

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 
 from .._errors import UserError
+from ._user_part import names_code, user_part
 
 
 class PartMeta(msgspec.StructMeta, abc.ABCMeta):
@@ -101,9 +102,7 @@ class Family:
                         f"`{option}` was {name!r}, and loading it from {each.value!r} failed: "
                         f"{type(error).__name__}: {error}"
                     ) from error
-        if ".py:" in name:
-            from ._user_part import user_part
-
+        if names_code(name):
             return self.check(user_part(option, name), name, option)
         if ":" in name:
             raise UserError(

@@ -6,6 +6,7 @@ from typing import Any
 
 import tomli_w
 
+from .._bytes import check_depth, read_bytes
 from .._errors import UserError
 from ._convert import Table, table_of
 
@@ -16,18 +17,43 @@ def read_table(path: Path) -> Table:
     **Raises:** `UserError` if there is no such file or it is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"`config` was {str(path)!r}, which cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"`config` {str(path)!r} is not TOML: {error}") from error
+        text = _content(path).decode("utf-8")
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"`config` was {str(path)!r}, which cannot be read: {reason}"
+        ) from error
+    try:
+        # As in a text file, since TOML has no other ends of lines.
+        table = tomllib.loads(text.replace("\r\n", "\n").replace("\r", "\n"))
+        check_depth(table)
+        return table
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"`config` {str(path)!r} is not TOML: {reason}") from error
+
+
+def _content(path: Path) -> bytes:
+    """Read a file; of a pipe from the shell, as in `--config <(...)`, all that it gives."""
+    if path.parts[:2] != ("/", "dev"):
+        return read_bytes(path, _LIMIT_BYTES)
+    with path.open("rb") as file:
+        content = file.read(_LIMIT_BYTES + 1)
+    if len(content) > _LIMIT_BYTES:
+        raise ValueError(f"it has more than {_LIMIT_BYTES} bytes")
+    return content
+
+
+_LIMIT_BYTES = 2**20
 
 
 def parse_value(text: str) -> Any:
     """Parse a value from the command line: TOML where it is valid, else a string."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = tomllib.loads(f"value = {text}")["value"]
+        check_depth(value)
+        return value
+    except (ValueError, RecursionError):
         return text
 
 

@@ -4,8 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import UserError
+from ._origin import located
 
 _loaded: dict[tuple[Path, int, int], Any] = {}
+
+
+def names_code(spec: str) -> bool:
+    """Whether a text is `FILE.py:NAME`, whose file is run to find the object."""
+    return ".py:" in spec or Path(spec.rpartition(":")[0]).suffix == ".py"
 
 
 def user_part(option: str, spec: str) -> Any:
@@ -18,7 +24,7 @@ def user_part(option: str, spec: str) -> Any:
     **Raises:** `UserError` if there is no such file or object, or the file fails.
     """
     file, colon, name = spec.rpartition(":")
-    path = Path(file)
+    path = Path(located(file))
     if not colon or path.suffix != ".py" or not name.isidentifier():
         raise UserError(
             f"`{option}` was {spec!r}; a Python file and a name in it, as arm.py:system, "

@@ -8,4 +8,5 @@ from ._reproduction import Result as Result
 from ._reproduction import Results as Results
 from ._reproduction import reproduce as reproduce
 from ._reproduction import reproduction_directory as reproduction_directory
+from ._reproduction import reserve_reproduction as reserve_reproduction
 from ._reproduction import resume_reproduction as resume_reproduction

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -9,15 +10,21 @@ import numpy as np
 
 from .._errors import UserError
 from ..results import (
+    ReproductionFile,
+    check_empty,
     check_kind,
+    check_links,
     kind_of,
     load_arrays,
-    new_directory,
+    locked,
+    make_directory,
     numbered,
-    read_json,
+    read_sealed,
+    reserved,
     save_arrays,
     write_json,
     write_run_file,
+    write_sealed,
 )
 from ._entries import Entry
 
@@ -137,25 +144,40 @@ def reproduce(
     kinds = reproduction.kinds_of(quick, tasks)
     if seeds is None:
         seeds = (reproduction.quick_seeds if quick else None) or reproduction.seeds
-    out = reproduction_directory(reproduction.name) if out is None else Path(out)
     options = {"name": reproduction.name, "quick": quick, "seeds": seeds}
-    _begin(out, {**options, "tasks": None if tasks is None else [*tasks]})
+    options["tasks"] = None if tasks is None else [*tasks]
+    chosen = None if out is None else Path(out)
+    with reserved(chosen, _paths(reproduction.name)) as path, locked(make_directory(path)):
+        _begin(path, options)
+        return _make(reproduction, path, kinds, seeds, quick, progress)
+
+
+def _make(
+    reproduction: AbstractReproduction,
+    out: Path,
+    kinds: Sequence[str],
+    seeds: int,
+    quick: bool,
+    progress: Progress | None,
+) -> list[Entry]:
+    """Make the parts that are missing, and the report."""
     parts: dict[str, list[Result]] = {kind: [] for kind in kinds}
     for seed in range(seeds):
         for kind in kinds:
             path = out / _PARTS / f"{kind}-{seed}.npz"
+            label = f"{reproduction.name} {quick} {kind} {seed}"
 
-            def part_progress(text: str, label: str = f"{kind}, seed {seed}") -> None:
+            def part_progress(text: str, shown: str = f"{kind}, seed {seed}") -> None:
                 if progress is not None:
-                    progress(label, text)
+                    progress(shown, text)
 
             if not path.exists():
                 part_progress("compiling")
                 directory = out / _RUNS / f"{kind}-{seed}"
                 made = reproduction.make(kind, seed, quick, directory, part_progress)
-                save_arrays(path, made)
+                save_arrays(path, made, label)
                 part_progress("done")
-            parts[kind].append(load_arrays(path))
+            parts[kind].append(_part(path, label, parts[kind]))
     entries = reproduction.report(out, Results(parts), quick)
     written: list[dict[str, Any]] = [each._asdict() for each in entries]
     write_json(out / "results.json", written)
@@ -194,11 +216,23 @@ def resume_reproduction(
 
 def reproduction_directory(name: str) -> Path:
     """Find the first of `runs/NAME-1`, `runs/NAME-2`, ... that does not exist."""
-    return numbered(lambda number: Path("runs") / f"{name}-{number}")
+    return numbered(_paths(name))
+
+
+def reserve_reproduction(name: str, out: Path | None) -> AbstractContextManager[Path]:
+    """Create the default directory of a reproduction, unless another one was given.
+
+    **Returns:** a context manager that gives the directory, and removes it at its end if it is
+    still empty.
+    """
+    return reserved(out, _paths(name))
+
+
+def _paths(name: str) -> Callable[[int], Path]:
+    return lambda number: Path("runs") / f"{name}-{number}"
 
 
 _FILE, _PARTS, _RUNS = "reproduction.json", "parts", "runs"
-_TYPES = {"name": str, "quick": bool, "seeds": int}
 
 
 def _begin(out: Path, options: dict[str, Any]) -> None:
@@ -207,6 +241,7 @@ def _begin(out: Path, options: dict[str, Any]) -> None:
     **Raises:** `UserError` if it holds anything else.
     """
     if kind_of(out) == "reproduction":
+        check_links(out)
         found = _options(out)
         if any(found[name] != options[name] for name in ("name", "quick")):
             raise UserError(
@@ -215,10 +250,10 @@ def _begin(out: Path, options: dict[str, Any]) -> None:
                 "empty directory, is accepted"
             )
     else:
-        new_directory(out)
+        check_empty(out)
         write_run_file(out, "reproduction")
-    write_json(out / _FILE, options)
-    (out / _PARTS).mkdir(exist_ok=True)
+    write_sealed(out / _FILE, options)
+    make_directory(out / _PARTS)
 
 
 def _options(out: Path) -> dict[str, Any]:
@@ -227,13 +262,19 @@ def _options(out: Path) -> dict[str, Any]:
     **Raises:** `UserError` if the file is damaged.
     """
     path = out / _FILE
-    found = read_json(path)
-    for name, kind in _TYPES.items():
-        if not isinstance(found, dict) or type(found.get(name)) is not kind:
-            raise UserError(f"{str(path)!r} is damaged: it has no {kind.__name__} {name!r}")
-    tasks = found.get("tasks")
-    if tasks is not None and not (
-        isinstance(tasks, list) and all(isinstance(task, str) for task in tasks)
-    ):
-        raise UserError(f"{str(path)!r} is damaged: its 'tasks' is not a list of names")
-    return {**found, "tasks": tasks}
+    return read_sealed(path, ReproductionFile)[1]
+
+
+def _part(path: Path, label: str, others: list[Result]) -> Result:
+    """Load a part, whose arrays are those of the other seeds.
+
+    **Raises:** `UserError` if the file is damaged.
+    """
+    found = load_arrays(path, label)
+    for other in others[:1]:
+        if found.keys() != other.keys():
+            raise UserError(
+                f"{str(path)!r} has other arrays than the parts of other seeds; once it is "
+                "deleted, `lagdyna resume` makes it again"
+            )
+    return found

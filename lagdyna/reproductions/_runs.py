@@ -1,5 +1,6 @@
 """Parts of a reproduction that are training runs."""
 
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..config import Config, given
-from ..options import check_unchanged
+from ..options import check_unchanged, config_to_toml, read_table
 from ..results import evaluations_of, interquartile_mean, kind_of
-from ..runs import Run, config_of, load_run, resume_run, train
+from ..runs import Run, load_run, resume_run, train
 from ..training import AbstractProgress, Trainer
 from ._reproduction import PartProgress, Result, Results
 
@@ -52,7 +53,10 @@ def train_or_resume(
     """
     receiver = EvaluationProgress(progress)
     if kind_of(directory) == "train":
-        check_unchanged(str(directory), config_of(directory), Trainer(config).config)
+        # As tables, so that nothing which a stored config names is run.
+        begun = read_table(directory / "config.toml")
+        now = tomllib.loads(config_to_toml(Trainer(config).config))
+        check_unchanged(str(directory), begun, now)
         summary = resume_run(directory, progress=receiver)
     else:
         summary = train(config, directory, progress=receiver)

@@ -1,17 +1,21 @@
 """Atomic files, and directories for results."""
 
+import errno
 import json
 import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .._bytes import check_depth, read_bytes
 from .._errors import UserError
 
 SEEDS_FILE = "seeds.json"  # in the directory of a run with several seeds
+LOCK_FILE = "run.lock"  # in the directory of a run while a process writes to it
+_TEMPORARY = ".lagdyna-"  # prefix of files that are being written
 
 
 @contextmanager
@@ -23,11 +27,14 @@ def replacing(path: Path) -> Iterator[Path]:
     **Arguments:** `path`, the file to replace.
 
     **Returns:** a context manager that gives a temporary path in the same directory.
+
+    **Raises:** `UserError` if the file cannot be written, for lack of space for example.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary: Path | None = None
     try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY, suffix=path.suffix)
+        temporary = Path(name)
+        os.close(handle)
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -36,8 +43,44 @@ def replacing(path: Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """Create the error of a file or directory that cannot be written."""
+    what = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what += "; free some space"
+    return UserError(
+        f"{str(path)!r} cannot be written: {what}. Everything written before it is whole"
+    )
+
+
+def make_directory(path: Path) -> Path:
+    """Create a directory inside of a run's, unless it exists.
+
+    **Raises:** `UserError` if it cannot be created.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    return path
+
+
+def remove_temporaries(run: Path) -> None:
+    """Remove files that a process left half written when it was killed.
+
+    Evaluations of a run are left alone, since another process may be writing one.
+    """
+    for path in sorted(run.rglob(f"{_TEMPORARY}*")):
+        if not any(part.startswith("evaluation-") for part in path.relative_to(run).parts):
+            with suppress(OSError):
+                path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -56,61 +99,35 @@ def write_json_lines(path: Path, values: list[dict[str, Any]]) -> None:
 
     Numbers that are not finite become null, since JSON has no infinity and no NaN.
     """
-    write_text(path, "".join(json.dumps(_finite(value)) + "\n" for value in values))
+    write_text(path, "".join(json.dumps(without_nonfinite(value)) + "\n" for value in values))
 
 
-def _finite(value: Any) -> Any:
+def without_nonfinite(value: Any) -> Any:
     """Replace every number that is not finite by `None`."""
     if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
+        return {name: without_nonfinite(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [without_nonfinite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 
-    **Raises:** `UserError` if it is missing, truncated or damaged.
+    **Raises:** `UserError` if it is missing, truncated or damaged, too large or too deep.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        value = json.loads(read_bytes(path, _LIMIT_BYTES).decode("utf-8"))
+        check_depth(value)
+        return value
+    except (OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
         raise UserError(
-            f"{str(path)!r} is not whole: it is missing, cut off or damaged ({error})"
+            f"{str(path)!r} is not whole: it is missing, cut off or damaged ({reason})"
         ) from error
 
 
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Read a file of one JSON object per line, up to the first line that is truncated.
-
-    **Returns:** the objects; none if there is no such file.
-    """
-    if not path.exists():
-        return []
-    values = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            values.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return values
-
-
-def read_first_lines(path: Path, count: int) -> list[dict[str, Any]]:
-    """Read the first lines of a file of one JSON object per line.
-
-    **Arguments:** `count`, the number of lines that a checkpoint refers to.
-
-    **Raises:** `UserError` if the file has fewer.
-    """
-    values = read_json_lines(path)
-    if len(values) < count:
-        raise UserError(
-            f"{str(path)!r} has {len(values)} complete lines, and the checkpoint refers to "
-            f"{count}; the file is truncated or damaged"
-        )
-    return values[:count]
+_LIMIT_BYTES = 64 * 2**20
 
 
 def new_directory(path: Path) -> Path:
@@ -120,17 +137,26 @@ def new_directory(path: Path) -> Path:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        held = sorted(entry.name for entry in path.iterdir())
+        check_empty(path)
     except OSError as error:
         raise UserError(f"`out` was {str(path)!r}, which cannot be used: {error}") from error
+    return path
+
+
+def check_empty(path: Path) -> None:
+    """Refuse a directory that holds anything besides a lock and remains of a killed process.
+
+    **Raises:** `UserError` if that is so.
+    """
+    names = {entry.name for entry in path.iterdir()} - {LOCK_FILE}
+    held = {name for name in names if not name.startswith(_TEMPORARY)}
     if held:
-        run = {"run.json", "config.toml", SEEDS_FILE} & {*held}
+        run = {"run.json", "config.toml", SEEDS_FILE} & held
         what = "already holds a run" if run else "is not empty"
         raise UserError(
             f"`out` was {str(path)!r}, which {what}; "
             "a new or an empty directory is accepted, and nothing was written"
         )
-    return path
 
 
 def numbered(path: Callable[[int], Path]) -> Path:
@@ -139,3 +165,45 @@ def numbered(path: Callable[[int], Path]) -> Path:
     while path(number).exists():
         number += 1
     return path(number)
+
+
+def make_numbered(path: Callable[[int], Path]) -> Path:
+    """Create the first of the directories `path(1)`, `path(2)`, ... that does not exist.
+
+    Processes that do so at the same time get directories of their own.
+
+    **Raises:** `UserError` if it cannot be created.
+    """
+    while True:
+        found = numbered(path)
+        try:
+            found.parent.mkdir(parents=True, exist_ok=True)
+            found.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise cannot_write(found, error) from error
+        return found
+
+
+@contextmanager
+def reserved(out: Path | None, path: Callable[[int], Path]) -> Iterator[Path]:
+    """Reserve a directory for results.
+
+    **Arguments:** `out`, if one was given; `path`, as for `make_numbered`, otherwise.
+
+    **Returns:** a context manager that gives the directory, and at its end removes one that it
+    has created if nothing was written there.
+    """
+    if out is not None:
+        yield out
+        return
+    is_new = not path(1).parent.exists()
+    found = make_numbered(path)
+    try:
+        yield found
+    finally:
+        with suppress(OSError):  # it is not empty
+            found.rmdir()
+            if is_new:
+                found.parent.rmdir()

@@ -88,7 +88,7 @@ def plot_comparison(
     for i, (label, steps, returns) in enumerate(curves):
         middle = [interquartile_mean(column) for column in returns.T]
         band = interquartile_interval(returns)
-        named = f"{label}, {len(returns)} seed{'s' if len(returns) > 1 else ''}"
+        named = f"{literal(label)}, {len(returns)} seed{'s' if len(returns) > 1 else ''}"
         axes.plot(steps, middle, "o-", ms=3, color=f"C{i}", label=named)
         if band is not None:
             axes.fill_between(steps, *band, color=f"C{i}", alpha=0.2, lw=0)
@@ -106,11 +106,17 @@ def _save_curve(
     """Add the target, the labels and the legend of a learning curve, and save it."""
     if target is not None:
         axes.axhline(target, color=GREY, ls="--", lw=1, label=f"target {target:g}")
-    axes.set(xlabel="steps of real experience", ylabel="return", title=title)
+    axes.set(xlabel="steps of real experience", ylabel="return", title=literal(title))
     axes.set_xlim(0, None)
     figure.legend(frameon=False, ncols=columns, loc="outside lower center")
     finish(axes)
     save(figure, path)
+
+
+def literal(text: str) -> str:
+    """Escape a name, in which Matplotlib would take dollars for mathematics."""
+    shown = "".join(each if each.isprintable() else "?" for each in text)
+    return shown.replace("$", r"\$")
 
 
 def plot_energy(
@@ -144,7 +150,7 @@ def plot_energy(
     axes.plot(seconds, total - zero, color=BLUE, label="total")
     start = total[0] - zero
     axes.plot(seconds, start + work, "--", color=GREY, lw=1, label="start + work done")
-    axes.set(xlabel="time / s", ylabel="learned energy / J", title=title)
+    axes.set(xlabel="time / s", ylabel="learned energy / J", title=literal(title))
     figure.legend(frameon=False, ncols=4, loc="outside lower center")
     finish(axes)
     save(figure, path)

@@ -4,8 +4,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import jax
+import msgspec
+
 from .._errors import UserError
-from ._files import read_json, write_json
+from ..options import Origin
+from ._files import read_json
+from ._seal import check_seal, write_sealed
 
 Kind = Literal["train", "seeds", "fit", "reproduction"]
 
@@ -20,10 +25,76 @@ _COMMANDS: dict[str, str] = {
 _FILES_OF_FORMAT_1 = ("config.toml", "seeds.json", "reproduction.json")
 
 
-def write_run_file(directory: Path, kind: Kind) -> None:
-    """Record the kind of a run in its directory, and the version that writes it."""
+class RunFacts(msgspec.Struct, frozen=True):
+    """Circumstances in which a run was begun.
+
+    **Attributes:** (`None` or empty for runs that do not record them)
+
+    - `precision`: of its numbers.
+    - `given`: what the caller gave as Python objects, which no config can hold: `reward`.
+    - `folder`: working directory.
+    - `directory`: directory of the run.
+    """
+
+    precision: Literal["float32", "float64"] | None = None
+    given: tuple[str, ...] = ()
+    folder: str | None = None
+    directory: str | None = None
+
+
+def write_run_file(directory: Path, kind: Kind, given: tuple[str, ...] = ()) -> None:
+    """Record the kind of a run in its directory, and the circumstances in which it begins.
+
+    **Arguments:** `given`, as in [`lagdyna.results.RunFacts`][].
+    """
+    facts = RunFacts(precision(), given, str(Path.cwd()), str(directory.resolve()))
     content = {"kind": kind, "format": FORMAT, "lagdyna": version("lagdyna")}
-    write_json(directory / RUN_FILE, content)
+    write_sealed(directory / RUN_FILE, {**content, **msgspec.to_builtins(facts)})
+
+
+def precision() -> Literal["float32", "float64"]:
+    """Precision in which this process computes."""
+    return "float64" if jax.config.jax_enable_x64 else "float32"  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def run_facts(directory: str | Path) -> RunFacts:
+    """Read the circumstances in which a run was begun.
+
+    **Raises:** `UserError` if the file is damaged.
+    """
+    path = Path(directory) / RUN_FILE
+    try:
+        return msgspec.convert(read_json(path), RunFacts)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{str(path)!r} is damaged: {error}") from error
+
+
+def check_precision(directory: str | Path) -> None:
+    """Refuse a run of another precision than that of this process.
+
+    **Raises:** `UserError` that says how to set it.
+    """
+    found, now = run_facts(directory).precision, precision()
+    if found not in (None, now):
+        raise UserError(other_precision(str(directory), str(found), now))
+
+
+def other_precision(what: str, found: str, now: str) -> str:
+    """Describe numbers of another precision, and how to set it."""
+    wide = found == "float64"
+    return (
+        f"{what!r} is of {found}, and this process computes in {now}; set JAX_ENABLE_X64="
+        f"{1 if wide else 0} before Python starts, or call "
+        f"jax.config.update('jax_enable_x64', {wide}) first"
+    )
+
+
+def origin_of(directory: str | Path) -> Origin | None:
+    """Find out where a run was begun; `None` if it does not say so."""
+    facts = run_facts(directory)
+    if facts.folder is None or facts.directory is None:
+        return None
+    return Origin(Path(facts.folder), Path(facts.directory), Path(directory).resolve())
 
 
 def kind_of(directory: str | Path) -> Kind | None:
@@ -42,14 +113,15 @@ def kind_of(directory: str | Path) -> Kind | None:
         return None
     found: Any = read_json(path)
     kind = found.get("kind") if isinstance(found, dict) else None
-    if kind not in get_args(Kind):
+    if not isinstance(kind, str) or kind not in get_args(Kind):
         raise UserError(f"{str(path)!r} is damaged: its `kind` is {kind!r}")
     if found.get("format") != FORMAT:
         raise UserError(
-            f"{str(directory)!r} was written by lagdyna {found.get('lagdyna')} in format "
-            f"{found.get('format')}, and this version reads format {FORMAT}; use the version "
-            "that wrote it"
+            f"{str(directory)!r} was written by lagdyna {found.get('lagdyna')!s:.40} in format "
+            f"{found.get('format')!s:.40}, and this version reads format {FORMAT}; use the "
+            "version that wrote it"
         )
+    check_seal(path, found)
     return kind
 
 

@@ -11,8 +11,10 @@ from ._fit import fit_directory as fit_directory
 from ._fit import fit_model as fit_model
 from ._fit import load_fit as load_fit
 from ._fit import resume_fit as resume_fit
+from ._kept import kept as kept
 from ._load import load as load
 from ._load import resume as resume
+from ._reserve import reserve_directory as reserve_directory
 from ._seeds import directories_of as directories_of
 from ._seeds import resume_seeds as resume_seeds
 from ._seeds import train_seeds as train_seeds
@@ -21,3 +23,4 @@ from ._train import Run as Run
 from ._train import load_run as load_run
 from ._train import resume_run as resume_run
 from ._train import train as train
+from ._trust import Trust as Trust

@@ -1,6 +1,5 @@
 """Comparison of fits by their reports."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from .._errors import UserError
 from ..identification import plot_rollout_errors
 from ..results import check_kind, kind_of, new_directory, write_json
+from ._reports import finished_report
 
 Row = dict[str, Any]
 
@@ -39,15 +39,11 @@ def compare_fits(runs: list[str | Path], out: str | Path | None = None) -> list[
 
 
 def _report(run: Path) -> dict[str, Any]:
-    path = run / "report.json"
     if kind_of(run) not in ("fit", None):
         check_kind(run, "fit")
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-        if "validation" in report:
-            return report
-    except (OSError, ValueError):
-        pass
+    report = finished_report(run)
+    if report is not None:
+        return report
     raise UserError(
         f"`runs` has {str(run)!r}, which holds no finished fit (no whole `report.json`); "
         "directories that `lagdyna fit` wrote are accepted, all of them finished"

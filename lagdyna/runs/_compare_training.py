@@ -1,6 +1,5 @@
 """Comparison of agents on one task, each over its seeds."""
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from ..options import read_table
 from ..results import (
     Curve,
     Improvement,
+    TrainRecord,
     curves,
     evaluations_of,
     improvement,
@@ -21,6 +21,7 @@ from ..results import (
     kind_of,
     new_directory,
     plot_comparison,
+    read_metrics,
     sooner,
     steps_to,
     write_json,
@@ -118,14 +119,24 @@ def _read(run: Path) -> Agents:
             "it wrote is accepted"
         )
     directories = directories_of(run) if kind == "seeds" else [run]
+    whole = finished_summary(run, directories if kind == "seeds" else None)
     # Of the config the task alone, so that no code of the user's parts is run.
     table = read_table(directories[0] / "config.toml")
     task = config_from_table({"task": table.get("task")}).task
     summaries = [finished_summary(directory) for directory in directories]
-    if any(summary is None for summary in summaries):
+    if whole is None or any(summary is None for summary in summaries):
         raise UserError(
             f"`runs` has {str(run)!r}, which is not finished; once `lagdyna resume` "
             "has finished it, it is accepted"
+        )
+    done = {
+        "task": (summaries[0] or {}).get("task"),
+        "target_return": (summaries[0] or {}).get("target_return"),
+    }
+    if done != {"task": task.env_id, "target_return": task.target_return}:
+        raise UserError(
+            f"`runs` has {str(run)!r}, whose `config.toml` was changed after the run: its task "
+            "is another one than in `summary.json`; restore it"
         )
     try:
         evaluations = [evaluations_of(_records(directory)) for directory in directories]
@@ -142,8 +153,7 @@ def _read(run: Path) -> Agents:
 
 
 def _records(run: Path) -> list[dict[str, Any]]:
-    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    return read_metrics(run / "metrics.jsonl", TrainRecord)
 
 
 def _row(agents: Agents, first: Agents, target: float | None) -> Row:

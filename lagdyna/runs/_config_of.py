@@ -1,14 +1,20 @@
 """Configs of run directories, with the objects that a caller gives again."""
 
+import os
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import msgspec
+
 from .._errors import UserError
 from ..config import Config, config_from_table
-from ..options import Part, convert, read_table
+from ..options import Part, check_unchanged, convert, read_table
 from ..parts import AgentConfig, DynamicsConfig, LearnerConfig
+from ..results import read_notes
 from ..tasks import TaskSpec
+from ._trust import Trust, check_trusted
 
 Kind = TypeVar("Kind")
 
@@ -16,17 +22,46 @@ Kind = TypeVar("Kind")
 class Objects(NamedTuple):
     """Parts that a caller gives, in place of those of a config: names, objects or classes.
 
-    **Attributes:** `model`, `learner`, `agent`; `None` for those of the config.
+    **Attributes:**
+
+    - `model`, `learner`, `agent`: `None` for those of the config.
+    - `equations`: options of the model that are given as objects, of `known` and `residual`.
+    - `trust`: whether code that a stored config names may be run, or the options that name it.
     """
 
     model: DynamicsConfig | type[DynamicsConfig] | str | None = None
     learner: LearnerConfig | type[LearnerConfig] | str | None = None
     agent: AgentConfig | type[AgentConfig] | str | None = None
+    equations: tuple[str, ...] = ()
+    trust: Trust = False
 
     @property
     def given(self) -> dict[str, Any]:
         """Parts that were given, by the section of the config."""
-        return {name: each for name, each in self._asdict().items() if each is not None}
+        parts = {name: getattr(self, name) for name in ("model", "learner", "agent")}
+        return {name: each for name, each in parts.items() if each is not None}
+
+    @property
+    def replaced(self) -> set[str]:
+        """Options whose stored value is not used; `PART.*` stands for all of a part."""
+        names = {f"model.{name}" for name in self.equations}
+        for name, each in self.given.items():
+            names.add(f"{name}.name" if isinstance(each, type | str) else f"{name}.*")
+        return names
+
+
+def objects_of(
+    model: Any = None,
+    learner: Any = None,
+    agent: Any = None,
+    known: Any = None,
+    trust: Trust = False,
+    residual: Any = None,
+) -> Objects:
+    """Collect what a caller gives beside a run directory."""
+    equations = {"known": known, "residual": residual}
+    names = tuple(name for name, each in equations.items() if each is not None)
+    return Objects(model, learner, agent, names, trust)
 
 
 def training_config(given: Config | TaskSpec | str, objects: Objects) -> Config:
@@ -57,16 +92,60 @@ def stored(run: Path, objects: Objects, parse: Callable[[Mapping[str, Any]], Kin
 
     **Arguments:** `parse`, the conversion of a table to the config.
 
-    **Raises:** `UserError` as that, with the path of the file.
+    **Raises:** `UserError` as that, with the path of the file; or if the config names code
+    that is not trusted.
     """
     path = run / "config.toml"
+    if not path.exists():
+        raise UserError(
+            f"{str(run)!r} has no config.toml: the run was stopped before it began, or the "
+            "file was deleted; start it again in a new directory"
+        )
     table = read_table(path)
+    check_trusted(path, table, objects.trust, objects.replaced)
+    _check_begun(run, table)
     try:
         for name, part in objects.given.items():
             table[name] = _restored(table.get(name), part, name)
         return parse(table)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+
+
+class _Notes(msgspec.Struct):
+    """Notes of any checkpoint."""
+
+    config: str
+
+
+def _check_begun(run: Path, table: dict[str, Any]) -> None:
+    """Refuse values that are not those of the checkpoint, before anything is built of them.
+
+    **Raises:** `UserError` that names what differs.
+    """
+    checkpoint = run / "checkpoint" / "training.npz"
+    if not os.path.lexists(checkpoint):
+        return
+    notes = read_notes(checkpoint, _Notes)
+    try:
+        before = tomllib.loads(notes["config"])
+    except ValueError as error:
+        raise UserError(f"{str(checkpoint)!r} is damaged: its config is not TOML") from error
+    old, new = _common(before, table)
+    steps = old.get("steps"), new.get("steps")
+    if all(type(each) is int for each in steps) and steps[0] > steps[1]:
+        del old["steps"], new["steps"]  # more steps were given, and stand in the checkpoint
+    check_unchanged(str(run), old, new)
+
+
+def _common(before: dict[str, Any], now: dict[str, Any]) -> tuple[Any, Any]:
+    """Keep the options that both tables have; those that one leaves out have defaults."""
+    old, new = {}, {}
+    for name in before.keys() & now.keys():
+        old[name], new[name] = before[name], now[name]
+        if isinstance(old[name], dict) and isinstance(new[name], dict):
+            old[name], new[name] = _common(old[name], new[name])
+    return old, new
 
 
 def _restored(options: Any, part: Any, name: str) -> Part | dict[str, Any]:

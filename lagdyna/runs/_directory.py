@@ -1,8 +1,9 @@
 """Files of a training run's directory."""
 
-import json
+import os
 import platform
 import tomllib
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,26 @@ from .._errors import UserError
 from ..config import Config
 from ..options import check_unchanged, config_to_toml
 from ..results import (
+    SeedsSummary,
+    TrainNotes,
+    TrainRecord,
+    TrainSummary,
     check_kind,
+    digest_of,
+    digest_of_lines,
     evaluations_of,
     kind_of,
     load_checkpoint,
+    make_directory,
     numbered,
+    read_first_lines,
+    read_metrics,
+    read_sealed,
     save_checkpoint,
     steps_to,
-    write_json,
     write_json_lines,
     write_run_file,
+    write_sealed,
     write_text,
 )
 from ..tasks import GymnasiumTask, suite_name, suite_task
@@ -43,38 +54,74 @@ Summary = dict[str, Any]
 
 def default_directory(config: Config) -> Path:
     """Find the first of `runs/TASK-1`, `runs/TASK-2`, ... that does not exist."""
+    return numbered(run_paths(config))
+
+
+def run_paths(config: Config) -> Callable[[int], Path]:
+    """Make the default directories of runs of a task by their number."""
     name = config.task.env_id.rpartition(":")[2].replace("/", "-")
-    return numbered(lambda number: Path("runs") / f"{name}-{number}")
+    return lambda number: Path("runs") / f"{name}-{number}"
 
 
 def begin_directory(out: Path, trainer: Trainer) -> None:
     """Write what a run's directory holds before its first round."""
+    write_run_file(out, "train", trainer.given)
     write_text(out / "config.toml", config_to_toml(trainer.config))
-    (out / "checkpoint").mkdir()
-    write_run_file(out, "train")
+    make_directory(out / "checkpoint")
 
 
-def write_round(
-    out: Path, config: Config, training: TrainingState, records: list[Record], seconds: float
+def write_progress(
+    out: Path,
+    config: Config,
+    training: TrainingState,
+    records: list[Record],
+    seconds: float,
+    line: Sequence[Record] = (),
+    now: dict[str, Any] | None = None,
 ) -> None:
-    """Write metrics and checkpoint of a run after a round."""
-    write_json_lines(out / "metrics.jsonl", records)
+    """Write metrics and checkpoint of a run after a training phase or a round.
+
+    **Arguments:** `line`, of the round in progress, and `now`, its notes, if there is one.
+    """
+    write_json_lines(out / "metrics.jsonl", [*records, *line])
     # The checkpoint comes last: it says how many lines of metrics are valid.
-    save_checkpoint(checkpoint_of(out), training, notes_of(config, len(records), seconds))
+    steps = int(training.env_steps)
+    notes = notes_of(config, len(records), seconds, digest_of_lines(records), steps, now)
+    save_checkpoint(checkpoint_of(out), training, notes)
 
 
-def notes_of(config: Config, records: Any, seconds: float) -> dict[str, Any]:
-    """Create the notes of a checkpoint: lines of metrics, seconds, config and version."""
+def notes_of(
+    config: Config,
+    records: Any,
+    seconds: float,
+    digest: Any,
+    steps: int,
+    now: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Create the notes of a checkpoint.
+
+    **Arguments:** `records`, `digest`: number and digest of the lines of metrics, or those of
+    each seed; `steps`, of the environment; `now`, the round in progress.
+    """
     return {
         "records": records,
+        "digest": digest,
         "wall_seconds": seconds,
+        "env_steps": steps,
         "config": config_to_toml(config),
         "lagdyna": version("lagdyna"),
+        "optax": version("optax"),
+        "round": now,
     }
 
 
-def load_training(run: Path, trainer: Trainer) -> tuple[TrainingState, dict[str, Any]]:
-    """Load a run's training state and notes as its latest round left them.
+def load_training(
+    run: Path, trainer: Trainer, optional: Sequence[str] = ()
+) -> tuple[TrainingState, dict[str, Any]]:
+    """Load a run's training state and notes as its latest training phase left them.
+
+    **Arguments:** `optional`, parts that need not be as expected; see
+    [`lagdyna.results.load_checkpoint`][].
 
     **Raises:** `UserError` if they are damaged, or of another config than the trainer's.
     """
@@ -82,7 +129,16 @@ def load_training(run: Path, trainer: Trainer) -> tuple[TrainingState, dict[str,
     def check(notes: dict[str, Any]) -> None:
         check_notes(run, notes, trainer.config)
 
-    return load_checkpoint(checkpoint_of(run), trainer.init(), check)
+    like = trainer.init()
+    return load_checkpoint(checkpoint_of(run), like, check, optional, TrainNotes)
+
+
+def records_of(run: Path, count: int, digest: str) -> list[Record]:
+    """Read the lines of metrics that a checkpoint refers to.
+
+    **Raises:** `UserError` if they are not those that were written.
+    """
+    return read_first_lines(run / "metrics.jsonl", count, digest, TrainRecord)
 
 
 def check_notes(run: Path, notes: dict[str, Any], config: Config) -> None:
@@ -91,7 +147,13 @@ def check_notes(run: Path, notes: dict[str, Any], config: Config) -> None:
     **Raises:** `UserError` that names what differs.
     """
     # As tables, since the parts of a stored config need not be importable.
-    before, now = (tomllib.loads(text) for text in (notes["config"], config_to_toml(config)))
+    now = tomllib.loads(config_to_toml(config))
+    try:
+        before = tomllib.loads(notes["config"])
+    except ValueError as error:
+        raise UserError(
+            f"{str(checkpoint_of(run))!r} is damaged: its config is not TOML ({error})"
+        ) from error
     check_unchanged(str(run), before, now)
 
 
@@ -115,21 +177,35 @@ def config_of(run: Path, objects: Objects = Objects()) -> Config:
     return stored_config(run, objects)
 
 
-def finished_summary(run: Path) -> Summary | None:
+def finished_summary(run: Path, seeds: list[Path] | None = None) -> Summary | None:
     """Read the summary of a finished run; `None` if it is not finished.
 
-    **Raises:** `UserError` if it is damaged.
+    **Arguments:** `seeds`, the directories of the seeds, of a run of several.
+
+    **Raises:** `UserError` if it is damaged, or does not belong to the metrics.
     """
     summary = run / "summary.json"
-    if not summary.exists():
+    if not os.path.lexists(summary):
         return None
     try:
-        return json.loads(summary.read_text(encoding="utf-8"))
-    except ValueError as error:
+        if seeds is None:
+            digest = digest_of_lines(read_metrics(run / "metrics.jsonl", TrainRecord))
+        else:
+            digest = digest_of_seeds(
+                [read_metrics(each / "metrics.jsonl", TrainRecord) for each in seeds]
+            )
+        schema = TrainSummary if seeds is None else SeedsSummary
+        return read_sealed(summary, schema, digest)[1]
+    except UserError as error:
         raise UserError(
-            f"{str(summary)!r} is not whole: it is cut off or damaged ({error}); once it "
-            "is deleted, `lagdyna resume` writes it anew"
+            f"{error}; once {str(summary)!r} is deleted, `lagdyna resume` writes it anew, "
+            "unless other files are damaged too"
         ) from error
+
+
+def digest_of_seeds(records: list[list[Record]]) -> str:
+    """Compute the digest of the lines of metrics of several seeds."""
+    return digest_of([digest_of_lines(lines) for lines in records])
 
 
 def probe(config: Config) -> None:
@@ -160,8 +236,7 @@ def finish(
     config = trainer.config
     draw(trainer, training, records, out, int(start_seeds(config.seed, PICTURE, 1)[0]))
     summary = summary_of(config, records, seconds)
-    write_json(out / "summary.json", summary)
-    return summary
+    return write_sealed(out / "summary.json", summary, digest_of_lines(records))
 
 
 def parts_of(config: Config) -> Summary:

@@ -9,7 +9,7 @@ import numpy as np
 from .._errors import UserError
 from ..config import Config, Known
 from ..mechanics import State
-from ..results import check_video, filming, new_directory, numbered, write_json
+from ..results import check_video, filming, make_numbered, new_directory, write_json
 from ..tasks import GymnasiumTask, TaskSpec
 from ..training import (
     EVALUATE_AGAIN,
@@ -21,6 +21,7 @@ from ..training import (
 )
 from ._directory import Summary
 from ._train import Agent, Learner, Model, load_run
+from ._trust import Trust
 
 
 def evaluate(
@@ -35,6 +36,7 @@ def evaluate(
     agent: Agent | None = None,
     known: Known | None = None,
     reward: RewardFn | None = None,
+    trust: Trust = False,
 ) -> Summary:
     """Evaluate a run's policy on episodes that the run has not used.
 
@@ -47,6 +49,7 @@ def evaluate(
         `evaluation-1`, `evaluation-2`, ... in the run's.
     - `video`: a new file for a film of the first episode in real time: `.gif`, or `.mp4` and
         `.webm` with the extra `lagdyna[video]`.
+    - `trust`: as for [`lagdyna.runs.load`][].
     - the others as for [`lagdyna.runs.train`][], if they were given there.
 
     **Returns:** the content of `evaluation.json`.
@@ -63,14 +66,21 @@ def evaluate(
     if video is not None:
         check_video(Path(video))
     loaded = load_run(
-        run, model=model, learner=learner, agent=agent, known=known, reward=reward
+        run,
+        model=model,
+        learner=learner,
+        agent=agent,
+        known=known,
+        reward=reward,
+        trust=trust,
     )
     config = loaded.config
     if video is not None:
         _check_renders(config.task)
     count = episodes or config.evaluation.episodes
-    out = numbered(lambda k: run / f"evaluation-{k}") if out is None else Path(out)
-    out = new_directory(out)
+    if out is None:
+        out = make_numbered(lambda k: run / f"evaluation-{k}")
+    out = new_directory(Path(out))
     start = time.perf_counter()
     seeds = [int(start) for start in start_seeds(seed, EVALUATE_AGAIN, count)]
 

@@ -3,8 +3,11 @@
 import dataclasses
 import tomllib
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import msgspec
 
 from .._errors import UserError
 from ..config import FitConfig, Known, check_fit_config, fit_config, with_equations
@@ -27,22 +30,35 @@ from ..identification import (
 from ..learners import Residual
 from ..options import check_unchanged, config_to_toml, read_table
 from ..results import (
+    FitNotes,
+    FitRecord,
+    SizesFile,
     check_kind,
+    check_links,
+    digest_of,
+    digest_of_lines,
     load_checkpoint,
-    new_directory,
+    locked,
+    make_directory,
+    new_run,
     numbered,
+    optimiser_states,
     read_first_lines,
-    read_json,
+    read_sealed,
+    reserved,
     save_checkpoint,
-    write_json,
     write_json_lines,
     write_run_file,
+    write_sealed,
     write_text,
 )
 from ..simulate import LearnedModel
 from ..tasks import Plant
-from ._config_of import Objects, stored
+from ._config_of import Objects, objects_of, stored
+from ._from_run import from_run
+from ._reports import finished_report
 from ._train import Learner, Model
+from ._trust import Trust
 
 FitProgress = Callable[[dict[str, Any]], None]
 
@@ -71,9 +87,14 @@ class FittedRun(NamedTuple):
 
 def fit_directory(config: FitConfig) -> Path:
     """Find the first of `runs/DATA-MODEL-1`, `runs/DATA-MODEL-2`, ... that does not exist."""
+    return numbered(fit_paths(config))
+
+
+def fit_paths(config: FitConfig) -> Callable[[int], Path]:
+    """Make the default directories of fits of a model to a file by their number."""
     model = config.model.name.rpartition(":")[2]
     name = f"{Path(config.data.file).stem}-{model}"
-    return numbered(lambda number: Path("runs") / f"{name}-{number}")
+    return lambda number: Path("runs") / f"{name}-{number}"
 
 
 def fit_model(
@@ -111,13 +132,15 @@ def fit_model(
     given = _config(config, Objects(model, learner))
     problem = fit_problem(given, known=known, residual=residual)
     state = initial_state(problem.config, problem.plant)
-    out = new_directory(fit_directory(problem.config) if out is None else Path(out))
-    write_run_file(out, "fit")
-    write_text(out / "config.toml", config_to_toml(problem.config))
-    write_json(out / "sizes.json", problem.sizes._asdict())
-    return _run(problem, state, [], out, progress)
+    chosen = None if out is None else Path(out)
+    with reserved(chosen, fit_paths(problem.config)) as path, new_run(path):
+        write_run_file(path, "fit")
+        write_text(path / "config.toml", config_to_toml(problem.config))
+        write_sealed(path / "sizes.json", problem.sizes._asdict())
+        return _run(problem, state, [], path, progress)
 
 
+@from_run
 def resume_fit(
     run: str | Path,
     *,
@@ -126,11 +149,12 @@ def resume_fit(
     known: Known | None = None,
     residual: Residual | None = None,
     progress: FitProgress | None = None,
+    trust: Trust = False,
 ) -> Report:
     """Continue an interrupted fit; its result is that of an uninterrupted one.
 
-    **Arguments:** `run`, its directory; the others as for [`lagdyna.runs.fit_model`][], again
-    if they were given there.
+    **Arguments:** `run`, its directory; `trust`, as for [`lagdyna.runs.load`][]; the others as
+    for [`lagdyna.runs.fit_model`][], again if they were given there.
 
     **Returns:** the content of `report.json`, also of a fit that is finished.
 
@@ -139,51 +163,59 @@ def resume_fit(
     """
     run = Path(run)
     check_kind(run, "fit")
-    if (run / "report.json").exists():
-        return read_json(run / "report.json")
-    objects = Objects(model, learner)
+    finished = finished_report(run)
+    if finished is not None:
+        return finished
+    check_links(run)
+    objects = objects_of(model, learner, None, known, trust, residual)
     config = stored(run, objects, fit_config)
     problem = fit_problem(config, known=known, residual=residual)
     _check_objects(run, problem.config, objects)
     state = initial_state(problem.config, problem.plant)
-    write_json(run / "sizes.json", problem.sizes._asdict())
-    if not (run / _CHECKPOINT).exists():
-        return _run(problem, state, [], run, progress)
-    state, notes = load_checkpoint(run / _CHECKPOINT, state)
-    if notes["data"] != problem.digest:
-        raise UserError(
-            f"`data.file` {config.data.file!r} has changed since {str(run)!r} was begun; "
-            "restore the same data to continue, or fit the new data in a new directory"
-        )
-    records = read_first_lines(run / "metrics.jsonl", notes["records"])
-    return _run(problem, state, records, run, progress)
+    with locked(run):
+        write_sealed(run / "sizes.json", problem.sizes._asdict())
+        if not (run / _CHECKPOINT).exists():
+            return _run(problem, state, [], run, progress)
+        check = _same_fit(run, problem.config, None)
+        state, notes = load_checkpoint(run / _CHECKPOINT, state, check, schema=FitNotes)
+        if notes["data"] != problem.digest:
+            raise UserError(
+                f"`data.file` {config.data.file!r} has changed since {str(run)!r} was begun; "
+                "restore the same data to continue, or fit the new data in a new directory"
+            )
+        return _run(problem, state, _records(run, notes), run, progress)
 
 
+@from_run
 def load_fit(
     run: str | Path,
     *,
     model: Model | None = None,
     learner: Learner | None = None,
     known: Known | None = None,
+    trust: Trust = False,
 ) -> FittedRun:
     """Load a fit from its directory, finished or not; its recordings are not needed.
 
-    **Arguments:** `run`, the directory; the others as for [`lagdyna.runs.fit_model`][], again
-    if they were given there.
+    **Arguments:** `run`, the directory; `trust`, as for [`lagdyna.runs.load`][]; the others as
+    for [`lagdyna.runs.fit_model`][], again if they were given there.
 
     **Raises:** `UserError` if the directory holds no fit or a damaged one, or an object that
     is given has other options.
     """
     run = Path(run)
     check_kind(run, "fit")
-    objects = Objects(model, learner)
+    objects = objects_of(model, learner, None, known, trust)
     config = stored(run, objects, fit_config)
-    config, plant = _without_data(config, _sizes(run), known)
+    sizes = _sizes(run)
+    config, plant = _without_data(config, sizes, known)
     _check_objects(run, config, objects)
-    state, notes = load_checkpoint(run / _CHECKPOINT, initial_state(config, plant))
-    path = run / "report.json"
-    report = read_json(path) if path.exists() else None
-    records = read_first_lines(run / "metrics.jsonl", notes["records"])
+    state = initial_state(config, plant)
+    optional = optimiser_states(state)
+    check = _same_fit(run, config, sizes)
+    state, notes = load_checkpoint(run / _CHECKPOINT, state, check, optional, FitNotes)
+    report = finished_report(run)
+    records = _records(run, notes)
     posterior = model_posterior(config, plant, state, report)
     return FittedRun(config, LearnedModel(state.transition), report, records, posterior)
 
@@ -222,15 +254,52 @@ def _check_objects(run: Path, config: FitConfig, objects: Objects) -> None:
 
 
 def _sizes(run: Path) -> Sizes:
-    path = run / "sizes.json"
-    found = read_json(path)
-    try:
-        named: dict[str, Any] = {
-            name: tuple(x) if isinstance(x, list) else x for name, x in found.items()
-        }
-        return Sizes(**named)
-    except (AttributeError, TypeError) as error:
-        raise UserError(f"{str(path)!r} is not whole: it is damaged ({error})") from error
+    found, _ = read_sealed(run / "sizes.json", SizesFile)
+    named: dict[str, Any] = msgspec.structs.asdict(found)
+    return Sizes(**{name: tuple(x) if isinstance(x, list) else x for name, x in named.items()})
+
+
+def _records(run: Path, notes: dict[str, Any]) -> list[Record]:
+    """Read the lines of metrics that a checkpoint refers to."""
+    path = run / "metrics.jsonl"
+    return read_first_lines(path, notes["records"], notes["digest"], FitRecord)
+
+
+def _same_fit(
+    run: Path, config: FitConfig, sizes: Sizes | None
+) -> Callable[[dict[str, Any]], None]:
+    """Create a check that the notes of a checkpoint are of a config and of sizes."""
+
+    def check(notes: dict[str, Any]) -> None:
+        path = run / _CHECKPOINT
+        try:
+            before = tomllib.loads(notes["config"])
+        except ValueError as error:
+            raise UserError(f"{str(path)!r} is damaged: its config is not TOML") from error
+        check_unchanged(str(run), before, tomllib.loads(config_to_toml(config)))
+        if sizes is not None and notes["sizes"] != digest_of(sizes._asdict()):
+            raise UserError(
+                f"{str(run / 'sizes.json')!r} and {str(path)!r} do not belong together: one of "
+                "them is damaged or of another fit"
+            )
+
+    return check
+
+
+def keep_fit(out: Path, problem: FitProblem, state: FitState, records: list[Record]) -> None:
+    """Write metrics and checkpoint of a fit after some updates."""
+    write_json_lines(out / "metrics.jsonl", records)
+    make_directory(out / "checkpoint")
+    # The checkpoint comes last: it says how many lines of metrics are valid.
+    notes = {
+        "records": len(records),
+        "digest": digest_of_lines(records),
+        "data": problem.digest,
+        "optax": version("optax"),
+        "config": config_to_toml(problem.config),
+        "sizes": digest_of(problem.sizes._asdict()),
+    }
+    save_checkpoint(out / _CHECKPOINT, state, notes)
 
 
 def _run(
@@ -243,16 +312,11 @@ def _run(
     """Run the updates that are left, and write the report and the figures."""
 
     def keep(state: FitState, records: list[Record]) -> None:
-        write_json_lines(out / "metrics.jsonl", records)
-        (out / "checkpoint").mkdir(exist_ok=True)
-        # The checkpoint comes last: it says how many lines of metrics are valid.
-        notes = {"records": len(records), "data": problem.digest}
-        save_checkpoint(out / _CHECKPOINT, state, notes)
+        keep_fit(out, problem, state, records)
         if progress is not None:
             progress(records[-1])
 
     state, records = fit_loop(problem, state, records, keep)
     report, drawn = fit_report(problem, state, records)
     draw_fit(out, drawn, records, problem.config.model.name)
-    write_json(out / "report.json", report)
-    return report
+    return write_sealed(out / "report.json", report, digest_of_lines(records))

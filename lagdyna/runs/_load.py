@@ -10,6 +10,7 @@ from ..training import RewardFn
 from ._fit import FittedRun, load_fit, resume_fit
 from ._seeds import resume_seeds
 from ._train import Agent, Learner, Model, Run, load_run, resume_run
+from ._trust import Trust
 
 
 def load(
@@ -20,19 +21,35 @@ def load(
     agent: Agent | None = None,
     known: Known | None = None,
     reward: RewardFn | None = None,
+    trust: Trust = False,
 ) -> Run | FittedRun:
     """Load a training run or a fit from its directory, finished or not.
 
     [`lagdyna.runs.load_run`][] and [`lagdyna.runs.load_fit`][] load one kind, with its type.
 
-    **Arguments:** `run`, the directory; the others as for [`lagdyna.runs.train`][] or
-    [`lagdyna.runs.fit_model`][], if they were given there.
+    **Arguments:**
 
-    **Raises:** `UserError` if the directory holds neither, or a damaged run.
+    - `run`: the directory.
+    - `trust`: whether Python code that the run's config names may be run: `FILE.py:NAME`, or
+        the module of an environment. Or the options that name it, with the same values, such as
+        `{"model": "mine.py:Mine"}`.
+    - the others as for [`lagdyna.runs.train`][] or [`lagdyna.runs.fit_model`][], if they were
+        given there.
+
+    **Raises:** `UserError` if the directory holds neither, or a damaged run; or if its config
+    names code that is not trusted.
     """
     if kind_of(run) == "fit":
-        return load_fit(run, model=model, learner=learner, known=known)
-    return load_run(run, model=model, learner=learner, agent=agent, known=known, reward=reward)
+        return load_fit(run, model=model, learner=learner, known=known, trust=trust)
+    return load_run(
+        run,
+        model=model,
+        learner=learner,
+        agent=agent,
+        known=known,
+        reward=reward,
+        trust=trust,
+    )
 
 
 def resume(run: str | Path, **options: Any) -> dict[str, Any]:
@@ -52,6 +69,10 @@ def resume(run: str | Path, **options: Any) -> dict[str, Any]:
             "`lagdyna.reproductions.resume_reproduction` or `lagdyna resume` continues it"
         )
     if kind == "fit":
+        if options.pop("steps", None) is not None:
+            raise UserError(
+                f"`steps` was given, and {str(run)!r} holds a fit, which has none; leave it out"
+            )
         return resume_fit(run, **options)
     if kind == "seeds":
         return resume_seeds(run, **options)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +10,29 @@ import numpy as np
 
 from .._errors import UserError
 from ..config import Config, Known, check_config
+from ..options import config_to_toml
 from ..results import (
     SEEDS_FILE,
+    SeedsFile,
+    SeedsNotes,
     check_kind,
+    check_links,
     curves,
+    digest_of_lines,
     evaluations_of,
     interquartile_interval,
     interquartile_mean,
     load_checkpoint,
-    new_directory,
+    locked,
+    make_directory,
+    new_run,
     plot_learning_curves,
-    read_first_lines,
-    read_json,
+    read_sealed,
+    reserved,
     save_checkpoint,
-    write_json,
     write_run_file,
+    write_sealed,
+    write_text,
 )
 from ..tasks import ObservationError, TaskSpec
 from ..training import (
@@ -31,28 +40,34 @@ from ..training import (
     ManySeeds,
     Records,
     RewardFn,
+    Round,
     Silence,
     Trainer,
     TrainingState,
     run_rounds,
 )
-from ._config_of import Objects, training_config
+from ._config_of import Objects, objects_of, training_config
 from ._directory import (
     Summary,
     begin_directory,
     check_notes,
     checkpoint_of,
     config_of,
-    default_directory,
+    digest_of_seeds,
     finish,
     finished_summary,
     notes_of,
     parts_of,
     platform_of,
     probe,
-    write_round,
+    records_of,
+    run_paths,
+    write_progress,
 )
+from ._extend import extend_seeds, kept_config
+from ._from_run import check_reward, from_run
 from ._train import Agent, Learner, Model
+from ._trust import Trust
 
 
 def train_seeds(
@@ -92,26 +107,30 @@ def train_seeds(
     numbers = range(config.seed, config.seed + seeds)
     many = ManySeeds(Trainer(config, reward, known), numbers)
     training = many.start()
-    out = new_directory(default_directory(config) if out is None else Path(out))
-    for seed in many.seeds:
-        _directory(out, seed).mkdir()
-        begin_directory(_directory(out, seed), many.trainer.with_seed(seed))
-    (out / "checkpoint").mkdir()
-    write_json(out / SEEDS_FILE, {"seeds": list(many.seeds)})
-    write_run_file(out, "seeds")
-    records: Records = [[] for _ in many.seeds]
-    return _continue(many, training, records, 0.0, out, progress or Silence())
+    chosen = None if out is None else Path(out)
+    with reserved(chosen, run_paths(config)) as path, new_run(path), ExitStack() as stack:
+        write_run_file(path, "seeds", many.trainer.given)
+        write_sealed(path / SEEDS_FILE, {"seeds": list(many.seeds)})
+        make_directory(path / "checkpoint")
+        for seed in many.seeds:
+            directory = stack.enter_context(new_run(_directory(path, seed)))
+            begin_directory(directory, many.trainer.with_seed(seed))
+        records: Records = [[] for _ in many.seeds]
+        return _continue(many, training, records, 0.0, path, progress or Silence())
 
 
+@from_run
 def resume_seeds(
     run: str | Path,
     *,
+    steps: int | None = None,
     model: Model | None = None,
     learner: Learner | None = None,
     agent: Agent | None = None,
     known: Known | None = None,
     reward: RewardFn | None = None,
     progress: AbstractProgress | None = None,
+    trust: Trust = False,
 ) -> Summary:
     """Continue an interrupted [`lagdyna.runs.train_seeds`][], to the same result.
 
@@ -124,29 +143,45 @@ def resume_seeds(
     """
     run = Path(run)
     check_kind(run, "seeds")
-    finished = finished_summary(run)
-    if finished is not None:
+    seeds, objects = _seeds_of(run), objects_of(model, learner, agent, known, trust)
+    stored = config_of(_directory(run, seeds[0]), objects)
+    config = kept_config(run, stored)
+    directories = directories_of(run)
+    finished = finished_summary(run, directories)
+    if finished is not None and steps in (None, config.steps):
         return finished
-    seeds, objects = _seeds_of(run), Objects(model, learner, agent)
-    config = config_of(_directory(run, seeds[0]), objects)
+    check_links(run)
+    check_reward(run, reward)
     probe(config)
     many = ManySeeds(Trainer(config, reward, known), seeds)
-    training, records, seconds = many.start(), [[] for _ in seeds], 0.0
-    if checkpoint_of(run).exists():
+    with locked(run, *directories):
+        if steps is not None and steps != config.steps:
+            many = extend_seeds(run, many, steps, directories)
+        elif config != stored:
+            for seed, directory in zip(seeds, directories, strict=True):
+                own = dataclasses.replace(config, seed=seed)
+                write_text(directory / "config.toml", config_to_toml(own))
+        training, records, seconds, begun = many.start(), [[] for _ in seeds], 0.0, None
+        if checkpoint_of(run).exists():
 
-        def check(notes: dict[str, Any]) -> None:
-            for seed in seeds:
-                directory = _directory(run, seed)
-                begun = dataclasses.replace(config_of(directory, objects), seed=config.seed)
-                check_notes(directory, notes, begun)
+            def check(notes: dict[str, Any]) -> None:
+                for seed in seeds:
+                    directory = _directory(run, seed)
+                    own = dataclasses.replace(config_of(directory, objects), seed=config.seed)
+                    check_notes(directory, notes, own)
 
-        training, notes = load_checkpoint(checkpoint_of(run), training, check)
-        training, seconds = many.place(training), notes["wall_seconds"]
-        records = [
-            read_first_lines(_directory(run, seed) / "metrics.jsonl", count)
-            for seed, count in zip(seeds, notes["records"], strict=True)
-        ]
-    return _continue(many, training, records, seconds, run, progress or Silence())
+            path = checkpoint_of(run)
+            training, notes = load_checkpoint(path, training, check, schema=SeedsNotes)
+            if {len(notes["records"]), len(notes["digest"])} != {len(seeds)}:
+                raise UserError(
+                    f"{str(path)!r} is not of the {len(seeds)} seeds in "
+                    f"{str(run / SEEDS_FILE)!r}; one of them is damaged or of another run"
+                )
+            training, seconds = many.place(training), notes["wall_seconds"]
+            lines = zip(seeds, notes["records"], notes["digest"], strict=True)
+            records = [records_of(_directory(run, seed), *each) for seed, *each in lines]
+            begun = Round.of_notes(notes.get("round"), str(path), len(seeds))
+        return _continue(many, training, records, seconds, run, progress or Silence(), begun)
 
 
 def _continue(
@@ -156,24 +191,33 @@ def _continue(
     seconds: float,
     out: Path,
     progress: AbstractProgress,
+    begun: Round | None = None,
 ) -> Summary:
     config, start = many.trainer.config, time.perf_counter() - seconds
     directories = [_directory(out, seed) for seed in many.seeds]
 
-    def keep(training: TrainingState, records: Records) -> None:
+    def keep(training: TrainingState, records: Records, phase: Round | None) -> None:
         now = time.perf_counter() - start
+        lines: Records = [[] for _ in many.seeds]
+        if phase is not None:
+            lines = phase.lines(many, training)
         for i, directory in enumerate(directories):
             one = dataclasses.replace(config, seed=many.seeds[i])
-            write_round(directory, one, many.one(training, i), records[i], now)
+            state, part = many.one(training, i), None if phase is None else phase.notes_of(i)
+            write_progress(directory, one, state, records[i], now, lines[i], part)
         # Written last, since it says how many lines of the seeds' metrics are valid. After an
-        # interruption the checkpoints of the seeds may be of two rounds.
+        # interruption the checkpoints of the seeds may be of two phases.
         counts = [len(lines) for lines in records]
-        save_checkpoint(checkpoint_of(out), training, notes_of(config, counts, now))
+        metrics = [digest_of_lines(lines) for lines in records]
+        steps = int(many.to_numpy(training.env_steps).max())
+        whole = None if phase is None else phase.to_notes()
+        notes = notes_of(config, counts, now, metrics, steps, whole)
+        save_checkpoint(checkpoint_of(out), training, notes)
 
-    begun = int(many.to_numpy(training.env_steps).max())
-    progress.begin(config, out, begun, many.seeds)
+    steps = int(many.to_numpy(training.env_steps).max())
+    progress.begin(config, out, steps, many.seeds)
     try:
-        training, records = run_rounds(many, training, records, keep, progress)
+        training, records = run_rounds(many, training, records, keep, progress, begun)
         summaries = []
         for i, seed in enumerate(many.seeds):
             progress.phase("pictures", i, len(many.seeds), {})
@@ -181,9 +225,8 @@ def _continue(
             now = time.perf_counter() - start
             summaries.append(finish(trainer, one, records[i], now, directories[i]))
         _plot(many, records, out)
-        summary = _summary(many, summaries, time.perf_counter() - start)
-        write_json(out / "summary.json", summary)
-        return summary
+        summary = seeds_summary(many, summaries, time.perf_counter() - start)
+        return write_sealed(out / "summary.json", summary, digest_of_seeds(records))
     except ObservationError as error:
         raise UserError(str(error)) from error
     finally:
@@ -204,7 +247,8 @@ def _plot(many: ManySeeds, records: Records, out: Path) -> None:
     )
 
 
-def _summary(many: ManySeeds, summaries: list[Summary], seconds: float) -> Summary:
+def seeds_summary(many: ManySeeds, summaries: list[Summary], seconds: float) -> Summary:
+    """Create the content of `summary.json` of several seeds."""
     config = many.trainer.config
     returns = np.asarray([each["return_mean"] for each in summaries])
     interval = interquartile_interval(returns[:, None])
@@ -239,8 +283,7 @@ def _directory(out: Path, seed: int) -> Path:
 
 
 def _seeds_of(run: Path) -> list[int]:
-    found: Any = read_json(run / SEEDS_FILE)
-    seeds = found.get("seeds") if isinstance(found, dict) else None
-    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int for seed in seeds):
+    found, _ = read_sealed(run / SEEDS_FILE, SeedsFile)
+    if not found.seeds:
         raise UserError(f"{str(run / SEEDS_FILE)!r} is damaged: it has no list of `seeds`")
-    return seeds
+    return found.seeds

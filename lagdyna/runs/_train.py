@@ -8,33 +8,48 @@ from .._errors import UserError
 from ..config import Config, Known, check_config
 from ..filters import AbstractPosterior
 from ..models import AbstractReward
+from ..options import config_to_toml
 from ..parts import AgentConfig, DynamicsConfig, LearnerConfig
-from ..results import new_directory, read_first_lines
+from ..results import (
+    check_links,
+    locked,
+    make_directory,
+    new_run,
+    optimiser_states,
+    reserved,
+    write_text,
+)
 from ..simulate import AbstractTransition, LearnedModel, WorldModel
 from ..tasks import ObservationError, TaskSpec
 from ..training import (
     AbstractProgress,
     OneSeed,
     Record,
+    Records,
     RewardFn,
+    Round,
     Silence,
     Trainer,
     TrainingState,
     run_rounds,
 )
-from ._config_of import Objects, training_config
+from ._config_of import Objects, objects_of, training_config
 from ._directory import (
     Summary,
     begin_directory,
     checkpoint_of,
     config_of,
-    default_directory,
     finish,
     finished_summary,
     load_training,
     probe,
-    write_round,
+    records_of,
+    run_paths,
+    write_progress,
 )
+from ._extend import extend_run, kept_config
+from ._from_run import check_reward, from_run, reward_of
+from ._trust import Trust
 
 Model = DynamicsConfig | type[DynamicsConfig] | str
 Learner = LearnerConfig | type[LearnerConfig] | str
@@ -102,8 +117,8 @@ def train(
     """Learn to control a task, and write everything about it to a run directory.
 
     The run collects experience, fits the model to all of it, improves the agent and evaluates
-    the policy, until the environment steps of the config are used up. After every round it
-    writes a checkpoint, from which [`lagdyna.runs.resume`][] continues.
+    the policy, until the environment steps of the config are used up. After every training
+    phase it writes a checkpoint, from which [`lagdyna.runs.resume`][] continues.
 
     **Arguments:**
 
@@ -126,47 +141,71 @@ def train(
     probe(config)
     trainer = Trainer(config, reward, known)
     training = trainer.init()
-    out = new_directory(default_directory(config) if out is None else Path(out))
-    begin_directory(out, trainer)
-    return _continue(trainer, training, [], 0.0, out, progress or Silence())
+    chosen = None if out is None else Path(out)
+    with reserved(chosen, run_paths(config)) as path, new_run(path):
+        begin_directory(path, trainer)
+        return _continue(trainer, training, [], 0.0, path, progress or Silence())
 
 
+@from_run
 def resume_run(
     run: str | Path,
     *,
+    steps: int | None = None,
     model: Model | None = None,
     learner: Learner | None = None,
     agent: Agent | None = None,
     known: Known | None = None,
     reward: RewardFn | None = None,
     progress: AbstractProgress | None = None,
+    trust: Trust = False,
 ) -> Summary:
     """Continue an interrupted run of one seed, to the same result as without interruption.
 
-    **Arguments:** `run`, its directory; the others as for [`lagdyna.runs.train`][]. Objects
-    that were given there must be given again.
+    With `steps` the run gets more environment steps, also after its end. The learned model, the
+    agent and all experience go on from where they are. Schedules follow the new total from here
+    on, so the result is not that of a run that was begun with as many steps.
+
+    **Arguments:**
+
+    - `run`: its directory.
+    - `steps`: environment steps in total; by default those of the run.
+    - `trust`: as for [`lagdyna.runs.load`][].
+    - the others as for [`lagdyna.runs.train`][]. Objects that were given there must be given
+        again.
 
     **Returns:** the content of `summary.json`.
 
     **Raises:** `UserError` if the directory holds no run, a damaged one, or one that was begun
-    with another config than it has now.
+    with another config than it has now; if another process is writing it; or if the run has
+    made `steps` already.
     """
     run = Path(run)
-    config = config_of(run, Objects(model, learner, agent))
+    stored = config_of(run, objects_of(model, learner, agent, known, trust))
+    config = kept_config(run, stored)
     finished = finished_summary(run)
-    if finished is not None:
+    if finished is not None and steps in (None, config.steps):
         return finished
+    check_links(run)
+    check_reward(run, reward)
     probe(config)
     trainer = Trainer(config, reward, known)
-    if not checkpoint_of(run).exists():  # interrupted before the end of the first round
-        (run / "checkpoint").mkdir(exist_ok=True)
-        return _continue(trainer, trainer.init(), [], 0.0, run, progress or Silence())
-    training, notes = load_training(run, trainer)
-    records = read_first_lines(run / "metrics.jsonl", notes["records"])
-    seconds = notes["wall_seconds"]
-    return _continue(trainer, training, records, seconds, run, progress or Silence())
+    with locked(run):
+        if config != stored:
+            write_text(run / "config.toml", config_to_toml(config))
+        if steps not in (None, config.steps):
+            trainer = extend_run(run, trainer, steps)
+        if not checkpoint_of(run).exists():  # interrupted in the first phase
+            make_directory(run / "checkpoint")
+            return _continue(trainer, trainer.init(), [], 0.0, run, progress or Silence())
+        training, notes = load_training(run, trainer)
+        records = records_of(run, notes["records"], notes["digest"])
+        begun = Round.of_notes(notes.get("round"), str(checkpoint_of(run)), 1)
+        seconds = notes["wall_seconds"]
+        return _continue(trainer, training, records, seconds, run, progress or Silence(), begun)
 
 
+@from_run
 def load_run(
     run: str | Path,
     *,
@@ -175,19 +214,25 @@ def load_run(
     agent: Agent | None = None,
     known: Known | None = None,
     reward: RewardFn | None = None,
+    trust: Trust = False,
 ) -> Run:
     """Load a run of [`lagdyna.runs.train`][], finished or not, from its directory.
 
-    **Arguments:** `run`, the directory; the others as for [`lagdyna.runs.train`][], if they
-    were given there.
+    **Arguments:** `run`, the directory; `trust`, as for [`lagdyna.runs.load`][]; the others as
+    for [`lagdyna.runs.train`][], if they were given there. Without a `reward` that was given
+    there, all but the reward can be used.
 
     **Raises:** `UserError` if the directory holds no run, a damaged one, or one that was begun
     with another config than it has now.
     """
     run = Path(run)
-    trainer = Trainer(config_of(run, Objects(model, learner, agent)), reward, known)
-    training, notes = load_training(run, trainer)
-    records = read_first_lines(run / "metrics.jsonl", notes["records"])
+    reward, optional = reward_of(run, reward)
+    config = config_of(run, objects_of(model, learner, agent, known, trust))
+    trainer = Trainer(kept_config(run, config), reward, known)
+    # Inference needs no state of an optimiser, which other versions of Optax may lay out anew.
+    optional += optimiser_states(trainer.init())
+    training, notes = load_training(run, trainer, optional)
+    records = records_of(run, notes["records"], notes["digest"])
     return Run(trainer.config, training, trainer, records, trainer.posterior(training))
 
 
@@ -198,18 +243,21 @@ def _continue(
     seconds: float,
     out: Path,
     progress: AbstractProgress,
+    begun: Round | None = None,
 ) -> Summary:
     """Continue a run from its present state to its end."""
     config = trainer.config
-    start = time.perf_counter() - seconds
+    start, seeds = time.perf_counter() - seconds, OneSeed(trainer)
 
-    def keep(training: TrainingState, records: list[list[Record]]) -> None:
-        write_round(out, config, training, records[0], time.perf_counter() - start)
+    def keep(training: TrainingState, records: Records, now: Round | None) -> None:
+        seconds = time.perf_counter() - start
+        line = [] if now is None else now.lines(seeds, training)[0]
+        notes = None if now is None else now.to_notes()
+        write_progress(out, config, training, records[0], seconds, line, notes)
 
     progress.begin(config, out, int(training.env_steps), (config.seed,))
     try:
-        seeds = OneSeed(trainer)
-        training, (records,) = run_rounds(seeds, training, [records], keep, progress)
+        training, (records,) = run_rounds(seeds, training, [records], keep, progress, begun)
         progress.phase("pictures", 0, 1, {})
         return finish(trainer, training, records, time.perf_counter() - start, out)
     except ObservationError as error:

@@ -5,6 +5,7 @@ from ._environment import EVALUATE as EVALUATE
 from ._environment import EVALUATE_AGAIN as EVALUATE_AGAIN
 from ._environment import PICTURE as PICTURE
 from ._environment import AbstractEnvironmentLoop as AbstractEnvironmentLoop
+from ._environment import Episode as Episode
 from ._environment import start_seeds as start_seeds
 from ._evaluation import Act as Act
 from ._evaluation import Rollout as Rollout
@@ -16,8 +17,9 @@ from ._model_learner import RewardFn as RewardFn
 from ._pictures import draw as draw
 from ._progress import AbstractProgress as AbstractProgress
 from ._progress import Silence as Silence
-from ._rounds import Record as Record
-from ._rounds import Records as Records
+from ._round import Record as Record
+from ._round import Records as Records
+from ._round import Round as Round
 from ._rounds import make_environment_loop as make_environment_loop
 from ._rounds import run_rounds as run_rounds
 from ._seeds import AbstractSeeds as AbstractSeeds

@@ -1,5 +1,7 @@
 """Environments of the rigid-body suite, stepped inside the compiled program."""
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ from ..data import Experience
 from ..mechanics import State
 from ..tasks import SuiteTask
 from ..tasks.suite import start as episode_start
-from ._environment import AbstractEnvironmentLoop, Counts, Report, acts_again
+from ._environment import AbstractEnvironmentLoop, Counts, Episode, Report, acts_again
 from ._seeds import AbstractSeeds
 from ._state import EnvironmentState, TrainingState
 from ._trainer import Trainer
@@ -72,6 +74,14 @@ class CompiledLoop(AbstractEnvironmentLoop):
         repeat = self._seeds.trainer.config.task.repeat
         program = jax.tree_util.Partial(_evaluate, self._task, repeat)
         return self._seeds.query(program, training, (starts,)).astype(float)
+
+    def unfinished(self) -> list[Episode | None]:
+        return [None] * len(self._seeds.seeds)
+
+    def restore(
+        self, training: TrainingState, unfinished: Sequence[Episode | None]
+    ) -> TrainingState:
+        return training
 
     def close(self) -> None:
         pass

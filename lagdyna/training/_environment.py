@@ -1,8 +1,9 @@
 """Interaction with the real environment of each seed."""
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import msgspec
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt
 
@@ -10,6 +11,20 @@ from ._state import TrainingState
 
 Counts = Int[np.ndarray, " seeds"]
 Report = Callable[[int], None]
+
+
+class Episode(msgspec.Struct, forbid_unknown_fields=True):
+    """Episode in progress: its actions since the reset, and the state that they led to.
+
+    The actions are applied again when a run is resumed, since the state inside of a Gymnasium
+    environment cannot be stored.
+
+    **Attributes:** `actions`, each a list of numbers; `q`, `qd`, the last state.
+    """
+
+    actions: list[list[float]]
+    q: list[float]
+    qd: list[float]
 
 
 class AbstractEnvironmentLoop(abc.ABC):
@@ -51,6 +66,21 @@ class AbstractEnvironmentLoop(abc.ABC):
         **Arguments:** `starts`, the seed of each episode.
 
         **Raises:** `UserError` if an episode is longer than the config allows.
+        """
+
+    @abc.abstractmethod
+    def unfinished(self) -> list[Episode | None]:
+        """Describe the episode in progress of each seed, as far as the state lacks it."""
+
+    @abc.abstractmethod
+    def restore(
+        self, training: TrainingState, unfinished: Sequence[Episode | None]
+    ) -> TrainingState:
+        """Continue the episodes that `unfinished` described when the run was interrupted.
+
+        An episode that an environment does not repeat exactly is ended, with a warning.
+
+        **Returns:** the training state.
         """
 
     @abc.abstractmethod

@@ -1,5 +1,7 @@
 """Gymnasium environments, stepped on the host."""
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -15,6 +17,7 @@ from ._environment import (
     EPISODE,
     AbstractEnvironmentLoop,
     Counts,
+    Episode,
     Report,
     acts_again,
     start_seeds,
@@ -58,14 +61,14 @@ class HostLoop(AbstractEnvironmentLoop):
             if not acting.any():
                 return training, rewards_sum
             for i in indices(acting & (self._elapsed == 0)):
-                start = start_seeds(seeds.seeds[i], EPISODE, int(episodes[i]) + 1)[-1]
-                self._put(i, self._envs[i].reset(int(start)))
+                self._reset(i, int(episodes[i]))
             before = jax.tree.map(np.copy, self._states)
             actions = seeds.query(trainer.explore, training, (before,))
             rewards, held = np.zeros(count), np.zeros(count, int)
             terminated, ended = np.zeros(count, bool), np.zeros(count, bool)
             for i in indices(acting):
                 outcome = self._envs[i].step(actions[i], int(total - steps[i]))
+                self._actions[i].append(actions[i].tolist())
                 self._put(i, outcome.state)
                 rewards[i], held[i] = outcome.reward, outcome.steps
                 terminated[i] = outcome.terminated
@@ -106,6 +109,56 @@ class HostLoop(AbstractEnvironmentLoop):
         returns = evaluate_policy(config.task, act, flat, config.evaluation.max_steps)
         return returns.reshape(shape)
 
+    def unfinished(self) -> list[Episode | None]:
+        return [
+            Episode(list(self._actions[i]), *(part[i].tolist() for part in self._states))
+            if self._elapsed[i] > 0
+            else None
+            for i in range(len(self._seeds.seeds))
+        ]
+
+    def restore(
+        self, training: TrainingState, unfinished: Sequence[Episode | None]
+    ) -> TrainingState:
+        self._open()
+        lost = np.asarray(
+            [
+                episode is not None and not self._repeats(training, i, episode)
+                for i, episode in enumerate(unfinished)
+            ]
+        )
+        if not lost.any():
+            return training
+        task = self._seeds.trainer.config.task
+        warnings.warn(
+            f"{task.env_id!r} does not repeat an episode exactly after a reset with the same "
+            "seed; the episode that was interrupted is left, and a new one begins",
+            stacklevel=2,
+        )
+        self._elapsed[lost] = 0
+        return self._seeds.update(self._seeds.trainer.end_episode, training, lost)[0]
+
+    def _repeats(self, training: TrainingState, index: int, episode: Episode) -> bool:
+        """Apply the actions of an episode again.
+
+        **Returns:** whether they led to the same state.
+        """
+        env, repeat = self._envs[index], self._seeds.trainer.config.task.repeat
+        dtype = training.buffer.experience.action.dtype
+        try:
+            self._reset(index, int(self._seeds.to_numpy(training.episodes)[index]))
+            for action in episode.actions:
+                outcome = env.step(np.asarray(action, dtype))
+                if outcome.terminated or outcome.truncated:
+                    return False
+                self._put(index, outcome.state)
+        except ValueError:  # an observation that does not fit
+            return False
+        self._actions[index] = list(episode.actions)
+        self._elapsed[index] = repeat * len(episode.actions)
+        found = (part[index].tolist() for part in self._states)
+        return [*found] == [episode.q, episode.qd]
+
     def close(self) -> None:
         for env in self._envs:
             env.close()
@@ -117,8 +170,15 @@ class HostLoop(AbstractEnvironmentLoop):
         task, count = self._seeds.trainer.config.task, len(self._seeds.seeds)
         self._envs = [GymnasiumTask(task) for _ in range(count)]
         self._elapsed = np.zeros(count, int)
+        self._actions: list[list[list[float]]] = [[] for _ in range(count)]
         zeros = np.zeros((count, task.state_coordinates.n), jnp.result_type(float))
         self._states = State(zeros, zeros.copy())  # pyright: ignore[reportArgumentType]
+
+    def _reset(self, index: int, episodes: int) -> None:
+        """Begin the episode of a seed that follows a number of episodes."""
+        start = start_seeds(self._seeds.seeds[index], EPISODE, episodes + 1)[-1]
+        self._put(index, self._envs[index].reset(int(start)))
+        self._actions[index] = []
 
     def _put(self, index: int, state: State) -> None:
         for stored, new in zip(self._states, state, strict=True):

@@ -1,7 +1,6 @@
 """The training loop: rounds of experience, training phases and evaluations."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,12 +13,13 @@ from ._compiled import CompiledLoop
 from ._environment import EVALUATE, AbstractEnvironmentLoop, start_seeds
 from ._host import HostLoop
 from ._progress import AbstractProgress
+from ._round import Record, Records, Round
 from ._seeds import AbstractSeeds, Active, indices
 from ._state import TrainingState
 
-Record = dict[str, Any]
-Records = list[list[Record]]
-Keep = Callable[[TrainingState, Records], None]
+Keep = Callable[[TrainingState, Records, Round | None], None]
+# Keeps a training state within a round.
+KeepPhase = Callable[[TrainingState, Round], None]
 
 
 def make_environment_loop(seeds: AbstractSeeds) -> AbstractEnvironmentLoop:
@@ -34,28 +34,41 @@ def run_rounds(
     records: Records,
     keep: Keep,
     progress: AbstractProgress,
+    begun: Round | None = None,
 ) -> tuple[TrainingState, Records]:
     """Train until every seed has used up its environment steps.
 
-    **Arguments:** `records`, the lines of metrics of each seed so far; `keep`, which writes
-    state and records after each round.
+    **Arguments:**
+
+    - `records`: the lines of metrics of each seed so far.
+    - `keep`: writes the state, the records and the round in progress after each training phase,
+        and with `None` in its place after each round.
+    - `begun`: the round in progress of a run that was interrupted within one.
     """
     environment = make_environment_loop(seeds)
     steps = given(seeds.trainer.config.steps)
+
+    def keep_phase(training: TrainingState, phase: Round) -> None:
+        keep(training, records, phase)
+
     while True:
-        active = seeds.to_numpy(training.env_steps) < steps
-        if not active.any():
-            return training, records
+        if begun is None:
+            active = seeds.to_numpy(training.env_steps) < steps
+            if not active.any():
+                return training, records
+            begun = Round.begin(seeds, training, active)
         try:
-            training, lines = _round(seeds, environment, training, active, progress)
+            training = environment.restore(training, begun.unfinished)
+            training, lines = _round(seeds, environment, training, begun, keep_phase, progress)
         finally:
             environment.close()
         added = iter(lines)
         records = [
             [*known, next(added)] if is_active else known
-            for known, is_active in zip(records, active, strict=True)
+            for known, is_active in zip(records, begun.active, strict=True)
         ]
-        keep(training, records)
+        begun = None
+        keep(training, records, None)
         progress.record(seeds.record(lines))
 
 
@@ -63,7 +76,8 @@ def _round(
     seeds: AbstractSeeds,
     environment: AbstractEnvironmentLoop,
     training: TrainingState,
-    active: Active,
+    now: Round,
+    keep: KeepPhase,
     progress: AbstractProgress,
 ) -> tuple[TrainingState, list[Record]]:
     """Collect whole episodes, with a training phase and an evaluation every few steps.
@@ -73,22 +87,16 @@ def _round(
 
     **Returns:** the training state, and a line of metrics of each active seed.
     """
-    config = seeds.trainer.config
+    config, active, metrics, clock = seeds.trainer.config, now.active, now.metrics, now.clock
     total, every = given(config.steps), given(config.collect.train_every)
-    clock, metrics = Clock(), MetricsOfSeeds(len(seeds.seeds))
-    first, episodes = (
-        seeds.to_numpy(array).copy() for array in (training.env_steps, training.episodes)
-    )
-    ends = first + np.minimum(given(config.collect.steps_per_round), total - first)
-    evaluations: Records = [[] for _ in seeds.seeds]
-    steps, inside, rewards = first, active.copy(), np.zeros(len(seeds.seeds))
+    ends, steps, inside = now.ends(seeds), seeds.to_numpy(training.env_steps), now.inside
 
     def report(done: int) -> None:
         progress.phase("collect", done, total, metrics.shown(active))
 
     while inside.any():
         training, more = environment.collect(training, steps + every, ends, inside, report)
-        rewards += more
+        now = now._replace(rewards=now.rewards + more)
         clock.lap("collect")
         training = _train(seeds, training, inside, metrics, clock, progress)
         steps = seeds.to_numpy(training.env_steps)
@@ -96,27 +104,16 @@ def _round(
         clock.lap("evaluate")
         entries = [_evaluation(int(steps[i]), returns[i]) for i in indices(inside)]
         for i, entry in zip(indices(inside), entries, strict=True):
-            evaluations[i].append(entry)
-        progress.evaluation(seeds.evaluation(entries))
+            now.evaluations[i].append(entry)
         between = environment.between_episodes(training)
-        inside &= (steps < total) & ((steps < ends) | ~between)
+        inside = inside & (steps < total) & ((steps < ends) | ~between)
+        now = now._replace(inside=inside, unfinished=environment.unfinished())
+        if inside.any():  # the last phase is kept with the whole round
+            keep(training, now)
+            clock.skip()
+        progress.evaluation(seeds.evaluation(entries))
     training, _ = seeds.update(seeds.trainer.end_round, training, active)
-    rounds, now = (seeds.to_numpy(array) for array in (training.rounds, training.episodes))
-    return training, [
-        {
-            "round": int(rounds[i]),
-            "episodes": int(now[i]),
-            "env_steps": int(steps[i]),
-            "train_return": float(rewards[i] / (now[i] - episodes[i])),
-            "eval_return_mean": evaluations[i][-1]["return_mean"],
-            "eval_return_std": evaluations[i][-1]["return_std"],
-            "evaluations": evaluations[i],
-            **metrics.of(i),
-            "skipped_updates": int(metrics.skipped[i]),
-            "seconds": clock.laps,
-        }
-        for i in indices(active)
-    ]
+    return training, [now.line(seeds, training, i) for i in indices(active)]
 
 
 def _evaluation(steps: int, returns: Float[np.ndarray, " episodes"]) -> Record:

@@ -76,9 +76,21 @@ class Trainer:
 
     def with_seed(self, seed: int) -> "Trainer":
         """Copy the trainer for another seed; it shares the compiled programs."""
-        config = dataclasses.replace(self.config, seed=seed)
+        return self._with(seed=seed)
+
+    def with_steps(self, steps: int) -> "Trainer":
+        """Copy the trainer for another number of environment steps in total."""
+        return self._with(steps=steps)
+
+    def _with(self, **changes: int) -> "Trainer":
+        config = dataclasses.replace(self.config, **changes)
         reward = self._given_reward
         return Trainer(config, None if reward is None else reward.function, self._known)
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Names of what was given as Python objects, which the config does not hold."""
+        return () if self._given_reward is None else ("reward",)
 
     def init(self) -> TrainingState:
         """Create the state of a run that has not begun.

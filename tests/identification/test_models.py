@@ -76,7 +76,7 @@ def test_the_parameters_of_a_known_system_are_found(
     found = {each["name"].rpartition(".")[2]: each for each in report["parameters"]}
     # A rod of 1 kg and 1 m has the inertia m l^2 / 3 about its end.
     fitted = {name: np.asarray(each["fitted"]) for name, each in found.items()}
-    loaded = load_fit(out).model
+    loaded = load_fit(out, trust={"known": f"{system}:{what}"}).model
     inertia = loaded.mass_matrix(jnp.zeros(1), jnp.zeros(1))
     np.testing.assert_allclose(inertia, [[1 / 3]], rtol=1e-4)
     for name in ("gravity", "length"):
@@ -104,7 +104,7 @@ def test_a_residual_force_corrects_the_known_system(
     config = small(file, model=model, learner=AdamConfig(updates=1500, batch=32))
     fit_model(config, tmp_path / "run")
     guess = Pendulum.rod(mass=1.6)
-    run = load_fit(tmp_path / "run").model
+    run = load_fit(tmp_path / "run", trust=True).model
     q, qd, tau = jnp.asarray([0.7]), jnp.asarray([0.5]), jnp.asarray([1.0])
     wrong = guess.forward_dynamics(q, qd, tau)
     truth = Pendulum.rod().forward_dynamics(q, qd, tau)
@@ -122,8 +122,8 @@ def test_known_equations_constrain_a_network_for_whole_steps(
         model = ConstrainedMLPConfig(hidden=(16,), residual=option, residual_weight=weight)
         config = small(file, model=model, learner=AdamConfig(updates=400, batch=32))
         fit_model(config, tmp_path / name, residual=residual)
-        # The network contains no equations, so that they need not be given to load it.
-        learned = load_fit(tmp_path / name).model
+        # The network contains no equations, so that objects need not be given to load it.
+        learned = load_fit(tmp_path / name, trust=True).model
         rng = np.random.default_rng(0)
         q, qd = (jnp.asarray(x) for x in rng.uniform(-3, 3, (2, 64, 1)))
         after = jax.vmap(learned.step)(State(q, qd), jnp.zeros((64, 1)))

@@ -41,12 +41,25 @@ def test_a_run_of_lagdyna_0_1_is_refused(tmp_path: Path, name: str) -> None:
         ("{", "is not whole"),
         ('{"kind": "train"', "is not whole"),
         ('["train"]', "is damaged: its `kind` is None"),
+        ('{"kind": "train", "format": 2, "lagdyna": "0.2.0"}', "has no checksum"),
+        ('{"kind": ["train"]}', "is damaged: its `kind` is"),
+        ('{"kind": NaN}', "is damaged: its `kind` is nan"),
+        ("[" * 100_000, "is not whole"),
+        ("1" * 10_000, "is not whole"),
         ('{"kind": "walk"}', "is damaged: its `kind` is 'walk'"),
     ],
 )
 def test_a_damaged_file_is_refused(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / RUN_FILE).write_text(content)
     with pytest.raises(UserError, match=message):
+        kind_of(tmp_path)
+
+
+def test_another_kind_is_noticed(tmp_path: Path) -> None:
+    write_run_file(tmp_path, "train")
+    text = (tmp_path / RUN_FILE).read_text()
+    (tmp_path / RUN_FILE).write_text(text.replace('"train"', '"seeds"'))
+    with pytest.raises(UserError, match="its checksum differs"):
         kind_of(tmp_path)
 
 

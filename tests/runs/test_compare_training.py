@@ -11,8 +11,9 @@ from PIL import Image
 from lagdyna import UserError
 from lagdyna.config import config_from_table
 from lagdyna.options import config_to_toml
-from lagdyna.results import write_run_file
+from lagdyna.results import digest_of_lines, write_json_lines, write_run_file, write_sealed
 from lagdyna.runs import compare, compare_training
+from lagdyna.runs._directory import digest_of_seeds
 
 
 def made_up(
@@ -26,22 +27,51 @@ def made_up(
         {"env_steps": 50 * (i + 1), "return_mean": value, "return_std": 1.0}
         for i, value in enumerate(returns)
     ]
-    (out / "metrics.jsonl").write_text(json.dumps({"evaluations": evaluations}) + "\n")
+    records = [{"evaluations": evaluations}]
+    write_json_lines(out / "metrics.jsonl", records)
     parts = {
         name: None if part is None else part.name
         for name in ("agent", "model", "learner", "solver")
         for part in [getattr(config, name)]
     }
-    summary = {**parts, "return_mean": returns[-1], "env_steps": 50 * len(returns)}
-    (out / "summary.json").write_text(json.dumps(summary))
+    summary = {
+        **REST,
+        **parts,
+        "task": config.task.env_id,
+        "target_return": config.task.target_return,
+        "return_mean": returns[-1],
+        "env_steps": 50 * len(returns),
+    }
+    write_sealed(out / "summary.json", summary, digest_of_lines(records))
     write_run_file(out, "train")
+
+
+REST = {
+    "return_std": 1.0,
+    "eval_episodes": 1,
+    "steps_to_target": None,
+    "wall_seconds": 1.0,
+}
 
 
 def several(out: Path, returns: list[list[float]], **more: Any) -> None:
     for seed, each in enumerate(returns):
         made_up(out / f"seed-{seed}", each, seed=seed, **more)
-    (out / "seeds.json").write_text(json.dumps({"seeds": [*range(len(returns))]}))
+    seeds = [*range(len(returns))]
+    write_sealed(out / "seeds.json", {"seeds": seeds})
+    summary: dict[str, Any] = {
+        **{"agent": "dyna", "model": None, "learner": None, "seeds": seeds, "env_steps": 50},
+        **{"return_interquartile_mean": 1.0, "return_interval": None, "steps_to_target": []},
+        **{"target_return": None, "wall_seconds": 1.0},
+    }
+    records = [[{"evaluations": evaluations_in(out / f"seed-{seed}")}] for seed in seeds]
+    write_sealed(out / "summary.json", summary, digest_of_seeds(records))
     write_run_file(out, "seeds")
+
+
+def evaluations_in(run: Path) -> list[Any]:
+    (line,) = (run / "metrics.jsonl").read_text().splitlines()
+    return json.loads(line)["evaluations"]
 
 
 SLOW = [[-900.0, -500.0, -190.0], [-900.0, -400.0, -300.0], [-800.0, -500.0, -195.0]]
@@ -111,9 +141,7 @@ def test_a_damaged_run_is_refused(tmp_path: Path, file: str, damage: bytes | Non
         (tmp_path / "a" / file).unlink()
     else:
         (tmp_path / "a" / file).write_bytes(damage)
-    with pytest.raises(
-        UserError, match=r"metrics.jsonl. or .summary.json. is missing, cut off"
-    ):
+    with pytest.raises(UserError, match=rf"{file}.* (is missing|do not|has no checksum)"):
         compare_training([tmp_path / "a"])
 
 

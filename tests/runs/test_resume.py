@@ -1,19 +1,27 @@
 """Continuation of interrupted and damaged runs; `test_train.py` interrupts at other events."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 from lagdyna import UserError
-from lagdyna.results import RUN_FILE
-from lagdyna.runs import load, load_run, resume, train
+from lagdyna.results import RUN_FILE, load_arrays, locked, save_arrays, write_sealed
+from lagdyna.runs import evaluate, kept, load, load_run, resume, train
 
 from .. import environments as environments  # registers them
 from ..small import small_config
-from .watch import StopAfterRounds, same_run
+from .watch import (
+    StopAfterEvaluations,
+    StopAfterEvents,
+    StopAfterRounds,
+    records_of,
+    same_run,
+)
 
 # Six phases in three rounds, and two policies of three phases each.
 CONFIG = small_config(
@@ -65,6 +73,56 @@ def test_a_run_interrupted_within_a_restart_interval_resumes_to_the_same_end(
         train(CONFIG, out, progress=StopAfterRounds(2))  # two of three rounds
     resume(out)
     same_run(whole, out)
+
+
+def stopped(evaluations: int, out: Path) -> Path:
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, out, progress=StopAfterEvaluations(evaluations))
+    return out
+
+
+@pytest.mark.parametrize("evaluations", [1, 5])
+def test_a_run_continues_after_its_last_phase_within_an_episode(
+    whole: Path, tmp_path: Path, evaluations: int
+) -> None:
+    run = stopped(evaluations, tmp_path / "run")
+    rounds, steps = evaluations // 2, 10 * evaluations
+    unfinished = records_of(run)[-1]
+    assert unfinished["in_progress"]
+    assert (unfinished["env_steps"], unfinished["round"]) == (steps, rounds + 1)
+    assert len(load_run(run).records) == rounds
+    assert kept(run) == f"kept up to step {steps}; `lagdyna resume {run}` continues"
+    progress = StopAfterRounds()
+    resume(run, progress=progress)
+    assert progress.began == [steps]
+    same_run(whole, run)
+
+
+def test_a_run_interrupted_in_each_phase_ends_as_an_uninterrupted_one(
+    whole: Path, tmp_path: Path
+) -> None:
+    run = stopped(1, tmp_path / "run")
+    for _ in range(4):
+        with pytest.raises(KeyboardInterrupt):
+            resume(run, progress=StopAfterEvaluations(1))
+    resume(run)
+    same_run(whole, run)
+
+
+def test_damaged_notes_about_a_round_are_refused(tmp_path: Path) -> None:
+    run = stopped(1, tmp_path / "run")
+    path = run / "checkpoint" / "training.npz"
+    arrays = load_arrays(path)
+    notes = json.loads(str(arrays["notes"]))
+    del notes["round"]["rewards"]
+    save_arrays(path, {**arrays, "notes": np.asarray(json.dumps(notes))})
+    with pytest.raises(UserError, match="notes about the round in progress are damaged"):
+        resume(run)
+
+
+def test_a_run_that_is_being_written_is_not_resumed(run: Path) -> None:
+    with locked(run), pytest.raises(UserError, match=r"is in use by process .* on host"):
+        resume(run)
 
 
 def test_metrics_have_the_imagined_returns_of_policies(whole: Path) -> None:
@@ -142,10 +200,78 @@ def test_a_damaged_config_is_refused(run: Path) -> None:
 
 
 def test_a_run_whose_environment_is_missing_is_refused(run: Path) -> None:
+    shutil.rmtree(run / "checkpoint")  # which holds the config that the run was begun with
     path = run / "config.toml"
     path.write_text(path.read_text().replace("ShortPendulum-v0", "ShortPendulum-v9"))
     with pytest.raises(UserError, match=r"ShortPendulum-v9.*no such environment"):
         resume(run)
+
+
+def test_inference_needs_no_state_of_an_optimiser(run: Path) -> None:
+    """Such as that of another version of Optax, which has other arrays."""
+    path, before = run / "checkpoint" / "training.npz", load_run(run)
+    arrays = load_arrays(path)
+    states = [name for name in arrays if ".learners.transition.optimiser" in name]
+    assert len(states) > 4
+    arrays[states[0] + ".extra"] = arrays.pop(states[0])
+    save_arrays(path, arrays)
+    after = load_run(run)
+    for a, b in zip(
+        jax.tree.leaves((before.transition, before.training.agent.policy)),
+        jax.tree.leaves((after.transition, after.training.agent.policy)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(UserError, match=r"the state of an optimiser, written with optax \d"):
+        resume(run)
+
+
+@pytest.mark.parametrize("read", [load, load_run, resume, evaluate])
+def test_a_run_of_another_precision_is_refused(run: Path, read: Any) -> None:
+    facts = json.loads((run / RUN_FILE).read_text())
+    assert facts["precision"] == "float32"
+    write_sealed(run / RUN_FILE, {**facts, "precision": "float64"})
+    with pytest.raises(UserError, match="is of float64, and this .* set JAX_ENABLE_X64=1 bef"):
+        read(run)
+
+
+def test_a_checkpoint_of_another_precision_is_refused(run: Path) -> None:
+    path = run / "checkpoint" / "training.npz"
+    wide = {
+        name: each.astype(np.float64) if each.dtype == np.float32 else each
+        for name, each in load_arrays(path).items()
+    }
+    save_arrays(path, wide)
+    with pytest.raises(UserError, match="is of float64, and this process computes in float32"):
+        load_run(run)
+
+
+def test_a_finished_run_is_extended(whole: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    for steps in (20, 59):
+        with pytest.raises(UserError, match=rf"`steps` was {steps}, .* has made 60 steps alr"):
+            resume(run, steps=steps)
+    assert resume(run, steps=60) == json.loads((whole / "summary.json").read_text())
+    # As if the process had been killed between the checkpoint and the config.
+    config = (run / "config.toml").read_text()
+    with pytest.raises(KeyboardInterrupt):
+        resume(run, steps=75, progress=StopAfterEvents(1))
+    (run / "config.toml").write_text(config)
+    assert load_run(run).config.steps == 75
+    progress = StopAfterRounds()
+    summary = resume(run, progress=progress)
+    assert progress.began == [60]
+    assert progress.recorded == [75]
+    assert summary["env_steps"] == 75
+    same = [{k: v for k, v in x.items() if k != "seconds"} for x in records_of(whole)]
+    now = [{k: v for k, v in x.items() if k != "seconds"} for x in records_of(run)]
+    assert now[:3] == same
+    before, after = load_run(whole).training, load_run(run).training
+    assert int(after.buffer.added) == after.buffer.capacity == 75
+    np.testing.assert_array_equal(
+        after.buffer.experience.action[:60], before.buffer.experience.action
+    )
+    assert resume(run, steps=75) == summary
 
 
 @pytest.mark.parametrize("read", [load, load_run, resume], ids=lambda each: each.__name__)

@@ -11,14 +11,21 @@ from PIL import Image
 
 from lagdyna import UserError
 from lagdyna.results import kind_of
-from lagdyna.runs import evaluate, load_run, resume, resume_seeds, train_seeds
+from lagdyna.runs import evaluate, kept, load_run, resume, resume_seeds, train_seeds
 from lagdyna.tasks import get_task
 from lagdyna.training import EPISODE, Silence, start_seeds
 from lagdyna.training import _seeds as seeds_module
 
 from .. import environments as environments  # registers them
 from ..small import small_config
-from .watch import SUMMARY, StopAfterRounds, records_of, same_run
+from .watch import (
+    SUMMARY,
+    StopAfterEvaluations,
+    StopAfterEvents,
+    StopAfterRounds,
+    records_of,
+    same_run,
+)
 
 TASK = dataclasses.replace(
     get_task("Pendulum-v1"), env_id="lagdyna-tests/Countdown-v0", repeat=2
@@ -142,6 +149,37 @@ def test_interrupted_seeds_resume_to_the_same_end(whole: Path, tmp_path: Path) -
     same_seeds(whole, run, (4, 5))
 
 
+def test_seeds_continue_after_their_last_phase(whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train_seeds(CONFIG, 2, run, progress=StopAfterEvaluations(1))
+    assert kept(run).startswith("kept up to step 1")
+    progress = StopAfterRounds()
+    resume(run, progress=progress)
+    assert 10 <= progress.began[0] < 20
+    same_seeds(whole, run, (4, 5))
+
+
+def test_finished_seeds_are_extended(whole: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    with pytest.raises(UserError, match="`steps` was 50, .* has made 60 steps already"):
+        resume(run, steps=50)
+    with pytest.raises(KeyboardInterrupt):
+        resume(run, steps=70, progress=StopAfterEvents(1))
+    assert not (run / "summary.json").exists()
+    for seed in (4, 5):
+        loaded, before = (load_run(each / f"seed-{seed}") for each in (run, whole))
+        assert (loaded.config.steps, int(loaded.training.env_steps)) == (70, 60)
+        added = int(before.training.buffer.added)
+        assert int(loaded.training.buffer.added) == added
+        for old, new in zip(
+            before.training.buffer.experience.state,
+            loaded.training.buffer.experience.state,
+            strict=True,
+        ):
+            np.testing.assert_array_equal(new[:added], old[:added])
+
+
 def test_seeds_interrupted_before_their_first_round_begin_again(
     whole: Path, tmp_path: Path
 ) -> None:
@@ -182,7 +220,7 @@ def test_a_run_of_one_seed_and_one_of_several_are_told_apart(whole: Path) -> Non
 def test_a_damaged_list_of_seeds_is_refused(whole: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(whole, tmp_path / "run"))
     (run / "summary.json").unlink()
-    for text, said in (('{"see', "is not whole"), ('{"seeds": []}', "has no list of `seeds`")):
+    for text, said in (('{"see', "is not whole"), ('{"seeds": []}', "has no checksum")):
         (run / "seeds.json").write_text(text)
         with pytest.raises(UserError, match=said):
             resume_seeds(run)

@@ -164,9 +164,14 @@ def test_a_given_reward_is_used_and_must_be_given_again(tmp_path: Path) -> None:
     train(small_config(steps=20), out, reward=upright)
     assert "reward_loss" not in records_of(out)[0]
     assert -1.0 <= records_of(out)[0]["imagined_reward"] <= 1.0
-    evaluate(out, reward=upright)
-    with pytest.raises(UserError, match="of another model"):
-        load_run(out)
+    given = evaluate(out, reward=upright)
+    assert evaluate(out)["returns"] == given["returns"], "the policy alone is needed"
+    loaded, state = load_run(out), State(jnp.zeros(1), jnp.zeros(1))
+    with pytest.raises(UserError, match="a reward function, which was not given again"):
+        loaded.reward(state, jnp.zeros(1), state)
+    (out / "summary.json").unlink()
+    with pytest.raises(UserError, match=r"lagdyna\.resume\(run, reward=FUNCTION\)"):
+        resume(out)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from lagdyna.training import Silence
 SUMMARY = {
     *("task", "agent", "model", "learner", "solver", "seed", "env_steps", "return_mean"),
     *("return_std", "eval_episodes", "steps_to_target", "target_return", "wall_seconds"),
-    *("device", "versions"),
+    *("device", "versions", "seal"),
 }
 
 
@@ -38,7 +38,7 @@ def same_run(a: Path, b: Path) -> None:
 def arrays_of(run: Path) -> dict[str, np.ndarray]:
     """The arrays of a run's checkpoint by their names."""
     with np.load(run / "checkpoint" / "training.npz") as file:
-        return {name: file[name] for name in file.files if name != "notes"}
+        return {name: file[name] for name in file.files if name not in ("notes", "seal")}
 
 
 class StopAfterEvents(Silence):
@@ -50,6 +50,18 @@ class StopAfterEvents(Silence):
     def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
         self.events -= 1
         if self.events == 0:
+            raise KeyboardInterrupt
+
+
+class StopAfterEvaluations(Silence):
+    """Interrupts a run at one of its evaluations, once its training phase is kept."""
+
+    def __init__(self, evaluations: int):
+        self.evaluations = evaluations
+
+    def evaluation(self, evaluation: dict[str, Any]) -> None:
+        self.evaluations -= 1
+        if self.evaluations == 0:
             raise KeyboardInterrupt
 
 

@@ -79,7 +79,9 @@ def interrupted(seeds: ManySeeds) -> TrainingState:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "training.npz"
 
-        def keep(training: Any, records: Any) -> None:
+        def keep(training: Any, records: Any, begun: Any) -> None:
+            if begun is not None:
+                return
             save_checkpoint(path, training, {})
             raise KeyboardInterrupt
 

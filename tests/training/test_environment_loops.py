@@ -13,6 +13,8 @@ from lagdyna.mechanics import State
 from lagdyna.tasks import SuiteEnv, get_task
 from lagdyna.training import (
     OneSeed,
+    Records,
+    Round,
     Silence,
     Trainer,
     TrainingState,
@@ -231,9 +233,12 @@ def test_nothing_is_compiled_after_the_first_round(compilations: Callable[[], in
         collect={"train_every": 600, "steps_per_round": 900},
     )
     seeds = OneSeed(Trainer(config))
-    training, (records,) = run_rounds(
-        seeds, seeds.start(), [[]], lambda *_: after.append(compilations()), Silence()
-    )
+
+    def keep(training: TrainingState, records: Records, begun: Round | None) -> None:
+        if begun is None:
+            after.append(compilations())
+
+    training, (records,) = run_rounds(seeds, seeds.start(), [[]], keep, Silence())
     assert int(training.env_steps) == 3000
     assert [record["env_steps"] for record in records] == [1000, 2000, 3000]
     assert [e["env_steps"] for e in records[0]["evaluations"]] == [600, 1000]

@@ -1,0 +1,48 @@
+"""Runs interrupted within an episode: in the suite, and where episodes do not repeat.
+
+`test_resume.py` and `test_seeds.py` interrupt runs in other environments.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from lagdyna.config import Config
+from lagdyna.runs import resume, train
+from lagdyna.tasks import get_task
+
+from .. import environments as environments  # registers them
+from ..small import small_config
+from .watch import StopAfterEvaluations, StopAfterRounds, records_of, same_run
+
+QUICK = {"solver": {"name": "euler"}, "learner": {"updates": 5}, "agent": {"updates": 3}}
+
+
+def stopped(config: Config, evaluations: int, out: Path) -> Path:
+    with pytest.raises(KeyboardInterrupt):
+        train(config, out, progress=StopAfterEvaluations(evaluations))
+    return out
+
+
+def test_a_run_of_the_suite_continues_after_its_last_phase(tmp_path: Path) -> None:
+    collect = {"train_every": 400, "random_steps": 200}  # one round of one episode
+    config = small_config(task="pendulum", steps=1000, collect=collect, **QUICK)
+    train(config, tmp_path / "whole")
+    run = stopped(config, 2, tmp_path / "run")
+    progress = StopAfterRounds()
+    resume(run, progress=progress)
+    assert progress.began == [800]
+    same_run(tmp_path / "whole", run)
+
+
+def test_an_episode_that_does_not_repeat_is_ended_with_a_warning(tmp_path: Path) -> None:
+    task = dataclasses.replace(get_task("Pendulum-v1"), env_id="lagdyna-tests/Unrepeatable-v0")
+    config = small_config(task=dataclasses.asdict(task), steps=40, **QUICK)
+    run = stopped(config, 1, tmp_path / "run")
+    with pytest.warns(UserWarning, match=r"Unrepeatable-v0' does not repeat .* a new one"):
+        resume(run)
+    assert [(each["env_steps"], each["episodes"]) for each in records_of(run)] == [
+        (30, 2),  # ten steps of the episode that was left
+        (40, 3),
+    ]
