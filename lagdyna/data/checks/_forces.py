@@ -29,7 +29,8 @@ def force_findings(
         found += [_too_large(f"action{i}", x) for i, x in enumerate(columns.T) if _is_large(x)]
     if not columns.any():
         return [*found, Finding(f"{control} is 0 in every row: only free motion is learned")]
-    explained = _explained(trajectories, coordinates, control)
+    series = [_columns(each, coordinates, control) for each in trajectories]
+    explained = _explained(series, coordinates.n)
     for i, x in enumerate(columns.T):
         if np.ptp(x) == 0 and x[0] != 0:
             found.append(Finding(f"{control}{i} is {x[0]:g} in every row: was it recorded?"))
@@ -40,6 +41,11 @@ def force_findings(
                     f"{max(explained[i], 0):.0%} of its variation"
                 )
             )
+    if control == "tau":
+        found += [
+            Finding(f"tau{i} falls as the acceleration of q{i} grows: the other sign?")
+            for i in _negative_masses(series, coordinates.n)
+        ]
     return found
 
 
@@ -54,31 +60,58 @@ def _too_large(name: str, action: np.ndarray) -> Finding:
     )
 
 
-def _explained(
-    trajectories: TrajectorySet, coordinates: Coordinates, control: str
-) -> np.ndarray | None:
+def _explained(series: list[np.ndarray], n: int) -> np.ndarray | None:
     """Compute the share of each impulse's variance that the motion explains.
 
-    It is that of rows that the regression has not seen, at the best length of windows;
-    `None` without enough rows.
+    It is that of rows that the regression has not seen, at the best length of windows, and
+    with the motion of all coordinates or of the force's own; `None` without enough rows.
     """
-    series = [_columns(each, coordinates, control) for each in trajectories]
-    m, best = series[0].shape[1] - 1 - 6 * coordinates.n, None
+    width, best = 1 + 6 * n, None
     for increments in windows(series):
-        if len(increments) < 4 * (increments.shape[1] - m):
-            break
-        x, y = increments[:, :-m], increments[:, -m:]
-        x = x / np.maximum(np.sqrt(np.mean(x**2, axis=0)), np.finfo(float).tiny)
-        block = np.arange(len(x)) * 10 // len(x) % 2
-        left = np.zeros(m)
-        for part in (0, 1):
-            a, b = x[block == part], y[block == part]
-            ridge = _RIDGE * len(a) * np.eye(a.shape[1])
-            weights = np.linalg.solve(a.T @ a + ridge, a.T @ b)
-            left += np.sum((y - x @ weights)[block != part] ** 2, axis=0)
-        total = np.maximum(np.sum(y**2, axis=0), np.finfo(float).tiny)
-        best = np.fmax(1 - left / total, -np.inf if best is None else best)
+        x, y = _normalise(increments[:, :width]), increments[:, width:]
+        found = [_share(x, y)] if len(x) > 4 * width else []
+        if y.shape[1] == n and len(x) > 4 * 7:
+            own = [x[:, [0, *range(1 + i, width, n)]] for i in range(n)]
+            parts = [_share(each, y[:, [i]]) for i, each in enumerate(own)]
+            found.append(np.concatenate(parts))
+        for each in found:
+            best = each if best is None else np.fmax(best, each)
     return best
+
+
+def _share(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Cross-validate a regression on alternating tenths of the rows."""
+    fold, left = np.arange(len(x)) * 10 // len(x) % 2, np.zeros(y.shape[1])
+    for part in (0, 1):
+        weights = _inverse(x[fold == part]) @ x[fold == part].T @ y[fold == part]
+        left += np.sum((y - x @ weights)[fold != part] ** 2, axis=0)
+    return 1 - left / np.maximum(np.sum(y**2, axis=0), np.finfo(float).tiny)
+
+
+def _negative_masses(series: list[np.ndarray], n: int) -> list[int]:
+    """Find coordinates whose force falls as their acceleration grows, beyond doubt."""
+    width, clear = 1 + 6 * n, np.zeros(n)
+    for increments in windows(series):
+        x, y = _normalise(increments[:, :width]), increments[:, width:]
+        if len(x) <= 4 * width:
+            break
+        inverse = _inverse(x)
+        weights = np.diag((inverse @ x.T @ y)[1 : 1 + n])
+        # The share of the variance that only the acceleration explains, with its sign.
+        alone = weights * np.abs(weights) / np.diag(inverse)[1 : 1 + n]
+        alone = alone / np.maximum(np.sum(y**2, axis=0), np.finfo(float).tiny)
+        clear = np.where(np.abs(alone) > np.abs(clear), alone, clear)
+    return np.flatnonzero(clear < -_UNEXPLAINED).tolist()
+
+
+def _normalise(x: np.ndarray) -> np.ndarray:
+    """Scale the columns of regressors to a root mean square of 1."""
+    return x / np.maximum(np.sqrt(np.mean(x**2, axis=0)), np.finfo(float).tiny)
+
+
+def _inverse(x: np.ndarray) -> np.ndarray:
+    """Invert the regularised moments of regressors."""
+    return np.linalg.inv(x.T @ x + _RIDGE * len(x) * np.eye(x.shape[1]))
 
 
 def _columns(trajectory: Trajectory, coordinates: Coordinates, control: str) -> np.ndarray:
