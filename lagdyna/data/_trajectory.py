@@ -189,7 +189,11 @@ def split_at_pauses(trajectories: TrajectorySet) -> TrajectorySet:
     for x in trajectories:
         edges = [0, *(np.flatnonzero(is_pause(x.t)) + 1).tolist(), x.rows]
         pieces += [x.between(a, b) for a, b in itertools.pairwise(edges) if b - a > 1]
-    return TrajectorySet(pieces)
+    found = TrajectorySet(pieces)
+    if found.rows == trajectories.rows and len(found) == len(trajectories):
+        return trajectories
+    # The usual step of a piece may be shorter than that of the whole.
+    return split_at_pauses(found)
 
 
 def trajectories_between_gaps(

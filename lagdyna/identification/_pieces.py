@@ -21,8 +21,8 @@ def without_pauses(trajectories: TrajectorySet) -> tuple[TrajectorySet, list[str
     lost = trajectories.rows - pieces.rows
     alone = f"; {lost} rows between two pauses were left out" if lost else ""
     return pieces, [
-        f"pauses of more than five usual steps, the longest of {longest:.6g} s, split "
-        f"{len(trajectories)} trajectories into {len(pieces)} pieces{alone}"
+        f"pauses of more than five usual steps, the longest of {longest:.6g} s, split the "
+        f"data into {len(pieces)} trajectories{alone}"
     ]
 
 
@@ -49,8 +49,9 @@ def without_short(
         return trajectories, []
     result = TrajectorySet(kept)
     return result, [
-        f"{len(trajectories) - len(kept)} pieces with {trajectories.rows - result.rows} rows "
-        f"were left out, since they are shorter than {rows} rows or a step of {dt:.6g} s"
+        f"{len(trajectories) - len(kept)} of {len(trajectories)} trajectories, with "
+        f"{trajectories.rows - result.rows} rows, were left out, since they are shorter than "
+        f"{rows} rows or a step of {dt:.6g} s"
     ]
 
 

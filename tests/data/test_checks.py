@@ -99,7 +99,8 @@ def test_the_factor_decides_between_a_warning_and_a_contradiction(factor, kind):
         del each["qdd"], each["tau"]
     found = check_recordings(together(arrays), angles(1))
     assert [each.contradiction for each in found] == ([] if kind is None else [kind])
-    assert all(f"qd0 is {factor:.2g}"[:9] in each.text for each in found)
+    for each in found:
+        assert float(each.text.split()[2]) == pytest.approx(factor, rel=0.02)
 
 
 def test_millimetres_are_guessed_of_lengths_alone():
@@ -224,5 +225,5 @@ def test_actions_beyond_one_are_said():
     (found,) = check_recordings(together(arrays), angles(1), "action")
     assert "action0 reaches" in found.text
     for each in arrays:
-        each["action"] /= 100
+        each["action"] /= 1000
     assert check_recordings(together(arrays), angles(1), "action") == []

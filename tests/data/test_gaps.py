@@ -13,6 +13,7 @@ from lagdyna.data import (
     Trajectory,
     TrajectorySet,
     estimate_velocities,
+    resample,
     split,
     split_at_gaps,
     split_at_pauses,
@@ -65,7 +66,7 @@ def test_the_action_of_a_lost_row_is_averaged():
     np.testing.assert_allclose(found.action[:3, 0], [1, (2 + 4 + 4) / 3, 5])
 
 
-@pytest.mark.parametrize(("pause", "count"), [(0.1, 1), (0.13, 2), (3600.0, 2)])
+@pytest.mark.parametrize(("pause", "count"), [(0.09, 1), (0.13, 2), (3600.0, 2)])
 def test_pauses_split_trajectories(pause, count):
     t = np.concatenate([0.02 * np.arange(30), 0.58 + pause + 0.02 * np.arange(20)])
     pieces = split_at_pauses(TrajectorySet([Trajectory(t, np.sin(t))]))
@@ -73,8 +74,15 @@ def test_pauses_split_trajectories(pause, count):
     assert same(pieces, split_at_pauses(pieces))
 
 
+def test_an_hour_is_not_interpolated():
+    arrays = motion(0, rows=50)
+    arrays["t"][30:] += 3600
+    pieces = resample(TrajectorySet([Trajectory(**arrays)]), angles(1), 0.01)
+    assert [x.rows for x in pieces] == [59, 39]
+
+
 @settings(max_examples=50, deadline=None)
-@given(st.integers(0, 10**6), st.sampled_from(["uniform", "exponential"]), st.integers(2, 300))
+@given(st.integers(0, 10**6), st.sampled_from(["uniform", "exponential"]), st.integers(40, 300))
 def test_irregular_sampling_is_rarely_split(seed, law, rows):
     rng = np.random.default_rng(seed)
     steps = {

@@ -31,7 +31,7 @@ def test_contradictions_are_refused_unless_they_are_allowed(tmp_path: Path) -> N
         each["qd"][:, 1] *= 30 / np.pi
         each["qdd"][:, 0] *= -1
     path = saved(tmp_path / "rpm.npz", *made)
-    with pytest.raises(UserError, match=r"qd1 is 9.55 times .*; qdd0 is -1 .*`data.unchecked`"):
+    with pytest.raises(UserError, match=r"qd1 is 9.5. times .*; qdd0 is -.*`data.unchecked`"):
         prepared(path)
     notes = prepared(path, unchecked=True).notes
     assert any("qd1 in rev/min?" in note for note in notes)
@@ -45,7 +45,7 @@ def test_a_pause_is_not_filled(tmp_path: Path) -> None:
     arrays = {name: arrays[name] for name in ("t", "q")}
     data = prepared(saved(tmp_path / "pause.csv", arrays))
     assert sum(part.rows for part in data.steps) == 500
-    assert any("the longest of 3600.02 s, split 1 trajectories" in note for note in data.notes)
+    assert any("the longest of 3600.02 s, split the data into 2" in note for note in data.notes)
 
 
 def test_one_nan_near_the_end_leaves_enough_to_learn_from(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_short_pieces_are_left_out(tmp_path: Path) -> None:
     made.append({name: x[:4] for name, x in made[0].items()})
     data = prepared(saved(tmp_path / "short.csv", *made))
     assert data.steps.training.rows + data.steps.validation.rows == 300
-    assert any("1 pieces with 4 rows were left out" in note for note in data.notes)
+    assert any("1 of 6 trajectories, with 4 rows" in note for note in data.notes)
     assert prepared(saved(tmp_path / "all.csv", *made[-1:] * 6)).raw.training.rows == 20
     with pytest.raises(UserError, match=r"`data.dt` was 9, but the longest .* 1.18 s"):
         prepared(tmp_path / "short.csv", dt=9.0)

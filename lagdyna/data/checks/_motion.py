@@ -48,6 +48,7 @@ def _turn(series: list[np.ndarray]) -> float | None:
             and len(smooth) > 4 * np.count_nonzero(jumps)
             and np.quantile(smooth, 0.95) < 0.25 * turn
             and smooth.max() < 0.5 * turn
+            and np.abs(steps[jumps] - turn).max() <= 4 * smooth.max() + 1e-3
         ):
             return turn
     return None
