@@ -46,7 +46,9 @@ class DataConfig:
     - `dt`: seconds of a step of the model; by default the median of the recorded steps.
     - `noise`: standard deviation of the noise of `q`, where velocities were not recorded;
         estimated by default.
-    - `validation`: fraction of the trajectories that is not learned from.
+    - `validation`: fraction of the duration of the data that is not learned from.
+    - `unchecked`: whether to fit columns that contradict each other, which are refused
+        otherwise; see [`lagdyna.data.check_recordings`][].
     """
 
     file: str
@@ -57,6 +59,7 @@ class DataConfig:
     dt: Positive | None = None
     noise: NonNegative | None = None
     validation: Annotated[float, Meta(gt=0, lt=1)] = 0.2
+    unchecked: bool = False
 
     @classmethod
     def named(cls, file: str) -> "DataConfig":

@@ -10,6 +10,7 @@ from ._files import write as write
 from ._limit import LIMIT_BYTES as LIMIT_BYTES
 from ._minari import ObservationLayout as ObservationLayout
 from ._minari import read_minari as read_minari
+from ._quantisation import quantisation_steps as quantisation_steps
 from ._recorded import TimedExperience as TimedExperience
 from ._recorded import Windows as Windows
 from ._recorded import recorded_accelerations as recorded_accelerations
@@ -26,3 +27,6 @@ from ._split import split as split
 from ._trajectory import Trajectory as Trajectory
 from ._trajectory import TrajectorySet as TrajectorySet
 from ._trajectory import split_at_gaps as split_at_gaps
+from ._trajectory import split_at_pauses as split_at_pauses
+from .checks import Finding as Finding
+from .checks import check_recordings as check_recordings

@@ -103,7 +103,13 @@ def _check_times(source: str, t: np.ndarray, row_name: Callable[[int], str]) -> 
     wrong = np.flatnonzero(t[known][1:] <= t[known][:-1])
     if len(wrong) > 0:
         before, after = t[known[wrong[0]]], t[known[wrong[0] + 1]]
+        stacked = ""
+        if after < t[known].min() + 0.1 * (before - t[known].min()):  # begins anew
+            stacked = (
+                ", and recordings below each other are told apart by a column `trajectory` "
+                "of a .csv file, or an array `lengths` of a .npz file"
+            )
         raise DataError(
             f"{source}: column t, {row_name(int(known[wrong[0] + 1]))}: found {after} after "
-            f"{before}; times must increase from row to row"
+            f"{before}; times must increase from row to row{stacked}"
         )

@@ -34,15 +34,21 @@ def warn_if_degrees(trajectories: TrajectorySet, coordinates: Coordinates, sourc
     - `coordinates`: which coordinates are angles.
     - `source`: name of the data in the warning.
     """
+    for text in degrees_findings(trajectories, coordinates):
+        warnings.warn(f"{source}: {text}", DegreesWarning, stacklevel=3)
+
+
+def degrees_findings(trajectories: TrajectorySet, coordinates: Coordinates) -> list[str]:
+    """Describe the angles that appear to be recorded in degrees."""
+    found = []
     for column, angle in enumerate(coordinates.angles):
         reason = _reason_for_degrees([x.q[:, column] for x in trajectories]) if angle else None
         if reason is not None:
-            warnings.warn(
-                f"{source}: column q{column} is an angle and {reason}, which looks like "
-                "degrees; angles must be in radians, convert them with `numpy.deg2rad`",
-                DegreesWarning,
-                stacklevel=3,
+            found.append(
+                f"column q{column} is an angle and {reason}, which looks like degrees; "
+                "angles must be in radians, convert them with `numpy.deg2rad`"
             )
+    return found
 
 
 def _reason_for_degrees(series: list[np.ndarray]) -> str | None:

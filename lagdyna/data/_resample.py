@@ -7,7 +7,7 @@ from ..mechanics import Coordinates
 from ._angles import check_coordinate_count, unwrap
 from ._data_error import DataError
 from ._limit import LIMIT_BYTES, check_limit
-from ._trajectory import Trajectory, TrajectorySet
+from ._trajectory import Trajectory, TrajectorySet, split_at_pauses
 
 
 def resample(
@@ -19,7 +19,8 @@ def resample(
 ) -> TrajectorySet:
     """Resample trajectories to equal time steps `dt`.
 
-    Each trajectory starts at its first recorded time. Positions are interpolated by the
+    Trajectories are split at pauses first; see [`lagdyna.data.split_at_pauses`][]. Each piece
+    starts at its first recorded time. Positions are interpolated by the
     cubic Hermite spline of recorded positions and velocities. Velocities are the derivative
     of that spline. If `qdd` was recorded, they follow the cubic Hermite spline of velocities
     and accelerations instead. `qdd` and `tau` are interpolated linearly.
@@ -47,6 +48,7 @@ def resample(
         raise DataError(
             "trajectory set: no array `qd`; add it with `lagdyna.data.estimate_velocities`"
         )
+    trajectories = split_at_pauses(trajectories)
     long_enough = [x for x in trajectories if _count_steps(x, dt) >= 1]
     if len(long_enough) == 0:
         longest = max(float(x.t[-1] - x.t[0]) for x in trajectories)

@@ -7,10 +7,12 @@ from jaxtyping import Float64
 from ..mechanics import Coordinates
 from ._angles import check_coordinate_count, unwrap
 from ._data_error import DataError
+from ._quantisation import quantisation_steps
 from ._trajectory import Trajectory, TrajectorySet
 
 _DIFFERENCE_ORDER = 4
 _SPLINE_DEGREE = 5
+_ROUNDED = 1.2  # times the error of rounding; noise of less is taken for it
 
 
 def estimate_noise(
@@ -22,6 +24,11 @@ def estimate_noise(
     nearly cancel motion that is smooth over five samples and retain the noise. The scaling
     is valid for equal and unequal time steps (Gasser, Sroka & Jennen-Steinmetz 1986, who
     use second order). With coarse sampling, remaining motion makes the estimate too large.
+
+    Positions of an encoder may repeat for many samples, which hides their error from
+    differences. If the positions lie on a grid, see [`lagdyna.data.quantisation_steps`][],
+    the estimate is at least that of rounding, the step over the square root of 12. It is
+    that of rounding if differences give less than a fifth more.
 
     **Arguments:**
 
@@ -40,7 +47,9 @@ def estimate_noise(
             differences = _scaled_differences(trajectory.t, unwrap(trajectory.q, coordinates))
             squares += np.sum(differences**2, axis=0)
             count += len(differences)
-    return np.sqrt(squares / max(count, 1))
+    noise = np.sqrt(squares / max(count, 1))
+    rounding = quantisation_steps(trajectories) / math.sqrt(12)
+    return np.where(noise < _ROUNDED * rounding, rounding, noise)
 
 
 def estimate_velocities(

@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Iterator, Mapping
 
 import equinox as eqx
@@ -8,6 +9,7 @@ from numpy.typing import ArrayLike
 from ._check import validate_arrays
 from ._data_error import DataError
 from ._fields import FIELDS
+from ._pauses import is_pause
 
 
 class Trajectory(eqx.Module):
@@ -150,9 +152,12 @@ class TrajectorySet(eqx.Module):
 def split_at_gaps(arrays: Mapping[str, ArrayLike], source: str = "recording") -> TrajectorySet:
     """Split a recording with gaps into trajectories.
 
-    A row that contains NaN is a gap and belongs to no trajectory. If only `action` is NaN,
-    the row is the last row of a trajectory, because it holds the next state of the row
-    before it. A single row between two gaps is dropped.
+    A row with NaN counts as a row left out. Where the rows left out make a pause, see
+    [`lagdyna.data.split_at_pauses`][], the next row begins a new trajectory. Otherwise the
+    trajectory goes on with a longer step, whose action is the mean over its known rows.
+
+    If only `action` is NaN, the row is the last row of a trajectory, because it holds the
+    next state of the row before it. A single row between two splits is dropped.
 
     **Arguments:**
 
@@ -162,35 +167,76 @@ def split_at_gaps(arrays: Mapping[str, ArrayLike], source: str = "recording") ->
     **Returns:** a [`lagdyna.data.TrajectorySet`][].
 
     **Raises:** [`lagdyna.data.DataError`][] as for [`lagdyna.data.Trajectory`][], and if
-    there are no two consecutive rows without NaN.
+    there are no two rows without NaN that belong to one trajectory.
     """
     validated = validate_arrays(source, {name: np.asarray(x) for name, x in arrays.items()})
     return TrajectorySet(trajectories_between_gaps(source, validated))
+
+
+def split_at_pauses(trajectories: TrajectorySet) -> TrajectorySet:
+    """Split trajectories at pauses in their times.
+
+    A pause is a step of more than five usual steps. The usual step of a trajectory is the
+    upper quartile of its steps. A single row between two pauses is dropped.
+
+    **Arguments:**
+
+    - `trajectories`: trajectories with any arrays.
+
+    **Returns:** the [`lagdyna.data.TrajectorySet`][] of the pieces, in the original order.
+    """
+    pieces = []
+    for x in trajectories:
+        edges = [0, *(np.flatnonzero(is_pause(x.t)) + 1).tolist(), x.rows]
+        pieces += [x.between(a, b) for a, b in itertools.pairwise(edges) if b - a > 1]
+    found = TrajectorySet(pieces)
+    if found.rows == trajectories.rows and len(found) == len(trajectories):
+        return trajectories
+    # The usual step of a piece may be shorter than that of the whole.
+    return split_at_pauses(found)
 
 
 def trajectories_between_gaps(
     source: str, arrays: Mapping[str, np.ndarray]
 ) -> list[Trajectory]:
     """Split validated arrays into the trajectories between their gaps."""
-    state = np.ones(arrays["t"].shape[0], bool)
-    action = state.copy()
-    for name, x in arrays.items():
-        complete = ~np.isnan(x).any(axis=1)
-        if name == "action":
-            action &= complete
-        else:
-            state &= complete
+    complete = {name: ~np.isnan(x).any(axis=1) for name, x in arrays.items()}
+    known = complete.pop("action", np.ones(arrays["t"].shape[0], bool))
+    rows = np.flatnonzero(np.all(list(complete.values()), axis=0))
+    kept = {name: x[rows] for name, x in arrays.items()}
+    gap = np.diff(rows) > 1
+    if "action" in arrays:
+        for i in np.flatnonzero(gap & known[rows[:-1]]).tolist():
+            kept["action"][i] = _mean_action(arrays, rows[i], rows[i + 1])
     # A step needs both of its states and its action.
-    steps = np.concatenate([[False], state[:-1] & action[:-1] & state[1:], [False]])
-    first, last = np.flatnonzero(np.diff(steps.astype(np.int8))).reshape(-1, 2).T
-    if len(first) == 0:
-        raise DataError(
-            f"{source}: no two consecutive rows without nan; a trajectory needs at least two"
-        )
-    return [
-        Trajectory(**{name: x[a : b + 1] for name, x in arrays.items()})
-        for a, b in zip(first, last, strict=True)
+    cut = ~known[rows[:-1]] | (gap & is_pause(kept["t"][:, 0]))
+    edges = [0, *(np.flatnonzero(cut) + 1).tolist(), len(rows)]
+    found = [
+        Trajectory(**{name: x[a:b] for name, x in kept.items()})
+        for a, b in itertools.pairwise(edges)
+        if b - a > 1
     ]
+    if not found:
+        raise DataError(
+            f"{source}: no two consecutive rows without nan{_describe_gaps(complete)}; a "
+            "trajectory needs at least two"
+        )
+    return found
+
+
+def _mean_action(arrays: Mapping[str, np.ndarray], first: int, last: int) -> np.ndarray:
+    """Average the known actions from row `first` to row `last` over time."""
+    t, action = arrays["t"][first:last, 0], arrays["action"][first:last]
+    known = ~(np.isnan(t) | np.isnan(action).any(axis=1))
+    durations = np.diff(t[known], append=arrays["t"][last])
+    return durations @ action[known] / durations.sum()
+
+
+def _describe_gaps(complete: Mapping[str, np.ndarray]) -> str:
+    """Say how many rows of which arrays have NaN."""
+    counts = {name: int(np.count_nonzero(~x)) for name, x in complete.items()}
+    parts = [f"{name} in {count}" for name, count in counts.items() if count]
+    return f" (nan in {', '.join(parts)} of {len(complete['t'])} rows)" if parts else ""
 
 
 def _widths(trajectory: Trajectory) -> dict[str, int]:

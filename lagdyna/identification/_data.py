@@ -15,18 +15,20 @@ from ..data import (
     Split,
     Trajectory,
     TrajectorySet,
+    check_recordings,
     estimate_velocities,
+    quantisation_steps,
     read,
     recorded_experience,
     recorded_windows,
     resample,
     split,
-    warn_if_degrees,
 )
 from ..learners import accelerations
 from ..mechanics import Coordinates
 from ..options import located
 from ..parts import LossConfig, StepsLossConfig
+from ._pieces import SMOOTHED_ROWS, without_pauses, without_short
 
 Control = Literal["tau", "action"] | None
 
@@ -57,6 +59,7 @@ class PreparedData(NamedTuple):
 def prepare(config: FitConfig) -> PreparedData:
     """Read, complete and split the recordings of a fit.
 
+    Trajectories are split at pauses, and checked; see [`lagdyna.data.check_recordings`][].
     Missing velocities are estimated from positions. Unequal steps are interpolated.
 
     **Raises:** `UserError` if the recordings cannot be used.
@@ -66,20 +69,23 @@ def prepare(config: FitConfig) -> PreparedData:
         recorded = read(located(data.file))
         coordinates = coordinates_of(data, recorded.n)
         control = _control(data, recorded)
-        recorded = _with_control(recorded, control)
+        recorded, notes = without_pauses(_with_control(recorded, control))
+        dt = _median_step(recorded) if data.dt is None else data.dt
+        estimated = "qd" not in recorded.fields
+        rows = SMOOTHED_ROWS if estimated else 2
+        recorded, short = without_short(recorded, dt, rows=rows)
+        notes += short
+        if not estimated:
+            _check_no_noise(data)
+        else:
+            notes.append(_describe_velocities(data, recorded))
+            recorded = estimate_velocities(recorded, coordinates, data.noise)
+        notes += _findings(data, recorded, coordinates, control)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            warn_if_degrees(recorded, coordinates, data.file)
-            if "qd" in recorded.fields:
-                _check_no_noise(data)
-            else:
-                recorded = estimate_velocities(recorded, coordinates, data.noise)
-                notes.append("velocities were estimated from positions")
             raw = split(recorded, data.validation, seed=config.seed)
         notes += [str(warning.message) for warning in caught]
-        lengths = np.concatenate([np.diff(each.t) for each in recorded])
-        dt = float(np.median(lengths)) if data.dt is None else data.dt
-        steps = raw
+        steps, lengths = raw, np.concatenate([np.diff(each.t) for each in recorded])
         if np.any(np.abs(lengths - dt) > 0.01 * dt):
             steps = Split(*(resample(each, coordinates, dt) for each in raw))
             notes.append(f"steps of {dt:.6g} s were interpolated from unequal ones")
@@ -87,6 +93,37 @@ def prepare(config: FitConfig) -> PreparedData:
         raise UserError(str(error)) from error
     width = {None: 0, "tau": recorded.n, "action": recorded.m}[control]
     return PreparedData(coordinates, control, width, dt, raw, steps, notes)
+
+
+def _median_step(trajectories: TrajectorySet) -> float:
+    return float(np.median(np.concatenate([np.diff(each.t) for each in trajectories])))
+
+
+def _describe_velocities(data: DataConfig, recorded: TrajectorySet) -> str:
+    """Say that velocities are estimated, and which steps of encoders were found."""
+    text = "velocities were estimated from positions"
+    steps = quantisation_steps(recorded) if data.noise is None else np.zeros(0)
+    # Steps of rounded decimals are not worth a word.
+    spans = np.ptp(np.concatenate([each.q for each in recorded]), axis=0)
+    found = [f"{step:.4g} in q{i}" for i, step in enumerate(steps) if step > 1e-5 * spans[i]]
+    return f"{text}, which are rounded to steps of {', '.join(found)}" if found else text
+
+
+def _findings(
+    data: DataConfig, recorded: TrajectorySet, coordinates: Coordinates, control: Control
+) -> list[str]:
+    """Check the recordings, and list what was found as notes.
+
+    **Raises:** `UserError` if columns contradict each other and `data.unchecked` is not set.
+    """
+    findings = check_recordings(recorded, coordinates, control)
+    wrong = [each.text for each in findings if each.contradiction]
+    if wrong and not data.unchecked:
+        raise UserError(
+            f"{data.file}: {'; '.join(wrong)}; correct the columns, in SI units, or set "
+            "`data.unchecked` to fit them as they are"
+        )
+    return [each.text for each in findings]
 
 
 def coordinates_of(data: DataConfig, n: int) -> Coordinates:

@@ -23,6 +23,7 @@ from ..parts import StepsLossConfig
 from ..simulate import is_solved
 from ..tasks import Plant
 from ._data import PreparedData, digest_of, prepare, rows_of
+from ._pieces import size_notes
 from ._sizes import Sizes, plant_of, sizes_of
 from ._state import trainable_shapes
 
@@ -75,6 +76,7 @@ def fit_problem(
     trajectories = data.steps if isinstance(config.loss, StepsLossConfig) else data.raw
     training, validation = (rows_of(config.loss, data, part) for part in trajectories)
     loss, rows = _loss(config, plant, training), distinct_rows(training)
+    data.notes.extend(size_notes(training, validation, rows, shapes))
     batch = config.learner.batch
     if config.learner.same_batch:
         training, batch = some_rows(training, given(batch), config.seed), None

@@ -224,4 +224,5 @@ def test_a_fit_and_a_comparison_from_outside(lagdyna, tmp_path):
         "angles": [0],
         "chain": False,
         "validation": 0.2,
+        "unchecked": False,
     }

@@ -10,6 +10,7 @@ from lagdyna.data import (
     TrajectorySet,
     estimate_noise,
     estimate_velocities,
+    quantisation_steps,
 )
 from lagdyna.mechanics import Coordinates
 
@@ -110,3 +111,53 @@ def test_recorded_velocities_are_not_replaced():
     trajectories = TrajectorySet([Trajectory([0, 1], [0, 1], qd=[1, 1])])
     with pytest.raises(DataError, match="already has `qd`"):
         estimate_velocities(trajectories, ANGLE)
+
+
+def driven(rows, dt, seed, turns=1.0):
+    """Prescribe a motion whose speed changes sign; return times, angles and velocities."""
+    rng = np.random.default_rng(seed)
+    t, phase = np.arange(rows) * dt, rng.uniform(0, 2 * np.pi, 2)
+    w = turns * np.array([1.9, 4.4])
+    q = (np.array([0.7, 0.3]) * np.sin(w * t[:, None] + phase)).sum(1)
+    return t, q, (np.array([0.7, 0.3]) * w * np.cos(w * t[:, None] + phase)).sum(1)
+
+
+@pytest.mark.parametrize("origin", [False, True])
+@pytest.mark.parametrize(
+    ("counts", "dt", "turns"), [(1024, 1e-3, 1.0), (4096, 1e-3, 1.0), (4096, 1e-3, 0.05)]
+)
+def test_steps_of_encoders_are_recognised(counts, dt, turns, origin):
+    step, exact, trajectories = 2 * np.pi / counts, [], []
+    for seed in range(3):
+        t, q, qd = driven(2000, dt, seed, turns)
+        q = q - q[0] if origin else q  # counted from the start
+        trajectories.append(Trajectory(t, np.round(q / step) * step + 0.1 * seed * origin))
+        exact.append(qd)
+    trajectories = TrajectorySet(trajectories)
+    assert quantisation_steps(trajectories)[0] == pytest.approx(step, rel=1e-3)
+
+    def error(noise=None):
+        found = estimate_velocities(trajectories, ANGLE, noise)
+        pairs = zip(found, exact, strict=True)
+        return rms(np.concatenate([x.qd[:, 0] - qd for x, qd in pairs]))
+
+    assert error() < 1.1 * error(step / np.sqrt(12))
+    assert error() < 0.05 * rms(np.concatenate(exact))
+
+
+def test_an_encoder_on_a_noisy_axis_keeps_the_noise_that_differences_show():
+    t, q, _ = driven(2000, 1e-3, 0)
+    q = q + 0.01 * np.random.default_rng(0).normal(size=2000)
+    step = 2 * np.pi / 4096
+    trajectories = TrajectorySet([Trajectory(t, np.round(q / step) * step)])
+    assert estimate_noise(trajectories, ANGLE)[0] == pytest.approx(0.01, rel=0.1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 1e-3]), st.sampled_from([0.01, 0.05]))
+def test_smooth_and_noisy_positions_are_on_no_grid(seed, noise, dt):
+    t, q, _ = driven(300, dt, seed)
+    q = q + noise * np.random.default_rng(seed).normal(size=300)
+    assert quantisation_steps(TrajectorySet([Trajectory(t, q)]))[0] == 0
+    # A wheel of constant speed has equal steps.
+    assert quantisation_steps(TrajectorySet([Trajectory(t, 3 * t)]))[0] == 0

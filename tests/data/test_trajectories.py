@@ -78,14 +78,14 @@ def test_trajectories_of_a_set_have_the_same_arrays():
 
 
 def test_gaps_split_a_recording():
-    t = np.arange(9.0)
+    t = np.arange(20.0)
     q = t.copy()
-    q[[0, 4]] = np.nan
+    # A hole of less than six steps is bridged, a longer one is not.
+    q[[0, 4, 10, 11, 12, 13, 14]] = np.nan
     t[6] = np.nan
-    # Row 5 is a single row between two gaps and is dropped.
     assert [x.q[:, 0].tolist() for x in split_at_gaps({"t": t, "q": q})] == [
-        [1, 2, 3],
-        [7, 8],
+        [1, 2, 3, 5, 7, 8, 9],
+        [15, 16, 17, 18, 19],
     ]
 
 
@@ -106,12 +106,14 @@ def test_every_complete_step_is_in_exactly_one_trajectory(known):
         "action": np.where(action, 1.0, np.nan),
     }
     steps = [k for k in range(len(t) - 1) if state[k] and action[k] and state[k + 1]]
-    if len(steps) == 0:
-        with pytest.raises(DataError):
-            split_at_gaps(arrays)
-    else:
+    try:
         parts = split_at_gaps(arrays)
-        assert [int(x) for part in parts for x in part.t[:-1]] == steps
+    except DataError:
+        assert len(steps) == 0
+    else:
+        found = [int(x) for part in parts for x in part.t[:-1]]
+        assert len(found) == len(set(found))
+        assert set(steps) <= set(found)
 
 
 @settings(max_examples=50, deadline=None)
