@@ -25,7 +25,7 @@ from ..results import (
     write_json,
     write_run_file,
 )
-from ..tasks import ObservationError, TaskSpec
+from ..tasks import EnvironmentFault, TaskSpec
 from ..training import (
     AbstractProgress,
     ManySeeds,
@@ -46,6 +46,7 @@ from ._directory import (
     default_directory,
     finish,
     finished_summary,
+    kept,
     notes_of,
     parts_of,
     platform_of,
@@ -88,7 +89,8 @@ def train_seeds(
     if seeds < 1:
         raise UserError(f"`seeds` was {seeds}: expected `int` >= 1")
     config = check_config(training_config(config, Objects(model, learner, agent)))
-    probe(config)
+    config = probe(config)
+    progress = progress or Silence()
     numbers = range(config.seed, config.seed + seeds)
     many = ManySeeds(Trainer(config, reward, known), numbers)
     training = many.start()
@@ -100,7 +102,7 @@ def train_seeds(
     write_json(out / SEEDS_FILE, {"seeds": list(many.seeds)})
     write_run_file(out, "seeds")
     records: Records = [[] for _ in many.seeds]
-    return _continue(many, training, records, 0.0, out, progress or Silence())
+    return _continue(many, training, records, 0.0, out, progress)
 
 
 def resume_seeds(
@@ -129,7 +131,7 @@ def resume_seeds(
         return finished
     seeds, objects = _seeds_of(run), Objects(model, learner, agent)
     config = config_of(_directory(run, seeds[0]), objects)
-    probe(config)
+    config = probe(config)
     many = ManySeeds(Trainer(config, reward, known), seeds)
     training, records, seconds = many.start(), [[] for _ in seeds], 0.0
     if checkpoint_of(run).exists():
@@ -184,8 +186,8 @@ def _continue(
         summary = _summary(many, summaries, time.perf_counter() - start)
         write_json(out / "summary.json", summary)
         return summary
-    except ObservationError as error:
-        raise UserError(str(error)) from error
+    except EnvironmentFault as fault:
+        raise kept(fault, out) from fault
     finally:
         progress.end()
 

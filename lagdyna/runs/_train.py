@@ -11,7 +11,7 @@ from ..models import AbstractReward
 from ..parts import AgentConfig, DynamicsConfig, LearnerConfig
 from ..results import new_directory, read_first_lines
 from ..simulate import AbstractTransition, LearnedModel, WorldModel
-from ..tasks import ObservationError, TaskSpec
+from ..tasks import EnvironmentFault, TaskSpec
 from ..training import (
     AbstractProgress,
     OneSeed,
@@ -31,6 +31,7 @@ from ._directory import (
     default_directory,
     finish,
     finished_summary,
+    kept,
     load_training,
     probe,
     write_round,
@@ -119,16 +120,18 @@ def train(
     **Returns:** the content of `summary.json`.
 
     **Raises:** `UserError` if the config, the environment or the directory cannot be used;
-    nothing has been written then. Later, with the results so far kept, if an observation does
-    not fit the task's description, or episodes are longer than evaluations may be.
+    nothing has been written then. Later, with the results so far kept, if the environment
+    raises an error or returns what cannot be used, or episodes are longer than evaluations
+    may be.
     """
     config = check_config(training_config(config, Objects(model, learner, agent)))
-    probe(config)
+    config = probe(config)
+    progress = progress or Silence()
     trainer = Trainer(config, reward, known)
     training = trainer.init()
     out = new_directory(default_directory(config) if out is None else Path(out))
     begin_directory(out, trainer)
-    return _continue(trainer, training, [], 0.0, out, progress or Silence())
+    return _continue(trainer, training, [], 0.0, out, progress)
 
 
 def resume_run(
@@ -156,7 +159,7 @@ def resume_run(
     finished = finished_summary(run)
     if finished is not None:
         return finished
-    probe(config)
+    config = probe(config)
     trainer = Trainer(config, reward, known)
     if not checkpoint_of(run).exists():  # interrupted before the end of the first round
         (run / "checkpoint").mkdir(exist_ok=True)
@@ -212,7 +215,7 @@ def _continue(
         training, (records,) = run_rounds(seeds, training, [records], keep, progress)
         progress.phase("pictures", 0, 1, {})
         return finish(trainer, training, records, time.perf_counter() - start, out)
-    except ObservationError as error:
-        raise UserError(str(error)) from error
+    except EnvironmentFault as fault:
+        raise kept(fault, out) from fault
     finally:
         progress.end()

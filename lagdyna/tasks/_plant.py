@@ -12,7 +12,6 @@ from ..mechanics import (
     AbstractLagrangian,
     Coordinates,
     CoulombDissipation,
-    FixedActuation,
     Limits,
     MechanicalSystem,
     NoDissipation,
@@ -93,7 +92,7 @@ class Plant(NamedTuple):
             action_size=task.action_size,
             dt=task.action_time,
             substeps=task.substeps,
-            actuation=FixedActuation(task.force),
+            actuation=task.actuation,
             velocity_scale=speeds,
             # The acceleration that reaches the usual speed within the usual distance.
             acceleration_scale=tuple(
