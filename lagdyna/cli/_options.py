@@ -163,7 +163,7 @@ def as_settings(tokens: Sequence[str]) -> list[str]:
 
     **Raises:** `UserError` if such an option has no value.
     """
-    if [*tokens[:1]] not in (["train"], ["fit"]):
+    if [*tokens[:1]] not in (["train"], ["fit"], ["check-task"]):
         return [*tokens]
     written, rest = [], iter(tokens)
     for token in rest:

@@ -36,6 +36,7 @@ from ..training import (
     TrainingState,
     run_rounds,
 )
+from ._check_environment import check_environment
 from ._config_of import Objects, training_config
 from ._directory import (
     Summary,
@@ -91,6 +92,7 @@ def train_seeds(
     config = check_config(training_config(config, Objects(model, learner, agent)))
     config = probe(config)
     progress = progress or Silence()
+    check_environment(config, progress)
     numbers = range(config.seed, config.seed + seeds)
     many = ManySeeds(Trainer(config, reward, known), numbers)
     training = many.start()

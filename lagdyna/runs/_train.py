@@ -22,6 +22,7 @@ from ..training import (
     TrainingState,
     run_rounds,
 )
+from ._check_environment import check_environment
 from ._config_of import Objects, training_config
 from ._directory import (
     Summary,
@@ -127,6 +128,7 @@ def train(
     config = check_config(training_config(config, Objects(model, learner, agent)))
     config = probe(config)
     progress = progress or Silence()
+    check_environment(config, progress)
     trainer = Trainer(config, reward, known)
     training = trainer.init()
     out = new_directory(default_directory(config) if out is None else Path(out))
