@@ -2,6 +2,7 @@ from importlib.metadata import version
 
 from cyclopts import App
 
+from ._check_task import check_task
 from ._compare import compare
 from ._evaluate import evaluate
 from ._fit import fit
@@ -16,7 +17,18 @@ app = App(
     help="Learn the Lagrangian of a mechanical system, and to control the system inside it.",
     version=lambda: version("lagdyna"),
 )
-for command in (train, fit, compare, evaluate, resume, reproduce, tasks, solvers, parts):
+for command in (
+    train,
+    fit,
+    compare,
+    evaluate,
+    resume,
+    reproduce,
+    check_task,
+    tasks,
+    solvers,
+    parts,
+):
     app.command(command)
 app.register_install_completion_command(
     help="Install completion of commands and options for bash, zsh, fish or PowerShell."

@@ -66,6 +66,7 @@ def _compare_fits(runs: list[Path], out: Path | None) -> None:
     console.print(table)
     horizons = ", ".join(sorted({f"{row['rollout_seconds']:.3g} s" for row in rows}))
     say(f"root mean square errors on validation data; rollouts of {horizons}")
+    _say_notes(rows)
     if out is not None:
         say(f"-> {out}")
 
@@ -91,8 +92,16 @@ def _compare_training(runs: list[Path], out: Path | None, target: float | None) 
         f"is better than one of {Path(rows[0]['run']).name}"
         + ("" if goal is None else f"; the target is a return of {goal:g}")
     )
+    _say_notes(rows)
     if out is not None:
         say(f"-> {out}")
+
+
+def _say_notes(rows: list[dict[str, Any]]) -> None:
+    """Print what differs between the runs besides what is compared."""
+    for row in rows:
+        for note in row["notes"]:
+            say(f"note: {Path(row['run']).name}: {note}")
 
 
 def _probability(found: dict[str, Any] | None) -> str:

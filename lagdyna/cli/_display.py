@@ -49,6 +49,9 @@ class LiveDisplay(AbstractProgress):
         self._live = Live(get_renderable=self._draw, console=self._console)
         self._live.start()
 
+    def note(self, text: str) -> None:
+        self._console.print(Text(f"note: {text}", style="yellow"), soft_wrap=True)
+
     def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
         if name == "collect":
             self._steps = (done, total)
@@ -100,6 +103,9 @@ class LineDisplay(AbstractProgress):
         self._start = time.perf_counter()
         self._seeds = len(seeds)
         self._say(_heading(config.resolved(), out, env_steps, seeds).plain)
+
+    def note(self, text: str) -> None:
+        self._say(f"note: {text}")
 
     def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
         if name != self._last:

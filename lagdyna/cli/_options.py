@@ -212,7 +212,7 @@ def as_settings(tokens: Sequence[str]) -> list[str]:
 
     **Raises:** `UserError` if such an option has no value.
     """
-    if [*tokens[:1]] not in (["train"], ["fit"], ["evaluate"], ["resume"]):
+    if [*tokens[:1]] not in (["train"], ["fit"], ["evaluate"], ["resume"], ["check-task"]):
         return [*tokens]
     written, rest = [], iter(tokens)
     for token in rest:

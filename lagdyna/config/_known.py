@@ -10,7 +10,7 @@ from ..learners import Residual
 from ..mechanics import AbstractLagrangian, MechanicalSystem
 from ..options import DissipationName, user_part
 from ..parts import ConstrainedMLPConfig, DynamicsConfig
-from ..tasks import Plant, TaskSpec, known_equations
+from ..tasks import Plant, TaskSpec, in_bounds, known_equations
 
 Known = MechanicalSystem | AbstractLagrangian
 
@@ -63,6 +63,8 @@ def with_equations(
             f"`model.name` was {model.name!r}, which needs `model.known`{also}: the equations "
             f"of {plant.name} as FILE.py:NAME"
         )
+    elif task is not None and isinstance(given, MechanicalSystem):
+        given = in_bounds(given, task)
     if isinstance(given, AbstractLagrangian):
         friction: DissipationName = getattr(model, "dissipation", "none") or plant.dissipation
         given = plant.system(given, friction)

@@ -7,7 +7,9 @@ import numpy as np
 
 from .._errors import UserError
 from ..identification import plot_rollout_errors
+from ..options import read_table
 from ..results import check_kind, kind_of, new_directory, write_json
+from ._cautions import fit_cautions, run_label
 from ._reports import finished_report
 
 Row = dict[str, Any]
@@ -23,7 +25,8 @@ def compare_fits(runs: list[str | Path], out: str | Path | None = None) -> list[
         is written by default.
 
     **Returns:** a row for each run. Errors of vectors are root mean squares over their
-    coordinates; a quantity that the model or its data do not have is `None`.
+    coordinates; a quantity that the model or its data do not have is `None`. `notes` lists what
+    differs from the first fit besides the model: data, updates, seed.
 
     **Raises:** `UserError` if there are no runs, or one holds no finished fit.
     """
@@ -31,6 +34,11 @@ def compare_fits(runs: list[str | Path], out: str | Path | None = None) -> list[
         raise UserError("`runs` was empty; at least one directory of a fit is accepted")
     reports = {str(run): _report(Path(run)) for run in runs}
     rows = [_row(name, report) for name, report in reports.items()]
+    first, *others = reports
+    for row, name in zip(rows[1:], others, strict=True):
+        configs = _config(name), _config(first)
+        pair = reports[name], reports[first]
+        row["notes"] = fit_cautions(run_label(first), pair, configs)
     if out is not None:
         out = new_directory(Path(out))
         write_json(out / "compare.json", rows)
@@ -48,6 +56,12 @@ def _report(run: Path) -> dict[str, Any]:
         f"`runs` has {str(run)!r}, which holds no finished fit (no whole `report.json`); "
         "directories that `lagdyna fit` wrote are accepted, all of them finished"
     )
+
+
+def _config(run: str) -> dict[str, Any]:
+    """Read the config of a fit as a table, so that no code of its parts is run."""
+    path = Path(run) / "config.toml"
+    return read_table(path) if path.exists() else {}
 
 
 def _rollouts(reports: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -80,6 +94,7 @@ def _row(name: str, report: dict[str, Any]) -> Row:
         "rollout_q": _rms(rollout["q"][-1]),
         "rollout_qd": _rms(rollout["qd"][-1]),
         "energy_drift": None if drift is None else drift["rollout"],
+        "notes": [],
     }
 
 

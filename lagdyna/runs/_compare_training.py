@@ -27,6 +27,7 @@ from ..results import (
     write_json,
 )
 from ..tasks import TaskSpec
+from ._cautions import run_label, training_cautions
 from ._directory import finished_summary
 from ._seeds import directories_of
 
@@ -38,7 +39,7 @@ class Agents(NamedTuple):
 
     **Attributes:** `name`, of the directory; `task`; `ends`, the last return of each seed;
     `evaluations`, the steps and returns of each seed; `parts`, the names of agent, model and
-    learner.
+    learner; `configs`, of each seed, as tables.
     """
 
     name: str
@@ -46,10 +47,16 @@ class Agents(NamedTuple):
     ends: Float[np.ndarray, " seeds"]
     evaluations: list[Curve]
     parts: dict[str, Any]
+    configs: list[dict[str, Any]]
 
     def steps_to(self, target: float) -> Float[np.ndarray, " seeds"]:
         """Find the steps of each seed's first evaluation at the target or above, else `nan`."""
         return np.asarray([steps_to(*curve, target) for curve in self.evaluations])
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds of the runs."""
+        return [int(table.get("seed", 0)) for table in self.configs]
 
     @property
     def last(self) -> int:
@@ -77,7 +84,9 @@ def compare_training(
     `env_steps`; `return`, `return_interval`; `reached`, how many seeds reached the target;
     `steps_to_target`, of those, `steps_to_target_interval`; `better_return` and
     `fewer_steps`, the probabilities of improvement over the first row with their intervals,
-    where pairs whose runs ended too early to tell count half. Missing values are `None`.
+    where pairs whose runs ended too early to tell count half; `notes`, what differs from the
+    first row besides the parts (task, length, seeds), and whether seeds are too few for
+    probabilities. Missing values are `None`.
 
     **Raises:** `UserError` if there are no runs, one is not finished or damaged, or their
     environments differ.
@@ -121,8 +130,8 @@ def _read(run: Path) -> Agents:
     directories = directories_of(run) if kind == "seeds" else [run]
     whole = finished_summary(run, directories if kind == "seeds" else None)
     # Of the config the task alone, so that no code of the user's parts is run.
-    table = read_table(directories[0] / "config.toml")
-    task = config_from_table({"task": table.get("task")}).task
+    tables = [read_table(directory / "config.toml") for directory in directories]
+    task = config_from_table({"task": tables[0].get("task")}).task
     summaries = [finished_summary(directory) for directory in directories]
     if whole is None or any(summary is None for summary in summaries):
         raise UserError(
@@ -149,7 +158,7 @@ def _read(run: Path) -> Agents:
             f"`runs` has {str(run)!r}, whose `metrics.jsonl` or `summary.json` is missing, cut "
             f"off or damaged ({type(error).__name__}: {error})"
         ) from error
-    return Agents(str(run), task, ends, evaluations, parts)
+    return Agents(str(run), task, ends, evaluations, parts, tables)
 
 
 def _records(run: Path) -> list[dict[str, Any]]:
@@ -179,7 +188,17 @@ def _row(agents: Agents, first: Agents, target: float | None) -> Row:
         "steps_to_target_interval": _listed(interval(reached)),
         "better_return": _named(better),
         "fewer_steps": _named(fewer),
+        "notes": [] if agents is first else _cautions(agents, first),
     }
+
+
+def _cautions(agents: Agents, first: Agents) -> list[str]:
+    return training_cautions(
+        run_label(first.name),
+        (agents.seeds, first.seeds),
+        (agents.last, first.last),
+        (agents.configs[0], first.configs[0]),
+    )
 
 
 def _listed(ends: tuple[float, float] | None) -> list[float] | None:

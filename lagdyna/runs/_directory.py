@@ -1,5 +1,6 @@
 """Files of a training run's directory."""
 
+import dataclasses
 import os
 import platform
 import tomllib
@@ -37,7 +38,7 @@ from ..results import (
     write_sealed,
     write_text,
 )
-from ..tasks import GymnasiumTask, suite_name, suite_task
+from ..tasks import EnvironmentFault, suite_name, suite_task, with_action_bounds
 from ..training import (
     PICTURE,
     Record,
@@ -154,7 +155,23 @@ def check_notes(run: Path, notes: dict[str, Any], config: Config) -> None:
         raise UserError(
             f"{str(checkpoint_of(run))!r} is damaged: its config is not TOML ({error})"
         ) from error
+    for table in (before, now):
+        for section, name in _LIMITS:
+            table.get(section, {}).pop(name, None)
     check_unchanged(str(run), before, now)
+
+
+# Limits of episodes, which a run whose environment does not end may be resumed with.
+_LIMITS = (("task", "max_episode_steps"), ("evaluation", "max_steps"))
+
+
+def kept(fault: EnvironmentFault, run: Path) -> UserError:
+    """Create the error of a run whose environment failed, which says what is kept."""
+    if checkpoint_of(run).exists():
+        held = "what was learned until the latest checkpoint is kept, and"
+    else:
+        held = "no training phase was finished;"
+    return UserError(f"{fault}; {held} `lagdyna resume {run}` goes on")
 
 
 def checkpoint_of(run: Path) -> Path:
@@ -208,14 +225,16 @@ def digest_of_seeds(records: list[list[Record]]) -> str:
     return digest_of([digest_of_lines(lines) for lines in records])
 
 
-def probe(config: Config) -> None:
+def probe(config: Config) -> Config:
     """Create the environment once, so that one that does not fit is refused at the start.
+
+    **Returns:** the config, with the environment's action bounds if they are not symmetric.
 
     **Raises:** `UserError` if it cannot be made, does not fit its description, or its episodes
     are longer than evaluations may be.
     """
     try:
-        GymnasiumTask(config.task).close()
+        task = with_action_bounds(config.task)
     except ValueError as error:
         raise UserError(str(error)) from error
     name, evaluation = suite_name(config.task), config.evaluation
@@ -223,6 +242,7 @@ def probe(config: Config) -> None:
     if name is not None and evaluation.max_steps < suite_task(name).horizon:
         episodes = evaluation.episodes
         raise still_going(config.task, evaluation.max_steps, episodes, episodes)
+    return config if task == config.task else dataclasses.replace(config, task=task)
 
 
 def finish(

@@ -34,7 +34,7 @@ from ..results import (
     write_sealed,
     write_text,
 )
-from ..tasks import ObservationError, TaskSpec
+from ..tasks import EnvironmentFault, TaskSpec
 from ..training import (
     AbstractProgress,
     ManySeeds,
@@ -46,6 +46,7 @@ from ..training import (
     TrainingState,
     run_rounds,
 )
+from ._check_environment import check_environment
 from ._config_of import Objects, objects_of, training_config
 from ._directory import (
     Summary,
@@ -56,6 +57,7 @@ from ._directory import (
     digest_of_seeds,
     finish,
     finished_summary,
+    kept,
     notes_of,
     parts_of,
     platform_of,
@@ -103,7 +105,9 @@ def train_seeds(
     if seeds < 1:
         raise UserError(f"`seeds` was {seeds}: expected `int` >= 1")
     config = check_config(training_config(config, Objects(model, learner, agent)))
-    probe(config)
+    config = probe(config)
+    progress = progress or Silence()
+    check_environment(config, progress)
     numbers = range(config.seed, config.seed + seeds)
     many = ManySeeds(Trainer(config, reward, known), numbers)
     training = many.start()
@@ -116,7 +120,7 @@ def train_seeds(
             directory = stack.enter_context(new_run(_directory(path, seed)))
             begin_directory(directory, many.trainer.with_seed(seed))
         records: Records = [[] for _ in many.seeds]
-        return _continue(many, training, records, 0.0, path, progress or Silence())
+        return _continue(many, training, records, 0.0, path, progress)
 
 
 @from_run
@@ -152,7 +156,7 @@ def resume_seeds(
         return finished
     check_links(run)
     check_reward(run, reward)
-    probe(config)
+    config = probe(config)
     many = ManySeeds(Trainer(config, reward, known), seeds)
     with locked(run, *directories):
         if steps is not None and steps != config.steps:
@@ -227,8 +231,8 @@ def _continue(
         _plot(many, records, out)
         summary = seeds_summary(many, summaries, time.perf_counter() - start)
         return write_sealed(out / "summary.json", summary, digest_of_seeds(records))
-    except ObservationError as error:
-        raise UserError(str(error)) from error
+    except EnvironmentFault as fault:
+        raise kept(fault, out) from fault
     finally:
         progress.end()
 

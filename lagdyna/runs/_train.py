@@ -20,7 +20,7 @@ from ..results import (
     write_text,
 )
 from ..simulate import AbstractTransition, LearnedModel, WorldModel
-from ..tasks import ObservationError, TaskSpec
+from ..tasks import EnvironmentFault, TaskSpec
 from ..training import (
     AbstractProgress,
     OneSeed,
@@ -33,6 +33,7 @@ from ..training import (
     TrainingState,
     run_rounds,
 )
+from ._check_environment import check_environment
 from ._config_of import Objects, objects_of, training_config
 from ._directory import (
     Summary,
@@ -41,6 +42,7 @@ from ._directory import (
     config_of,
     finish,
     finished_summary,
+    kept,
     load_training,
     probe,
     records_of,
@@ -134,17 +136,20 @@ def train(
     **Returns:** the content of `summary.json`.
 
     **Raises:** `UserError` if the config, the environment or the directory cannot be used;
-    nothing has been written then. Later, with the results so far kept, if an observation does
-    not fit the task's description, or episodes are longer than evaluations may be.
+    nothing has been written then. Later, with the results so far kept, if the environment
+    raises an error or returns what cannot be used, or episodes are longer than evaluations
+    may be.
     """
     config = check_config(training_config(config, Objects(model, learner, agent)))
-    probe(config)
+    config = probe(config)
+    progress = progress or Silence()
+    check_environment(config, progress)
     trainer = Trainer(config, reward, known)
     training = trainer.init()
     chosen = None if out is None else Path(out)
     with reserved(chosen, run_paths(config)) as path, new_run(path):
         begin_directory(path, trainer)
-        return _continue(trainer, training, [], 0.0, path, progress or Silence())
+        return _continue(trainer, training, [], 0.0, path, progress)
 
 
 @from_run
@@ -188,7 +193,7 @@ def resume_run(
         return finished
     check_links(run)
     check_reward(run, reward)
-    probe(config)
+    config = probe(config)
     trainer = Trainer(config, reward, known)
     with locked(run):
         if config != stored:
@@ -260,7 +265,7 @@ def _continue(
         training, (records,) = run_rounds(seeds, training, [records], keep, progress, begun)
         progress.phase("pictures", 0, 1, {})
         return finish(trainer, training, records, time.perf_counter() - start, out)
-    except ObservationError as error:
-        raise UserError(str(error)) from error
+    except EnvironmentFault as fault:
+        raise kept(fault, out) from fault
     finally:
         progress.end()

@@ -1,13 +1,18 @@
 """Control tasks: environment descriptions, the Gymnasium adapter and the suite."""
 
-from ._gymnasium import GymnasiumBatch as GymnasiumBatch
+from ._check_task import check_task as check_task
+from ._faults import EnvironmentFault as EnvironmentFault
+from ._faults import ObservationError as ObservationError
+from ._findings import Finding as Finding
 from ._gymnasium import GymnasiumTask as GymnasiumTask
-from ._gymnasium import ObservationError as ObservationError
 from ._gymnasium import Outcome as Outcome
 from ._gymnasium import RenderingError as RenderingError
-from ._gymnasium import read_state as read_state
+from ._gymnasium import with_action_bounds as with_action_bounds
+from ._gymnasium_batch import GymnasiumBatch as GymnasiumBatch
+from ._known import in_bounds as in_bounds
 from ._known import known_equations as known_equations
 from ._plant import Plant as Plant
+from ._read_state import read_state as read_state
 from ._registry import TASKS as TASKS
 from ._registry import get_task as get_task
 from ._spec import CoordinateSpec as CoordinateSpec

@@ -1,26 +1,24 @@
 import ctypes.util
+import dataclasses
 import difflib
 import importlib.util
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from ..mechanics import State
+from ._adapters import adapted
+from ._bounds import Bounds
+from ._faults import CheckedEnv, EnvironmentFault, sentence
+from ._read_state import read_state
 from ._spec import TaskSpec
-
-
-class ObservationError(ValueError):
-    """Error: an environment returned an invalid observation or reward in `reset` or `step`.
-
-    The observation has another shape than the environment's space or is not finite where the
-    state is read, or the reward is not finite.
-    """
 
 
 class RenderingError(ValueError):
@@ -49,8 +47,8 @@ class Outcome(NamedTuple):
 class GymnasiumTask:
     """Adapter of a Gymnasium environment to states `(q, qd)` and actions in `[-1, 1]^m`.
 
-    The environment itself is not modified. Dictionary observations are flattened in the order
-    of their space.
+    The environment itself is not modified. Observations that are dictionaries or tuples are
+    flattened in the order of their space, as by `gymnasium.wrappers.FlattenObservation`.
 
     **Arguments:**
 
@@ -59,16 +57,17 @@ class GymnasiumTask:
 
     **Raises:** `ValueError` if the environment does not exist, if its actions are not
     continuous and bounded, or if its observations or actions do not match `spec`. `reset` and
-    `step` raise [`lagdyna.tasks.ObservationError`][] if an observation has another shape than
+    `step` raise [`lagdyna.tasks.EnvironmentFault`][] if the environment raises an error, and
+    [`lagdyna.tasks.ObservationError`][], one of these, if an observation has another shape than
     the environment's space, or is not finite where the state is read.
     """
 
     def __init__(self, spec: TaskSpec, *, render_mode: str | None = None):
         self.spec = spec
         self._render_mode = render_mode
-        self._env = _make_env(spec, render_mode)
+        self._env = make_env(spec, render_mode)
         try:
-            self._low, self._high = _check_spaces(spec, self._env)
+            self._low, self._high = check_spaces(spec, self._env)
         except ValueError:
             self._env.close()
             raise
@@ -96,17 +95,22 @@ class GymnasiumTask:
         **Returns:** the [`lagdyna.tasks.Outcome`][] of the action.
 
         **Raises:** `ValueError` if `most` is not positive, or if the action has another shape
-        or contains NaN. [`lagdyna.tasks.ObservationError`][] if the environment returns an
-        invalid observation or a reward that is not finite.
+        or contains NaN. [`lagdyna.tasks.EnvironmentFault`][] if the environment raises an
+        error; [`lagdyna.tasks.ObservationError`][], one of these, if it returns an invalid
+        observation or a reward that is not finite.
         """
         if most is not None and most < 1:
             raise ValueError(f"`most` must be at least 1, got {most}")
-        scaled = _rescale_action(action, (self.spec.action_size,), self._low, self._high)
+        scaled = rescale_action(action, (self.spec.action_size,), self._low, self._high)
         limit = self.spec.repeat if most is None else min(self.spec.repeat, most)
         total, steps, ended = 0.0, 0, (False, False)
         observation = None
         while steps < limit and not any(ended):
-            observation, reward, *flags, _ = self._env.step(scaled)
+            try:
+                observation, reward, *flags, _ = self._env.step(scaled)
+            except EnvironmentFault as fault:
+                fault.steps = steps
+                raise
             total, steps = total + float(reward), steps + 1
             ended = bool(flags[0]), bool(flags[1])
         assert observation is not None
@@ -143,153 +147,25 @@ class GymnasiumTask:
         """Render modes that the environment supports."""
         return self._env.metadata.get("render_modes", ())
 
+    @property
+    def action_bounds(self) -> Bounds:
+        """Lowest and highest value of each of the environment's actions."""
+        return tuple(zip(self._low.tolist(), self._high.tolist(), strict=True))
+
+    @property
+    def bounded_spec(self) -> TaskSpec:
+        """Description with the action bounds, unless they are symmetric about zero."""
+        bounds = self.action_bounds
+        if self.spec.action_bounds is not None or all(low == -high for low, high in bounds):
+            return self.spec
+        return dataclasses.replace(self.spec, action_bounds=bounds)
+
     def close(self) -> None:
         """Close the environment and release its resources."""
-        self._env.close()
+        close_env(self._env)
 
 
-class GymnasiumBatch:
-    """Batch of copies of an environment that are stepped in one call, for evaluation.
-
-    **Arguments:**
-
-    - `spec`: description of the environment.
-    - `copies`: number of copies.
-
-    **Raises:** `ValueError` if `copies` is not positive, and the errors of
-    [`lagdyna.tasks.GymnasiumTask`][].
-    """
-
-    def __init__(self, spec: TaskSpec, copies: int):
-        if copies < 1:
-            raise ValueError(f"`copies` must be at least 1, got {copies}")
-        GymnasiumTask(spec).close()  # runs its checks, for clear error messages
-        self.spec = spec
-        self._env = gym.vector.SyncVectorEnv([lambda: _make_env(spec, None)] * copies)
-        self._low, self._high = _check_spaces(spec, self._env.envs[0])
-
-    def reset(self, seeds: Sequence[int]) -> State:
-        """Start a new episode in each copy and return the first states.
-
-        **Arguments:**
-
-        - `seeds`: one seed per copy.
-
-        **Returns:** the states, NumPy arrays of shape `(copies, n)`.
-        """
-        observation, _ = self._env.reset(seed=list(seeds))
-        return read_state(self.spec, observation)
-
-    def step(
-        self, actions: Float[np.ndarray, "copies m"]
-    ) -> tuple[State, Float[np.ndarray, " copies"], Bool[np.ndarray, " copies"]]:
-        """Hold one action per copy for `spec.repeat` environment steps.
-
-        A copy whose episode has ended starts a new one, possibly within the same action. To
-        evaluate single episodes, ignore a copy after its first end.
-
-        **Arguments:**
-
-        - `actions`: controls in `[-1, 1]^m`, shape `(copies, m)`. Values outside are clipped.
-
-        **Returns:** the next states, the sums of the rewards, and whether an episode ended
-        within these steps. Steps after the end of an episode do not count.
-
-        **Raises:** the errors of [`lagdyna.tasks.GymnasiumTask.step`][].
-        """
-        shape = (self._env.num_envs, self.spec.action_size)
-        scaled = _rescale_action(actions, shape, self._low, self._high)
-        total, ended = np.zeros(len(actions)), np.zeros(len(actions), bool)
-        last = None
-        for _ in range(self.spec.repeat):
-            observation, reward, terminated, truncated, _ = self._env.step(scaled)
-            last = observation if last is None else np.where(ended[:, None], last, observation)
-            total += np.where(ended, 0, reward)
-            ended |= terminated | truncated
-        assert last is not None
-        return read_state(self.spec, last), total, ended
-
-    def close(self) -> None:
-        """Close the environments and release their resources."""
-        self._env.close()
-
-
-def read_state(spec: TaskSpec, observation: Float[np.ndarray, "*batch obs"]) -> State:
-    """Read the state from an observation.
-
-    **Arguments:**
-
-    - `spec`: description of the environment.
-    - `observation`: one observation or a batch, shape `(*batch, obs)`.
-
-    **Returns:** the coordinates and velocities, followed by the context with zero velocities.
-    NumPy arrays of shape `(*batch, n + context)`.
-    """
-    observed, q, qd = [], [], []
-    for c in spec.coordinates:
-        if c.cos is not None and c.sin is not None:
-            observed.append(np.arctan2(observation[..., c.sin], observation[..., c.cos]))
-        else:
-            observed.append(observation[..., c.position])
-        qd.append(observation[..., c.velocity])
-    for position, c in zip(observed, spec.coordinates, strict=True):
-        if c.relative_to is not None:
-            angle = position - observed[c.relative_to]
-            position = np.arctan2(np.sin(angle), np.cos(angle))  # wrapped into [-pi, pi]
-        q.append(position)
-    for i in spec.context:
-        q.append(observation[..., i])
-        qd.append(np.zeros_like(observation[..., i]))
-    return State(_stack(q), _stack(qd))
-
-
-class _CheckedEnv(gym.ObservationWrapper):
-    """Wrapper that raises an error for invalid observations and rewards."""
-
-    def __init__(self, env: gym.Env, spec: TaskSpec):
-        super().__init__(env)
-        self._spec = spec
-        # Keep the initial space: a faulty environment may change it later.
-        self._space = env.observation_space
-        self._entries = sorted(
-            {*spec.context, *(i for c in spec.coordinates for i in c.indices)}
-        )
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        observation, reward, terminated, truncated, info = super().step(action)
-        if not np.isfinite(float(reward)):
-            raise ObservationError(
-                f"`env_id` was {self._spec.env_id!r}, which returned a reward of {reward}; "
-                "only finite numbers are accepted"
-            )
-        return observation, reward, terminated, truncated, info
-
-    def observation(self, observation: Any) -> Any:
-        subject, space = f"`env_id` was {self._spec.env_id!r}, which", self._space
-        if np.shape(observation) != space.shape:
-            raise ObservationError(
-                f"{subject} returned an observation of shape {np.shape(observation)}; only "
-                f"observations in its observation space {space} are accepted"
-            )
-        for i in self._entries:
-            if not np.isfinite(observation[i]):
-                raise ObservationError(
-                    f"{subject} returned {observation[i]} in entry {i} of an observation; only "
-                    "finite numbers are accepted where the state is read"
-                )
-        return observation
-
-
-def _stack(columns: list[np.ndarray | np.generic]) -> Any:
-    """Stack columns into an array of their precision, at least float32.
-
-    A `State` accepts NumPy arrays as well as JAX arrays.
-    """
-    stacked = np.stack(columns, axis=-1)
-    return stacked.astype(np.result_type(stacked.dtype, np.float32))
-
-
-def _rescale_action(
+def rescale_action(
     action: np.ndarray, shape: tuple[int, ...], low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
     """Validate actions in `[-1, 1]`, clip them and rescale them to the environment's bounds."""
@@ -302,7 +178,7 @@ def _rescale_action(
     return (low + 0.5 * (unit + 1) * (high - low)).astype(low.dtype)
 
 
-def _make_env(spec: TaskSpec, render_mode: str | None) -> gym.Env:
+def make_env(spec: TaskSpec, render_mode: str | None) -> gym.Env:
     if render_mode == "rgb_array":
         # Without this, pygame fails on a machine without a display.
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
@@ -311,12 +187,23 @@ def _make_env(spec: TaskSpec, render_mode: str | None) -> gym.Env:
     # An environment without rendering need not accept `render_mode`.
     mode: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
     try:
-        env = gym.make(spec.env_id, **mode)
+        env = gym.make(spec.env_id, max_episode_steps=spec.max_episode_steps, **mode)
     except (gym.error.Error, ImportError) as error:
         raise ValueError(_explain_failure(spec.env_id, error)) from error
-    if isinstance(env.observation_space, spaces.Dict):
-        env = gym.wrappers.FlattenObservation(env)
-    return env if env.observation_space.shape is None else _CheckedEnv(env, spec)
+    except Exception as error:  # of the environment's own code
+        raise ValueError(
+            f"`env_id` was {spec.env_id!r}, which cannot be made: {sentence(error)}"
+        ) from error
+    env = adapted(env)
+    return env if env.observation_space.shape is None else CheckedEnv(env, spec)
+
+
+def close_env(env: gym.Env | gym.vector.VectorEnv) -> None:
+    """Close an environment; an error of its own is a warning, so that it hides no other."""
+    try:
+        env.close()
+    except Exception as error:
+        warnings.warn(f"an environment could not be closed: {sentence(error)}", stacklevel=3)
 
 
 def _select_mujoco_renderer() -> None:
@@ -356,7 +243,7 @@ def _is_installed(extra: str) -> bool:
     return all(importlib.util.find_spec(package) is not None for package in packages)
 
 
-def _check_spaces(spec: TaskSpec, env: gym.Env) -> tuple[np.ndarray, np.ndarray]:
+def check_spaces(spec: TaskSpec, env: gym.Env) -> tuple[np.ndarray, np.ndarray]:
     """Check that `spec` matches the environment's spaces, and return its action bounds."""
     actions, observations = env.action_space, env.observation_space
     if not isinstance(actions, spaces.Box):
@@ -373,6 +260,12 @@ def _check_spaces(spec: TaskSpec, env: gym.Env) -> tuple[np.ndarray, np.ndarray]
         raise ValueError(
             f"`env_id` was {spec.env_id!r}, whose actions {actions} have no bounds; "
             "only bounded actions are accepted"
+        )
+    found = tuple(zip(actions.low.tolist(), actions.high.tolist(), strict=True))
+    if spec.action_bounds is not None and not np.allclose(spec.action_bounds, found, 1e-6):
+        raise ValueError(
+            f"`action_bounds` was {spec.action_bounds}, but {spec.env_id!r} has actions from "
+            f"{actions.low} to {actions.high}; leave it out to use those"
         )
     if not isinstance(observations, spaces.Box) or len(observations.shape) != 1:
         raise ValueError(
@@ -391,3 +284,15 @@ def _check_spaces(spec: TaskSpec, env: gym.Env) -> tuple[np.ndarray, np.ndarray]
             f"{spec.env_id!r} has entries 0 to {observations.shape[0] - 1}"
         )
     return actions.low, actions.high
+
+
+def with_action_bounds(spec: TaskSpec) -> TaskSpec:
+    """Add the environment's action bounds to a description if they are not symmetric.
+
+    **Returns:** the same description if they are symmetric about zero.
+
+    **Raises:** the errors of [`lagdyna.tasks.GymnasiumTask`][].
+    """
+    env = GymnasiumTask(spec)
+    env.close()
+    return env.bounded_spec

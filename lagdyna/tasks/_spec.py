@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from ..mechanics import Coordinates
+from ..mechanics import Coordinates, FixedActuation
+from ._bounds import bounded_actuation, check_bounds
 
 Index = Annotated[int, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -103,7 +104,9 @@ class TaskSpec:
     - `coordinates`: one [`lagdyna.tasks.CoordinateSpec`][] per degree of freedom.
     - `dt`: duration of one environment step, seconds.
     - `force`: the actuation map, with one row per coordinate and one column per action. An
-        entry is the generalised force (N or N m) of an action at its upper bound.
+        entry is the generalised force (N or N m) of an action at its upper bound, or at its
+        lower bound if the upper one is not above zero. Forces are proportional to the
+        environment's action, zero at an action of zero.
     - `dissipation`: `"viscous"` if the joints have viscous friction, which is then learned;
         `"none"` by default.
     - `terminates`: whether the environment terminates episodes by a condition that is to be
@@ -122,11 +125,18 @@ class TaskSpec:
     - `chain`: whether consecutive angles are relative joint angles of a serial chain. The
         networks then also take sums of consecutive angles as inputs; see
         [`lagdyna.mechanics.Coordinates`][].
+    - `action_bounds`: lowest and highest value of each of the environment's actions. By default
+        a run reads them from the environment, and stores them if they are not symmetric about
+        zero. Without them they count as symmetric.
+    - `max_episode_steps`: environment steps after which an episode is truncated; by default the
+        environment's own time limit. Environments without one need it.
+    - `unchecked`: whether a run starts without the check of this description against the
+        environment, which takes 50 random steps; see [`lagdyna.tasks.check_task`][].
 
     **Raises:** `ValueError` if the numbers of coordinates and of rows of `force` differ, if
     `relative_to` of a coordinate is not another angle, if both `terminates` and `ends_beyond`
-    are given, if an index of `context` is negative, or if `dt`, `repeat` or `substeps` is not
-    positive.
+    are given, if an index of `context` is negative, if `action_bounds` does not fit, or if
+    `dt`, `repeat`, `substeps` or `max_episode_steps` is not positive.
     """
 
     env_id: str
@@ -143,6 +153,9 @@ class TaskSpec:
     repeat: Count = 1
     substeps: Count = 1
     chain: bool = False
+    action_bounds: tuple[tuple[float, float], ...] | None = None
+    max_episode_steps: Count | None = None
+    unchecked: bool = False
 
     def __post_init__(self):
         if len(self.coordinates) == 0 or len(self.force) != len(self.coordinates):
@@ -170,8 +183,14 @@ class TaskSpec:
                 "`terminates` to learn the termination, or `ends_beyond` if it is known"
             )
 
-        for name, value in (("repeat", self.repeat), ("substeps", self.substeps)):
-            if value < 1:
+        check_bounds(self.action_bounds, self.action_size)
+        counts = {
+            "repeat": self.repeat,
+            "substeps": self.substeps,
+            "max_episode_steps": self.max_episode_steps,
+        }
+        for name, value in counts.items():
+            if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {value}")
         if not 0 < self.dt < math.inf:
             raise ValueError(f"`dt` must be positive and finite, got {self.dt}")
@@ -194,6 +213,11 @@ class TaskSpec:
     def action_size(self) -> int:
         """Number of actions."""
         return len(self.force[0])
+
+    @property
+    def actuation(self) -> FixedActuation:
+        """Map from an action in `[-1, 1]^m` to the generalised force that it causes."""
+        return bounded_actuation(self.force, self.action_bounds)
 
     @property
     def joint_coordinates(self) -> Coordinates:

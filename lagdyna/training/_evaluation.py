@@ -4,9 +4,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from .._errors import UserError
 from ..mechanics import State
-from ..tasks import GymnasiumBatch, GymnasiumTask, ObservationError, RenderingError, TaskSpec
+from ..tasks import (
+    EnvironmentFault,
+    GymnasiumBatch,
+    GymnasiumTask,
+    RenderingError,
+    TaskSpec,
+)
 
 Act = Callable[[State], Float[np.ndarray, "batch m"]]
 
@@ -35,8 +40,8 @@ def evaluate_policy(
     - `seeds`: of the starts of the episodes.
     - `max_steps`: the largest length of an episode, in environment steps.
 
-    **Raises:** `UserError` if an episode is longer than `max_steps`, or an observation of
-    the environment does not fit its description.
+    **Raises:** [`lagdyna.tasks.EnvironmentFault`][] if an episode is longer than `max_steps`,
+    or the environment raises an error or returns what cannot be used.
     """
     batch = GymnasiumBatch(task, len(seeds))
     try:
@@ -49,18 +54,21 @@ def evaluate_policy(
             running &= ~ended
             if not running.any():
                 return returns
-    except ObservationError as error:
-        raise UserError(str(error)) from error
+    except EnvironmentFault as fault:
+        raise fault.during("in an evaluation") from fault.__cause__
     finally:
         batch.close()
     raise still_going(task, max_steps, int(running.sum()), len(seeds))
 
 
-def still_going(task: TaskSpec, max_steps: int, running: int, episodes: int) -> UserError:
+def still_going(
+    task: TaskSpec, max_steps: int, running: int, episodes: int
+) -> EnvironmentFault:
     """Create the error of an evaluation whose episodes do not end."""
-    return UserError(
+    return EnvironmentFault(
         f"`evaluation.max_steps` was {max_steps}, and {running} of {episodes} "
-        f"episodes of {task.env_id!r} were still going on; a larger number is accepted"
+        f"episodes of {task.env_id!r} were still going on; a larger number is accepted, or a "
+        "time limit of episodes, `task.max_episode_steps`"
     )
 
 

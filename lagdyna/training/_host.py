@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, UInt
 
+from .._errors import UserError
 from ..config import given
 from ..data import Experience
 from ..mechanics import State
-from ..tasks import GymnasiumTask
+from ..tasks import EnvironmentFault, GymnasiumTask
 from ._environment import (
     EPISODE,
     AbstractEnvironmentLoop,
@@ -61,13 +62,22 @@ class HostLoop(AbstractEnvironmentLoop):
             if not acting.any():
                 return training, rewards_sum
             for i in indices(acting & (self._elapsed == 0)):
-                self._reset(i, int(episodes[i]))
+                try:
+                    self._reset(i, int(episodes[i]))
+                except EnvironmentFault as fault:
+                    raise fault.during(f"after environment step {steps[i]}") from (
+                        fault.__cause__
+                    )
             before = jax.tree.map(np.copy, self._states)
             actions = seeds.query(trainer.explore, training, (before,))
             rewards, held = np.zeros(count), np.zeros(count, int)
             terminated, ended = np.zeros(count, bool), np.zeros(count, bool)
             for i in indices(acting):
-                outcome = self._envs[i].step(actions[i], int(total - steps[i]))
+                try:
+                    outcome = self._envs[i].step(actions[i], int(total - steps[i]))
+                except EnvironmentFault as fault:
+                    failed = steps[i] + fault.steps + 1
+                    raise fault.during(f"environment step {failed}") from fault.__cause__
                 self._actions[i].append(actions[i].tolist())
                 self._put(i, outcome.state)
                 rewards[i], held[i] = outcome.reward, outcome.steps
@@ -152,7 +162,7 @@ class HostLoop(AbstractEnvironmentLoop):
                 if outcome.terminated or outcome.truncated:
                     return False
                 self._put(index, outcome.state)
-        except ValueError:  # an observation that does not fit
+        except EnvironmentFault:
             return False
         self._actions[index] = list(episode.actions)
         self._elapsed[index] = repeat * len(episode.actions)
@@ -168,7 +178,13 @@ class HostLoop(AbstractEnvironmentLoop):
         if self._envs:
             return
         task, count = self._seeds.trainer.config.task, len(self._seeds.seeds)
-        self._envs = [GymnasiumTask(task) for _ in range(count)]
+        for _ in range(count):  # one by one, so that those that were made are closed
+            self._envs.append(GymnasiumTask(task))
+        if self._envs[0].bounded_spec != task:
+            raise UserError(
+                f"`task.action_bounds` was not given, and the actions of {task.env_id!r} are "
+                "not symmetric about zero; `lagdyna.tasks.with_action_bounds(task)` adds them"
+            )
         self._elapsed = np.zeros(count, int)
         self._actions: list[list[list[float]]] = [[] for _ in range(count)]
         zeros = np.zeros((count, task.state_coordinates.n), jnp.result_type(float))

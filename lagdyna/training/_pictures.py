@@ -77,5 +77,8 @@ def _work(trainer: Trainer, states: State, actions: np.ndarray) -> np.ndarray:
     """Compute the work of the actuators up to each state, J."""
     coordinates, q = trainer.config.task.joint_coordinates, jnp.asarray(states.q)
     displacements = np.asarray(coordinates.difference(q[1:], q[:-1]))
-    forces = actions @ np.asarray(trainer.config.task.force).T
+    actuation = trainer.config.task.actuation
+    forces = actions @ np.asarray(actuation.matrix).T
+    if actuation.offset is not None:
+        forces = forces + np.asarray(actuation.offset)
     return np.concatenate([[0.0], np.cumsum(np.sum(forces * displacements, axis=-1))])

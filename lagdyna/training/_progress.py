@@ -1,4 +1,5 @@
 import abc
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ class AbstractProgress(abc.ABC):
     @abc.abstractmethod
     def begin(self, config: Config, out: Path, env_steps: int, seeds: Sequence[int]) -> None:
         """Handle the start of a run, or its continuation after `env_steps` steps."""
+
+    def note(self, text: str) -> None:
+        """Handle a warning about the run; by default it becomes a Python warning."""
+        warnings.warn(text, stacklevel=2)
 
     @abc.abstractmethod
     def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:

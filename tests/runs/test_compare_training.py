@@ -174,3 +174,26 @@ def test_directories_of_the_same_name_and_seeds_evaluated_at_other_steps(
     rows = compare_training([tmp_path / "x" / "run", tmp_path / "y" / "run"], tmp_path / "out")
     assert [(row["reached"], row["steps_to_target"]) for row in rows] == [(1, 50)] * 2
     assert rows[1]["fewer_steps"]["probability"] == 0.5
+
+
+def test_what_differs_besides_the_parts_is_noted(tmp_path: Path) -> None:
+    several(tmp_path / "three", SLOW)
+    several(tmp_path / "same", FAST, agent={"name": "dyna", "ratio": 0.0})
+    made_up(tmp_path / "one", [-300.0, -150.0], seed=4)
+    other = {**config_from_table({}).task.__dict__, "dt": 0.1}
+    other["coordinates"] = [each.__dict__ for each in other["coordinates"]]
+    several(tmp_path / "other", SLOW, task=other, evaluation={"episodes": 3})
+    runs: list[Any] = [tmp_path / name for name in ("three", "same", "one", "other")]
+    three, same, one, another = (row["notes"] for row in compare_training(runs))
+    assert three == same == []
+    assert one == [
+        "100 environment steps, where three has 150: returns are of different amounts of "
+        "experience",
+        "seed 4, where three has seeds 0 to 2",
+        "probabilities compare 1 seed with 3 seeds of three, too few to tell; train 3 or more "
+        "of each, better 10",
+    ]
+    assert another == [
+        "another description of the task than three: `task.dt` was 0.05 and is 0.1",
+        "other evaluations than three: `evaluation.episodes` was 100 and is 3",
+    ]

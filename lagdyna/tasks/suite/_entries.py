@@ -173,7 +173,7 @@ def suite_name(spec: TaskSpec) -> str | None:
     """Return the short name of the suite task that a description matches.
 
     The environment, the observation indices, the context and the number of actions must match.
-    State limits, `repeat` and forces may differ.
+    State limits, `repeat` and forces may differ; a time limit of its own may not be given.
 
     **Returns:** the name, or `None` if no task matches.
     """
@@ -182,7 +182,7 @@ def suite_name(spec: TaskSpec) -> str | None:
         same_state = spec.context == known.context and [
             (c.kind, c.indices, c.relative_to) for c in spec.coordinates
         ] == [(c.kind, c.indices, c.relative_to) for c in known.coordinates]
-        if spec.env_id == known.env_id and same_state:
+        if spec.env_id == known.env_id and same_state and spec.max_episode_steps is None:
             return name if spec.action_size == known.action_size else None
     return None
 

@@ -1,0 +1,38 @@
+"""Check of the environment at the start of a training run."""
+
+from .._errors import UserError
+from ..config import Config
+from ..tasks import TASKS, TaskSpec, check_task
+from ..training import AbstractProgress
+
+
+def check_environment(config: Config, progress: AbstractProgress) -> None:
+    """Compare the description of a task with its environment, by 50 random steps.
+
+    Tasks that lagdyna itself describes are not checked, nor those with `unchecked`.
+
+    **Arguments:** `progress`, which receives a note of each warning.
+
+    **Raises:** `UserError` if the description is certainly wrong.
+    """
+    task = config.task
+    if task.unchecked or _described(task) in map(_described, TASKS.values()):
+        return
+    findings = check_task(task, resets=False)
+    wrong = [str(each) for each in findings if each.verdict == "wrong"]
+    if wrong:
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise UserError(
+            f"`task` does not fit the environment {task.env_id!r}: {wrong[0]}{more}. "
+            "`lagdyna check-task` with the same config shows every check; `task.unchecked = "
+            "true` goes on without them"
+        )
+    for each in findings:
+        if each.verdict == "warning":
+            progress.note(f"{task.env_id}: {each}")
+
+
+def _described(task: TaskSpec) -> tuple[object, ...]:
+    """Collect what the check compares with the environment."""
+    entries = [each.indices for each in task.coordinates]
+    return task.env_id, entries, task.dt, task.force, task.context, task.max_episode_steps
