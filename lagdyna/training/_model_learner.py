@@ -25,6 +25,7 @@ from ..learners import (
     TerminationLoss,
     learn,
     make_optimiser,
+    multiplied,
     partition,
     root_mean_square,
     step_scale,
@@ -85,6 +86,10 @@ class ModelLearner:
         loss = given(config.loss)
         assert isinstance(loss, StepsLossConfig)
         self.loss = loss
+        self._scales = None
+        if type(self.model).parameter_scales is not DynamicsConfig.parameter_scales:
+            initial = self.build_transition(jax.random.key(0))
+            self._scales = self.model.parameter_scales(trainable(initial, self._fixed))
 
     def build_transition(self, key: PRNGKeyArray) -> AbstractTransition:
         """Build the untrained dynamics."""
@@ -138,7 +143,7 @@ class ModelLearner:
         )
         dynamics, reward = self._learners(buffer, world, seed)
         states = LearnerStates(
-            _fresh(dynamics, trainable(world.transition, self._fixed)),
+            _fresh(dynamics, self._received(trainable(world.transition, self._fixed))),
             _fresh(reward, trainable(world.reward)),
             self._begin_termination(world.termination),
         )
@@ -165,7 +170,12 @@ class ModelLearner:
         world = WorldModel(transition, reward, world.termination)
         dynamics, reward_learner = self._learners(buffer, world, phase.seed)
         states = LearnerStates(
-            self._begin(dynamics, trainable(transition, self._fixed), phase, self._decay),
+            self._begin(
+                dynamics,
+                self._received(trainable(transition, self._fixed)),
+                phase,
+                self._decay,
+            ),
             self._begin(
                 reward_learner, trainable(reward), phase, self.reward_options.weight_decay
             ),
@@ -185,7 +195,7 @@ class ModelLearner:
         key, reward_key = jax.random.split(phase.key(Purpose.FIT))
         dynamics, reward = self._learners(buffer, world, phase.seed)
         free, frozen = partition(world.transition, self._fixed)
-        before = (free, states.transition)
+        before = (self._received(free), states.transition)
         sample = self._sampler(buffer, phase)
         metrics: Metrics = {}
         if jax.tree.leaves(trainable(world.transition, self._fixed)):
@@ -199,6 +209,7 @@ class ModelLearner:
                 (fitted.model, fitted.state),
                 before,
             )
+            free = multiplied(free, self._scales)
             metrics["model_loss"] = jnp.mean(fitted.metrics["loss"])
             skipped = jnp.sum(fitted.metrics["skipped"])
             metrics["model_skipped"] = jnp.where(any_in_range, skipped, updates)
@@ -235,8 +246,10 @@ class ModelLearner:
         if not (learned and isinstance(dynamics, AbstractFilter)):
             return None
         free, frozen = partition(world.transition, self._fixed)
-        posterior = dynamics.posterior(free, states.transition)
-        return posterior.transformed(lambda learned: eqx.combine(learned, frozen))
+        posterior = dynamics.posterior(self._received(free), states.transition)
+        return posterior.transformed(
+            lambda learned: eqx.combine(multiplied(learned, self._scales), frozen)
+        )
 
     def sampled(
         self, world: WorldModel, states: LearnerStates, buffer: ReplayBuffer, phase: Phase
@@ -254,6 +267,10 @@ class ModelLearner:
     def _decay(self) -> float | None:
         learner = self.learner
         return learner.weight_decay if isinstance(learner, GradientConfig) else None
+
+    def _received(self, parameters: PyTree) -> PyTree:
+        """Convert parameters of the dynamics to the units that their learner receives."""
+        return multiplied(parameters, self._scales, -1)
 
     def _sampler(self, buffer: ReplayBuffer, phase: Phase) -> Callable[[PRNGKeyArray], PyTree]:
         """Make a function that draws a batch for the dynamics.
@@ -350,7 +367,7 @@ class ModelLearner:
         rows: Bool[Array, " rows"],
         seed: UInt[Array, ""],
     ) -> AbstractLearner:
-        free = FrozenLoss(loss, partition(transition, self._fixed)[1])
+        free = FrozenLoss(loss, partition(transition, self._fixed)[1], self._scales)
         norm = PseudoHuberLoss(free) if self.loss.norm == "pseudo-huber" else free
         return self.learner.build(norm, self._budget(rows, self.loss.length, seed))
 

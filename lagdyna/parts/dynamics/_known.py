@@ -6,6 +6,8 @@ from ...options import ActivationName, DissipationName, Widths
 from ._base import DynamicsConfig
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from jaxtyping import Array, PRNGKeyArray, PyTree
 
     import lagdyna.parts
@@ -13,16 +15,20 @@ if TYPE_CHECKING:
     import lagdyna.tasks
 
 
-def initial_magnitudes(parameters: "PyTree") -> "PyTree":
-    """Largest magnitude of each array; 1 where all of it is zero."""
+def initial_magnitudes(parameters: "PyTree", inside: str | None = None) -> "PyTree":
+    """Compute the largest magnitude of each array; 1 where all of it is zero.
+
+    **Arguments:** `inside`, the name of a part; arrays outside of it get 1.
+    """
     import jax
     import jax.numpy as jnp
 
-    def magnitude(x: "Array") -> "Array":
+    def magnitude(path: "Any", x: "Array") -> "Array":
         largest = jnp.max(jnp.abs(x), initial=0.0)
-        return jnp.where(largest > 0, largest, 1.0)
+        counts = inside is None or f".{inside}." in jax.tree_util.keystr(path)
+        return jnp.where((largest > 0) & counts, largest, 1.0)
 
-    return jax.tree.map(magnitude, parameters)
+    return jax.tree_util.tree_map_with_path(magnitude, parameters)
 
 
 class KnownConfig(DynamicsConfig, frozen=True, kw_only=True, tag="known"):
@@ -120,6 +126,11 @@ class ResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="residual"):
             key=key,
         )
         return solver.solve(AccelerationField(force), plant)
+
+    def parameter_scales(self, learned: "PyTree") -> "PyTree | None":
+        if not self.learn_known:
+            return None
+        return initial_magnitudes(learned, inside="known")
 
     def fixed_parameters(self) -> tuple[str, ...]:
         return self.fixed if self.learn_known else ("known",)
