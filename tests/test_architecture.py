@@ -19,6 +19,7 @@ LEVELS = (
     ("models",),
     ("simulate",),
     ("data",),
+    ("checks",),
     ("learners",),
     ("filters",),
     ("options",),

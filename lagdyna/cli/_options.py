@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
@@ -210,24 +211,37 @@ def configured(
 def as_settings(tokens: Sequence[str]) -> list[str]:
     """Rewrite `--agent.horizon 20` and `--agent.horizon=20` as `--set agent.horizon=20`.
 
+    A switch of the data, such as `--data.unchecked`, needs no value.
+
     **Raises:** `UserError` if such an option has no value.
     """
     if [*tokens[:1]] not in (["train"], ["fit"], ["evaluate"], ["resume"], ["check-task"]):
         return [*tokens]
-    written, rest = [], iter(tokens)
-    for token in rest:
-        if re.fullmatch(r"--\w+(\.\w+)+", token):
-            value = next(rest, None)
+    written, rest = [], [*tokens]
+    while rest:
+        token, value = rest.pop(0), rest[0] if rest else None
+        if value not in ("true", "false") and _is_switch(token):
+            written += ["--set", f"{token[2:]}=true"]
+        elif re.fullmatch(r"--\w+(\.\w+)+", token):
             if value is None or value.startswith("--"):
                 raise UserError(
                     f"`{token}` was given without a value; `{token} VALUE` is accepted"
                 )
-            written += ["--set", f"{token[2:]}={value}"]
+            written += ["--set", f"{token[2:]}={rest.pop(0)}"]
         elif re.fullmatch(r"--\w+(\.\w+)+=.*", token, re.DOTALL):
             written += ["--set", token[2:]]
         else:
             written.append(token)
     return written
+
+
+def _is_switch(token: str) -> bool:
+    """Whether a token is an option of the data that is true or false."""
+    if not token.startswith("--data."):
+        return False
+    from ..config import DataConfig
+
+    return any(token == f"--data.{x.name}" and x.type is bool for x in fields(DataConfig))
 
 
 def indices(text: str) -> Any:

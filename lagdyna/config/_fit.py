@@ -48,7 +48,7 @@ class DataConfig:
         estimated by default.
     - `validation`: fraction of the duration of the data that is not learned from.
     - `unchecked`: whether to fit columns that contradict each other, which are refused
-        otherwise; see [`lagdyna.data.check_recordings`][].
+        otherwise; see [`lagdyna.checks.check_recordings`][].
     """
 
     file: str

@@ -2,6 +2,7 @@
 
 from ._data_error import DataError as DataError
 from ._degrees import DegreesWarning as DegreesWarning
+from ._degrees import find_degrees as find_degrees
 from ._degrees import warn_if_degrees as warn_if_degrees
 from ._experience import Experience as Experience
 from ._fields import FIELDS as FIELDS
@@ -28,5 +29,3 @@ from ._trajectory import Trajectory as Trajectory
 from ._trajectory import TrajectorySet as TrajectorySet
 from ._trajectory import split_at_gaps as split_at_gaps
 from ._trajectory import split_at_pauses as split_at_pauses
-from .checks import Finding as Finding
-from .checks import check_recordings as check_recordings

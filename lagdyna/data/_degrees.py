@@ -34,12 +34,17 @@ def warn_if_degrees(trajectories: TrajectorySet, coordinates: Coordinates, sourc
     - `coordinates`: which coordinates are angles.
     - `source`: name of the data in the warning.
     """
-    for text in degrees_findings(trajectories, coordinates):
+    for text in find_degrees(trajectories, coordinates):
         warnings.warn(f"{source}: {text}", DegreesWarning, stacklevel=3)
 
 
-def degrees_findings(trajectories: TrajectorySet, coordinates: Coordinates) -> list[str]:
-    """Describe the angles that appear to be recorded in degrees."""
+def find_degrees(trajectories: TrajectorySet, coordinates: Coordinates) -> list[str]:
+    """Describe angles that appear to be recorded in degrees.
+
+    **Arguments:** as for [`lagdyna.data.warn_if_degrees`][], which says what is looked for.
+
+    **Returns:** a sentence for each such angle.
+    """
     found = []
     for column, angle in enumerate(coordinates.angles):
         reason = _reason_for_degrees([x.q[:, column] for x in trajectories]) if angle else None

@@ -207,7 +207,7 @@ def trajectories_between_gaps(
     gap = np.diff(rows) > 1
     if "action" in arrays:
         for i in np.flatnonzero(gap & known[rows[:-1]]).tolist():
-            kept["action"][i] = _mean_action(arrays, rows[i], rows[i + 1])
+            kept["action"][i] = _mean_action(arrays, *rows[i : i + 2].tolist())
     # A step needs both of its states and its action.
     cut = ~known[rows[:-1]] | (gap & is_pause(kept["t"][:, 0]))
     edges = [0, *(np.flatnonzero(cut) + 1).tolist(), len(rows)]

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._errors import UserError
+from ..checks import check_recordings
 from ..config import DataConfig, FitConfig
 from ..data import (
     DataError,
@@ -15,7 +16,6 @@ from ..data import (
     Split,
     Trajectory,
     TrajectorySet,
-    check_recordings,
     estimate_velocities,
     quantisation_steps,
     read,
@@ -59,7 +59,7 @@ class PreparedData(NamedTuple):
 def prepare(config: FitConfig) -> PreparedData:
     """Read, complete and split the recordings of a fit.
 
-    Trajectories are split at pauses, and checked; see [`lagdyna.data.check_recordings`][].
+    Trajectories are split at pauses, and checked; see [`lagdyna.checks.check_recordings`][].
     Missing velocities are estimated from positions. Unequal steps are interpolated.
 
     **Raises:** `UserError` if the recordings cannot be used.

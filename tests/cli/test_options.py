@@ -182,6 +182,11 @@ def test_dotted_options_become_settings():
     assert as_settings(["compare", "--agent.horizon", "2"]) == [
         *("compare", "--agent.horizon", "2"),
     ]
+    tokens = ["fit", "--data.unchecked", "a.csv", "--data.chain", "false", "--data.unchecked"]
+    assert as_settings(tokens) == [
+        *("fit", "--set", "data.unchecked=true", "a.csv", "--set", "data.chain=false"),
+        *("--set", "data.unchecked=true"),
+    ]
     for rest in ([], ["--seed"]):
         with pytest.raises(UserError, match=r"`--agent.horizon` was given without a value"):
             as_settings(["train", "--agent.horizon", *rest])

@@ -83,7 +83,7 @@ def test_encoders_are_noted(tmp_path: Path) -> None:
 def test_few_rows_are_said() -> None:
     weights = [jax.ShapeDtypeStruct((3, 4), float), jax.ShapeDtypeStruct((5,), float)]
     few, many = np.zeros((10, 2)), np.zeros((30, 2))
-    first, second = size_notes(few, many, 10, weights)
+    first, second = size_notes(few, many, 10.0, weights)
     assert "10 rows of training data are fewer than the 17 weights" in first
     assert "10 rows of training data are fewer than the 30 of validation" in second
-    assert size_notes(many, few, 30, weights) == []
+    assert size_notes(many, few, 30.0, weights) == []

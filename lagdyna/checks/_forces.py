@@ -4,11 +4,10 @@ from typing import Literal
 
 import numpy as np
 
-from ...mechanics import Coordinates
-from .._angles import unwrap
-from .._trajectory import Trajectory, TrajectorySet
+from ..data import Trajectory, TrajectorySet
+from ..mechanics import Coordinates
 from ._finding import Finding
-from ._increments import integrate, windows
+from ._increments import integrate, unwrap, windows
 
 _RIDGE = 1e-4  # of the mean square of a regressor; keeps nearly equal ones apart
 _UNEXPLAINED = 0.1  # share of the variance; less is chance

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lagdyna.data import Finding, Trajectory, TrajectorySet, check_recordings
+from lagdyna.checks import Finding, check_recordings
+from lagdyna.data import Trajectory, TrajectorySet
 from lagdyna.mechanics import Coordinates
 
-from .motions import angles, recordings, together
+from ..data.motions import angles, recordings, together
 
 DEGREE, RPM, TURN = 180 / math.pi, 30 / math.pi, 2 * math.pi
 
@@ -174,7 +175,11 @@ def test_wrapped_coordinates_are_recognised(turn, lowest, says):
 
 def test_a_bouncing_coordinate_is_not_taken_for_a_wrapped_one():
     t = np.arange(400) * 0.02
-    for q in (3 * np.sin(9 * t), 3 * np.sign(np.sin(t)) + 0.1 * np.sin(5 * t), 9 * t % 6.3 % 3):
+    for q in (
+        3 * np.sin(9 * t),
+        3 * np.sign(np.sin(t + 0.01)) + 0.1 * np.sin(5 * t),
+        9 * t % 6.3 % 3,
+    ):
         found = check_recordings(TrajectorySet([Trajectory(t, q)]), Coordinates((False,)))
         assert found == []
 

@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 
-from ...mechanics import Coordinates
-from .._smoothing import estimate_noise
-from .._trajectory import Trajectory, TrajectorySet
+from ..data import Trajectory, TrajectorySet, estimate_noise
+from ..mechanics import Coordinates
 from ._finding import Finding
 from ._increments import Relation, best_relation, integrate
 from ._units import guess
@@ -126,7 +125,7 @@ def _unrelated(trajectories: TrajectorySet, rate: Relation | None, i: int) -> li
         return []
     velocity = np.concatenate([each.arrays["qd"][:, i] for each in trajectories])
     if np.ptp(velocity) == 0:
-        return [Finding(f"qd{i} is {velocity[0]:g} in every row, while q{i} moves", True)]
+        return [Finding(f"qd{i} is {velocity[0] + 0.0:g} in every row, while q{i} moves", True)]
     if not _exceeds_noise(trajectories, "qd", i):
         return []
     return [Finding(f"qd{i} does not go with the derivative of q{i}")]

@@ -1,9 +1,7 @@
-"""Checks of recordings before a fit: units, contradictions, angles and forces."""
-
 from typing import Literal
 
-from ...mechanics import Coordinates
-from .._trajectory import TrajectorySet
+from ..data import TrajectorySet
+from ..mechanics import Coordinates
 from ._contradictions import contradictions
 from ._finding import Finding
 from ._forces import force_findings
@@ -27,6 +25,7 @@ def check_recordings(
         that were not declared angles;
     - coordinates that never move;
     - forces or actions that are constant or go with no motion, and actions beyond [-1, 1].
+        They are not looked at where columns contradict each other.
 
     **Arguments:**
 
@@ -35,13 +34,11 @@ def check_recordings(
     - `coordinates`: which coordinates are angles.
     - `control`: the array that drives the system, which is checked too.
 
-    **Returns:** a list of [`lagdyna.data.Finding`][], empty if nothing was found.
+    **Returns:** a list of [`lagdyna.checks.Finding`][], empty if nothing was found.
     """
     found = contradictions(trajectories, coordinates)
     found += motion_findings(trajectories, coordinates)
-    if control is not None and "qd" in trajectories.fields:
+    contradict = any(each.contradiction for each in found)
+    if control is not None and "qd" in trajectories.fields and not contradict:
         found += force_findings(trajectories, coordinates, control)
     return found
-
-
-__all__ = ["Finding", "check_recordings"]

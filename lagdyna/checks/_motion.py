@@ -4,19 +4,17 @@ import math
 
 import numpy as np
 
-from ...mechanics import Coordinates
-from .._angles import unwrap
-from .._degrees import degrees_findings
-from .._smoothing import estimate_noise
-from .._trajectory import Trajectory, TrajectorySet
+from ..data import Trajectory, TrajectorySet, estimate_noise, find_degrees
+from ..mechanics import Coordinates
 from ._finding import Finding
+from ._increments import unwrap
 
 _TURNS = {2 * math.pi: "2 pi", 360.0: "360"}
 
 
 def motion_findings(trajectories: TrajectorySet, coordinates: Coordinates) -> list[Finding]:
     """Find angles in degrees, undeclared angles, and coordinates at rest."""
-    found = [Finding(text) for text in degrees_findings(trajectories, coordinates)]
+    found = [Finding(text) for text in find_degrees(trajectories, coordinates)]
     for i, angle in enumerate(coordinates.angles):
         turn = None if angle else _turn([x.q[:, i] for x in trajectories])
         if turn is not None:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
+from ..mechanics import Coordinates
+
 MIN_WINDOWS = 12
 _MAX_WINDOWS = 20_000
 
@@ -28,6 +30,11 @@ class Relation(NamedTuple):
     low: float
     high: float
     correlation: float
+
+
+def unwrap(q: np.ndarray, coordinates: Coordinates) -> np.ndarray:
+    """Remove jumps by full turns from the angles of `q`, shape `(time, n)`."""
+    return np.where(np.asarray(coordinates.angles), np.unwrap(q, axis=0), q)
 
 
 def integrate(t: np.ndarray, x: np.ndarray) -> np.ndarray:
