@@ -7,7 +7,7 @@ from ._precision import use_precision
 from ._print import console, print_entries, print_report, print_seeds, print_summary
 
 
-def resume(run: Path, /, *, steps: Whole = None) -> None:
+def resume(run: Path, /, *, steps: Whole = None, updates: Whole = None) -> None:
     """Resume an interrupted `train`, `fit` or `reproduce`.
 
     The result is that of an uninterrupted run.
@@ -18,6 +18,8 @@ def resume(run: Path, /, *, steps: Whole = None) -> None:
         The directory of the run.
     steps
         Environment steps of a training run in total, to give it more; also after its end.
+    updates
+        Updates of a fit in total, to give it more; also after its end.
     """
     use_precision(run)
     from ..results import kind_of
@@ -28,16 +30,18 @@ def resume(run: Path, /, *, steps: Whole = None) -> None:
             f"`run` was {str(run)!r}, which holds no run; a directory that `lagdyna train`, "
             "`lagdyna fit` or `lagdyna reproduce` wrote is accepted"
         )
+    if steps is not None and kind not in ("train", "seeds"):
+        raise UserError(
+            f"`steps` was given, and {str(run)!r} holds no training run; leave it out"
+        )
+    if updates is not None and kind != "fit":
+        raise UserError(f"`updates` was given, and {str(run)!r} holds no fit; leave it out")
     if kind == "train":
         _resume_training(run, steps)
     elif kind == "seeds":
         _resume_seeds(run, steps)
-    elif steps is not None:
-        raise UserError(
-            f"`steps` was given, and {str(run)!r} holds no training run; leave it out"
-        )
     elif kind == "fit":
-        _resume_fit(run)
+        _resume_fit(run, updates)
     else:
         _resume_reproduction(run)
 
@@ -60,12 +64,12 @@ def _resume_seeds(run: Path, steps: int | None) -> None:
     print_seeds(summary, run)
 
 
-def _resume_fit(run: Path) -> None:
+def _resume_fit(run: Path, updates: int | None) -> None:
     from ..runs import resume_fit
     from ._display import fit_progress
 
-    with fit_progress(console, None) as progress:
-        report = interruptible(lambda: resume_fit(run, progress=progress), run)
+    with fit_progress(console, updates) as progress:
+        report = interruptible(lambda: resume_fit(run, updates=updates, progress=progress), run)
     print_report(report, run)
 
 

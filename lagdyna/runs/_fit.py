@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from .._errors import UserError
 from ..config import FitConfig, Known, check_fit_config, fit_config, with_equations
 from ..filters import AbstractPosterior
@@ -134,6 +136,7 @@ def fit_model(
 def resume_fit(
     run: str | Path,
     *,
+    updates: int | None = None,
     model: Model | None = None,
     learner: Learner | None = None,
     known: Known | None = None,
@@ -142,35 +145,64 @@ def resume_fit(
 ) -> Report:
     """Continue an interrupted fit; its result is that of an uninterrupted one.
 
-    **Arguments:** `run`, its directory; the others as for [`lagdyna.runs.fit_model`][], again
-    if they were given there.
+    With `updates` the fit gets more updates, also after its end. Schedules follow the new total
+    from here on, so the result is not that of a fit that was begun with as many.
+
+    **Arguments:** `run`, its directory; `updates`, in total, by default those of the fit; the
+    others as for [`lagdyna.runs.fit_model`][], again if they were given there.
 
     **Returns:** the content of `report.json`, also of a fit that is finished.
 
-    **Raises:** `UserError` if the directory holds no fit or a damaged one, or the recordings
-    or options have changed.
+    **Raises:** `UserError` if the directory holds no fit or a damaged one, the recordings or
+    options have changed, another process is writing it, or the fit has made `updates` already.
     """
     run = Path(run)
     check_kind(run, "fit")
-    if (run / "report.json").exists():
-        return read_json(run / "report.json")
     objects = Objects(model, learner)
+    report = read_json(run / "report.json") if (run / "report.json").exists() else None
+    if report is not None and (updates is None or updates == report.get("updates")):
+        return report
     config = stored(run, objects, fit_config)
-    problem = fit_problem(config, known=known, residual=residual)
-    _check_objects(run, problem.config, objects)
+    longer = config if updates is None else _with_updates(config, updates)
+    problem = fit_problem(longer, known=known, residual=residual)
+    begun = _with_updates(problem.config, config.learner.updates)
+    _check_objects(run, begun, objects)
     state = initial_state(problem.config, problem.plant)
     with locked(run):
+        records: list[Record] = []
+        if (run / _CHECKPOINT).exists():
+            state, notes = load_checkpoint(run / _CHECKPOINT, state)
+            if notes["data"] != problem.digest:
+                raise UserError(
+                    f"`data.file` {config.data.file!r} has changed since {str(run)!r} was "
+                    "begun; restore the same data to continue, or fit the new data in a new "
+                    "directory"
+                )
+            records = read_first_lines(run / "metrics.jsonl", notes["records"])
+        if updates is not None:
+            _extend(run, problem.config, records)
         write_json(run / "sizes.json", problem.sizes._asdict())
-        if not (run / _CHECKPOINT).exists():
-            return _run(problem, state, [], run, progress)
-        state, notes = load_checkpoint(run / _CHECKPOINT, state)
-        if notes["data"] != problem.digest:
-            raise UserError(
-                f"`data.file` {config.data.file!r} has changed since {str(run)!r} was begun; "
-                "restore the same data to continue, or fit the new data in a new directory"
-            )
-        records = read_first_lines(run / "metrics.jsonl", notes["records"])
         return _run(problem, state, records, run, progress)
+
+
+def _with_updates(config: FitConfig, updates: int | None) -> FitConfig:
+    learner = msgspec.structs.replace(config.learner, updates=updates)
+    return dataclasses.replace(config, learner=learner)
+
+
+def _extend(run: Path, config: FitConfig, records: list[Record]) -> None:
+    """Store another number of updates.
+
+    **Raises:** `UserError` if the fit has made as many already.
+    """
+    done = sum(record["piece"] for record in records)
+    if (config.learner.updates or 0) <= done:
+        raise UserError(
+            f"`updates` was {config.learner.updates}, and {str(run)!r} has made {done} updates "
+            "already; more are accepted"
+        )
+    (run / "report.json").unlink(missing_ok=True)
+    write_text(run / "config.toml", config_to_toml(config))
 
 
 @from_run
