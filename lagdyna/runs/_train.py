@@ -219,8 +219,8 @@ def load_run(
     with another config than it has now.
     """
     run = Path(run)
-    reward, optional = reward_of(run, reward)
     config = kept_config(run, config_of(run, Objects(model, learner, agent)))
+    reward, optional = reward_of(run, reward)
     trainer = Trainer(config, reward, known)
     # Inference needs no state of an optimiser, which other versions of Optax may lay out anew.
     optional += optimiser_states(trainer.init())
