@@ -17,17 +17,32 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+import matplotlib.pyplot  # noqa: F401  so that it is imported once
 import numpy as np
 from _common import arguments, machine, write
+
+import lagdyna
+from lagdyna import UserError
+from lagdyna.config import config_from_table, fit_config
+from lagdyna.reproductions import (
+    AbstractReproduction,
+    entry,
+    reproduce,
+    resume_reproduction,
+)
+from lagdyna.reproductions._runs import train_or_resume
+from lagdyna.results import kind_of
+from lagdyna.training import Silence
 
 TINY: dict[str, Any] = {
     "steps": 60,
@@ -110,12 +125,6 @@ def _half_arrays(file: Any, **_: Any) -> None:
 
 def child(case: str, out: Path, killer: Killer) -> None:
     """Begin or resume the run of a case, in a process that may be killed."""
-    import lagdyna
-    from lagdyna import UserError
-    from lagdyna.config import config_from_table, fit_config
-    from lagdyna.reproductions import reproduce, resume_reproduction
-    from lagdyna.results import kind_of
-    from lagdyna.training import Silence
 
     class Events(Silence):
         def phase(self, *_: Any) -> None:
@@ -178,11 +187,8 @@ def child(case: str, out: Path, killer: Killer) -> None:
 _BEFORE_THE_BEGINNING = ("start it again", "seeds.json' is not whole", "reproduction.json'")
 
 
-def reproduction() -> Any:
+def reproduction() -> AbstractReproduction:
     """Create an experiment whose parts are tiny training runs."""
-    from lagdyna.config import config_from_table
-    from lagdyna.reproductions import AbstractReproduction, entry
-    from lagdyna.reproductions._runs import train_or_resume
 
     class TwoRuns(AbstractReproduction):
         name, title, kinds = "two-runs", "two training runs", ("dyna",)
@@ -214,21 +220,36 @@ class Tally(NamedTuple):
     seconds: float = 0.0
 
 
-def run(case: str, out: Path, at: int, delay: float | None) -> tuple[int, int]:
-    """Run a child process.
+def run(case: str, out: Path, at: int, delay: float | None) -> tuple[bool, int]:
+    """Run a case in a process of its own.
 
-    **Returns:** its exit status, and the number of its events if it came to its end.
+    The process is a fork of this one, which has imported everything and computed nothing.
+
+    **Returns:** whether it was killed, and the number of its events if it was not.
     """
-    count = out.with_suffix(".events")
-    count.unlink(missing_ok=True)
-    command = [sys.executable, __file__, "--child", case, str(out), str(at), str(delay)]
-    log = out.with_suffix(".log")
-    with log.open("w") as file:
-        status = subprocess.run(command, stdout=file, stderr=file, check=False).returncode
-    if status > 0:
+    count, log = out.with_suffix(".events"), out.with_suffix(".log")
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            with log.open("w") as file:
+                os.dup2(file.fileno(), 1)
+                os.dup2(file.fileno(), 2)
+            killer = Killer(at, delay)
+            child(case, out, killer)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            count.write_text(str(killer.events))
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code > 0:
         print(log.read_text(), file=sys.stderr)
-        raise SystemExit(f"{case}: a run that was not killed failed; its files are in {out}")
-    return status, int(count.read_text()) if status == 0 else 0
+        raise SystemExit(f"{case}: a run failed that was not killed")
+    return code < 0, 0 if code < 0 else int(count.read_text())
 
 
 def contents(directory: Path) -> dict[str, Any]:
@@ -299,8 +320,8 @@ def campaign(
             inside = rng.random() < 0.5
             # A resumed run has fewer events than a whole one, so some come to their end.
             at = rng.randint(1, events) if tally.kills < kills else 0
-            status, _ = run(case, killed, at, None if inside else rng.uniform(0, 0.3))
-            if status == 0:
+            was_killed, _ = run(case, killed, at, None if inside else rng.uniform(0, 0.3))
+            if not was_killed:
                 break
             tally = tally._replace(kills=tally.kills + 1, inside=tally.inside + inside)
         found = contents(killed)
@@ -321,20 +342,11 @@ def main() -> int:
     parser.add_argument(
         "--cases", nargs="+", default=CASES, choices=CASES, help="kinds of runs"
     )
-    parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.child is not None:
-        case, out, at, delay = args.child
-        killer = Killer(int(at), None if delay == "None" else float(delay))
-        child(case, Path(out), killer)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        Path(out).with_suffix(".events").write_text(str(killer.events))
-        return 0
     rng, rows, wrong = random.Random(args.seed), {}, []
-    about = machine()
     with tempfile.TemporaryDirectory(prefix="lagdyna-kills-") as folder:
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{folder}/programs")
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        jax.config.update("jax_compilation_cache_dir", f"{folder}/programs")
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         print("| run | kills | inside writes | ends | identical | seconds a kill |")
         print("|---|---|---|---|---|---|", flush=True)
         for i, case in enumerate(args.cases):
@@ -349,7 +361,9 @@ def main() -> int:
             rows[case], wrong = tally._asdict(), wrong + different
     for name in wrong:
         print(f"different: {name}")
-    write(args.out, {"machine": about, "seed": args.seed, "cases": rows, "different": wrong})
+    write(
+        args.out, {"machine": machine(), "seed": args.seed, "cases": rows, "different": wrong}
+    )
     return 1 if wrong else 0
 
 

@@ -72,8 +72,11 @@ class Target(NamedTuple):
 _SUFFIXES = (".json", ".jsonl", ".toml", ".npz")
 
 
-def targets(root: Path) -> list[Target]:
-    """Make a whole directory or file of every kind."""
+def targets(root: Path, every: bool = True) -> list[Target]:
+    """Make a whole directory or file of every kind.
+
+    **Arguments:** `every`, whether to make those too whose programs take long to compile.
+    """
     swings = recordings()
     for name in ("swings.csv", "swings.npz", "swings.h5"):
         write(root / name, swings)
@@ -86,11 +89,14 @@ def targets(root: Path) -> list[Target]:
     (root / "fit.toml").write_bytes((fit / "config.toml").read_bytes())
     a_fit(root / "posterior", fit_config({**fit_of, "learner": ekf}))
     reproduce(Counting(), root / "reproduction", seeds=2, quick=True)
-    a_run(root / "suite", suite)
     some_seeds(root / "seeds", host)
+    more = []
+    if every:
+        a_run(root / "suite", suite)
+        more = [Target("training run of the suite", root / "suite", read_run)]
     return [
+        *more,
         Target("training run", root / "host", read_run),
-        Target("training run of the suite", root / "suite", read_run),
         Target("run of seeds", root / "seeds", read_seeds),
         Target("fit", root / "fit", read_fit),
         Target("fit by a filter", root / "posterior", read_fit),

@@ -61,10 +61,15 @@ class _Signals:
         wakeup = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
         before = {number: signal.signal(number, self._stop) for number in (*numbers, *alarm)}
         threading.Thread(target=self._watch, args=(receiver, numbers), daemon=True).start()
+        hook = sys.unraisablehook
+        sys.unraisablehook = lambda dropped: (
+            None if isinstance(dropped.exc_value, Stop) else hook(dropped)
+        )
         try:
             yield
         finally:
             self.notice()
+            sys.unraisablehook = hook
             signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -16,6 +16,7 @@ def resume(
     /,
     *,
     steps: Whole = None,
+    updates: Whole = None,
     trust: Trusted = False,
     model: Again = None,
     known: Again = None,
@@ -34,6 +35,8 @@ def resume(
         The directory of the run.
     steps
         Environment steps of a training run in total, to give it more; also after its end.
+    updates
+        Updates of a fit in total, to give it more; also after its end.
     """
     use_precision(run)
     from ..results import kind_of
@@ -44,18 +47,20 @@ def resume(
             f"`run` was {str(run)!r}, which holds no run; a directory that `lagdyna train`, "
             "`lagdyna fit` or `lagdyna reproduce` wrote is accepted"
         )
+    if steps is not None and kind not in ("train", "seeds"):
+        raise UserError(
+            f"`steps` was given, and {str(run)!r} holds no training run; leave it out"
+        )
+    if updates is not None and kind != "fit":
+        raise UserError(f"`updates` was given, and {str(run)!r} holds no fit; leave it out")
     again = {"model": model, "known": known, "loss": loss, "learner": learner, "agent": agent}
     trusts = trusted(trust, again, set)
     if kind == "train":
         _resume_training(run, steps, trusts)
     elif kind == "seeds":
         _resume_seeds(run, steps, trusts)
-    elif steps is not None:
-        raise UserError(
-            f"`steps` was given, and {str(run)!r} holds no training run; leave it out"
-        )
     elif kind == "fit":
-        _resume_fit(run, trusts)
+        _resume_fit(run, updates, trusts)
     else:
         _resume_reproduction(run)
 
@@ -82,12 +87,14 @@ def _resume_seeds(run: Path, steps: int | None, trust: "Trust") -> None:
     print_seeds(summary, run)
 
 
-def _resume_fit(run: Path, trust: "Trust") -> None:
+def _resume_fit(run: Path, updates: int | None, trust: "Trust") -> None:
     from ..runs import resume_fit
     from ._display import fit_progress
 
-    with fit_progress(console, None) as progress:
-        report = interruptible(lambda: resume_fit(run, progress=progress, trust=trust), run)
+    with fit_progress(console, updates) as progress:
+        report = interruptible(
+            lambda: resume_fit(run, updates=updates, progress=progress, trust=trust), run
+        )
     print_report(report, run)
 
 

@@ -132,10 +132,23 @@ def _check_begun(run: Path, table: dict[str, Any]) -> None:
     except ValueError as error:
         raise UserError(f"{str(checkpoint)!r} is damaged: its config is not TOML") from error
     old, new = _common(before, table)
-    steps = old.get("steps"), new.get("steps")
-    if all(type(each) is int for each in steps) and steps[0] > steps[1]:
-        del old["steps"], new["steps"]  # more steps were given, and stand in the checkpoint
-    check_unchanged(str(run), old, new)
+    check_unchanged(str(run), *without_extension(old, new))
+
+
+def without_extension(before: Any, now: Any) -> tuple[Any, Any]:
+    """Leave out a number of steps or updates that is larger in a checkpoint than in a config.
+
+    An extension of the run writes the checkpoint first, so this is one that was interrupted.
+    """
+    for name in ("steps", "updates"):
+        old, new = before.get(name), now.get(name)
+        if type(old) is int and type(new) is int and old > new:
+            before, now = ({k: v for k, v in x.items() if k != name} for x in (before, now))
+    old, new = before.get("learner"), now.get("learner")
+    if isinstance(old, dict) and isinstance(new, dict):
+        old, new = without_extension(old, new)
+        before, now = {**before, "learner": old}, {**now, "learner": new}
+    return before, now
 
 
 def _common(before: dict[str, Any], now: dict[str, Any]) -> tuple[Any, Any]:

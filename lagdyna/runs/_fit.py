@@ -44,6 +44,7 @@ from ..results import (
     numbered,
     optimiser_states,
     read_first_lines,
+    read_notes,
     read_sealed,
     reserved,
     save_checkpoint,
@@ -54,7 +55,7 @@ from ..results import (
 )
 from ..simulate import LearnedModel
 from ..tasks import Plant
-from ._config_of import Objects, objects_of, stored
+from ._config_of import Objects, objects_of, stored, without_extension
 from ._from_run import from_run
 from ._reports import finished_report
 from ._train import Learner, Model
@@ -144,6 +145,7 @@ def fit_model(
 def resume_fit(
     run: str | Path,
     *,
+    updates: int | None = None,
     model: Model | None = None,
     learner: Learner | None = None,
     known: Known | None = None,
@@ -153,37 +155,88 @@ def resume_fit(
 ) -> Report:
     """Continue an interrupted fit; its result is that of an uninterrupted one.
 
-    **Arguments:** `run`, its directory; `trust`, as for [`lagdyna.runs.load`][]; the others as
-    for [`lagdyna.runs.fit_model`][], again if they were given there.
+    With `updates` the fit gets more updates, also after its end. Schedules follow the new total
+    from here on, so the result is not that of a fit that was begun with as many.
+
+    **Arguments:** `run`, its directory; `updates`, in total, by default those of the fit;
+    `trust`, as for [`lagdyna.runs.load`][]; the others as for [`lagdyna.runs.fit_model`][],
+    again if they were given there.
 
     **Returns:** the content of `report.json`, also of a fit that is finished.
 
-    **Raises:** `UserError` if the directory holds no fit or a damaged one, or the recordings
-    or options have changed.
+    **Raises:** `UserError` if the directory holds no fit or a damaged one, the recordings or
+    options have changed, another process is writing it, or the fit has made `updates` already.
     """
     run = Path(run)
     check_kind(run, "fit")
-    finished = finished_report(run)
-    if finished is not None:
-        return finished
+    report = finished_report(run)
+    if report is not None and (updates is None or updates == report.get("updates")):
+        return report
     check_links(run)
     objects = objects_of(model, learner, None, known, trust, residual)
-    config = stored(run, objects, fit_config)
-    problem = fit_problem(config, known=known, residual=residual)
-    _check_objects(run, problem.config, objects)
+    config = _kept(run, stored(run, objects, fit_config))
+    longer = config if updates is None else _with_updates(config, updates)
+    problem = fit_problem(longer, known=known, residual=residual)
+    begun = _with_updates(problem.config, config.learner.updates)
+    _check_objects(run, begun, objects)
     state = initial_state(problem.config, problem.plant)
     with locked(run):
+        records: list[Record] = []
+        notes = None
+        if (run / _CHECKPOINT).exists():
+            check = _same_fit(run, begun, None)
+            state, notes = load_checkpoint(run / _CHECKPOINT, state, check, schema=FitNotes)
+            if notes["data"] != problem.digest:
+                raise UserError(
+                    f"`data.file` {config.data.file!r} has changed since {str(run)!r} was "
+                    "begun; restore the same data to continue, or fit the new data in a new "
+                    "directory"
+                )
+            records = _records(run, notes)
+        if updates is not None:
+            _extend(run, problem, state, records, notes is not None)
         write_sealed(run / "sizes.json", problem.sizes._asdict())
-        if not (run / _CHECKPOINT).exists():
-            return _run(problem, state, [], run, progress)
-        check = _same_fit(run, problem.config, None)
-        state, notes = load_checkpoint(run / _CHECKPOINT, state, check, schema=FitNotes)
-        if notes["data"] != problem.digest:
-            raise UserError(
-                f"`data.file` {config.data.file!r} has changed since {str(run)!r} was begun; "
-                "restore the same data to continue, or fit the new data in a new directory"
-            )
-        return _run(problem, state, _records(run, notes), run, progress)
+        return _run(problem, state, records, run, progress)
+
+
+def _kept(run: Path, config: FitConfig) -> FitConfig:
+    """Take the updates of the checkpoint if they are more than those of `config.toml`.
+
+    An extension writes the checkpoint first, so this is one that was interrupted.
+    """
+    if not (run / _CHECKPOINT).exists():
+        return config
+    learner = tomllib.loads(read_notes(run / _CHECKPOINT, FitNotes)["config"]).get("learner")
+    updates = learner.get("updates") if isinstance(learner, dict) else None
+    if type(updates) is int and updates > (config.learner.updates or updates):
+        return _with_updates(config, updates)
+    return config
+
+
+def _with_updates(config: FitConfig, updates: int | None) -> FitConfig:
+    learner = msgspec.structs.replace(config.learner, updates=updates)
+    return dataclasses.replace(config, learner=learner)
+
+
+def _extend(
+    run: Path, problem: FitProblem, state: FitState, records: list[Record], begun: bool
+) -> None:
+    """Store another number of updates.
+
+    **Arguments:** `begun`, whether there is a checkpoint.
+
+    **Raises:** `UserError` if the fit has made as many already.
+    """
+    config, done = problem.config, sum(record["piece"] for record in records)
+    if (config.learner.updates or 0) <= done:
+        raise UserError(
+            f"`updates` was {config.learner.updates}, and {str(run)!r} has made {done} updates "
+            "already; more are accepted"
+        )
+    (run / "report.json").unlink(missing_ok=True)
+    if begun:  # first, since more updates in a checkpoint are known to be an extension
+        keep_fit(run, problem, state, records)
+    write_text(run / "config.toml", config_to_toml(config))
 
 
 @from_run
@@ -206,7 +259,7 @@ def load_fit(
     run = Path(run)
     check_kind(run, "fit")
     objects = objects_of(model, learner, None, known, trust)
-    config = stored(run, objects, fit_config)
+    config = _kept(run, stored(run, objects, fit_config))
     sizes = _sizes(run)
     config, plant = _without_data(config, sizes, known)
     _check_objects(run, config, objects)
@@ -276,7 +329,8 @@ def _same_fit(
             before = tomllib.loads(notes["config"])
         except ValueError as error:
             raise UserError(f"{str(path)!r} is damaged: its config is not TOML") from error
-        check_unchanged(str(run), before, tomllib.loads(config_to_toml(config)))
+        now = tomllib.loads(config_to_toml(config))
+        check_unchanged(str(run), *without_extension(before, now))
         if sizes is not None and notes["sizes"] != digest_of(sizes._asdict()):
             raise UserError(
                 f"{str(run / 'sizes.json')!r} and {str(path)!r} do not belong together: one of "

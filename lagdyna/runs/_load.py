@@ -68,11 +68,11 @@ def resume(run: str | Path, **options: Any) -> dict[str, Any]:
             f"`run` was {str(run)!r}, which holds a reproduction; "
             "`lagdyna.reproductions.resume_reproduction` or `lagdyna resume` continues it"
         )
+    other = "steps" if kind == "fit" else "updates"
+    if options.pop(other, None) is not None:
+        holds = "a fit, which has no steps" if kind == "fit" else "no fit"
+        raise UserError(f"`{other}` was given, and {str(run)!r} holds {holds}; leave it out")
     if kind == "fit":
-        if options.pop("steps", None) is not None:
-            raise UserError(
-                f"`steps` was given, and {str(run)!r} holds a fit, which has none; leave it out"
-            )
         return resume_fit(run, **options)
     if kind == "seeds":
         return resume_seeds(run, **options)

@@ -231,8 +231,8 @@ def load_run(
     with another config than it has now.
     """
     run = Path(run)
-    reward, optional = reward_of(run, reward)
     config = config_of(run, objects_of(model, learner, agent, known, trust))
+    reward, optional = reward_of(run, reward)
     trainer = Trainer(kept_config(run, config), reward, known)
     # Inference needs no state of an optimiser, which other versions of Optax may lay out anew.
     optional += optimiser_states(trainer.init())

@@ -28,7 +28,6 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_interruption, "_AGAIN", 0.1)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interruption_dropped_in_a_destructor_is_repeated() -> None:
     before = [signal.getsignal(number) for number in (*NUMBERS, signal.SIGALRM)]
     survived = False
@@ -41,7 +40,6 @@ def test_an_interruption_dropped_in_a_destructor_is_repeated() -> None:
     time.sleep(0.2)  # no timer is left
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interruption_dropped_by_the_garbage_collector_is_repeated() -> None:
     def interrupt(phase: str, info: dict[str, int]) -> None:
         gc.callbacks.remove(interrupt)

@@ -19,7 +19,7 @@ from lagdyna.identification import PreparedData, prepare
 from lagdyna.options import read_table
 from lagdyna.parts import AdamConfig, DeLaNConfig, MLPConfig
 from lagdyna.results import kind_of
-from lagdyna.runs import FittedRun, compare_fits, fit_model, load, load_fit, resume_fit
+from lagdyna.runs import FittedRun, compare_fits, fit_model, load, load_fit, resume, resume_fit
 from lagdyna.runs._config_of import Objects
 from lagdyna.runs._fit import _config, fit_directory
 
@@ -159,6 +159,7 @@ def test_an_interrupted_fit_resumes_to_the_same_end(file: Path, tmp_path: Path) 
     differ = {"seconds": 0, "seal": None}
     assert {**resumed, **differ} == {**whole, **differ}
     assert resume_fit(tmp_path / "cut") == resumed
+    assert resume_fit(tmp_path / "cut", updates=60) == resumed
     found = [load_fit(tmp_path / name) for name in ("whole", "cut")]
     weights = [jax.tree.leaves(eqx.filter(run.model, eqx.is_array)) for run in found]
     for a, b in zip(*weights, strict=True):
@@ -190,7 +191,19 @@ def test_a_fit_that_was_moved_together_with_its_data_resumes(
         fit_model(small(Path("data.npz")), "runs/one", progress=interrupt_after(1))
     monkeypatch.chdir(tmp_path)
     moved = project.rename(tmp_path / "moved")
-    assert resume_fit(moved / "runs" / "one")["updates"] == 4
+    run = moved / "runs" / "one"
+    assert resume_fit(run)["updates"] == 4
+    # More updates: the model goes on from where it was.
+    before = load_fit(run)
+    with pytest.raises(UserError, match=r"`updates` was 3, and .* has made 4 updates already"):
+        resume_fit(run, updates=3)
+    with pytest.raises(UserError, match=r"`steps` was given, .* holds a fit"):
+        resume(run, steps=3)
+    assert resume(run, updates=6)["updates"] == 6
+    after = load_fit(run)
+    assert after.config.learner.updates == 6
+    assert after.records[:4] == before.records
+    assert after.records[-1]["updates"] == 6
 
 
 def test_objects_of_python_are_given_again(file: Path, tmp_path: Path) -> None:

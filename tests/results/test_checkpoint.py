@@ -282,7 +282,7 @@ def test_notes_are_read_alone_and_validated(path: Path) -> None:
 def test_a_float64_checkpoint_is_not_read_as_float32(path: Path) -> None:
     with jax.enable_x64(True):
         save_checkpoint(path, a_tree(), NOTES)
-    refused(path, a_tree(), "another model", "float64", "float32")
+    refused(path, a_tree(), "is of float64, and this process computes in float32")
 
 
 def test_entries_that_are_no_arrays_are_refused(path: Path) -> None:

@@ -8,10 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from lagdyna import UserError
 from lagdyna.results import (
+    digest_of_lines,
     new_directory,
     numbered,
     read_first_lines,
@@ -98,9 +100,13 @@ def test_lines_are_read_up_to_a_truncated_one(tmp_path: Path) -> None:
     assert len(whole.splitlines()) == 3
     path.write_text(whole[:-5])
     assert read_json_lines(path) == values[:2]
-    assert read_first_lines(path, 2) == values[:2]
+    digest = digest_of_lines(values[:2])
+    assert read_first_lines(path, 2, digest, msgspec.Struct) == values[:2]
     with pytest.raises(UserError, match="2 complete lines, and the checkpoint refers to 3"):
-        read_first_lines(path, 3)
+        read_first_lines(path, 3, digest, msgspec.Struct)
+    path.write_text(whole.replace("1.5", "1.25"))
+    with pytest.raises(UserError, match="are not those that were written"):
+        read_first_lines(path, 2, digest, msgspec.Struct)
 
 
 def test_a_new_directory_may_be_nested_or_empty(tmp_path: Path) -> None:

@@ -17,14 +17,19 @@ from lagdyna.runs._directory import digest_of_seeds
 
 
 def made_up(
-    out: Path, returns: list[float], task: str = "Pendulum-v1", seed: int = 0, **more: Any
+    out: Path,
+    returns: list[float],
+    task: str = "Pendulum-v1",
+    seed: int = 0,
+    first: int = 50,
+    **more: Any,
 ) -> None:
-    """A finished run that was evaluated every 50 steps."""
+    """A finished run that was evaluated every 50 steps, but for the first evaluation."""
     (out / "checkpoint").mkdir(parents=True)
     config = config_from_table({"task": task, "seed": seed, **more}).resolved()
     (out / "config.toml").write_text(config_to_toml(config))
     evaluations = [
-        {"env_steps": 50 * (i + 1), "return_mean": value, "return_std": 1.0}
+        {"env_steps": 50 * (i + 1) if i else first, "return_mean": value, "return_std": 1.0}
         for i, value in enumerate(returns)
     ]
     records = [{"evaluations": evaluations}]
@@ -54,9 +59,11 @@ REST = {
 }
 
 
-def several(out: Path, returns: list[list[float]], **more: Any) -> None:
+def several(
+    out: Path, returns: list[list[float]], first: tuple[int, ...] = (50, 50, 50), **more: Any
+) -> None:
     for seed, each in enumerate(returns):
-        made_up(out / f"seed-{seed}", each, seed=seed, **more)
+        made_up(out / f"seed-{seed}", each, seed=seed, first=first[seed], **more)
     seeds = [*range(len(returns))]
     write_sealed(out / "seeds.json", {"seeds": seeds})
     summary: dict[str, Any] = {
@@ -168,9 +175,8 @@ def test_directories_of_the_same_name_and_seeds_evaluated_at_other_steps(
 ) -> None:
     """Each seed counts by its own evaluations, each directory has its own row."""
     for name in ("x", "y"):
-        several(tmp_path / name / "run", [[-100.0, -900.0], [-900.0, -900.0]])
-        late = tmp_path / name / "run" / "seed-1" / "metrics.jsonl"
-        late.write_text(late.read_text().replace(": 50,", ": 90,"))
+        returns = [[-100.0, -900.0], [-900.0, -900.0]]
+        several(tmp_path / name / "run", returns, first=(50, 90))
     rows = compare_training([tmp_path / "x" / "run", tmp_path / "y" / "run"], tmp_path / "out")
     assert [(row["reached"], row["steps_to_target"]) for row in rows] == [(1, 50)] * 2
     assert rows[1]["fewer_steps"]["probability"] == 0.5
