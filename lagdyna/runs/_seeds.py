@@ -137,6 +137,12 @@ def resume_seeds(
     run = Path(run)
     check_kind(run, "seeds")
     seeds, objects = _seeds_of(run), Objects(model, learner, agent)
+    directories = directories_of(run)
+    if not all((each / "config.toml").exists() for each in directories):
+        raise UserError(
+            f"{str(run)!r} lacks the config of a seed: the run was stopped before it began, or "
+            "a file was deleted; start it again in a new directory"
+        )
     stored = config_of(_directory(run, seeds[0]), objects)
     config = kept_config(run, stored)
     finished = finished_summary(run)
@@ -145,7 +151,6 @@ def resume_seeds(
     check_reward(run, reward)
     probe(config)
     many = ManySeeds(Trainer(config, reward, known), seeds)
-    directories = directories_of(run)
     with locked(run, *directories):
         if steps is not None and steps != config.steps:
             many = extend_seeds(run, many, steps, directories)
