@@ -9,7 +9,7 @@ import numpy as np
 from .._errors import UserError
 from ..config import Config, Known
 from ..mechanics import State
-from ..results import check_video, filming, make_numbered, new_directory, write_json
+from ..results import check_video, filming, new_directory, reserved, write_json
 from ..tasks import GymnasiumTask, TaskSpec
 from ..training import (
     EVALUATE_AGAIN,
@@ -78,34 +78,34 @@ def evaluate(
     if video is not None:
         _check_renders(config.task)
     count = episodes or config.evaluation.episodes
-    if out is None:
-        out = make_numbered(lambda k: run / f"evaluation-{k}")
-    out = new_directory(Path(out))
-    start = time.perf_counter()
-    seeds = [int(start) for start in start_seeds(seed, EVALUATE_AGAIN, count)]
+    chosen = None if out is None else Path(out)
+    with reserved(chosen, lambda k: run / f"evaluation-{k}") as path:
+        new_directory(path)
+        start = time.perf_counter()
+        seeds = [int(start) for start in start_seeds(seed, EVALUATE_AGAIN, count)]
 
-    def act(states: State) -> np.ndarray:
-        return np.asarray(loaded.trainer.act(loaded.training, states))
+        def act(states: State) -> np.ndarray:
+            return np.asarray(loaded.trainer.act(loaded.training, states))
 
-    returns = evaluate_policy(config.task, act, seeds, config.evaluation.max_steps)
-    if video is not None:
-        _film(config, act, seeds, Path(video))
-    result = {
-        "run": str(run),
-        "task": config.task.env_id,
-        "seed": seed,
-        "env_steps": int(loaded.training.env_steps),
-        "eval_episodes": count,
-        "return_mean": float(returns.mean()),
-        "return_std": float(returns.std()),
-        "return_min": float(returns.min()),
-        "return_max": float(returns.max()),
-        "returns": returns.tolist(),
-        "video": None if video is None else str(video),
-        "wall_seconds": time.perf_counter() - start,
-    }
-    write_json(out / "evaluation.json", result)
-    return {**result, "out": str(out)}
+        returns = evaluate_policy(config.task, act, seeds, config.evaluation.max_steps)
+        if video is not None:
+            _film(config, act, seeds, Path(video))
+        result = {
+            "run": str(run),
+            "task": config.task.env_id,
+            "seed": seed,
+            "env_steps": int(loaded.training.env_steps),
+            "eval_episodes": count,
+            "return_mean": float(returns.mean()),
+            "return_std": float(returns.std()),
+            "return_min": float(returns.min()),
+            "return_max": float(returns.max()),
+            "returns": returns.tolist(),
+            "video": None if video is None else str(video),
+            "wall_seconds": time.perf_counter() - start,
+        }
+        write_json(path / "evaluation.json", result)
+        return {**result, "out": str(path)}
 
 
 def _check_renders(task: TaskSpec) -> None:

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -101,12 +102,14 @@ def _resized(training: TrainingState, like: TrainingState) -> TrainingState:
     replaced.
     """
 
-    def fit(old: Any, new: Any) -> Any:
-        if not isinstance(old, jax.Array) or old.shape == new.shape:
-            return old
-        return _with_length(old, new.shape)
-
-    return jax.tree.map(fit, training, like)
+    arrays, rest = eqx.partition(like, eqx.is_array)
+    leaves, structure = jax.tree.flatten(arrays)
+    before = jax.tree.leaves(eqx.filter(training, eqx.is_array))
+    pairs = zip(before, leaves, strict=True)
+    resized = [
+        old if old.shape == new.shape else _with_length(old, new.shape) for old, new in pairs
+    ]
+    return eqx.combine(jax.tree.unflatten(structure, resized), rest)
 
 
 def _with_length(array: Array, shape: tuple[int, ...]) -> Array:

@@ -148,9 +148,14 @@ def resume_seeds(
     run = Path(run)
     check_kind(run, "seeds")
     seeds, objects = _seeds_of(run), objects_of(model, learner, agent, known, trust)
+    directories = directories_of(run)
+    if not all((each / "config.toml").exists() for each in directories):
+        raise UserError(
+            f"{str(run)!r} lacks the config of a seed: the run was stopped before it began, or "
+            "a file was deleted; start it again in a new directory"
+        )
     stored = config_of(_directory(run, seeds[0]), objects)
     config = kept_config(run, stored)
-    directories = directories_of(run)
     finished = finished_summary(run, directories)
     if finished is not None and steps in (None, config.steps):
         return finished
