@@ -23,6 +23,7 @@ LEVELS = (
     ("filters",),
     ("options",),
     ("tasks",),
+    ("checks",),
     ("agents",),
     ("results",),
     ("parts",),

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ._spec import CoordinateSpec, TaskSpec
+from ..tasks import CoordinateSpec, TaskSpec
 
 Verdict = Literal["ok", "warning", "wrong"]
 Rows = Float[np.ndarray, "time _"]
