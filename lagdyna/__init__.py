@@ -10,6 +10,7 @@ from ._lazy import lazy_names
 
 if TYPE_CHECKING:
     from . import agents as agents
+    from . import checks as checks
     from . import config as config
     from . import data as data
     from . import filters as filters
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from . import training as training
     from ._errors import UserError as UserError
     from ._version import __version__ as __version__
+    from .checks import check_task as check_task
     from .config import Config as Config
     from .config import FitConfig as FitConfig
     from .mechanics import State as State
@@ -43,13 +45,14 @@ if TYPE_CHECKING:
     from .runs import train_seeds as train_seeds
 
 _ROOMS = (
-    *("agents", "config", "data", "filters", "identification", "learners", "mechanics"),
-    *("models", "options", "parts", "reproductions", "results", "runs", "simulate"),
-    *("systems", "tasks", "training"),
+    *("agents", "checks", "config", "data", "filters", "identification", "learners"),
+    *("mechanics", "models", "options", "parts", "reproductions", "results", "runs"),
+    *("simulate", "systems", "tasks", "training"),
 )
 _NAMES = {
     "_errors": ("UserError",),
     "_version": ("__version__",),
+    "checks": ("check_task",),
     "config": ("Config", "FitConfig"),
     "mechanics": ("State",),
     "runs": (

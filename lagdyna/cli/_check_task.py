@@ -43,7 +43,7 @@ def check_task(
     is_file = task.endswith(".toml") or Path(task).is_file()
     named = {} if is_file else {"task": task}
     config = configured(config_from_table, Path(task) if is_file else None, named, set)
-    from ..tasks import check_task as check
+    from ..checks import check_task as check
 
     findings = check(config.task, steps=50 if steps is None else steps, seed=seed)
     write_list(out, "check_task.json", [each._asdict() for each in findings])

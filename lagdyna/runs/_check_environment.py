@@ -1,8 +1,9 @@
 """Check of the environment at the start of a training run."""
 
 from .._errors import UserError
+from ..checks import check_task
 from ..config import Config
-from ..tasks import TASKS, TaskSpec, check_task
+from ..tasks import TASKS, TaskSpec
 from ..training import AbstractProgress
 
 

@@ -1,9 +1,7 @@
 """Control tasks: environment descriptions, the Gymnasium adapter and the suite."""
 
-from ._check_task import check_task as check_task
 from ._faults import EnvironmentFault as EnvironmentFault
 from ._faults import ObservationError as ObservationError
-from ._findings import Finding as Finding
 from ._gymnasium import GymnasiumTask as GymnasiumTask
 from ._gymnasium import Outcome as Outcome
 from ._gymnasium import RenderingError as RenderingError

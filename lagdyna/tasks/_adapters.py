@@ -76,13 +76,13 @@ def _number(reward: Any, env: gym.Env) -> Any:
     """Convert a reward of one element to a number; numbers are returned as they are."""
     if isinstance(reward, int | float | np.integer | np.floating):
         return reward
-    try:
-        return np.asarray(reward, float).item()
-    except (TypeError, ValueError):
+    array = np.asarray(reward)
+    if array.size != 1 or array.dtype.kind not in "biuf":
         raise EnvironmentFault(
             f"`step` of {env.unwrapped} returned the reward {str(reward)[:60]}; one number is "
             "accepted"
-        ) from None
+        )
+    return array.item()
 
 
 def adapted(env: gym.Env) -> gym.Env:

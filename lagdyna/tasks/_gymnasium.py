@@ -55,6 +55,8 @@ class GymnasiumTask:
     - `spec`: description of the environment and of the state in its observations.
     - `render_mode`: as in `gymnasium.make`.
 
+    **Attributes:** `observation`, a copy of the latest one after `reset` or `step`.
+
     **Raises:** `ValueError` if the environment does not exist, if its actions are not
     continuous and bounded, or if its observations or actions do not match `spec`. `reset` and
     `step` raise [`lagdyna.tasks.EnvironmentFault`][] if the environment raises an error, and
@@ -82,6 +84,7 @@ class GymnasiumTask:
         **Returns:** the state, NumPy arrays of shape `(n,)`.
         """
         observation, _ = self._env.reset(seed=seed)
+        self.observation = np.array(observation)
         return read_state(self.spec, observation)
 
     def step(self, action: Float[np.ndarray, " m"], most: int | None = None) -> Outcome:
@@ -114,6 +117,7 @@ class GymnasiumTask:
             total, steps = total + float(reward), steps + 1
             ended = bool(flags[0]), bool(flags[1])
         assert observation is not None
+        self.observation = np.array(observation)
         return Outcome(read_state(self.spec, observation), total, *ended, steps)
 
     def render(self) -> np.ndarray:
@@ -146,6 +150,11 @@ class GymnasiumTask:
     def render_modes(self) -> Sequence[str]:
         """Render modes that the environment supports."""
         return self._env.metadata.get("render_modes", ())
+
+    @property
+    def env(self) -> gym.Env:
+        """Gymnasium environment with its wrappers."""
+        return self._env
 
     @property
     def action_bounds(self) -> Bounds:

@@ -131,7 +131,7 @@ class TaskSpec:
     - `max_episode_steps`: environment steps after which an episode is truncated; by default the
         environment's own time limit. Environments without one need it.
     - `unchecked`: whether a run starts without the check of this description against the
-        environment, which takes 50 random steps; see [`lagdyna.tasks.check_task`][].
+        environment, which takes 50 random steps; see [`lagdyna.checks.check_task`][].
 
     **Raises:** `ValueError` if the numbers of coordinates and of rows of `force` differ, if
     `relative_to` of a coordinate is not another angle, if both `terminates` and `ends_beyond`

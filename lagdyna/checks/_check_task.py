@@ -7,17 +7,13 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from ._adapters import CurrentAPI
-from ._faults import CheckedEnv, EnvironmentFault
-from ._findings import Finding, Motion, judge
-from ._gymnasium import check_spaces, close_env, make_env, rescale_action
-from ._read_state import read_state
-from ._spec import TaskSpec
+from ..tasks import EnvironmentFault, GymnasiumTask, TaskSpec, read_state
+from ._findings import TaskFinding, Motion, judge
 
 
 def check_task(
     spec: TaskSpec, *, steps: int = 50, seed: int = 0, resets: bool = True
-) -> list[Finding]:
+) -> list[TaskFinding]:
     """Compare a task's description with its environment, by random actions.
 
     The checks are: `cos` and `sin` are a cosine and a sine; each coordinate changes by its
@@ -33,51 +29,54 @@ def check_task(
     - `seed`: of the actions and of the first episode.
     - `resets`: whether to check that `reset` with a seed is reproducible.
 
-    **Returns:** a [`lagdyna.tasks.Finding`][] of each check. An environment that cannot be made
-    or that fails has a finding that says so.
+    **Returns:** a [`lagdyna.checks.TaskFinding`][] of each check. An environment that cannot be
+    made or that fails has a finding that says so.
     """
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
-        env = make_env(spec, None)
-    except ValueError as error:
-        return [Finding("environment", "wrong", str(error))]
-    try:
-        return [*_findings(spec, env, steps, seed, resets)]
+        env = GymnasiumTask(spec)
+        try:
+            return [*_findings(spec, env, steps, seed, resets)]
+        finally:
+            env.close()
     except EnvironmentFault as fault:
-        return [Finding("environment", "wrong", str(fault), "mend the environment")]
-    except ValueError as error:  # of its spaces
-        return [Finding("environment", "wrong", str(error))]
+        return [TaskFinding("environment", "wrong", str(fault), "mend the environment")]
+    except ValueError as error:  # it cannot be made, or its spaces do not fit
+        return [TaskFinding("environment", "wrong", str(error))]
     finally:
-        close_env(env)
         # Environments may draw from the generators that are shared by everything.
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
 
 
 def _findings(
-    spec: TaskSpec, env: gym.Env, steps: int, seed: int, resets: bool
-) -> Iterator[Finding]:
-    low, high = check_spaces(spec, env)
-    yield Finding("environment", "ok", f"actions from {low} to {high}")
+    spec: TaskSpec, env: GymnasiumTask, steps: int, seed: int, resets: bool
+) -> Iterator[TaskFinding]:
+    low, high = ([f"{each[k]:g}" for each in env.action_bounds] for k in (0, 1))
+    yield TaskFinding(
+        "environment", "ok", f"actions from {', '.join(low)} to {', '.join(high)}"
+    )
     yield from _wrappers(env)
     if resets:
         yield _reproducible(env, seed)
     rng = np.random.default_rng(seed)
     rows: list[Any] = []
-    before = np.array(env.reset(seed=seed)[0])  # a copy, since some return the same array
+    env.reset(seed)
+    before = env.observation
     previous, lengths, terminated = np.full(spec.action_size, np.nan), [0], False
     finite = bool(np.all(np.isfinite(before)))
     for _ in range(steps):
         action = rng.uniform(-1, 1, spec.action_size)
-        seen, _, ends, cut, _ = env.step(rescale_action(action, action.shape, low, high))
-        after = np.array(seen)
+        outcome = env.step(action, most=1)
+        after = env.observation
         rows.append((before, after, action, previous))
         before, previous = after, action
         finite &= bool(np.all(np.isfinite(after)))
         lengths[-1] += 1
-        terminated |= ends
-        if ends or cut:
-            before = np.array(env.reset()[0])
+        terminated |= outcome.terminated
+        if outcome.terminated or outcome.truncated:
+            env.reset()
+            before = env.observation
             previous, lengths = np.full(spec.action_size, np.nan), [*lengths, 0]
     yield from _observations(before, finite)
     yield from _episodes(spec, env, lengths, terminated)
@@ -89,28 +88,27 @@ def _findings(
     yield from judge(spec, Motion(*parts))
 
 
-def _chain(env: gym.Env) -> list[gym.Env]:
+def _chain(env: GymnasiumTask) -> list[gym.Env]:
     """List the wrappers of an environment from the outside, and the environment itself."""
-    chain = [env]
+    chain = [env.env]
     while isinstance(chain[-1], gym.Wrapper):
         chain.append(chain[-1].env)
     return chain
 
 
-def _wrappers(env: gym.Env) -> Iterator[Finding]:
+def _wrappers(env: GymnasiumTask) -> Iterator[TaskFinding]:
     """Name the wrappers that change observations or rewards."""
-    ours = (CheckedEnv, CurrentAPI, gym.wrappers.FlattenObservation)
-    chain = [each for each in _chain(env) if not isinstance(each, ours)]
+    chain = [each for each in _chain(env) if not type(each).__module__.startswith("lagdyna.")]
     names = [type(each).__name__ for each in chain[:-1]]
     if "NormalizeObservation" in names:
-        yield Finding(
+        yield TaskFinding(
             "wrappers",
             "wrong",
             "NormalizeObservation shifts and scales observations, by other numbers every step",
             "leave the wrapper out; lagdyna scales by itself",
         )
     elif "NormalizeReward" in names:
-        yield Finding(
+        yield TaskFinding(
             "wrappers",
             "warning",
             "NormalizeReward scales rewards by other numbers every step",
@@ -123,15 +121,23 @@ def _wrappers(env: gym.Env) -> Iterator[Finding]:
             if isinstance(each, gym.ObservationWrapper) or "Observation" in name
         ]
         if changed:
-            yield Finding("wrappers", "ok", f"observations pass through {', '.join(changed)}")
+            yield TaskFinding(
+                "wrappers", "ok", f"observations pass through {', '.join(changed)}"
+            )
 
 
-def _reproducible(env: gym.Env, seed: int) -> Finding:
+def _reproducible(env: GymnasiumTask, seed: int) -> TaskFinding:
     """Check that two resets with a seed give the same observation."""
-    first, again = (np.array(env.reset(seed=seed)[0]) for _ in range(2))
+    seen = []
+    for _ in range(2):
+        env.reset(seed)
+        seen.append(env.observation)
+    first, again = seen
     if np.array_equal(first, again, equal_nan=True):
-        return Finding("reset(seed)", "ok", "two resets with a seed give the same observation")
-    return Finding(
+        return TaskFinding(
+            "reset(seed)", "ok", "two resets with a seed give the same observation"
+        )
+    return TaskFinding(
         "reset(seed)",
         "warning",
         "two resets with a seed give different observations, so runs cannot be repeated",
@@ -139,33 +145,35 @@ def _reproducible(env: gym.Env, seed: int) -> Finding:
     )
 
 
-def _observations(last: np.ndarray, finite: bool) -> Iterator[Finding]:
+def _observations(last: np.ndarray, finite: bool) -> Iterator[TaskFinding]:
     """Check entries that the description does not read, and the type of all."""
     if not finite:
-        yield Finding(
+        yield TaskFinding(
             "observations",
             "warning",
             "entries that the description does not read are not finite",
             "they are ignored",
         )
     elif not np.issubdtype(last.dtype, np.floating):
-        yield Finding(
+        yield TaskFinding(
             "observations",
             "warning",
             f"observations are of type {last.dtype}",
             "return floating-point numbers; are positions or velocities rounded?",
         )
     else:
-        yield Finding("observations", "ok", f"{last.size} finite numbers of type {last.dtype}")
+        yield TaskFinding(
+            "observations", "ok", f"{last.size} finite numbers of type {last.dtype}"
+        )
 
 
 def _episodes(
-    spec: TaskSpec, env: gym.Env, lengths: list[int], terminated: bool
-) -> Iterator[Finding]:
+    spec: TaskSpec, env: GymnasiumTask, lengths: list[int], terminated: bool
+) -> Iterator[TaskFinding]:
     """Check the ends of episodes."""
     described = spec.terminates or any(c.ends_beyond is not None for c in spec.coordinates)
     if terminated and not described:
-        yield Finding(
+        yield TaskFinding(
             "episodes",
             "warning",
             f"an episode terminated after {lengths[0]} steps, and no termination is described",
@@ -173,9 +181,9 @@ def _episodes(
         )
     limited = any(isinstance(each, gym.wrappers.TimeLimit) for each in _chain(env))
     if limited:
-        yield Finding("episodes", "ok", "they have a time limit")
+        yield TaskFinding("episodes", "ok", "they have a time limit")
     elif len(lengths) == 1:
-        yield Finding(
+        yield TaskFinding(
             "episodes",
             "warning",
             f"no time limit is known, and none of {lengths[0]} random steps ended an episode",

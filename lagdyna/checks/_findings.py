@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ._spec import CoordinateSpec, TaskSpec
+from ..tasks import CoordinateSpec, TaskSpec
 
 Verdict = Literal["ok", "warning", "wrong"]
 Rows = Float[np.ndarray, "time _"]
@@ -16,7 +16,7 @@ _WRONG, _DOUBTFUL = 3.0, 1.25
 _FEWEST = 8  # transitions, below which nothing is judged
 
 
-class Finding(NamedTuple):
+class TaskFinding(NamedTuple):
     """Result of one check of a task's description.
 
     **Attributes:**
@@ -59,7 +59,7 @@ class Motion(NamedTuple):
         return len(self.actions)
 
 
-def judge(spec: TaskSpec, motion: Motion) -> Iterator[Finding]:
+def judge(spec: TaskSpec, motion: Motion) -> Iterator[TaskFinding]:
     """Compare a description with the motion of its environment."""
     broken = False
     for i, coordinate in enumerate(spec.coordinates):
@@ -70,7 +70,7 @@ def judge(spec: TaskSpec, motion: Motion) -> Iterator[Finding]:
     if broken:  # all that follows from it would be said of other angles
         return
     if motion.count < _FEWEST:
-        yield Finding(
+        yield TaskFinding(
             "motion",
             "warning",
             f"{motion.count} steps were possible, too few to judge the motion",
@@ -85,7 +85,7 @@ def judge(spec: TaskSpec, motion: Motion) -> Iterator[Finding]:
     yield from _context(spec, motion)
 
 
-def _circle(i: int, coordinate: CoordinateSpec, motion: Motion) -> Finding:
+def _circle(i: int, coordinate: CoordinateSpec, motion: Motion) -> TaskFinding:
     """Check that two entries of the observation are a cosine and a sine."""
     rows = np.concatenate([motion.observations, motion.after])
     cos, sin = coordinate.cos, coordinate.sin
@@ -95,7 +95,7 @@ def _circle(i: int, coordinate: CoordinateSpec, motion: Motion) -> Finding:
     off = float(np.median(np.abs(squares - 1)))
     what, named = f"coordinates[{i}] cos, sin", f"the squares of entries {cos} and {sin}"
     if off <= 0.01:
-        return Finding(what, "ok", f"{named} add up to 1")
+        return TaskFinding(what, "ok", f"{named} add up to 1")
     others = [
         (a, b)
         for a in range(rows.shape[1])
@@ -107,7 +107,7 @@ def _circle(i: int, coordinate: CoordinateSpec, motion: Motion) -> Finding:
         pairs = ", ".join(f"{a} and {b}" for a, b in others[:3])
         advice += f"; those of entries {pairs} add up to 1"
     found = f"{named} add up to {np.median(squares):.3g}, those of a cosine and a sine to 1"
-    return Finding(what, "wrong" if off > 0.05 else "warning", found, advice)
+    return TaskFinding(what, "wrong" if off > 0.05 else "warning", found, advice)
 
 
 def _changes(i: int, spec: TaskSpec, motion: Motion) -> Float[np.ndarray, " time"]:
@@ -131,14 +131,14 @@ def _slopes(change: np.ndarray, motion: np.ndarray) -> tuple[float, float, float
     return float(xy / xx), float(yy / xy), float(xy**2 / (xx * yy))
 
 
-def _kinematics(i: int, spec: TaskSpec, motion: Motion) -> Finding:
+def _kinematics(i: int, spec: TaskSpec, motion: Motion) -> TaskFinding:
     """Check that a coordinate changes by its velocity times `dt`."""
     coordinate, change = spec.coordinates[i], _changes(i, spec, motion)
     speed = (motion.qd[:, i] + motion.next_qd[:, i]) / 2
     what, expected = f"coordinates[{i}] velocity, dt", spec.dt * speed
     entry = f"entry {coordinate.velocity}"
     if not np.any(speed) and not np.any(change):
-        return Finding(
+        return TaskFinding(
             what,
             "warning",
             f"neither the coordinate nor its velocity changed in {motion.count} random steps",
@@ -147,7 +147,7 @@ def _kinematics(i: int, spec: TaskSpec, motion: Motion) -> Finding:
     low, high, fit = _slopes(change, expected)
     other = _better_entry(i, spec, motion, change)
     if fit < 0.5 and other is not None:
-        return Finding(
+        return TaskFinding(
             what,
             "wrong",
             f"the coordinate does not change with {entry} of the observation, its velocity",
@@ -155,14 +155,14 @@ def _kinematics(i: int, spec: TaskSpec, motion: Motion) -> Finding:
         )
     turns = coordinate.kind == "angle" and float(np.max(np.abs(expected))) > 2.5
     if turns and fit < 0.8:
-        return Finding(
+        return TaskFinding(
             what,
             "warning",
             "velocity times `dt` is most of a turn in a step, too much to compare with angles",
             "check `dt`, and the unit of the velocity",
         )
     if fit >= 0.25 and low < 0:
-        return Finding(
+        return TaskFinding(
             what,
             "wrong",
             f"the coordinate changes by {low:.3g} times velocity times `dt`, so against its "
@@ -180,17 +180,17 @@ def _kinematics(i: int, spec: TaskSpec, motion: Motion) -> Finding:
         else f"check the indices of `task.coordinates[{i}]`"
     )
     if low >= 0 and (ends[0] > _WRONG or ends[1] < 1 / _WRONG):
-        return Finding(what, "wrong", found, advice)
+        return TaskFinding(what, "wrong", found, advice)
     if low < 0 or fit < 0.5:
-        return Finding(
+        return TaskFinding(
             what,
             "warning",
             f"velocity times `dt` explains {100 * fit:.0f} % of the changes of the coordinate",
             f"check the indices of `task.coordinates[{i}]`, or is there much noise?",
         )
     if ends[0] > _DOUBTFUL or ends[1] < 1 / _DOUBTFUL:
-        return Finding(what, "warning", found, advice)
-    return Finding(what, "ok", found)
+        return TaskFinding(what, "warning", found, advice)
+    return TaskFinding(what, "ok", found)
 
 
 def _better_entry(i: int, spec: TaskSpec, motion: Motion, change: np.ndarray) -> int | None:
@@ -204,11 +204,11 @@ def _better_entry(i: int, spec: TaskSpec, motion: Motion, change: np.ndarray) ->
     return found
 
 
-def _ranges(i: int, coordinate: CoordinateSpec, motion: Motion) -> Iterator[Finding]:
+def _ranges(i: int, coordinate: CoordinateSpec, motion: Motion) -> Iterator[TaskFinding]:
     """Check limits of the velocity, and the unit of an angle."""
     fastest, limit = float(np.max(np.abs(motion.next_qd[:, i]))), coordinate.velocity_limit
     if limit is not None and fastest > 1.001 * limit:
-        yield Finding(
+        yield TaskFinding(
             f"coordinates[{i}] velocity_limit",
             "warning",
             f"a speed of {fastest:.3g} was seen, and the limit is {limit:g}",
@@ -216,7 +216,7 @@ def _ranges(i: int, coordinate: CoordinateSpec, motion: Motion) -> Iterator[Find
         )
     largest = float(np.max(np.abs(motion.next_q[:, i])))
     if coordinate.kind == "angle" and largest > 30:
-        yield Finding(
+        yield TaskFinding(
             f"coordinates[{i}] position",
             "warning",
             f"the angle reached {largest:.3g}",
@@ -255,7 +255,7 @@ def _accelerations(spec: TaskSpec, motion: Motion) -> Rows:
     return (motion.next_qd[:, : spec.n] - motion.qd[:, : spec.n]) / spec.dt
 
 
-def _actuation(j: int, spec: TaskSpec, motion: Motion) -> Finding:
+def _actuation(j: int, spec: TaskSpec, motion: Motion) -> TaskFinding:
     """Check that an action accelerates in the direction of its column of `force`.
 
     The acceleration of a mechanical system along its force is positive, whatever its masses.
@@ -267,39 +267,41 @@ def _actuation(j: int, spec: TaskSpec, motion: Motion) -> Finding:
     if rows.sum() < 2 * (len(columns) + len(actions)):
         columns = columns[:1]  # too few steps for more
     if rows.sum() < len(columns) + len(actions) + 4:
-        return Finding(what, "warning", "episodes were too short to see the effect of actions")
+        return TaskFinding(
+            what, "warning", "episodes were too short to see the effect of actions"
+        )
     accelerations = _accelerations(spec, motion)[rows]
     now = len(columns) + j
     if not np.any(column):
         effects = [_regress([*columns, *actions], a)[1][now] for a in accelerations.T]
         strongest = int(np.argmax(np.abs(effects)))
         if abs(effects[strongest]) > 8:
-            return Finding(
+            return TaskFinding(
                 what,
                 "warning",
                 f"it accelerates coordinate {strongest}, and its column of `force` is zero",
                 "give the force of the action",
             )
-        return Finding(what, "ok", "no effect, and none is described")
+        return TaskFinding(what, "ok", "no effect, and none is described")
     _, t = _regress([*columns, *actions], accelerations @ column)
     direct, later = float(t[now]), float(t[now + motion.actions.shape[1]])
     if direct > 4:
-        return Finding(what, "ok", "it accelerates in the direction that `force` gives")
+        return TaskFinding(what, "ok", "it accelerates in the direction that `force` gives")
     if direct < -6:
-        return Finding(
+        return TaskFinding(
             what,
             "wrong",
             "it accelerates against the direction that `force` gives",
             f"change the sign of column {j} of `force`, or check its row and the velocities",
         )
     if later > 6:
-        return Finding(
+        return TaskFinding(
             what,
             "warning",
             "it takes effect one step later",
             "the model does not describe delays; observe the state after the action acted",
         )
-    return Finding(
+    return TaskFinding(
         what,
         "warning",
         f"no effect on its coordinates was seen in {int(rows.sum())} random steps",
@@ -308,7 +310,7 @@ def _actuation(j: int, spec: TaskSpec, motion: Motion) -> Finding:
     )
 
 
-def _friction(spec: TaskSpec, motion: Motion) -> Iterator[Finding]:
+def _friction(spec: TaskSpec, motion: Motion) -> Iterator[TaskFinding]:
     """Look for viscous friction of a single coordinate that is described without any.
 
     Of several coordinates it cannot be told from their coupling in so few steps.
@@ -332,7 +334,7 @@ def _friction(spec: TaskSpec, motion: Motion) -> Iterator[Finding]:
         return
     rates, t = _regress(columns, _accelerations(spec, motion)[rows, 0])
     if t[0] < -8 and -rates[0] * spec.dt > 1e-3:
-        yield Finding(
+        yield TaskFinding(
             "dissipation",
             "warning",
             f"the velocity seems to decay at {-rates[0]:.2g} per second, and `dissipation` is "
@@ -341,11 +343,11 @@ def _friction(spec: TaskSpec, motion: Motion) -> Iterator[Finding]:
         )
 
 
-def _context(spec: TaskSpec, motion: Motion) -> Iterator[Finding]:
+def _context(spec: TaskSpec, motion: Motion) -> Iterator[TaskFinding]:
     """Check that the context is constant within an episode."""
     for i in spec.context:
         if np.any(motion.after[:, i] != motion.observations[:, i]):
-            yield Finding(
+            yield TaskFinding(
                 "context",
                 "warning",
                 f"entry {i} of the observation changes within an episode",
