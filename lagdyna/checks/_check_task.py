@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from ..tasks import EnvironmentFault, GymnasiumTask, TaskSpec, read_state
-from ._findings import TaskFinding, Motion, judge
+from ._findings import Motion, TaskFinding, judge
 
 
 def check_task(
