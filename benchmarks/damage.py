@@ -33,7 +33,7 @@ class Late(BaseException):
 
 def main() -> None:
     """Run the campaign."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("inputs", type=int, help="number of damaged inputs")
     parser.add_argument("--seed", type=int, default=0, help="seed of the damage; 0 by default")
     parser.add_argument("--out", type=Path, help="a file for counts and faults, as JSON")
@@ -54,7 +54,8 @@ def campaign(root: Path, inputs: int, seed: int) -> dict[str, Any]:
     whole = [(each, fingerprint(each.read(each.path))) for each in targets(root)]
     others = [path for target, _ in whole for path in target.files]
     print(f"{len(others)} whole files in {time.perf_counter() - start:.0f} s", file=sys.stderr)
-    counts = {target.name: collections.Counter(dict.fromkeys(_KINDS, 0)) for target, _ in whole}
+    none: dict[str, int] = dict.fromkeys(_KINDS, 0)
+    counts = {target.name: collections.Counter(none) for target, _ in whole}
     faults: list[dict[str, Any]] = []
     start = time.perf_counter()
     for number in range(inputs):

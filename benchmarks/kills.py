@@ -12,6 +12,7 @@ The output is a Markdown table. The command ends with code 1 if any end differs.
 """
 
 import argparse
+import functools
 import json
 import os
 import random
@@ -105,7 +106,7 @@ class Killer:
         def watched(*args: Any, **kwargs: Any) -> Any:
             self.event()
             if half is not None:
-                self.event(lambda: half(*args, **kwargs))
+                self.event(functools.partial(half, *args, **kwargs))
             result = function(*args, **kwargs)
             self.event()
             return result
@@ -127,10 +128,10 @@ def child(case: str, out: Path, killer: Killer) -> None:
     """Begin or resume the run of a case, in a process that may be killed."""
 
     class Events(Silence):
-        def phase(self, *_: Any) -> None:
+        def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
             killer.event()
 
-        def evaluation(self, *_: Any) -> None:
+        def evaluation(self, evaluation: dict[str, Any]) -> None:
             killer.event()
 
     for name in ("fsync", "replace", "rename"):

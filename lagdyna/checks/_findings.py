@@ -54,7 +54,7 @@ class Motion(NamedTuple):
     previous: Rows
 
     @property
-    def count(self) -> int:
+    def steps(self) -> int:
         """Number of transitions."""
         return len(self.actions)
 
@@ -69,11 +69,11 @@ def judge(spec: TaskSpec, motion: Motion) -> Iterator[TaskFinding]:
             yield circle
     if broken:  # all that follows from it would be said of other angles
         return
-    if motion.count < _FEWEST:
+    if motion.steps < _FEWEST:
         yield TaskFinding(
             "motion",
             "warning",
-            f"{motion.count} steps were possible, too few to judge the motion",
+            f"{motion.steps} steps were possible, too few to judge the motion",
         )
         return
     for i in range(spec.n):
@@ -141,7 +141,7 @@ def _kinematics(i: int, spec: TaskSpec, motion: Motion) -> TaskFinding:
         return TaskFinding(
             what,
             "warning",
-            f"neither the coordinate nor its velocity changed in {motion.count} random steps",
+            f"neither the coordinate nor its velocity changed in {motion.steps} random steps",
             "check the indices of the coordinate",
         )
     low, high, fit = _slopes(change, expected)
@@ -318,7 +318,7 @@ def _friction(spec: TaskSpec, motion: Motion) -> Iterator[TaskFinding]:
     if spec.n != 1 or spec.dissipation != "none":
         return
     coordinate = spec.coordinates[0]
-    rows = np.ones(motion.count, bool)
+    rows = np.ones(motion.steps, bool)
     if coordinate.velocity_limit is not None:  # a limit takes energy too
         fastest = np.maximum(np.abs(motion.qd[:, 0]), np.abs(motion.next_qd[:, 0]))
         rows = fastest < 0.98 * coordinate.velocity_limit

@@ -98,8 +98,8 @@ def _resume_fit(run: Path, updates: int | None, trust: "Trust") -> None:
     print_report(report, run)
 
 
-def _resume_reproduction(run: Path, trust: "Trust") -> None:
-    del trust  # the configs of a reproduction are its own, and name no code
+def _resume_reproduction(run: Path) -> None:
+    # The configs of a reproduction are its own, and name no code.
     from ..reproductions import REPRODUCTIONS, resume_reproduction
     from ._display import parts_progress
 

@@ -200,9 +200,9 @@ def trajectories_between_gaps(
     source: str, arrays: Mapping[str, np.ndarray]
 ) -> list[Trajectory]:
     """Split validated arrays into the trajectories between their gaps."""
-    complete = {name: ~np.isnan(x).any(axis=1) for name, x in arrays.items()}
+    complete = {name: np.all(~np.isnan(x), axis=1) for name, x in arrays.items()}
     known = complete.pop("action", np.ones(arrays["t"].shape[0], bool))
-    rows = np.flatnonzero(np.all(list(complete.values()), axis=0))
+    rows: np.ndarray = np.flatnonzero(np.all(list(complete.values()), axis=0))
     kept = {name: x[rows] for name, x in arrays.items()}
     gap = np.diff(rows) > 1
     if "action" in arrays:

@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import jax
 import msgspec
@@ -122,7 +122,7 @@ def kind_of(directory: str | Path) -> Kind | None:
             "version that wrote it"
         )
     check_seal(path, found)
-    return kind
+    return cast("Kind", kind)
 
 
 def check_kind(directory: str | Path, kind: Kind) -> None:

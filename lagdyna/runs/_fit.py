@@ -309,7 +309,10 @@ def _check_objects(run: Path, config: FitConfig, objects: Objects) -> None:
 def _sizes(run: Path) -> Sizes:
     found, _ = read_sealed(run / "sizes.json", SizesFile)
     named: dict[str, Any] = msgspec.structs.asdict(found)
-    return Sizes(**{name: tuple(x) if isinstance(x, list) else x for name, x in named.items()})
+    values: dict[str, Any] = {
+        name: tuple(x) if isinstance(x, list) else x for name, x in named.items()
+    }
+    return Sizes(**values)
 
 
 def _records(run: Path, notes: dict[str, Any]) -> list[Record]:

@@ -56,7 +56,14 @@ class CurrentAPI(gym.Wrapper):
         if len(flags) == 1:
             cut = bool(info.get("TimeLimit.truncated", False))
             flags = [bool(flags[0]) and not cut, bool(flags[0]) and cut]
-        return self._array(observation), _number(reward, self.env), *map(bool, flags), info
+        terminated, truncated = map(bool, flags)
+        return (
+            self._array(observation),
+            _number(reward, self.env),
+            terminated,
+            truncated,
+            info,
+        )
 
     def _array(self, observation: Any) -> Any:
         if isinstance(self.env.observation_space, spaces.Box):

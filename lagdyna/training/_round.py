@@ -115,8 +115,9 @@ class Round(NamedTuple):
         metrics = MetricsOfSeeds(1)
         metrics.latest = {name: each[one] for name, each in self.metrics.latest.items()}
         metrics.skipped = self.metrics.skipped[one]
-        each = [field[one] for field in self[:6]]
-        return Round(*each, metrics, self.clock, self.unfinished[one]).to_notes()
+        each: list[Any] = [field[one] for field in self[:6]]
+        rest = (metrics, self.clock, self.unfinished[one])
+        return Round._make([*each, *rest]).to_notes()
 
     @classmethod
     def of_notes(cls, notes: Any, path: str, seeds: int) -> "Round | None":
