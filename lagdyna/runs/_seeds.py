@@ -45,9 +45,9 @@ from ._directory import (
     checkpoint_of,
     config_of,
     default_directory,
+    failed_run,
     finish,
     finished_summary,
-    kept,
     notes_of,
     parts_of,
     platform_of,
@@ -189,7 +189,7 @@ def _continue(
         write_json(out / "summary.json", summary)
         return summary
     except EnvironmentFault as fault:
-        raise kept(fault, out) from fault
+        raise failed_run(fault, out) from fault
     finally:
         progress.end()
 

@@ -30,9 +30,9 @@ from ._directory import (
     checkpoint_of,
     config_of,
     default_directory,
+    failed_run,
     finish,
     finished_summary,
-    kept,
     load_training,
     probe,
     write_round,
@@ -218,6 +218,6 @@ def _continue(
         progress.phase("pictures", 0, 1, {})
         return finish(trainer, training, records, time.perf_counter() - start, out)
     except EnvironmentFault as fault:
-        raise kept(fault, out) from fault
+        raise failed_run(fault, out) from fault
     finally:
         progress.end()
