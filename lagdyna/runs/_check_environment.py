@@ -1,5 +1,7 @@
 """Check of the environment at the start of a training run."""
 
+import dataclasses
+
 from .._errors import UserError
 from ..checks import check_task
 from ..config import Config
@@ -33,7 +35,15 @@ def check_environment(config: Config, progress: AbstractProgress) -> None:
             progress.note(f"{task.env_id}: {each}")
 
 
-def _described(task: TaskSpec) -> tuple[object, ...]:
-    """Collect what the check compares with the environment."""
-    entries = [each.indices for each in task.coordinates]
-    return task.env_id, entries, task.dt, task.force, task.context, task.max_episode_steps
+def _described(task: TaskSpec) -> TaskSpec:
+    """Drop the options that the check does not compare with the environment."""
+    return dataclasses.replace(
+        task,
+        steps=1,
+        target_return=None,
+        description="",
+        repeat=1,
+        substeps=1,
+        chain=False,
+        context_range=1.0,
+    )

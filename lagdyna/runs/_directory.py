@@ -165,7 +165,7 @@ def check_notes(run: Path, notes: dict[str, Any], config: Config) -> None:
 _LIMITS = (("task", "max_episode_steps"), ("evaluation", "max_steps"))
 
 
-def kept(fault: EnvironmentFault, run: Path) -> UserError:
+def failed_run(fault: EnvironmentFault, run: Path) -> UserError:
     """Create the error of a run whose environment failed, which says what is kept."""
     if checkpoint_of(run).exists():
         held = "what was learned until the latest checkpoint is kept, and"

@@ -55,9 +55,9 @@ from ._directory import (
     checkpoint_of,
     config_of,
     digest_of_seeds,
+    failed_run,
     finish,
     finished_summary,
-    kept,
     notes_of,
     parts_of,
     platform_of,
@@ -237,7 +237,7 @@ def _continue(
         summary = seeds_summary(many, summaries, time.perf_counter() - start)
         return write_sealed(out / "summary.json", summary, digest_of_seeds(records))
     except EnvironmentFault as fault:
-        raise kept(fault, out) from fault
+        raise failed_run(fault, out) from fault
     finally:
         progress.end()
 

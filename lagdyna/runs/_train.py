@@ -40,9 +40,9 @@ from ._directory import (
     begin_directory,
     checkpoint_of,
     config_of,
+    failed_run,
     finish,
     finished_summary,
-    kept,
     load_training,
     probe,
     records_of,
@@ -266,6 +266,6 @@ def _continue(
         progress.phase("pictures", 0, 1, {})
         return finish(trainer, training, records, time.perf_counter() - start, out)
     except EnvironmentFault as fault:
-        raise kept(fault, out) from fault
+        raise failed_run(fault, out) from fault
     finally:
         progress.end()
