@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from . import runs as runs
     from . import simulate as simulate
     from . import systems as systems
+    from . import tables as tables
     from . import tasks as tasks
     from . import training as training
     from ._errors import UserError as UserError
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 _ROOMS = (
     *("agents", "config", "data", "filters", "identification", "learners", "mechanics"),
     *("models", "options", "parts", "reproductions", "results", "runs", "simulate"),
-    *("systems", "tasks", "training"),
+    *("systems", "tables", "tasks", "training"),
 )
 _NAMES = {
     "_errors": ("UserError",),

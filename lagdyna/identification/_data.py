@@ -1,5 +1,6 @@
 """Recordings of a fit: read, completed, split, and arranged as batches of a loss."""
 
+import dataclasses
 import hashlib
 import warnings
 from typing import Any, Literal, NamedTuple
@@ -8,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._errors import UserError
-from ..config import DataConfig, FitConfig
+from ..config import DataConfig, FitConfig, layout_of
 from ..data import (
     DataError,
     Experience,
@@ -16,12 +17,12 @@ from ..data import (
     Trajectory,
     TrajectorySet,
     estimate_velocities,
+    minari_environment,
     read,
     recorded_experience,
     recorded_windows,
     resample,
     split,
-    warn_if_degrees,
 )
 from ..learners import accelerations
 from ..mechanics import Coordinates
@@ -60,15 +61,15 @@ def prepare(config: FitConfig) -> PreparedData:
 
     **Raises:** `UserError` if the recordings cannot be used.
     """
-    data, notes = config.data, []
+    notes: list[str] = []
     try:
-        recorded = read(data.file)
-        coordinates = coordinates_of(data, recorded.n)
-        control = _control(data, recorded)
-        recorded = _with_control(recorded, control)
+        data = with_layout(config.data)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            warn_if_degrees(recorded, coordinates, data.file)
+            recorded = _read(data)
+            coordinates = coordinates_of(data, recorded.n)
+            control = _control(data, recorded)
+            recorded = _with_control(recorded, control)
             if "qd" in recorded.fields:
                 _check_no_noise(data)
             else:
@@ -88,12 +89,42 @@ def prepare(config: FitConfig) -> PreparedData:
     return PreparedData(coordinates, control, width, dt, raw, steps, notes)
 
 
+def with_layout(data: DataConfig) -> DataConfig:
+    """Fill the layout of Minari data sets where it was left open, and its angles.
+
+    **Raises:** `UserError` if lagdyna does not know the environment of the data set.
+    """
+    sets = [name for name in data.files if name.startswith("minari:")]
+    if not sets:
+        return data
+    layout = data.layout
+    if layout is None:
+        try:
+            layout = layout_of(sets[0], minari_environment(sets[0]))
+        except DataError as error:
+            raise UserError(str(error)) from error
+    angles, chain = data.angles or layout.angles, data.chain or layout.chain
+    return dataclasses.replace(data, layout=layout, angles=angles, chain=chain)
+
+
+def _read(data: DataConfig) -> TrajectorySet:
+    """Read the recordings."""
+    return read(
+        data.files,
+        lambda n: coordinates_of(data, n),
+        layout=None if data.layout is None else data.layout.observations,
+        columns=data.columns,
+        merge=data.merge,
+        duplicates=data.duplicates,
+    )
+
+
 def coordinates_of(data: DataConfig, n: int) -> Coordinates:
     """Create the `n` coordinates of recordings, with the angles that the config names.
 
     **Raises:** `UserError` if an index is too large.
     """
-    angles = data.angles
+    angles = data.angle_indices
     if angles == "all":
         return Coordinates((True,) * n, data.chain)
     if max(angles, default=0) >= n:
@@ -110,7 +141,7 @@ def _control(data: DataConfig, recorded: TrajectorySet) -> Control:
         return None
     if data.control is not None and data.control not in recorded.fields:
         raise DataError(
-            f"`data.control` was {data.control!r}, and {data.file} has "
+            f"`data.control` was {data.control!r}, and {data.title} has "
             f"{', '.join(recorded.fields)}; an array that was recorded, or none, is accepted"
         )
     if data.control is not None:
@@ -131,7 +162,7 @@ def _with_control(trajectories: TrajectorySet, control: Control) -> TrajectorySe
 def _check_no_noise(data: DataConfig) -> None:
     if data.noise is not None:
         raise UserError(
-            f"`data.noise` was {data.noise:g}, and {data.file} has velocities `qd`, so that "
+            f"`data.noise` was {data.noise:g}, and {data.title} has velocities `qd`, so that "
             "none are estimated; leave the option or the array `qd` out"
         )
 

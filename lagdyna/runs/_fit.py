@@ -2,7 +2,7 @@
 
 import dataclasses
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,12 +72,12 @@ class FittedRun(NamedTuple):
 def fit_directory(config: FitConfig) -> Path:
     """Find the first of `runs/DATA-MODEL-1`, `runs/DATA-MODEL-2`, ... that does not exist."""
     model = config.model.name.rpartition(":")[2]
-    name = f"{Path(config.data.file).stem}-{model}"
+    name = f"{config.data.stem}-{model}"
     return numbered(lambda number: Path("runs") / f"{name}-{number}")
 
 
 def fit_model(
-    config: FitConfig | str | Path,
+    config: FitConfig | str | Path | Sequence[str | Path],
     out: str | Path | None = None,
     *,
     model: Model | None = None,
@@ -93,8 +93,8 @@ def fit_model(
 
     **Arguments:**
 
-    - `config`: a [`lagdyna.config.FitConfig`][]; or a file of recordings, which is fitted with
-        the default options.
+    - `config`: a [`lagdyna.config.FitConfig`][]; or a file of recordings, or several, which
+        are fitted with the default options.
     - `out`: a new or empty directory; by default the first free one in `runs/`.
     - `model`, `learner`: a config of a model or of a learner in place of the config's, an
         object or a class; also a user's own.
@@ -152,7 +152,7 @@ def resume_fit(
     state, notes = load_checkpoint(run / _CHECKPOINT, state)
     if notes["data"] != problem.digest:
         raise UserError(
-            f"`data.file` {config.data.file!r} has changed since {str(run)!r} was begun; "
+            f"`data.file` {config.data.title!r} has changed since {str(run)!r} was begun; "
             "restore the same data to continue, or fit the new data in a new directory"
         )
     records = read_first_lines(run / "metrics.jsonl", notes["records"])
@@ -190,7 +190,7 @@ def load_fit(
 
 def _config(given: Any, objects: Objects) -> FitConfig:
     """Convert what a caller gives to a checked config."""
-    if isinstance(given, str | Path):
+    if isinstance(given, str | Path | list | tuple):
         return check_fit_config(FitConfig(data=given, **objects.given))
     if not isinstance(given, FitConfig):
         is_class = isinstance(given, type)
