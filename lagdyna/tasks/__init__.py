@@ -7,6 +7,7 @@ from ._gymnasium import Outcome as Outcome
 from ._gymnasium import RenderingError as RenderingError
 from ._gymnasium import read_state as read_state
 from ._known import known_equations as known_equations
+from ._make import WrapperSpec as WrapperSpec
 from ._plant import Plant as Plant
 from ._registry import TASKS as TASKS
 from ._registry import get_task as get_task

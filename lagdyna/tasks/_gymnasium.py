@@ -12,6 +12,7 @@ from gymnasium import spaces
 from jaxtyping import Bool, Float
 
 from ..mechanics import State
+from ._make import make, without_module
 from ._spec import TaskSpec
 
 
@@ -311,9 +312,10 @@ def _make_env(spec: TaskSpec, render_mode: str | None) -> gym.Env:
     # An environment without rendering need not accept `render_mode`.
     mode: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
     try:
-        env = gym.make(spec.env_id, **mode)
+        env = make(spec.env_id, spec.make or {}, spec.wrappers, mode)
     except (gym.error.Error, ImportError) as error:
-        raise ValueError(_explain_failure(spec.env_id, error)) from error
+        missing = without_module(spec.env_id, error)
+        raise ValueError(missing or _explain_failure(spec.env_id, error)) from error
     if isinstance(env.observation_space, spaces.Dict):
         env = gym.wrappers.FlattenObservation(env)
     return env if env.observation_space.shape is None else _CheckedEnv(env, spec)

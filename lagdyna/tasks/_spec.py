@@ -1,10 +1,12 @@
 import math
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from ..mechanics import Coordinates
+from ._make import WrapperSpec
 
 Index = Annotated[int, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -122,6 +124,10 @@ class TaskSpec:
     - `chain`: whether consecutive angles are relative joint angles of a serial chain. The
         networks then also take sums of consecutive angles as inputs; see
         [`lagdyna.mechanics.Coordinates`][].
+    - `make`: keyword arguments of `gymnasium.make`, such as `{"g": 9.81}`.
+    - `wrappers`: wrappers of the environment, the innermost first, each a
+        [`lagdyna.tasks.WrapperSpec`][]. The indices of `coordinates` count entries of the
+        wrapped environment's observation.
 
     **Raises:** `ValueError` if the numbers of coordinates and of rows of `force` differ, if
     `relative_to` of a coordinate is not another angle, if both `terminates` and `ends_beyond`
@@ -143,6 +149,8 @@ class TaskSpec:
     repeat: Count = 1
     substeps: Count = 1
     chain: bool = False
+    make: Mapping[str, Any] | None = field(default=None, hash=False)
+    wrappers: tuple[WrapperSpec, ...] = ()
 
     def __post_init__(self):
         if len(self.coordinates) == 0 or len(self.force) != len(self.coordinates):
