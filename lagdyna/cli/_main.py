@@ -4,6 +4,7 @@ from cyclopts import CycloptsError
 
 from .._errors import UserError
 from ._app import app
+from ._mistakes import explained, sentence_of
 from ._options import as_settings
 from ._print import fail
 
@@ -21,8 +22,13 @@ def main() -> None:
             result_action="return_value",
         )
     except CycloptsError as error:
-        fail(" ".join(str(error).split()))
+        fail(sentence_of(error))
     except UserError as error:
         fail(str(error))
+    except RuntimeError as error:  # of JAX, whose errors have no other base
+        sentence = explained(error)
+        if sentence is None:
+            raise
+        fail(sentence)
     except KeyboardInterrupt:
         sys.exit(130)

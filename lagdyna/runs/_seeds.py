@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._errors import UserError
-from ..config import Config, Known, check_config
+from ..config import Config, Known, check_config, check_functions, known_option
 from ..results import (
     SEEDS_FILE,
     check_kind,
@@ -90,7 +90,9 @@ def train_seeds(
     config = check_config(training_config(config, Objects(model, learner, agent)))
     probe(config)
     numbers = range(config.seed, config.seed + seeds)
-    many = ManySeeds(Trainer(config, reward, known), numbers)
+    trainer = Trainer(config, reward, known)
+    check_functions(trainer.plant, reward, known_option(config, known))
+    many = ManySeeds(trainer, numbers)
     training = many.start()
     out = new_directory(default_directory(config) if out is None else Path(out))
     for seed in many.seeds:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .._errors import UserError
-from ..config import Config, Known, check_config
+from ..config import Config, Known, check_config, check_functions, known_option
 from ..filters import AbstractPosterior
 from ..models import AbstractReward
 from ..parts import AgentConfig, DynamicsConfig, LearnerConfig
@@ -125,6 +125,7 @@ def train(
     config = check_config(training_config(config, Objects(model, learner, agent)))
     probe(config)
     trainer = Trainer(config, reward, known)
+    check_functions(trainer.plant, reward, known_option(config, known))
     training = trainer.init()
     out = new_directory(default_directory(config) if out is None else Path(out))
     begin_directory(out, trainer)
