@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from . import runs as runs
     from . import simulate as simulate
     from . import systems as systems
+    from . import tables as tables
     from . import tasks as tasks
     from . import training as training
     from ._errors import UserError as UserError
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 _ROOMS = (
     *("agents", "checks", "config", "data", "filters", "identification", "learners"),
     *("mechanics", "models", "options", "parts", "reproductions", "results", "runs"),
-    *("simulate", "systems", "tasks", "training"),
+    *("simulate", "systems", "tables", "tasks", "training"),
 )
 _NAMES = {
     "_errors": ("UserError",),

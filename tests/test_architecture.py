@@ -14,6 +14,7 @@ PACKAGE = Path(lagdyna.__file__).parent
 
 # A room may import those of the levels before its own.
 LEVELS = (
+    ("tables",),
     ("mechanics",),
     ("systems",),
     ("models",),

@@ -19,9 +19,7 @@ from ._print import console, print_report
 
 
 def fit(
-    data: Name = None,
-    /,
-    *,
+    *data: str,
     config: Config = None,
     angles: Name = None,
     model: Model = None,
@@ -40,9 +38,11 @@ def fit(
     Parameters
     ----------
     data
-        A file of trajectories: .npz, .csv, .h5, .hdf5, or minari:NAME.
+        Files of trajectories: .npz, .csv, .h5, .hdf5, folders of them, quoted patterns such as
+        'logs/*.csv', or minari:NAME.
     angles
-        Coordinates that are angles, counted from 0: "all", or as 0,2; none by default.
+        Coordinates that are angles, counted from 0: "all", or as 0,2 or q0,q2; none by
+        default.
     seed
         Seed of everything random, the choice of validation data included; 0 by default.
     out
@@ -55,8 +55,8 @@ def fit(
     from ..options import config_to_toml
 
     named = {
-        "data.file": data,
-        "data.angles": None if angles is None else indices(angles),
+        "data.file": data[0] if len(data) == 1 else list(data) or None,
+        "data.angles": angles and indices(angles),
         "model": model,
         "model.known": known,
         "loss": loss,

@@ -24,6 +24,7 @@ def _run() -> None:
 
     from .._errors import UserError
     from ._app import app
+    from ._mistakes import explained, sentence_of
     from ._options import as_settings
     from ._print import fail
 
@@ -35,6 +36,11 @@ def _run() -> None:
             result_action="return_value",
         )
     except CycloptsError as error:
-        fail(" ".join(str(error).split()))
+        fail(sentence_of(error))
     except UserError as error:
         fail(str(error))
+    except RuntimeError as error:  # of JAX, whose errors have no other base
+        sentence = explained(error)
+        if sentence is None:
+            raise
+        fail(sentence)

@@ -245,6 +245,5 @@ def _is_switch(token: str) -> bool:
 
 
 def indices(text: str) -> Any:
-    """Parse `0,2` to a list; other texts are returned as they are, for the config to check."""
-    words = text.split(",")
-    return [int(word) for word in words] if all(w.isdecimal() for w in words) else text
+    """Split `q0,2` to a list; `all` is returned as it is. The config checks the words."""
+    return text if text == "all" else text.split(",")

@@ -1,4 +1,5 @@
 from ._interruption import interruptible
+from ._mistakes import use_working_directory
 from ._options import (
     Agent,
     Config,
@@ -72,6 +73,7 @@ def train(
     if show_config:
         print(config_to_toml(whole.resolved()), end="")
         return
+    use_working_directory(whole.task.env_id)
     from .. import runs
     from ._display import display
 

@@ -3,14 +3,12 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from .._errors import UserError
-from ..options import NonNegative, Positive, Whole, convert, part_of, table_of
+from ..options import Whole, convert, part_of, table_of
 from ..parts import (
     LEARNERS,
     LOSSES,
@@ -25,54 +23,18 @@ from ..parts import (
 )
 from ..tasks import Plant
 from ._checks import check_loss, check_solver
+from ._data import DataConfig, Source
 from ._names import named_solver
 from ._tables import checked_part
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """Recordings to learn from.
-
-    **Arguments:**
-
-    - `file`: a file that [`lagdyna.data.read`][] reads.
-    - `angles`: indices of the coordinates that are angles, from 0, or `"all"`.
-    - `chain`: whether consecutive angles are those of the joints of a chain; see
-        [`lagdyna.mechanics.Coordinates`][].
-    - `control`: the recorded array that drives the system: by default `tau` if it was
-        recorded, else `action`, else `none`.
-    - `force`: the generalised force of each action of size 1, `n` rows of `m` numbers; it is
-        learned by default. For `control = "action"` alone.
-    - `dt`: seconds of a step of the model; by default the median of the recorded steps.
-    - `noise`: standard deviation of the noise of `q`, where velocities were not recorded;
-        estimated by default.
-    - `validation`: fraction of the duration of the data that is not learned from.
-    - `unchecked`: whether to fit columns that contradict each other, which are refused
-        otherwise; see [`lagdyna.checks.check_recordings`][].
-    """
-
-    file: str
-    angles: tuple[Whole, ...] | Literal["all"] = ()
-    chain: bool = False
-    control: Literal["tau", "action", "none"] | None = None
-    force: tuple[tuple[float, ...], ...] | None = None
-    dt: Positive | None = None
-    noise: NonNegative | None = None
-    validation: Annotated[float, Meta(gt=0, lt=1)] = 0.2
-    unchecked: bool = False
-
-    @classmethod
-    def named(cls, file: str) -> "DataConfig":
-        """Create the config of a file with default options."""
-        return cls(file=file)
 
 
 @dataclass(frozen=True, kw_only=True, init=False)
 class FitConfig:
     """Everything that determines a fit, apart from the data themselves.
 
-    Parts may be given as names, as objects or as classes, and `data` as the name of a file:
-    `FitConfig(data="arm.csv", model="lnn")`. `resolved` fills what was left open.
+    Parts may be given as names, as objects or as classes, and `data` as the name of a file or
+    a list of files: `FitConfig(data="arm.csv", model="lnn")`. `resolved` fills what was left
+    open.
 
     **Arguments:**
 
@@ -94,7 +56,7 @@ class FitConfig:
     def __init__(
         self,
         *,
-        data: DataConfig | str | Path,
+        data: DataConfig | Source | Sequence[Source],
         seed: int = 0,
         model: DynamicsConfig | type[DynamicsConfig] | str = MODELS.default,
         solver: SolverConfig | str | None = None,
@@ -102,7 +64,7 @@ class FitConfig:
         learner: LearnerConfig | type[LearnerConfig] | str = LEARNERS.default,
     ):
         values = {
-            "data": data if isinstance(data, DataConfig) else DataConfig(file=str(data)),
+            "data": DataConfig.of(data),
             "seed": seed,
             "model": part_of(model, MODELS, "model"),
             "solver": named_solver(solver),
@@ -154,7 +116,7 @@ class FitConfig:
         if loss.needs is not None and loss.needs not in recorded:
             raise UserError(
                 f"`loss.name` was {loss.name!r}, which needs recorded accelerations, and "
-                f"{self.data.file} has no `{loss.needs}`; one-step and multi-step do without"
+                f"{self.data.title} has no `{loss.needs}`; one-step and multi-step do without"
             )
         can = {"forward": model.accelerations, "inverse": model.forces}
         if not can.get(loss.name, True):
@@ -176,7 +138,9 @@ def fit_config(table: Mapping[str, Any]) -> FitConfig:
     **Raises:** `UserError` naming the option, what was given, and what is accepted.
     """
     data = table.get("data")
-    if not isinstance(data, str | DataConfig) and not (
+    if isinstance(data, list | tuple):
+        table = {**table, "data": {"file": data}}
+    elif not isinstance(data, str | DataConfig) and not (
         isinstance(data, Mapping) and "file" in data
     ):
         raise UserError("`data.file` is missing: the file to learn from, say data.npz")

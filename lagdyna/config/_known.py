@@ -7,10 +7,11 @@ import jax.numpy as jnp
 
 from .._errors import UserError
 from ..learners import Residual
-from ..mechanics import AbstractLagrangian, MechanicalSystem
+from ..mechanics import AbstractLagrangian, MechanicalSystem, State
 from ..options import DissipationName, user_part
 from ..parts import ConstrainedMLPConfig, DynamicsConfig
 from ..tasks import Plant, TaskSpec, in_bounds, known_equations
+from ._user_functions import check_equations
 
 Known = MechanicalSystem | AbstractLagrangian
 
@@ -22,6 +23,7 @@ def with_equations(
     task: TaskSpec | None = None,
     known: Known | None = None,
     residual: Residual | None = None,
+    states: State | None = None,
 ) -> Plant:
     """Add the known equations that a model contains to a plant.
 
@@ -30,6 +32,7 @@ def with_equations(
     - `plant`, `model`: the system, and the options of its model.
     - `task`: the task, whose equations are used where no others are given.
     - `known`, `residual`: objects that were given in Python, in place of the options.
+    - `states`: recorded states, at which a user's equations are tried; not tried by default.
 
     **Raises:** `UserError` if the model needs equations and there are none, they do not fit
     the plant, or equations are given to a model without any.
@@ -68,15 +71,30 @@ def with_equations(
     if isinstance(given, AbstractLagrangian):
         friction: DissipationName = getattr(model, "dissipation", "none") or plant.dissipation
         given = plant.system(given, friction)
-    return plant.with_known(_fitting(given, named, plant))
+    option = "model.known" if known is None else "known"
+    fitting = _fitting(given, option, None if known is not None else named, plant)
+    if states is not None:
+        check_equations(option, fitting, states, plant.action_size)
+    return plant.with_known(fitting)
 
 
-def _fitting(given: Any, named: str | None, plant: Plant) -> MechanicalSystem:
+def known_option(config: Any, known: Known | None) -> str | None:
+    """Name the option that gave the equations of a run; `None` without one.
+
+    **Arguments:** `config`, of the run; `known`, equations that were given in Python.
+    """
+    if known is not None:
+        return "known"
+    return None if getattr(config.model, "known", None) is None else "model.known"
+
+
+def _fitting(given: Any, option: str, named: str | None, plant: Plant) -> MechanicalSystem:
     """Check that a known system has the sizes of the plant."""
     if not isinstance(given, MechanicalSystem):
+        what = f"{given.__name__}, a class" if isinstance(given, type) else type(given).__name__
         raise UserError(
-            f"`model.known` was {named!r}, a {type(given).__name__}; a MechanicalSystem or a "
-            "Lagrangian is accepted"
+            f"`{option}` was {'of type ' if named is None else repr(named) + ', '}{what}; a "
+            "MechanicalSystem or a Lagrangian is accepted, an object and not a class"
         )
     n, actions, of = plant.n, plant.action_size, plant.name
     q, action = jnp.zeros(n), jnp.zeros(actions)
@@ -84,12 +102,12 @@ def _fitting(given: Any, named: str | None, plant: Plant) -> MechanicalSystem:
         shape = jax.eval_shape(given.forward_dynamics, q, q, action).shape
     except Exception as error:  # of shapes that do not fit, whatever raises it
         raise UserError(
-            f"`model.known` does not fit the {n} coordinates and {actions} actions of {of}: "
+            f"`{option}` does not fit the {n} coordinates and {actions} actions of {of}: "
             f"{' '.join(str(error).split())[:200]}"
         ) from error
     if shape != (n,):
         raise UserError(
-            f"`model.known` gives {shape} accelerations for the {n} coordinates and {actions} "
+            f"`{option}` gives {shape} accelerations for the {n} coordinates and {actions} "
             f"actions of {of}"
         )
     return given

@@ -23,6 +23,8 @@ def override(table: Table, key: str, value: Any) -> None:
         path, last = [*path, last], "name"
     for part in path:
         inner: Any = table.setdefault(part, {})
+        if inner is None:  # a table that was left out
+            inner = table[part] = {}
         if isinstance(inner, str) and part in _PARTS:  # a part that was given by name
             inner = table[part] = {"name": inner}
         if not isinstance(inner, dict):

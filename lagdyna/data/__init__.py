@@ -1,5 +1,6 @@
 """Recordings, their file formats, transitions as PyTrees, and the replay buffer."""
 
+from ._assemble import ReadWarning as ReadWarning
 from ._data_error import DataError as DataError
 from ._degrees import DegreesWarning as DegreesWarning
 from ._degrees import find_degrees as find_degrees
@@ -10,6 +11,7 @@ from ._files import read as read
 from ._files import write as write
 from ._limit import LIMIT_BYTES as LIMIT_BYTES
 from ._minari import ObservationLayout as ObservationLayout
+from ._minari import minari_environment as minari_environment
 from ._minari import read_minari as read_minari
 from ._quantisation import quantisation_steps as quantisation_steps
 from ._recorded import TimedExperience as TimedExperience

@@ -12,7 +12,11 @@ def _row_name(i: int) -> str:
 
 
 def validate_arrays(
-    source: str, arrays: Mapping[str, np.ndarray], row_name: Callable[[int], str] = _row_name
+    source: str,
+    arrays: Mapping[str, np.ndarray],
+    row_name: Callable[[int], str] = _row_name,
+    *,
+    times: bool = True,
 ) -> dict[str, np.ndarray]:
     """Validate the arrays of one recording and convert them to float64.
 
@@ -24,6 +28,7 @@ def validate_arrays(
     - `arrays`: arrays by name.
     - `row_name`: function that names a row in error messages, for example by the line of a
         file.
+    - `times`: whether the times must increase.
 
     **Returns:** the arrays by name, shape `(time, width)`, in the order of `FIELDS`.
 
@@ -38,7 +43,8 @@ def validate_arrays(
             tables[name] = _to_table(source, name, arrays[name])
     _check_shapes(source, tables)
     _check_values(source, tables, row_name)
-    _check_times(source, tables["t"][:, 0], row_name)
+    if times:
+        check_times(source, tables["t"][:, 0], row_name)
     return tables
 
 
@@ -96,20 +102,17 @@ def _check_values(
             )
 
 
-def _check_times(source: str, t: np.ndarray, row_name: Callable[[int], str]) -> None:
+def check_times(source: str, t: np.ndarray, row_name: Callable[[int], str]) -> None:
     """Raise `DataError` if the known times do not increase strictly."""
     known = np.flatnonzero(~np.isnan(t))
     # Compare instead of subtracting, which may overflow or underflow.
     wrong = np.flatnonzero(t[known][1:] <= t[known][:-1])
     if len(wrong) > 0:
         before, after = t[known[wrong[0]]], t[known[wrong[0] + 1]]
-        stacked = ""
-        if after < t[known].min() + 0.1 * (before - t[known].min()):  # begins anew
-            stacked = (
-                ", and recordings below each other are told apart by a column `trajectory` "
-                "of a .csv file, or an array `lengths` of a .npz file"
-            )
+        hint = "; sort the rows, or number the runs of a file in a column `trajectory`"
+        if after == before:
+            hint = '; `duplicates = "drop"` (--data.duplicates drop) keeps the first of each'
         raise DataError(
             f"{source}: column t, {row_name(int(known[wrong[0] + 1]))}: found {after} after "
-            f"{before}; times must increase from row to row{stacked}"
+            f"{before}; times must increase from row to row{hint}"
         )

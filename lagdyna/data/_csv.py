@@ -1,4 +1,3 @@
-import csv
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,17 +5,18 @@ from typing import IO
 
 import numpy as np
 
-from ._check import validate_arrays
+from ..tables import Header, read_header
+from ._assemble import ReadOptions, assemble
 from ._data_error import DataError, one_line
 from ._fields import column_indices, column_names
 from ._limit import check_limit
-from ._trajectory import Trajectory, TrajectorySet, trajectories_between_gaps
+from ._trajectory import Trajectory, TrajectorySet
 
 _BLOCK_LINES = 20_000
 _MAX_LINE_LENGTH = 1_000_000  # characters; longer lines are rejected
 
 
-def read_csv(path: Path, limit_bytes: int) -> list[Trajectory]:
+def read_csv(path: Path, options: ReadOptions) -> list[Trajectory]:
     """Read the trajectories of a `.csv` file.
 
     The user guide describes the layout. Lines are read in blocks, so that the text of only
@@ -25,24 +25,27 @@ def read_csv(path: Path, limit_bytes: int) -> list[Trajectory]:
     try:
         # `utf-8-sig` removes the byte order mark that spreadsheets write.
         with path.open(encoding="utf-8-sig") as file:
-            header, table, lines = _read_table(path, file, limit_bytes)
+            names, table, lines = _read_table(path, file, options)
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: not text ({one_line(error)}); a .csv file in UTF-8 is accepted"
         ) from error
-    labels = table[:, header.index("trajectory")] if "trajectory" in header else None
-    columns = [name for name in header if name != "trajectory"]
+    labels = table[:, names.index("trajectory")] if "trajectory" in names else None
+    columns = [name for name in names if name != "trajectory"]
     if labels is not None:
-        table = np.delete(table, header.index("trajectory"), axis=1)
+        table = np.delete(table, names.index("trajectory"), axis=1)
     indices = column_indices(str(path), columns)
     trajectories = []
     for first, last in _find_trajectory_rows(path, labels, lines):
         arrays = {name: table[first:last, index] for name, index in indices.items()}
         source = str(path) if labels is None else f"{path}: trajectory {labels[first]:g}"
-        arrays = validate_arrays(
-            source, arrays, lambda row, first=first: f"line {lines[first + row]}"
+        trajectories += assemble(
+            source,
+            arrays,
+            options,
+            lambda row, first=first: f"line {lines[first + row]}",
+            several=labels is None,
         )
-        trajectories += trajectories_between_gaps(source, arrays)
     return trajectories
 
 
@@ -60,7 +63,7 @@ def write_csv(path: Path, trajectories: TrajectorySet) -> None:
 
 
 def _read_table(
-    path: Path, file: IO[str], limit_bytes: int
+    path: Path, file: IO[str], options: ReadOptions
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Read the column names, the table, and the line number of each table row."""
     numbered = _numbered_lines(path, file)
@@ -69,10 +72,18 @@ def _read_table(
         raise DataError(
             f"{path}: empty; a line of column names and lines of numbers are needed"
         )
-    header = [name.strip() for name in _split_cells(path, number, first)]
-    if header.count("trajectory") > 1:
-        raise DataError(f"{path}: column 'trajectory' appears twice; names must be unique")
-    column_indices(str(path), [name for name in header if name != "trajectory"])
+    header = read_header(str(path), first, options.columns)
+    column_indices(
+        str(path), [name for name in header.names if name != "trajectory"], header.hint
+    )
+    second = next(numbered, None)
+    units = None
+    if second is not None:
+        cells = header.cells(str(path), *second)
+        units = cells if header.is_units(cells) else None
+        if units is None:
+            numbered = itertools.chain([second], numbered)
+    factors = header.factors(str(path), units)
     tables, lines, size, characters = [], [], 0, 0
     while block := list(itertools.islice(numbered, _BLOCK_LINES)):
         table = _parse_block(path, header, block)
@@ -80,12 +91,12 @@ def _read_table(
         characters += sum(len(line) + 1 for _, line in block)
         # Lines have similar lengths, so extrapolate the total size from the blocks read.
         expected = size * path.stat().st_size / max(characters, 1)
-        check_limit(str(path), max(size, int(expected)), limit_bytes)
+        check_limit(str(path), max(size, int(expected)), options.limit_bytes)
         tables.append(table)
         lines.append(np.array([number for number, _ in block]))
     if len(tables) == 0:
         raise DataError(f"{path}: no line after the column names; at least two are needed")
-    return header, np.concatenate(tables), np.concatenate(lines)
+    return header.names, np.concatenate(tables) * factors, np.concatenate(lines)
 
 
 def _numbered_lines(path: Path, file: IO[str]) -> Iterator[tuple[int, str]]:
@@ -103,30 +114,47 @@ def _numbered_lines(path: Path, file: IO[str]) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def _parse_block(path: Path, header: list[str], block: list[tuple[int, str]]) -> np.ndarray:
+def _parse_block(path: Path, header: Header, block: list[tuple[int, str]]) -> np.ndarray:
     """Parse numbered lines into an array of shape `(lines, columns)`."""
+    if header.separator != ",":
+        block = _with_points(path, block)
     try:
         # NumPy's parser is an order of magnitude faster. It does not locate errors and
         # rejects empty cells and quotes, so fall back to the slow parser if it fails.
-        table = np.loadtxt([line for _, line in block], delimiter=",", comments=None, ndmin=2)
-        if table.shape == (len(block), len(header)):
-            return table
+        lines = [line for _, line in block]
+        table = np.loadtxt(lines, delimiter=header.separator, comments=None, ndmin=2)
+        if table.shape == (len(block), header.width):
+            return table[:, header.places]
     except ValueError:
         pass
     return np.array([_parse_line(path, header, number, line) for number, line in block])
 
 
-def _parse_line(path: Path, header: list[str], number: int, line: str) -> list[float]:
-    """Parse one line into one number per column."""
-    cells = _split_cells(path, number, line)
-    if len(cells) != len(header):
+def _with_points(path: Path, block: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Replace decimal commas by decimal points."""
+    comma = next((number for number, line in block if "," in line), None)
+    if comma is None:
+        return block
+    point = next((number for number, line in block if "." in line), None)
+    if point is not None:
+        raise DataError(
+            f"{path}: line {comma} has a comma and line {point} a point within cells; numbers "
+            "with decimal commas or with decimal points are accepted, not both"
+        )
+    return [(number, line.replace(",", ".")) for number, line in block]
+
+
+def _parse_line(path: Path, header: Header, number: int, line: str) -> list[float]:
+    """Parse one line into one number per column that is read."""
+    cells = header.cells(str(path), number, line)
+    if len(cells) != header.width:
         raise DataError(
             f"{path}: line {number} has {len(cells)} cells, but the first line names "
-            f"{len(header)} columns; one cell per column is accepted"
+            f"{header.width} columns; one cell per column is accepted"
         )
     return [
-        _parse_cell(path, column, number, cell.strip())
-        for column, cell in zip(header, cells, strict=True)
+        _parse_cell(path, column, number, cells[place].strip())
+        for column, place in zip(header.names, header.places, strict=True)
     ]
 
 
@@ -144,17 +172,6 @@ def _parse_cell(path: Path, column: str, number: int, cell: str) -> float:
         f"{path}: column {column}, line {number}: found {shown!r}; "
         "real numbers are accepted, and nan or an empty cell for a gap"
     )
-
-
-def _split_cells(path: Path, number: int, line: str) -> list[str]:
-    """Split one line at its commas."""
-    try:
-        return next(csv.reader([line], skipinitialspace=True), [])
-    except csv.Error as error:
-        raise DataError(
-            f"{path}: line {number} cannot be split at commas ({one_line(error)}); "
-            "comma-separated cells are accepted"
-        ) from error
 
 
 def _find_trajectory_rows(

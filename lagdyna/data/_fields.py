@@ -49,13 +49,14 @@ def column_names(fields: Mapping[str, int]) -> list[str]:
     ]
 
 
-def column_indices(source: str, columns: list[str]) -> dict[str, list[int]]:
+def column_indices(source: str, columns: list[str], hint: str = "") -> dict[str, list[int]]:
     """Find the indices of each array's columns in a table.
 
     **Arguments:**
 
     - `source`: name of the data in error messages.
     - `columns`: the column names of the table.
+    - `hint`: what to do about unknown and missing columns, for error messages.
 
     **Returns:** for each array name, in the order of `FIELDS`, the indices of its columns.
 
@@ -70,7 +71,7 @@ def column_indices(source: str, columns: list[str]) -> dict[str, list[int]]:
     for index, column in enumerate(columns):
         match = _COLUMN.fullmatch(column)
         if match is None and column != "t":
-            raise DataError(f"{source}: unknown column {column!r}; {accepted}")
+            raise DataError(f"{source}: unknown column {column!r}; {accepted}{hint}")
         name, number = ("t", 0) if match is None else (match[1], int(match[2]))
         if number in numbered.setdefault(name, {}):
             raise DataError(f"{source}: column {column!r} appears twice; {accepted}")
@@ -78,7 +79,7 @@ def column_indices(source: str, columns: list[str]) -> dict[str, list[int]]:
     for name in REQUIRED:
         if name not in numbered:
             column = "t" if name == "t" else "q0"
-            raise DataError(f"{source}: no column {column!r}; {accepted}")
+            raise DataError(f"{source}: no column {column!r}; {accepted}{hint}")
     for name, indices in numbered.items():
         for number in range(len(indices)):
             if number not in indices:

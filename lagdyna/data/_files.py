@@ -1,25 +1,29 @@
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ..mechanics import Coordinates
+from ..tables import Source, find_files, is_minari
+from ._angles import check_coordinate_count
+from ._assemble import ReadOptions
 from ._csv import read_csv, write_csv
 from ._data_error import DataError, one_line
 from ._degrees import warn_if_degrees
 from ._hdf5 import read_hdf5, write_hdf5
-from ._limit import LIMIT_BYTES
+from ._limit import LIMIT_BYTES, check_limit
 from ._minari import ObservationLayout, read_minari
 from ._npz import read_npz, write_npz
-from ._trajectory import Trajectory, TrajectorySet
+from ._trajectory import Trajectory, TrajectorySet, difference
 
 
 class _Format(NamedTuple):
     """Reader and writer of one file format."""
 
-    read: Callable[[Path, int], list[Trajectory]]
+    read: Callable[[Path, ReadOptions], list[Trajectory]]
     write: Callable[[Path, TrajectorySet], None]
 
 
@@ -34,62 +38,115 @@ _FORMATS: Mapping[str, _Format] = MappingProxyType(
 
 
 def read(
-    path: str | os.PathLike[str],
-    coordinates: Coordinates | None = None,
+    path: Source | Sequence[Source],
+    coordinates: Coordinates | Callable[[int], Coordinates] | None = None,
     *,
     layout: ObservationLayout | None = None,
+    columns: Mapping[str, str] | None = None,
+    merge: Literal["interpolate"] | None = None,
+    duplicates: Literal["drop"] | None = None,
     limit_bytes: int = LIMIT_BYTES,
 ) -> TrajectorySet:
-    """Read trajectories from a `.npz`, `.csv`, `.h5` or `.hdf5` file, or from Minari.
+    """Read trajectories from `.npz`, `.csv`, `.h5` and `.hdf5` files, or from Minari.
 
     Rows with NaN are gaps. The reader splits trajectories at gaps; see
-    [`lagdyna.data.split_at_gaps`][].
+    [`lagdyna.data.split_at_gaps`][]. Where `t` returns to its start, or falls back by more
+    than five steps, a new trajectory begins and a [`lagdyna.data.ReadWarning`][] says so.
 
     **Arguments:**
 
-    - `path`: path of the file; its suffix determines the format. Pass `minari:NAME` for a
-        Minari data set; see [`lagdyna.data.read_minari`][].
-    - `coordinates`: which coordinates are angles. If given, the file must have the same
-        number of coordinates. Angles that appear to be in degrees raise a
-        [`lagdyna.data.DegreesWarning`][].
+    - `path`: a file, whose suffix determines the format; a folder, for the files in it; a
+        pattern such as `logs/*.csv`; or several of these. Files are read in the natural order
+        of their names. Pass `minari:NAME` for a Minari data set; see
+        [`lagdyna.data.read_minari`][].
+    - `coordinates`: which coordinates are angles, or a function that returns this for a number
+        of coordinates. The files must have the same number of coordinates. Angles that appear
+        to be in degrees raise a [`lagdyna.data.DegreesWarning`][].
     - `layout`: indices of `q` and `qd` in the observations of a Minari data set. Required
         for Minari, ignored for files.
+    - `columns`: names in the files, by lagdyna's names, such as `{"q0": "shoulder_pos"}`; of
+        arrays for `.npz` and HDF5. Columns that are neither named here nor lagdyna's are
+        then not read.
+    - `merge`: `"interpolate"` if columns were recorded at different times, with NaN in the
+        other rows. They are interpolated at the times of the positions: actions keep their
+        last value, other columns are linear between their neighbours, `coordinates` that are
+        angles along the shorter way round the circle.
+    - `duplicates`: `"drop"` to keep only the first of rows with the same time.
     - `limit_bytes`: maximum memory of the arrays in bytes, 2 GiB by default. Larger files
         are rejected before they are read. Splitting needs up to three copies of the arrays,
         which the limit does not count.
 
     **Returns:** a [`lagdyna.data.TrajectorySet`][].
 
-    **Raises:** [`lagdyna.data.DataError`][] if the file cannot be read or its contents are
-    invalid. The message names the location of the error.
+    **Raises:** [`lagdyna.data.DataError`][] if a file cannot be read or its contents are
+    invalid, or if the files have different arrays. The message names the location of the
+    error.
     """
-    if isinstance(path, str) and path.startswith("minari:"):
-        if layout is None:
+    known = None
+    if isinstance(coordinates, Coordinates):
+        known = partial(_checked, coordinates)
+    elif coordinates is not None:
+        known = coordinates
+    options = ReadOptions(limit_bytes, columns or {}, merge, duplicates, known)
+    options.check()
+    names = find_files(path, tuple(_FORMATS))
+    sets, used = [], 0
+    for name in names:
+        if is_minari(name):
+            found = _read_minari(name, layout, options)
+        else:
+            found = _read_file(Path(name), options)
+        if sets and (told := difference(sets[0], found)) is not None:
             raise DataError(
-                f"{path}: `layout` is missing; pass an `ObservationLayout` with the indices "
-                "of q and qd in the observation"
+                f"{name} has {told[1]}, and {names[0]} has {told[0]}; files of one system "
+                "must have the same arrays and columns"
             )
-        return read_minari(path, layout, coordinates, limit_bytes=limit_bytes)
-    path = Path(path)
+        used += sum(x.nbytes for each in found for x in each.arrays.values())
+        check_limit(f"{names[0]} and {len(sets)} further files", used, limit_bytes)
+        sets.append(found)
+    if coordinates is not None:
+        shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} others"
+        known = coordinates(sets[0].n) if callable(coordinates) else coordinates
+        for name, found in zip(names, sets, strict=True):
+            if found.n != known.n:
+                raise DataError(
+                    f"{name}: array `q` has {found.n} columns, but the system has "
+                    f"{known.n} coordinates; one column per coordinate is accepted"
+                )
+        warn_if_degrees(TrajectorySet([x for each in sets for x in each]), known, shown)
+    return TrajectorySet([trajectory for each in sets for trajectory in each])
+
+
+def _checked(coordinates: Coordinates, n: int) -> Coordinates:
+    check_coordinate_count(n, coordinates)
+    return coordinates
+
+
+def _read_minari(
+    name: str, layout: ObservationLayout | None, options: ReadOptions
+) -> TrajectorySet:
+    """Read a Minari data set."""
+    if layout is None:
+        raise DataError(
+            f"{name}: `layout` is missing; pass an `ObservationLayout` with the indices "
+            "of q and qd in the observation"
+        )
+    return read_minari(name, layout, limit_bytes=options.limit_bytes)
+
+
+def _read_file(path: Path, options: ReadOptions) -> TrajectorySet:
+    """Read one file."""
     file_format = _get_format(path)
     try:
         if path.stat().st_size == 0:
             raise DataError(f"{path}: empty; a file with at least `t` and `q` is accepted")
-        trajectories = file_format.read(path, limit_bytes)
+        trajectories = file_format.read(path, options)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({one_line(error)})") from error
     try:
-        found = TrajectorySet(trajectories)
+        return TrajectorySet(trajectories)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    if coordinates is not None:
-        if found.n != coordinates.n:
-            raise DataError(
-                f"{path}: array `q` has {found.n} columns, but the system has "
-                f"{coordinates.n} coordinates; one column per coordinate is accepted"
-            )
-        warn_if_degrees(found, coordinates, str(path))
-    return found
 
 
 def write(

@@ -1,30 +1,35 @@
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
-from ._check import validate_arrays
+from ..tables import natural_sort_key
+from ._assemble import ReadOptions, assemble
 from ._data_error import DataError, one_line
+from ._episodes import are_episodes, read_episodes
 from ._fields import FIELDS, check_dtype, check_names
 from ._limit import check_limit
-from ._trajectory import Trajectory, TrajectorySet, trajectories_between_gaps
+from ._trajectory import Trajectory, TrajectorySet
 
 
-def read_hdf5(path: Path, limit_bytes: int) -> list[Trajectory]:
+def read_hdf5(path: Path, options: ReadOptions) -> list[Trajectory]:
     """Read the trajectories of an HDF5 file. The user guide describes the layout."""
     h5py = _import_h5py(path)
     try:
         with h5py.File(path, "r") as file:
-            recordings = _list_recordings(h5py, path, file)
+            recordings = [
+                (source, {ours: arrays[name] for ours, name in names.items()})
+                for source, arrays in _list_recordings(h5py, path, file)
+                for names in (options.renamed(source, list(arrays)),)
+            ]
             needed = 0
             for source, arrays in recordings:
-                check_names(source, arrays)
+                check_names(source, arrays, ("lengths",) if source == str(path) else ())
                 for name, dataset in arrays.items():
                     needed += 8 * _count_values(source, name, dataset)
-            check_limit(str(path), needed, limit_bytes)
+            check_limit(str(path), needed, options.limit_bytes)
             read = [
                 (source, {name: np.asarray(x[()]) for name, x in arrays.items()})
                 for source, arrays in recordings
@@ -37,11 +42,19 @@ def read_hdf5(path: Path, limit_bytes: int) -> list[Trajectory]:
             f"{path}: not a readable HDF5 file ({one_line(error)}); "
             "a complete file with one group per trajectory is accepted"
         ) from error
-    return [
-        trajectory
-        for source, arrays in read
-        for trajectory in trajectories_between_gaps(source, validate_arrays(source, arrays))
-    ]
+    trajectories = []
+    for source, arrays in read:
+        lengths = arrays.pop("lengths", None)
+        if are_episodes(arrays):
+            trajectories += read_episodes(source, arrays, lengths, options)
+        elif lengths is not None:
+            raise DataError(
+                f"{path}: array `lengths` beside arrays without episodes; shapes (episodes, "
+                "time, columns), or one group per trajectory are accepted"
+            )
+        else:
+            trajectories += assemble(source, arrays, options, several=source == str(path))
+    return trajectories
 
 
 def write_hdf5(path: Path, trajectories: TrajectorySet) -> None:
@@ -80,7 +93,7 @@ def _list_recordings(h5py, path: Path, file) -> list[tuple[str, dict]]:
             "either the arrays of one trajectory or one group per trajectory are accepted"
         )
     recordings = []
-    for name in sorted(groups, key=_natural_sort_key):
+    for name in sorted(groups, key=natural_sort_key):
         source = f"{path}: group {name!r}"
         group = groups[name]
         members = {str(member): group[member] for member in group}
@@ -105,12 +118,6 @@ def _count_values(source: str, name: str, dataset) -> int:
     if dataset.shape is None:
         raise DataError(f"{source}: array `{name}` is empty; at least two rows are needed")
     return math.prod(dataset.shape)
-
-
-def _natural_sort_key(name: str) -> list[tuple[int, int, str]]:
-    """Compute a sort key that places `run_9` before `run_10`."""
-    parts = re.split(r"([0-9]{1,18})", name)
-    return [(1, int(p), "") if i % 2 else (0, 0, p) for i, p in enumerate(parts)]
 
 
 def _quote_names(names: set[str]) -> str:

@@ -5,18 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from ._check import validate_arrays
+from ._assemble import ReadOptions, assemble
 from ._data_error import DataError, one_line
+from ._episodes import are_episodes, read_episodes
 from ._fields import FIELDS, check_dtype, check_names
 from ._limit import check_limit
-from ._trajectory import Trajectory, TrajectorySet, trajectories_between_gaps
+from ._trajectory import Trajectory, TrajectorySet
 
 
-def read_npz(path: Path, limit_bytes: int) -> list[Trajectory]:
+def read_npz(path: Path, options: ReadOptions) -> list[Trajectory]:
     """Read the trajectories of a `.npz` file. The user guide describes the layout."""
     try:
         with zipfile.ZipFile(path) as archive:
-            arrays = _read_arrays(str(path), archive, limit_bytes)
+            arrays = _read_arrays(str(path), archive, options)
     except DataError:
         raise
     except Exception as error:
@@ -25,11 +26,12 @@ def read_npz(path: Path, limit_bytes: int) -> list[Trajectory]:
             f"{path}: not a readable .npz archive ({one_line(error)}); "
             "one written by `numpy.savez` is accepted"
         ) from error
-    check_names(str(path), arrays, ("lengths",))
     lengths = arrays.pop("lengths", None)
+    if are_episodes(arrays):
+        return read_episodes(str(path), arrays, lengths, options)
     if lengths is None:
-        return trajectories_between_gaps(str(path), validate_arrays(str(path), arrays))
-    return _split_by_lengths(path, arrays, _validate_lengths(path, arrays, lengths))
+        return assemble(str(path), arrays, options)
+    return _split_by_lengths(path, arrays, _validate_lengths(path, arrays, lengths), options)
 
 
 def write_npz(path: Path, trajectories: TrajectorySet) -> None:
@@ -48,12 +50,14 @@ def write_npz(path: Path, trajectories: TrajectorySet) -> None:
 
 
 def _read_arrays(
-    source: str, archive: zipfile.ZipFile, limit_bytes: int
+    source: str, archive: zipfile.ZipFile, options: ReadOptions
 ) -> dict[str, np.ndarray]:
     """Check names, types and sizes of all arrays from their headers, then read them."""
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     if len(members) != len(archive.infolist()):
         raise DataError(f"{source}: two arrays have the same name; array names must be unique")
+    names = options.renamed(source, list(members))
+    members = {ours: members[theirs] for ours, theirs in names.items()}
     check_names(source, members, ("lengths",))
     values = 0
     for name, info in members.items():
@@ -61,7 +65,7 @@ def _read_arrays(
         check_dtype(source, name, dtype)
         # Arrays are converted to float64, so count at least 8 bytes per value.
         values += math.prod(shape) * max(1, math.ceil(dtype.itemsize / 8))
-    check_limit(source, 8 * values, limit_bytes)
+    check_limit(source, 8 * values, options.limit_bytes)
     arrays = {}
     for name, info in members.items():
         with archive.open(info) as file:
@@ -117,7 +121,7 @@ def _validate_lengths(
 
 
 def _split_by_lengths(
-    path: Path, arrays: dict[str, np.ndarray], counts: Sequence[int]
+    path: Path, arrays: dict[str, np.ndarray], counts: Sequence[int], options: ReadOptions
 ) -> list[Trajectory]:
     """Split concatenated arrays into trajectories of the given numbers of rows."""
     trajectories, first = [], 0
@@ -125,7 +129,12 @@ def _split_by_lengths(
         part = {name: x[first : first + count] for name, x in arrays.items()}
         source = f"{path}: trajectory {i}"
         # Error messages count rows from the start of the file's arrays.
-        part = validate_arrays(source, part, lambda row, first=first: f"row {first + row}")
-        trajectories += trajectories_between_gaps(source, part)
+        trajectories += assemble(
+            source,
+            part,
+            options,
+            lambda row, first=first: f"row {first + row}",
+            several=False,
+        )
         first += count
     return trajectories

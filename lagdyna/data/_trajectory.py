@@ -149,6 +149,12 @@ class TrajectorySet(eqx.Module):
         return self.trajectories[index]
 
 
+def difference(one: TrajectorySet, other: TrajectorySet) -> tuple[str, str] | None:
+    """Describe the arrays of two sets if their names or numbers of columns differ."""
+    widths = _widths(one[0]), _widths(other[0])
+    return None if widths[0] == widths[1] else (_describe(widths[0]), _describe(widths[1]))
+
+
 def split_at_gaps(arrays: Mapping[str, ArrayLike], source: str = "recording") -> TrajectorySet:
     """Split a recording with gaps into trajectories.
 
@@ -219,7 +225,8 @@ def trajectories_between_gaps(
     if not found:
         raise DataError(
             f"{source}: no two consecutive rows without nan{_describe_gaps(complete)}; a "
-            "trajectory needs at least two"
+            "trajectory needs at least two; if columns were recorded at different rates, use "
+            '`merge = "interpolate"` (--data.merge interpolate)'
         )
     return found
 

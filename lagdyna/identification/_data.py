@@ -1,5 +1,6 @@
 """Recordings of a fit: read, completed, split, and arranged as batches of a loss."""
 
+import dataclasses
 import hashlib
 import warnings
 from typing import Any, Literal, NamedTuple
@@ -9,14 +10,16 @@ from jaxtyping import Float
 
 from .._errors import UserError
 from ..checks import check_recordings
-from ..config import DataConfig, FitConfig
+from ..config import DataConfig, FitConfig, layout_of
 from ..data import (
     DataError,
+    DegreesWarning,
     Experience,
     Split,
     Trajectory,
     TrajectorySet,
     estimate_velocities,
+    minari_environment,
     quantisation_steps,
     read,
     recorded_experience,
@@ -64,25 +67,29 @@ def prepare(config: FitConfig) -> PreparedData:
 
     **Raises:** `UserError` if the recordings cannot be used.
     """
-    data, notes = config.data, []
+    notes: list[str] = []
     try:
-        recorded = read(located(data.file))
-        coordinates = coordinates_of(data, recorded.n)
-        control = _control(data, recorded)
-        recorded, notes = without_pauses(_with_control(recorded, control))
-        dt = _median_step(recorded) if data.dt is None else data.dt
-        estimated = "qd" not in recorded.fields
-        rows = SMOOTHED_ROWS if estimated else 2
-        recorded, short = without_short(recorded, dt, rows=rows)
-        notes += short
-        if not estimated:
-            _check_no_noise(data)
-        else:
-            notes.append(_describe_velocities(data, recorded))
-            recorded = estimate_velocities(recorded, coordinates, data.noise)
-        notes += _findings(data, recorded, coordinates, control)
+        data = with_layout(config.data)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
+            # Degrees are found again by the checks below.
+            warnings.simplefilter("ignore", DegreesWarning)
+            recorded = _read(data)
+            coordinates = coordinates_of(data, recorded.n)
+            control = _control(data, recorded)
+            recorded, found = without_pauses(_with_control(recorded, control))
+            notes += found
+            dt = _median_step(recorded) if data.dt is None else data.dt
+            estimated = "qd" not in recorded.fields
+            rows = SMOOTHED_ROWS if estimated else 2
+            recorded, short = without_short(recorded, dt, rows=rows)
+            notes += short
+            if not estimated:
+                _check_no_noise(data)
+            else:
+                notes.append(_describe_velocities(data, recorded))
+                recorded = estimate_velocities(recorded, coordinates, data.noise)
+            notes += _findings(data, recorded, coordinates, control)
             raw = split(recorded, data.validation, seed=config.seed)
         notes += [str(warning.message) for warning in caught]
         steps, lengths = raw, np.concatenate([np.diff(each.t) for each in recorded])
@@ -93,6 +100,36 @@ def prepare(config: FitConfig) -> PreparedData:
         raise UserError(str(error)) from error
     width = {None: 0, "tau": recorded.n, "action": recorded.m}[control]
     return PreparedData(coordinates, control, width, dt, raw, steps, notes)
+
+
+def with_layout(data: DataConfig) -> DataConfig:
+    """Fill the layout of Minari data sets where it was left open, and its angles.
+
+    **Raises:** `UserError` if lagdyna does not know the environment of the data set.
+    """
+    sets = [name for name in data.files if name.startswith("minari:")]
+    if not sets:
+        return data
+    layout = data.layout
+    if layout is None:
+        try:
+            layout = layout_of(sets[0], minari_environment(sets[0]))
+        except DataError as error:
+            raise UserError(str(error)) from error
+    angles, chain = data.angles or layout.angles, data.chain or layout.chain
+    return dataclasses.replace(data, layout=layout, angles=angles, chain=chain)
+
+
+def _read(data: DataConfig) -> TrajectorySet:
+    """Read the recordings."""
+    return read(
+        [located(each) for each in data.files],
+        lambda n: coordinates_of(data, n),
+        layout=None if data.layout is None else data.layout.observations,
+        columns=data.columns,
+        merge=data.merge,
+        duplicates=data.duplicates,
+    )
 
 
 def _median_step(trajectories: TrajectorySet) -> float:
@@ -120,7 +157,7 @@ def _findings(
     wrong = [each.text for each in findings if each.contradiction]
     if wrong and not data.unchecked:
         raise UserError(
-            f"{data.file}: {'; '.join(wrong)}; correct the columns, in SI units, or set "
+            f"{data.title}: {'; '.join(wrong)}; correct the columns, in SI units, or set "
             "`data.unchecked` to fit them as they are"
         )
     return [each.text for each in findings]
@@ -131,7 +168,7 @@ def coordinates_of(data: DataConfig, n: int) -> Coordinates:
 
     **Raises:** `UserError` if an index is too large.
     """
-    angles = data.angles
+    angles = data.angle_indices
     if angles == "all":
         return Coordinates((True,) * n, data.chain)
     if max(angles, default=0) >= n:
@@ -148,7 +185,7 @@ def _control(data: DataConfig, recorded: TrajectorySet) -> Control:
         return None
     if data.control is not None and data.control not in recorded.fields:
         raise DataError(
-            f"`data.control` was {data.control!r}, and {data.file} has "
+            f"`data.control` was {data.control!r}, and {data.title} has "
             f"{', '.join(recorded.fields)}; an array that was recorded, or none, is accepted"
         )
     if data.control is not None:
@@ -169,7 +206,7 @@ def _with_control(trajectories: TrajectorySet, control: Control) -> TrajectorySe
 def _check_no_noise(data: DataConfig) -> None:
     if data.noise is not None:
         raise UserError(
-            f"`data.noise` was {data.noise:g}, and {data.file} has velocities `qd`, so that "
+            f"`data.noise` was {data.noise:g}, and {data.title} has velocities `qd`, so that "
             "none are estimated; leave the option or the array `qd` out"
         )
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from .._errors import UserError
 from ..config import given
 from ..learners import (
     AbstractLoss,
@@ -86,6 +87,12 @@ def fit_loop(
             **{name: finite(float(metrics[name])) for name in _OF_FILTERS if name in metrics},
             "seconds": time.perf_counter() - start,
         }
+        if not records and record["skipped_updates"] == size and config.model.equations:
+            raise UserError(
+                f"none of the first {size} updates was finite; the equations of the model "
+                f"{config.model.name!r}, `model.known` or `model.residual`, or their "
+                "derivatives give nan on the training data"
+            )
         records = [*records, record]
         keep(state, records)
     return state, records

@@ -1,5 +1,6 @@
 """Everything that a fit needs, built from its config and its recordings."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -16,13 +17,15 @@ from ..learners import (
     ForwardLoss,
     InverseLoss,
     Residual,
+    ResidualLoss,
     SubstepsLoss,
     root_mean_square,
 )
+from ..mechanics import State
 from ..parts import StepsLossConfig
 from ..simulate import is_solved
 from ..tasks import Plant
-from ._data import PreparedData, digest_of, prepare, rows_of
+from ._data import PreparedData, digest_of, prepare, rows_of, with_layout
 from ._pieces import size_notes
 from ._sizes import Sizes, plant_of, sizes_of
 from ._state import trainable_shapes
@@ -66,11 +69,16 @@ def fit_problem(
 
     **Raises:** `UserError` if the config or the recordings cannot be used.
     """
+    config = dataclasses.replace(config, data=with_layout(config.data))
     data = prepare(config)
     sizes = sizes_of(config, data)
     plant, recorded = plant_of(config, sizes), data.raw.training.fields
     config = config.resolved(plant, recorded)
-    plant = with_equations(plant, config.model, known=known, residual=residual)
+    first = data.raw.training[0]
+    states = None
+    if first.qd is not None:
+        states = State(jnp.asarray(first.q), jnp.asarray(first.qd))
+    plant = with_equations(plant, config.model, known=known, residual=residual, states=states)
     shapes = trainable_shapes(config, plant)
     config = config.resolved(plant, recorded, [shapes])
     trajectories = data.steps if isinstance(config.loss, StepsLossConfig) else data.raw
@@ -102,6 +110,11 @@ def _loss(config: FitConfig, plant: Plant, training: Any) -> AbstractSquaredLoss
     loss = _with_substeps(config.loss.build(plant.step_scale), config, plant)
     if isinstance(training, Experience):  # no model constrains windows
         loss = config.model.constrain(loss, plant, training)
+        if isinstance(loss, ResidualLoss) and not np.isfinite(loss.scale).all():
+            raise UserError(
+                "the equations of `model.residual` or `model.known` give nan on the training "
+                "data; finite residuals are accepted"
+            )
     return loss
 
 

@@ -52,7 +52,7 @@ def _summary(problem: FitProblem, model: LearnedModel, records: list[Record]) ->
     if isinstance(config.model, KnownConfig):
         parameters = _parameters(problem.plant.known, model)
     return {
-        "data": config.data.file,
+        "data": ", ".join(config.data.files),
         "model": config.model.name,
         "loss": config.loss.name,
         "learner": config.learner.name,

@@ -28,6 +28,7 @@ class MechanicalSystem(AbstractDynamics):
     def forward_dynamics(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], action: Float[Array, " m"]
     ) -> Float[Array, " n"]:
+        self._check(q=q, qd=qd)
         tau = self.actuation(q, action) + self.dissipation(q, qd)
         return self.lagrangian.forward_dynamics(q, qd, tau)
 
@@ -38,8 +39,26 @@ class MechanicalSystem(AbstractDynamics):
 
         It includes the force that compensates the dissipation.
         """
+        self._check(q=q, qd=qd, qdd=qdd)
         return self.lagrangian.inverse_dynamics(q, qd, qdd) - self.dissipation(q, qd)
 
     def energy(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
         """Compute the energy of the Lagrangian, joules."""
+        self._check(q=q, qd=qd)
         return self.lagrangian.energy(q, qd)
+
+    def _check(self, **given: object) -> None:
+        """Raise `ValueError` for arguments that are no vectors of `n` numbers."""
+        shape = (self.coordinates.n,)
+        for name, value in given.items():
+            found = getattr(value, "shape", None)
+            if found is None:
+                raise ValueError(
+                    f"`{name}` was of type {type(value).__name__}; an array of shape {shape} "
+                    "is accepted"
+                )
+            if found != shape:
+                batch = "; use `jax.vmap` for a batch" if len(found) > 1 else ""
+                raise ValueError(
+                    f"`{name}` has shape {found}; an array of shape {shape} is accepted{batch}"
+                )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from .._errors import UserError
-from ..config import Config, config_from_table
+from ..config import Config, FitConfig, config_from_table
 from ..options import Part, check_unchanged, convert, read_table
 from ..parts import AgentConfig, DynamicsConfig, LearnerConfig
 from ..results import read_notes
@@ -69,12 +69,17 @@ def training_config(given: Config | TaskSpec | str, objects: Objects) -> Config:
 
     **Raises:** `UserError` if it is neither a config nor a task.
     """
+    if isinstance(given, Path) or (isinstance(given, str) and given.endswith(".toml")):
+        raise UserError(
+            f"`config` was {str(given)!r}; the name of a task, a TaskSpec or a Config is "
+            f"accepted: load_config({str(given)!r}) of lagdyna.config reads one from a file"
+        )
     if isinstance(given, str | TaskSpec):
         return Config(task=given, **objects.given)
     if not isinstance(given, Config):
         raise UserError(
-            f"`config` was {_said(given)}; a Config, a TaskSpec or the name of a task is "
-            "accepted"
+            f"`config` was {_said(given)}; the name of a task, a TaskSpec or a Config is "
+            f"accepted{_instead(given)}"
         )
     return Config(**{**_fields(given), **objects.given})
 
@@ -167,6 +172,17 @@ def _restored(options: Any, part: Any, name: str) -> Part | dict[str, Any]:
     if isinstance(part, str):
         return {"name": part, **table}
     return convert(table, part, name) if isinstance(part, type) else part
+
+
+def _instead(given: Any) -> str:
+    """Say what to write in place of an environment or a config of a fit."""
+    name = getattr(getattr(given, "spec", None), "id", None)
+    if isinstance(name, str):  # an environment of Gymnasium
+        return (
+            f"; the run makes its environments itself: give the name {name!r}, or describe "
+            f"the environment by a TaskSpec with env_id={name!r}"
+        )
+    return "; lagdyna.fit takes a FitConfig" if isinstance(given, FitConfig) else ""
 
 
 def _fields(config: Config) -> dict[str, Any]:

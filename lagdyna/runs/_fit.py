@@ -2,7 +2,7 @@
 
 import dataclasses
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -94,12 +94,12 @@ def fit_directory(config: FitConfig) -> Path:
 def fit_paths(config: FitConfig) -> Callable[[int], Path]:
     """Make the default directories of fits of a model to a file by their number."""
     model = config.model.name.rpartition(":")[2]
-    name = f"{Path(config.data.file).stem}-{model}"
+    name = f"{config.data.stem}-{model}"
     return lambda number: Path("runs") / f"{name}-{number}"
 
 
 def fit_model(
-    config: FitConfig | str | Path,
+    config: FitConfig | str | Path | Sequence[str | Path],
     out: str | Path | None = None,
     *,
     model: Model | None = None,
@@ -115,8 +115,8 @@ def fit_model(
 
     **Arguments:**
 
-    - `config`: a [`lagdyna.config.FitConfig`][]; or a file of recordings, which is fitted with
-        the default options.
+    - `config`: a [`lagdyna.config.FitConfig`][]; or a file of recordings, or several, which
+        are fitted with the default options.
     - `out`: a new or empty directory; by default the first free one in `runs/`.
     - `model`, `learner`: a config of a model or of a learner in place of the config's, an
         object or a class; also a user's own.
@@ -188,7 +188,7 @@ def resume_fit(
             state, notes = load_checkpoint(run / _CHECKPOINT, state, check, schema=FitNotes)
             if notes["data"] != problem.digest:
                 raise UserError(
-                    f"`data.file` {config.data.file!r} has changed since {str(run)!r} was "
+                    f"`data.file` {config.data.title!r} has changed since {str(run)!r} was "
                     "begun; restore the same data to continue, or fit the new data in a new "
                     "directory"
                 )
@@ -275,7 +275,7 @@ def load_fit(
 
 def _config(given: Any, objects: Objects) -> FitConfig:
     """Convert what a caller gives to a checked config."""
-    if isinstance(given, str | Path):
+    if isinstance(given, str | Path | list | tuple):
         return check_fit_config(FitConfig(data=given, **objects.given))
     if not isinstance(given, FitConfig):
         is_class = isinstance(given, type)

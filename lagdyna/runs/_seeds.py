@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._errors import UserError
-from ..config import Config, Known, check_config
+from ..config import Config, Known, check_config, check_functions, known_option
 from ..options import config_to_toml
 from ..results import (
     SEEDS_FILE,
@@ -109,7 +109,9 @@ def train_seeds(
     progress = progress or Silence()
     check_environment(config, progress)
     numbers = range(config.seed, config.seed + seeds)
-    many = ManySeeds(Trainer(config, reward, known), numbers)
+    trainer = Trainer(config, reward, known)
+    check_functions(trainer.plant, reward, known_option(config, known))
+    many = ManySeeds(trainer, numbers)
     training = many.start()
     chosen = None if out is None else Path(out)
     with reserved(chosen, run_paths(config)) as path, new_run(path), ExitStack() as stack:

@@ -1,7 +1,7 @@
 """Short form of a fit."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from .._errors import UserError
 from ..config import DataConfig, FitConfig, Known
@@ -13,10 +13,10 @@ from ._train import Learner, Model
 
 
 def fit(
-    data: FitConfig | DataConfig | str | Path,
+    data: FitConfig | DataConfig | str | Path | Sequence[str | Path],
     out: str | Path | None = None,
     *,
-    angles: tuple[int, ...] | Literal["all"] | None = None,
+    angles: Sequence[int | str] | str | None = None,
     model: Model | None = None,
     solver: SolverConfig | str | None = None,
     loss: LossConfig | str | None = None,
@@ -32,8 +32,10 @@ def fit(
 
     **Arguments:**
 
-    - `data`: a file of recordings, or a config whose options are changed by the others.
-    - `angles`: of a file, the indices of the coordinates that are angles, or `"all"`.
+    - `data`: a file of recordings, several, or a config whose options are changed by the
+        others.
+    - `angles`: of a file, the coordinates that are angles, as `(0, 2)` or `("q0", "q2")`, or
+        `"all"`.
     - `model`, `solver`, `loss`, `learner`, `seed`: as of [`lagdyna.config.FitConfig`][].
     - `out`, `known`, `residual`, `progress`: as of [`lagdyna.runs.fit_model`][].
 
@@ -41,8 +43,10 @@ def fit(
 
     **Raises:** `UserError` as [`lagdyna.runs.fit_model`][].
     """
-    if isinstance(data, str | Path):
-        data = DataConfig(file=str(data), angles=() if angles is None else angles)
+    if not isinstance(data, FitConfig | DataConfig):
+        angles = () if angles is None else angles
+        angles = angles if isinstance(angles, str) else tuple(angles)
+        data = DataConfig.of(data, angles=angles)
     elif angles is not None:
         raise UserError("`angles` was given beside a config, which has its own; leave it out")
     options = {"solver": solver, "loss": loss, "seed": seed, "model": model, "learner": learner}
@@ -54,11 +58,6 @@ def fit(
             known=known,
             residual=residual,
             progress=progress,
-        )
-    if not isinstance(data, FitConfig):
-        raise UserError(
-            f"`data` was an object of type {type(data).__name__}; the name of a file, a "
-            "DataConfig or a FitConfig is accepted"
         )
     before = {name: getattr(data, name) for name in data.__dataclass_fields__}
     config = FitConfig(**{**before, **given})

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .._errors import UserError
-from ..config import Config, Known, check_config
+from ..config import Config, Known, check_config, check_functions, known_option
 from ..filters import AbstractPosterior
 from ..models import AbstractReward
 from ..options import config_to_toml
@@ -145,6 +145,7 @@ def train(
     progress = progress or Silence()
     check_environment(config, progress)
     trainer = Trainer(config, reward, known)
+    check_functions(trainer.plant, reward, known_option(config, known))
     training = trainer.init()
     chosen = None if out is None else Path(out)
     with reserved(chosen, run_paths(config)) as path, new_run(path):

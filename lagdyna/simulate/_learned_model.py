@@ -1,6 +1,7 @@
 import equinox as eqx
 import jax
 import jax.export
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
 
 from ..mechanics import (
@@ -17,13 +18,15 @@ from ._rollout import rollout
 from ._scaled_transition import ScaledTransition
 from ._transition import AbstractTransition, SolvedTransition
 from ._vector_field import AccelerationField, HamiltonianField, LagrangianField
+from ._vectors import Values, vectors
 
 
 class LearnedModel(eqx.Module):
     """Learned simulator with its mechanics: a PyTree for `jit`, `vmap` and `grad`.
 
     A quantity that the model does not have, such as the mass matrix of a neural ODE, raises a
-    `ValueError` that names the models that have it.
+    `ValueError` that names the models that have it; so does an argument of another shape.
+    Methods take single states, also as lists; use `jax.vmap` for a batch.
 
     **Attributes:**
 
@@ -59,46 +62,46 @@ class LearnedModel(eqx.Module):
 
     def step(self, state: State, action: Float[Array, " m"]) -> State:
         """Compute the state one `dt` later."""
-        return self.transition.step(state, action)
+        return self.transition.step(self._state(state), action)
 
     def rollout(self, state: State, actions: Float[Array, "time m"]) -> State:
         """Compute the states under a sequence of actions, the start included."""
-        return rollout(self.transition, state, actions)
+        return rollout(self.transition, self._state(state), actions)
 
-    def forward_dynamics(
-        self, q: Float[Array, " n"], qd: Float[Array, " n"], action: Float[Array, " m"]
-    ) -> Float[Array, " n"]:
+    def forward_dynamics(self, q: Values, qd: Values, action: Values) -> Float[Array, " n"]:
         """Compute the acceleration under an action, shape `(n,)`."""
-        return self.dynamics.forward_dynamics(q, qd, action)
+        q, qd = self._vectors(q=q, qd=qd)
+        return self.dynamics.forward_dynamics(q, qd, jnp.asarray(action, q.dtype))
 
-    def inverse_dynamics(
-        self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
-    ) -> Float[Array, " n"]:
+    def inverse_dynamics(self, q: Values, qd: Values, qdd: Values) -> Float[Array, " n"]:
         """Compute the generalised force that produces `qdd`, N or N m, shape `(n,)`."""
-        return self.system.inverse_dynamics(q, qd, qdd)
+        owner = self.system  # first, since it says which models have one
+        return owner.inverse_dynamics(*self._vectors(q=q, qd=qd, qdd=qdd))
 
-    def forces(
-        self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
-    ) -> Forces:
+    def forces(self, q: Values, qd: Values, qdd: Values) -> Forces:
         """Split the force of the Lagrangian into inertial, Coriolis and conservative parts.
 
         Friction is not part of it. Each part has shape `(n,)`.
         """
-        return self.lagrangian.forces(q, qd, qdd)
+        owner = self.lagrangian  # first, since it says which models have one
+        return owner.forces(*self._vectors(q=q, qd=qd, qdd=qdd))
 
-    def mass_matrix(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, "n n"]:
+    def mass_matrix(self, q: Values, qd: Values) -> Float[Array, "n n"]:
         """Compute the mass matrix, shape `(n, n)`."""
-        return self.lagrangian.mass_matrix(q, qd)
+        owner = self.lagrangian
+        return owner.mass_matrix(*self._vectors(q=q, qd=qd))
 
-    def energy(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
+    def energy(self, q: Values, qd: Values) -> Scalar:
         """Compute the learned energy, in joules if forces were recorded."""
         field = self._field
         if isinstance(field, HamiltonianField):
+            q, qd = self._vectors(q=q, qd=qd)
             if self.units is None:
                 return field.hamiltonian.energy(q, qd)
             natural = self.units.natural(State(q, qd))
             return self.units.energy * field.hamiltonian.energy(*natural)
-        return self.system.energy(q, qd)
+        owner = self.system
+        return owner.energy(*self._vectors(q=q, qd=qd))
 
     @property
     def has_energy(self) -> bool:
@@ -129,6 +132,22 @@ class LearnedModel(eqx.Module):
         each = jax.ShapeDtypeStruct((self.transition.coordinates.n,), leaf.dtype)
         program = jax.jit(lambda *arguments: self.inverse_dynamics(*arguments))
         return jax.export.export(program)(each, each, each)
+
+    def _vectors(self, **given: Values) -> list[Float[Array, " n"]]:
+        """Check arguments of the mechanics."""
+        system = self.system if self.has_lagrangian else self.transition
+        return vectors(dict.fromkeys(given, system.coordinates.n), **given)
+
+    def _state(self, state: State) -> State:
+        """Check a state of the transition."""
+        if not isinstance(state, State):
+            raise ValueError(
+                f"`state` was of type {type(state).__name__}; a `lagdyna.State` of q and qd is "
+                "accepted"
+            )
+        n = self.transition.coordinates.n
+        sizes: dict[str, int] = {"state.q": n, "state.qd": n}
+        return State(*vectors(sizes, **{"state.q": state.q, "state.qd": state.qd}))
 
     @property
     def units(self) -> Units | None:

@@ -9,6 +9,7 @@ from ._gymnasium import with_action_bounds as with_action_bounds
 from ._gymnasium_batch import GymnasiumBatch as GymnasiumBatch
 from ._known import in_bounds as in_bounds
 from ._known import known_equations as known_equations
+from ._make import WrapperSpec as WrapperSpec
 from ._plant import Plant as Plant
 from ._read_state import read_state as read_state
 from ._registry import TASKS as TASKS

@@ -17,6 +17,7 @@ from ..mechanics import State
 from ._adapters import adapted
 from ._bounds import Bounds
 from ._faults import CheckedEnv, EnvironmentFault, sentence
+from ._make import make, without_module
 from ._read_state import read_state
 from ._spec import TaskSpec
 
@@ -196,9 +197,11 @@ def make_env(spec: TaskSpec, render_mode: str | None) -> gym.Env:
     # An environment without rendering need not accept `render_mode`.
     mode: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
     try:
-        env = gym.make(spec.env_id, max_episode_steps=spec.max_episode_steps, **mode)
+        limit = {"max_episode_steps": spec.max_episode_steps}
+        env = make(spec.env_id, spec.make or {}, spec.wrappers, {**limit, **mode})
     except (gym.error.Error, ImportError) as error:
-        raise ValueError(_explain_failure(spec.env_id, error)) from error
+        missing = without_module(spec.env_id, error)
+        raise ValueError(missing or _explain_failure(spec.env_id, error)) from error
     except Exception as error:  # of the environment's own code
         raise ValueError(
             f"`env_id` was {spec.env_id!r}, which cannot be made: {sentence(error)}"

@@ -11,15 +11,19 @@ def known_equations(spec: TaskSpec) -> MechanicalSystem | None:
     """Return the known equations of motion of a task.
 
     They are available for the rigid-body suite and for Gymnasium's `Pendulum-v1`. They do not
-    include the velocity clipping of `Pendulum-v1`. Models with known physics use them.
+    include the velocity clipping of `Pendulum-v1`. Models with known physics use them. Tasks
+    with wrappers, or with other arguments of `gymnasium.make` than `g`, have none.
 
     **Returns:** the system, or `None` for any other task.
     """
     name = suite_name(dataclasses.replace(spec, max_episode_steps=None))
     if name is not None:
         return suite_task(name).system
-    if spec.env_id == "Pendulum-v1" and spec.n == 1:
-        return MechanicalSystem(Pendulum.rod(), Coordinates((True,)), spec.actuation)
+    arguments = dict(spec.make or {})
+    gravity = float(arguments.pop("g", 10.0))
+    if spec.env_id == "Pendulum-v1" and spec.n == 1 and not arguments and not spec.wrappers:
+        rod = Pendulum.rod(gravity=gravity)
+        return MechanicalSystem(rod, Coordinates((True,)), spec.actuation)
     return None
 
 

@@ -1,11 +1,13 @@
 import math
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from ..mechanics import Coordinates, FixedActuation
 from ._bounds import bounded_actuation, check_bounds
+from ._make import WrapperSpec
 
 Index = Annotated[int, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -132,6 +134,10 @@ class TaskSpec:
         environment's own time limit. Environments without one need it.
     - `unchecked`: whether a run starts without the check of this description against the
         environment, which takes 50 random steps; see [`lagdyna.checks.check_task`][].
+    - `make`: keyword arguments of `gymnasium.make`, such as `{"g": 9.81}`.
+    - `wrappers`: wrappers of the environment, the innermost first, each a
+        [`lagdyna.tasks.WrapperSpec`][]. The indices of `coordinates` count entries of the
+        wrapped environment's observation.
 
     **Raises:** `ValueError` if the numbers of coordinates and of rows of `force` differ, if
     `relative_to` of a coordinate is not another angle, if both `terminates` and `ends_beyond`
@@ -156,6 +162,8 @@ class TaskSpec:
     action_bounds: tuple[tuple[float, float], ...] | None = None
     max_episode_steps: Count | None = None
     unchecked: bool = False
+    make: Mapping[str, Any] | None = field(default=None, hash=False)
+    wrappers: tuple[WrapperSpec, ...] = ()
 
     def __post_init__(self):
         if len(self.coordinates) == 0 or len(self.force) != len(self.coordinates):

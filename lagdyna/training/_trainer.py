@@ -165,7 +165,11 @@ class Trainer:
 
     @eqx.filter_jit
     def act(self, training: TrainingState, states: State) -> Float[Array, "batch m"]:
-        """Compute the policy's actions without noise in a batch of states."""
+        """Compute the policy's actions without noise in a batch of states.
+
+        **Raises:** `ValueError` if `states` is no batch of states, such as an observation.
+        """
+        check_batch(states, self.plant.state_coordinates.n)
         return jax.vmap(training.policy.mode)(_cast(states, training))
 
     @eqx.filter_jit
@@ -299,6 +303,24 @@ class Trainer:
 def short_seed(seed: int) -> UInt[Array, ""]:
     """Reduce a seed to 32 bits."""
     return jnp.asarray(seed % 2**32, jnp.uint32)
+
+
+def check_batch(states: object, n: int) -> None:
+    """Raise `ValueError` for anything but a batch of states of `n` coordinates."""
+    if not isinstance(states, State):
+        shape = getattr(states, "shape", None)
+        of = f" of shape {shape}" if shape is not None else ""
+        raise ValueError(
+            f"`states` was of type {type(states).__name__}{of}; a lagdyna.State is accepted, "
+            f"with q and qd of shape (batch, {n}); lagdyna.tasks.read_state(spec, observation) "
+            "reads it from an observation"
+        )
+    for name, x in states._asdict().items():
+        if len(x.shape) != 2 or x.shape[1] != n:
+            raise ValueError(
+                f"`states.{name}` has shape {x.shape}; shape (batch, {n}) is accepted, also "
+                "for a single state"
+            )
 
 
 def _cast(state: State, training: TrainingState) -> State:

@@ -66,6 +66,9 @@ def own(**changes):
         (["evaluate", "full", "--video", "no/a.gif"], ["no directory 'no'"]),
         (["resume", "nowhere"], ["'nowhere'", "holds no run", "lagdyna reproduce"]),
         (["fly"], ["fly", "train"]),
+        (["train", "--config", "module.toml"], ["finds no module 'absent_module'", "folder"]),
+        (["train", "--task.make.gravity", "9"], ["`task.make` was {'gravity': 9}"]),
+        (["train", "--task.wrappers", '["ClipRewad"]'], ["nearest: ClipReward"]),
     ],
 )
 def test_a_mistake_gets_one_sentence(here, tmp_path, arguments, said):
@@ -89,6 +92,7 @@ def test_a_mistake_gets_one_sentence_from_outside(lagdyna, tmp_path, arguments, 
 def refused(run, tmp_path, arguments, said):
     write(tmp_path / "discrete.toml", own(env_id="CartPole-v1"))
     write(tmp_path / "outside.toml", own(velocity=7))
+    write(tmp_path / "module.toml", own(env_id="absent_module:My/Env-v0"))
     write(tmp_path / "columns.toml", own(force=[[1.0, 2.0]]))
     write(tmp_path / "negative.toml", own(dt=-0.05))
     write(tmp_path / "zero.toml", own(dt=0.0))
@@ -115,7 +119,14 @@ def refused(run, tmp_path, arguments, said):
         (("fit", "nothing.csv"), "nothing.csv"),
         (("fit", "notes.csv"), "notes.csv"),
         (("fit", "notes.csv", "--model", "lagrange"), "`model.name` was 'lagrange'"),
-        (("fit", "notes.csv", "--angles", "a"), "`data.angles` was 'a'"),
+        (("fit", "notes.csv", "--angles", "a"), "`data.angles` was ('a',); all, or coord"),
+        (("fit", "a.csv", "notes.csv"), "a.csv"),
+        (("fit", "*.npz"), "*.npz: no file has such a name"),
+        (("fit", "notes.csv", "--data.duplicates", "no"), "`data.duplicates` was 'no'"),
+        (("fit", "notes.csv", "--data.columns.q0", "pos"), "names 'pos' for q0"),
+        (("fit", "minari:a/b-v0", "--data.layout", "Pendulun-v1"), "nearest: Pendulum-v1"),
+        (("train", "acrobot", "pendulum"), "'pendulum' was given beside other arguments"),
+        (("train", "--config", "notes.csv", "--task.env_id", "a:B-v0"), "not TOML"),
         (("compare", "nothing"), "holds no"),
         (
             ("reproduce", "einstein1905"),

@@ -175,8 +175,12 @@ BAD_ARRAYS = [
     ({"t": T[:1], "q": Q[:1]}, r"only one row; a trajectory needs at least two"),
     ({"t": T[:0], "q": Q[:0]}, r"`t` is empty"),
     ({"t": T, "q": Q[:, :0]}, r"`q` is empty"),
-    ({"t": T, "q": Q[None]}, r"`q` has shape \(1, 3, 2\); \(rows, columns\)"),
-    ({"t": Q, "q": Q}, r"`t` has shape \(3, 2\); \(rows,\)"),
+    ({"t": T, "q": Q[None, None]}, r"`q` has shape \(1, 1, 3, 2\); \(rows, columns\)"),
+    ({"t": Q, "q": Q[:, :1]}, r"`t` has shape \(3, 2\); \(rows,\)"),
+    ({"t": T[:2], "q": Q[None]}, r"`t` has shape \(2,\), and `q` has \(1, 3, 2\), 1 epi"),
+    ({"t": T, "q": Q[None], "qd": Q}, r"`qd` has .*\(episodes, time, columns\) is accepted"),
+    ({"t": T, "q": Q[None], "lengths": np.array([4])}, r"`lengths`, row 0: found 4; 2 to 3"),
+    ({"t": T, "q": Q[None], "lengths": np.array([2, 2])}, r"`lengths` .* 1 integers"),
     ({"t": T, "q": Q, "lengths": np.array([1, 2])}, r"`lengths`, row 0: found 1"),
     ({"t": T, "q": Q, "lengths": np.array([2, 2])}, r"`t` has shape \(3,\), but .* 4"),
     ({"t": T, "q": Q, "lengths": np.array([1.5])}, r"`lengths` has .* float64"),
@@ -223,10 +227,11 @@ def test_invalid_hdf5_data_sets_raise_one_sentence(arrays, sentence, tmp_path):
         ("t,q0\n0,1\n1,1+2j\n", r"column q0, line 3: found '1\+2j'"),
         ("t,q0\n0,1\n1,1_0\n", r"column q0, line 3: found '1_0'"),
         ("t,q0\n0,1\n1,inf\n", r"column q0, line 3: found inf"),
-        ("t,q0\n0,1\n1,2\n1,3\n", r"column t, line 4: found 1.0 after 1.0"),
+        ("t,q0\n0,1\n1,2\n1,3\n", r"line 4: found 1.0 after 1.0.*--data.duplicates drop"),
+        ("t,q0\n0,1\n9,2\n8,3\n", r"line 4: found 8.0 after 9.0; .* column `trajectory`"),
         ("t,q0\n0,nan\n1,\n", r"column q0 is nan in every row"),
         ("t,q0\n0,1\n", r"only one row"),
-        ("t,q0\n0,1\n1,nan\n2,nan\n", r"no two consecutive rows without nan"),
+        ("t,q0\n0,1\n1,nan\n2,nan\n", r"no two consecutive rows without nan.*data.merge"),
         ("trajectory,t,q0\n0,0,1\n0,1,1\n1,0,1\n", r"trajectory 1: only one row"),
         (
             "trajectory,t,q0\n0,0,1\n0,1,1\n1,0,1\n1,1,1\n0,2,1\n0,3,1\n",
@@ -392,7 +397,7 @@ def test_invalid_paths_raise_one_sentence(tmp_path):
     with pytest.raises(DataError, match="empty"):
         read(tmp_path / "empty.h5")
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(DataError, match=r"cannot be read"):
+    with pytest.raises(DataError, match=r"a folder without recordings"):
         read(tmp_path / "folder.csv")
     with pytest.raises(DataError, match="`layout` is missing"):
         read("minari:some/data-v0")

@@ -1,9 +1,19 @@
 import builtins
+import sys
+import types
 
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec, WrapperSpec
+from gymnasium.spaces import Box
 
-from lagdyna.data import DataError, ObservationLayout, read, read_minari
+from lagdyna.data import (
+    DataError,
+    ObservationLayout,
+    minari_environment,
+    read,
+    read_minari,
+)
 from lagdyna.mechanics import Coordinates
 
 PENDULUM = ObservationLayout(q=((0, 1),), qd=(2,), dt=0.05, action_scale=2.0)
@@ -18,6 +28,8 @@ def test_an_invalid_layout_is_refused():
         ValueError, match="`q` was .-1,. and `qd` was None; indices are counted from 0"
     ):
         ObservationLayout(q=(-1,), dt=0.1)
+    with pytest.raises(ValueError, match=r"`relative_to` was .2,.; None or the number"):
+        ObservationLayout(q=(0,), dt=0.1, relative_to=(2,))
     with pytest.raises(ValueError, match="`dt` must be a positive"):
         ObservationLayout(q=(0,), dt=0.0)
 
@@ -76,3 +88,51 @@ def test_a_layout_that_does_not_match_raises_one_sentence(pendulum_data_set):
         read_minari(name, ObservationLayout(q=(0,), dt=0.05, key="state"))
     with pytest.raises(DataError, match="minari:none-v0: cannot be read"):
         read_minari("none-v0", PENDULUM)
+
+
+class _DataSet:
+    """Stands for a data set of Minari: its environment, its actions and its episodes."""
+
+    def __init__(self, spec, episodes=(), action_space=None):
+        self.env_spec, self.action_space, self._episodes = spec, action_space, episodes
+
+    def iterate_episodes(self):
+        return iter(self._episodes)
+
+
+@pytest.fixture
+def stored(monkeypatch):
+    """Make Minari load a given data set, whether it is installed or not."""
+
+    def store(data_set):
+        module = types.ModuleType("minari")
+        module.load_dataset = lambda name: data_set  # pyright: ignore[reportAttributeAccessIssue]
+        monkeypatch.setitem(sys.modules, "minari", module)
+
+    return store
+
+
+def test_the_environment_of_a_data_set(stored):
+    for spec, environment in (
+        (EnvSpec("Pendulum-v1"), "Pendulum-v1"),
+        (EnvSpec("Pendulum-v1", additional_wrappers=(WrapperSpec("a", "b", None),)), None),
+        (None, None),
+    ):
+        stored(_DataSet(spec))
+        assert minari_environment("minari:a/b-v0") == environment
+
+
+def test_actions_are_scaled_by_the_action_space_and_angles_are_relative(stored):
+    rng = np.random.default_rng(0)
+    observations, actions = rng.normal(size=(9, 4)), rng.uniform(-2, 2, (8, 2))
+    episode = types.SimpleNamespace(id=0, observations=observations, actions=actions)
+    space = Box(np.array([-2.0, -1.0]), np.array([1.0, 4.0]), dtype=np.float64)
+    stored(_DataSet(None, [episode], space))
+    layout = ObservationLayout(q=(0, 1), qd=(2, 3), dt=0.1, relative_to=(None, 0))
+    (found,) = read_minari("a/b-v0", layout)
+    np.testing.assert_allclose(found.action[:-1], actions / [2, 4])
+    np.testing.assert_allclose(found.q[:, 0], observations[:, 0])
+    relative = observations[:, 1] - observations[:, 0]
+    np.testing.assert_allclose(np.exp(1j * found.q[:, 1]), np.exp(1j * relative))
+    (scaled,) = read_minari("a/b-v0", ObservationLayout(q=(0,), dt=0.1, action_scale=8.0))
+    np.testing.assert_allclose(scaled.action[:-1], actions / 8)

@@ -173,10 +173,13 @@ def suite_name(spec: TaskSpec) -> str | None:
     """Return the short name of the suite task that a description matches.
 
     The environment, the observation indices, the context and the number of actions must match.
-    State limits, `repeat` and forces may differ; a time limit of its own may not be given.
+    State limits, `repeat` and forces may differ; there must be no time limit of its own, no
+    arguments of `gymnasium.make` and no wrappers.
 
     **Returns:** the name, or `None` if no task matches.
     """
+    if spec.make or spec.wrappers:  # only the environment itself applies them
+        return None
     for name, entry in SUITE.items():
         known = entry.spec
         same_state = spec.context == known.context and [

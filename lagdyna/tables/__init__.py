@@ -1,0 +1,12 @@
+"""Tables of numbers in files: names of files and columns, units, columns of other times."""
+
+from ._header import Header as Header
+from ._header import read_header as read_header
+from ._merge import merge_columns as merge_columns
+from ._merge import sort_by_time as sort_by_time
+from ._sources import Source as Source
+from ._sources import find_files as find_files
+from ._sources import is_minari as is_minari
+from ._sources import natural_sort_key as natural_sort_key
+from ._units import factor_of as factor_of
+from ._units import is_unit as is_unit
