@@ -68,7 +68,8 @@ def learned() -> tuple[ActorCritic, dict[str, np.ndarray]]:
 
         return jax.lax.scan(body, arrays, keys)
 
-    arrays, static = eqx.partition(agent.init(jax.random.key(0), 64), eqx.is_array)
+    first = eqx.filter_jit(agent.init)(jax.random.key(0), 64)
+    arrays, static = eqx.partition(first, eqx.is_array)
     arrays, metrics = learn(arrays, jax.random.split(jax.random.key(1), 800))
     return eqx.combine(arrays, static), jax.tree.map(np.asarray, metrics)
 
