@@ -41,7 +41,7 @@ def learned() -> tuple[ActorCritic, dict[str, np.ndarray]]:
     agent = ImaginationActorCritic(
         features=Features(PENDULUM, (4.0,)),
         action_size=1,
-        hidden=(64, 64),
+        hidden=(32, 32),
         activation=jnp.tanh,
         horizon=16,
         reset_fraction=1.0,

@@ -45,7 +45,11 @@ CASES: dict[str, dict[str, Any]] = {
     "viscous": {"model": {"hidden": [4], "dissipation": "viscous"}},
     "coulomb": {"model": {"hidden": [4], "dissipation": "coulomb"}},
     "both": {"model": {"hidden": [4], "dissipation": "both"}},
-    "levenberg-marquardt": {"model": KNOWN, "learner": {"name": "levenberg-marquardt"}},
+    "levenberg-marquardt": {
+        "model": KNOWN,
+        "learner": {"name": "levenberg-marquardt"},
+        "solver": {"name": "heun"},  # true parameters are the best for Euler's method
+    },
     "filter": {"model": {"hidden": [2]}, "learner": {"name": "ekf"}},
     "multi-step": {"model": KNOWN, "loss": {"name": "multi-step", "window": 3}},
 }
