@@ -1,3 +1,4 @@
+import gc
 import math
 import os
 import shutil
@@ -31,13 +32,17 @@ def _record(event: str, duration: float, **kwargs: object) -> None:
 
 jax.monitoring.register_event_duration_secs_listener(_record)
 
+# Tracing makes many objects, few of them garbage in cycles.
+gc.set_threshold(20_000, 20, 20)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Most of the time of most tests is the compiler's: it is told to hurry, and what one
     worker or one `lagdyna` has compiled the others, which inherit this, need not.
     """
     if "XLA_FLAGS" not in os.environ:
-        os.environ["XLA_FLAGS"] = " ".join(flag for flag in _HURRY if _is_known(flag))
+        known = _HURRY if _are_known(*_HURRY) else [f for f in _HURRY if _are_known(f)]
+        os.environ["XLA_FLAGS"] = " ".join(known)
     where, seconds = _PROGRAMS
     if where not in os.environ:
         os.environ[where] = tempfile.mkdtemp(prefix="lagdyna-tests-")
@@ -48,23 +53,63 @@ def pytest_configure(config: pytest.Config) -> None:
         jax.config.update(seconds.lower(), float(os.environ[seconds]))
 
 
-_HURRY = ("--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false")
+_HURRY = (
+    "--xla_backend_optimization_level=0",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_llvm_disable_expensive_passes=true",
+    # Workers have a core each, and cutting a program in parts to compile at once costs time.
+    "--xla_cpu_parallel_codegen_split_count=1",
+    "--xla_cpu_multi_thread_eigen=false",
+)
 _PROGRAMS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
 
 
-def _is_known(flag: str) -> bool:
+def _are_known(*flags: str) -> bool:
     """Asked in another process, since XLA ends one that gives it a flag of another version."""
     command = [sys.executable, "-c", "import jax; jax.devices()"]
-    environment = {**os.environ, "XLA_FLAGS": flag}
+    environment = {**os.environ, "XLA_FLAGS": " ".join(flags)}
     return subprocess.run(command, env=environment, capture_output=True).returncode == 0
 
 
+# The files that take longest, in that order: a worker that begins one last works alone.
+_LONG = (
+    "training/test_catalogue.py",
+    "runs/test_train.py",
+    "cli/test_command_line.py",
+    "training/test_trainer.py",
+    "training/test_model_learner.py",
+    "training/test_seeds.py",
+    "runs/test_models.py",
+    "runs/test_dyna.py",
+    "identification/test_models.py",
+    "filters/test_filters.py",
+    "filters/test_kalman.py",
+    "training/test_environment_loops.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the others keep their order."""
+    place = {Path(__file__).parent / name: i for i, name in enumerate(_LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(_LONG)))
+
+
+@pytest.fixture(scope="session")
+def count_compilations() -> Callable[[], Callable[[], int]]:
+    """Forgets all programs, and counts those that JAX compiles from then on."""
+
+    def start() -> Callable[[], int]:
+        jax.clear_caches()
+        before = len(_compilations)
+        return lambda: len(_compilations) - before
+
+    return start
+
+
 @pytest.fixture
-def compilations() -> Callable[[], int]:
+def compilations(count_compilations: Callable[[], Callable[[], int]]) -> Callable[[], int]:
     """The number of programs compiled by JAX since the test began, none being there."""
-    jax.clear_caches()
-    before = len(_compilations)
-    return lambda: len(_compilations) - before
+    return count_compilations()
 
 
 @pytest.fixture(autouse=True, scope="module")

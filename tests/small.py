@@ -23,6 +23,10 @@ TABLE = {
     "evaluation": {"episodes": 2},
 }
 
+# Its programs are half as long as those of the default. Transitions of whole steps have none.
+SOLVER = {"name": "euler"}
+DISCRETE = ("mlp", "constrained-mlp")
+
 # Options of a small agent of the other kind, in place of those of imagination.
 DYNA = {
     "name": "dyna",
@@ -49,6 +53,11 @@ def small_table(**changes: object) -> dict[str, Any]:
             table[key].update(value)  # pyright: ignore[reportAttributeAccessIssue]
         else:
             table[key] = value  # pyright: ignore[reportArgumentType]
+    model: Any = table.get("model")
+    name = model.get("name") if isinstance(model, dict) else model
+    if model is not None and name not in DISCRETE:
+        solver: Any = changes.get("solver") or {}
+        table["solver"] = solver if "name" in solver else {**SOLVER, **solver}
     return table
 
 
@@ -57,7 +66,9 @@ def flags(**changes: object) -> list[str]:
     written = []
     for part, value in small_table(**changes).items():
         if isinstance(value, dict):
-            written += [f"--{part}.{key}={text}" for key, text in value.items()]
+            name = [f"--{part}={value['name']}"] if "name" in value else []
+            options = [(key, text) for key, text in value.items() if key != "name"]
+            written += name + [f"--{part}.{key}={text}" for key, text in options]
         else:
             written += [f"--{part}", str(value)]
     return written

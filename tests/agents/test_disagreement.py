@@ -124,7 +124,7 @@ def dyna(pessimism: float) -> Dyna:
 
 
 def dyna_state(agent: Dyna) -> DynaState:
-    state = agent.init(jax.random.key(0))
+    state = eqx.filter_jit(agent.init)(jax.random.key(0))
     return eqx.tree_at(
         lambda s: s.learned.targets, state, randomised(state.learned.targets, 1, 0.4)
     )
@@ -134,7 +134,7 @@ def imagined_by(agent: Dyna) -> Experience:
     state = State(jnp.zeros((BATCH, 1)), jnp.zeros((BATCH, 1)))
     zero = jnp.zeros(BATCH)
     fallback = Experience(state, zero[:, None], zero, state, zero > 0)
-    made = agent.imagine(
+    made = eqx.filter_jit(agent.imagine)(
         dyna_state(agent), world(sampled()), some_starts(), fallback, key=jax.random.key(1)
     )
     assert made.imagined is not None

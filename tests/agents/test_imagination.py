@@ -24,7 +24,12 @@ from lagdyna.agents import (
 )
 from lagdyna.data import ReplayBuffer
 from lagdyna.mechanics import Limits, State
-from lagdyna.models import BoundTermination, GivenReward
+from lagdyna.models import (
+    AbstractReward,
+    AbstractTermination,
+    BoundTermination,
+    GivenReward,
+)
 from lagdyna.simulate import WorldModel
 
 from .toys import (
@@ -76,8 +81,37 @@ def still_buffer() -> ReplayBuffer:
     )
 
 
+class SlopeReward(AbstractReward):
+    """`slope` times the action, and `height` near the start. Worlds share their programs."""
+
+    slope: Array
+    height: Array
+    within: Array
+
+    def __call__(self, state: State, action: Array, next_state: State) -> Scalar:
+        near = jnp.abs(state.q[0] - 0.3) < self.within
+        return self.slope * action[0] + self.height * near
+
+
+class ConstantTermination(AbstractTermination):
+    """The same probability everywhere."""
+
+    probability: Array
+
+    def __call__(self, state: State) -> Scalar:
+        return self.probability
+
+
 def world(reward: RewardFunction) -> WorldModel:
     return WorldModel(swing(), GivenReward(reward))
+
+
+def sloped(slope: float, height: float = 0.0, within: float = 0.0) -> WorldModel:
+    return WorldModel(swing(), SlopeReward(*map(jnp.asarray, (slope, height, within))))
+
+
+def ending(probability: float = 0.0, reward: AbstractReward | None = None) -> WorldModel:
+    return swing_world(reward, ConstantTermination(jnp.asarray(probability)))
 
 
 def init(agent: ImaginationAgent) -> ImaginationState:
@@ -138,10 +172,10 @@ def test_the_state_keeps_its_types() -> None:
         improved, _ = agent.improve(begun, world, still_buffer(), phase(3), 2)
         return [begun, improved, agent.end_phase(improved, world, still_buffer(), phase(3))[0]]
 
-    ending = swing_world(termination=BoundTermination((2.0,)))
+    terminating = swing_world(termination=BoundTermination((2.0,)))
     for agent in (small_agent(), small_agent(restarts=1)):
         first = eqx.filter_eval_shape(agent.init, jax.random.key(0))
-        for each in (swing_world(), ending):
+        for each in (swing_world(), terminating):
             for state in eqx.filter_eval_shape(programs, agent, each):
                 arrays = [
                     x for x in jax.tree.leaves(state) if isinstance(x, jax.ShapeDtypeStruct)
@@ -154,7 +188,7 @@ def test_the_state_keeps_its_types() -> None:
 
 def test_improving_moves_policy_and_critics_and_reports_metrics() -> None:
     before = init(small_agent())
-    after, metrics = improve(small_agent(), swing_world(), phase(1))
+    after, metrics = improve(small_agent(), ending(), phase(1))
     assert set(metrics) == {
         *("actor_loss", "critic_loss", "imagined_reward", "entropy", "skipped")
     }
@@ -163,17 +197,18 @@ def test_improving_moves_policy_and_critics_and_reports_metrics() -> None:
     assert not same(after.actor_critic.policy, before.actor_critic.policy)
     assert not same(after.actor_critic.critics, before.actor_critic.critics)
     assert same(after.pool, before.pool), "only the end of a phase changes the pool"
-    again, _ = improve(small_agent(), swing_world(), phase(1))
+    again, _ = improve(small_agent(), ending(), phase(1))
     assert same(after, again)
     for other in (
-        improve(small_agent(), swing_world(), phase(2)),
-        improve(small_agent(), swing_world(), phase(1, chunk=1)),
+        improve(small_agent(), ending(), phase(2)),
+        improve(small_agent(), ending(), phase(1, chunk=1)),
     ):
         assert not same(after.actor_critic.policy, other[0].actor_critic.policy)
 
 
 def test_skipped_updates_are_counted() -> None:
-    _, metrics = improve(small_agent(), world(lambda s, a, n: jnp.nan * a[0]), phase(1))
+    broken = eqx.tree_at(lambda r: r.scale, random_reward(), jnp.asarray(jnp.nan))
+    _, metrics = improve(small_agent(), ending(0.0, broken), phase(1))
     assert metrics["skipped"] == 6  # actor and critics, three times
 
 
@@ -233,7 +268,7 @@ def test_the_policy_of_the_highest_imagined_return_acts(sign: float) -> None:
     agent, state = small_agent(), init(small_agent())
     start = state.actor_critic.policy
     best, worst = shifted(start, 2.0 * sign), shifted(start, -2.0 * sign)
-    rewarded = world(lambda s, a, n: sign * a[0])
+    rewarded = sloped(sign)
 
     def chosen(
         new: Policy, old: Policy, number: int = 4, within: WorldModel = rewarded
@@ -258,7 +293,7 @@ def test_the_policy_of_the_highest_imagined_return_acts(sign: float) -> None:
     broken = shifted(best, np.nan)
     assert same(chosen(broken, worst)[0].policy, worst)
     assert same(chosen(worst, broken)[0].policy, worst)
-    endless, metrics = chosen(best, worst, within=world(lambda s, a, n: jnp.inf * sign * a[0]))
+    endless, metrics = chosen(best, worst, within=sloped(jnp.inf * sign))
     assert not np.isfinite(metrics["newest_return"])
     assert same(endless.policy, worst), "nor does one whose return is infinite"
     # During the first restart the current policy acts.
@@ -269,7 +304,7 @@ def test_the_policy_of_the_highest_imagined_return_acts(sign: float) -> None:
 
 def test_a_policy_of_an_earlier_restart_can_act_again() -> None:
     agent, state = small_agent(), init(small_agent())
-    start, rewarded = state.actor_critic.policy, world(lambda s, a, n: a[0])
+    start, rewarded = state.actor_critic.policy, sloped(1.0)
     good, bad, best = (shifted(start, by) for by in (1.0, -1.0, 3.0))
 
     def chosen(number: int, *pool: Policy) -> ImaginationState:
@@ -296,14 +331,14 @@ def test_policies_are_compared_from_perturbed_first_states(
     within: float, rewarded: bool
 ) -> None:
     """The reward is for being close to the first state of the episode, which is at 0.3."""
-    near = world(lambda s, a, n: 1.0 * (jnp.abs(s.q[0] - 0.3) < within))
+    near = sloped(0.0, 1.0, within)
     _, metrics = end_phase(small_agent(), init(small_agent()), near, phase(1))
     assert (float(metrics["imagined_return"]) > 0.5) == rewarded
 
 
 def test_policies_are_compared_without_posterior_samples() -> None:
     agent, state = small_agent(), init(small_agent())
-    plain = swing_world()
+    plain = sloped(1.0)
     sampled = eqx.tree_at(lambda w: w.samples, plain, "no samples", is_leaf=lambda x: x is None)
     assert same(
         end_phase(agent, state, plain, phase(1)), end_phase(agent, state, sampled, phase(1))
@@ -338,8 +373,7 @@ def test_the_reward_scale_is_of_the_zero_action_in_the_sampling_range() -> None:
 
 
 def test_a_world_where_every_start_has_ended_teaches_nothing() -> None:
-    ended = swing_world(random_reward(), BoundTermination((1e-6,)))
-    _, metrics = improve(small_agent(actor_critic=small_actor_critic()), ended, phase(1))
+    _, metrics = improve(small_agent(), ending(1.0), phase(1))
     assert float(metrics["imagined_reward"]) == 0
 
 

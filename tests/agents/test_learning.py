@@ -41,7 +41,7 @@ def learned() -> tuple[ActorCritic, dict[str, np.ndarray]]:
     agent = ImaginationActorCritic(
         features=Features(PENDULUM, (4.0,)),
         action_size=1,
-        hidden=(64, 64),
+        hidden=(32, 32),
         activation=jnp.tanh,
         horizon=16,
         reset_fraction=1.0,
@@ -68,7 +68,8 @@ def learned() -> tuple[ActorCritic, dict[str, np.ndarray]]:
 
         return jax.lax.scan(body, arrays, keys)
 
-    arrays, static = eqx.partition(agent.init(jax.random.key(0), 64), eqx.is_array)
+    first = eqx.filter_jit(agent.init)(jax.random.key(0), 64)
+    arrays, static = eqx.partition(first, eqx.is_array)
     arrays, metrics = learn(arrays, jax.random.split(jax.random.key(1), 800))
     return eqx.combine(arrays, static), jax.tree.map(np.asarray, metrics)
 

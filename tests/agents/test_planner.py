@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,11 +38,17 @@ def distance(state: State, action: Array, next_state: State) -> Scalar:
 FAR = WorldModel(Mass(), GivenReward(distance))
 
 
+@eqx.filter_jit
+def improve(
+    planner: ShootingPlanner, plans: Plans, world: WorldModel, starts: State, key: Array
+) -> Plans:
+    return planner.improve(plans, world, starts, key=key)
+
+
 def improved(planner: ShootingPlanner, rounds: int, world: WorldModel, starts: State) -> Plans:
     plans = planner.init(jax.random.key(0), starts)
-    improve = jax.jit(lambda plans, key: planner.improve(plans, world, starts, key=key))
     for i in range(rounds):
-        plans = improve(plans, jax.random.key(i))
+        plans = improve(planner, plans, world, starts, key=jax.random.key(i))
     return plans
 
 
@@ -95,7 +102,7 @@ def test_the_best_plan_is_kept() -> None:
     plans = planner.init(jax.random.key(0), starts)
     before = -np.inf
     for i in range(8):
-        plans = planner.improve(plans, FAR, starts, key=jax.random.key(i))
+        plans = improve(planner, plans, FAR, starts, key=jax.random.key(i))
         elite = float(plans.returns[-2:].min())
         assert elite >= before - 1e-6
         before = elite
@@ -107,8 +114,8 @@ def test_levels_take_the_best_of_the_level_before() -> None:
     planner = ShootingPlanner(1, NO_LIMITS, actions=3, rate=0.0, levels=(4, 2, 2))
     starts = here()
     plans = planner.init(jax.random.key(0), starts)
-    plans = planner.improve(plans, FAR, starts, key=jax.random.key(1))
-    after = planner.improve(plans, FAR, starts, key=jax.random.key(2))
+    plans = improve(planner, plans, FAR, starts, key=jax.random.key(1))
+    after = improve(planner, plans, FAR, starts, key=jax.random.key(2))
     returns = np.asarray(plans.returns)
     np.testing.assert_allclose(after.returns[4:6], np.sort(returns[:4])[::-1][:2], rtol=1e-6)
     np.testing.assert_allclose(after.returns[6:], np.sort(returns[4:])[::-1][:2], rtol=1e-6)
@@ -215,8 +222,8 @@ def test_every_other_new_plan_begins_like_one_of_the_best() -> None:
     starts = here()
     plans = planner.init(jax.random.key(0), starts)
     for i in range(3):
-        plans = planner.improve(plans, FAR, starts, key=jax.random.key(i))
-    after = planner.improve(plans, FAR, starts, key=jax.random.key(9))
+        plans = improve(planner, plans, FAR, starts, key=jax.random.key(i))
+    after = improve(planner, plans, FAR, starts, key=jax.random.key(9))
     old, new = np.asarray(plans.raw)[-2:], np.asarray(after.raw)[:40]
     same = (new[:, None] == old[None])[..., 0]
     lengths = np.cumprod(same, axis=-1).sum(axis=-1).max(axis=-1)

@@ -14,12 +14,14 @@ from PIL import Image
 from ..small import flags
 from .conftest import COMMAND
 
+FLAGS = flags(steps=30)  # two training phases
+
 
 @pytest.fixture(scope="module")
 def finished(environment, tmp_path_factory):
     out = tmp_path_factory.mktemp("finished") / "run"
     done = subprocess.run(
-        [COMMAND, "train", *flags(), "--out", str(out)],
+        [COMMAND, "train", *FLAGS, "--out", str(out)],
         env=environment,
         capture_output=True,
         text=True,
@@ -45,8 +47,8 @@ def test_a_pipe_gets_plain_lines(finished):
     assert "target -200 not reached" in said
 
 
-def test_seeds_are_one_run(lagdyna, finished, tmp_path):
-    done = lagdyna("train", *flags(), "--seed", "2", "--seeds", "2", "--out", "both")
+def test_seeds_are_one_run(lagdyna, here, finished, tmp_path):
+    done = lagdyna("train", *FLAGS, "--seed", "2", "--seeds", "2", "--out", "both")
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "both" / "summary.json").read_text())
     assert summary["seeds"] == [2, 3]
@@ -56,12 +58,12 @@ def test_seeds_are_one_run(lagdyna, finished, tmp_path):
     last = done.stdout.splitlines()[-2:]
     assert f"return {mean} (95 % from" in last[0]
     assert "target -200 reached by 0 of 2" in last[0]
-    assert lagdyna("resume", "both").stdout.splitlines() == last
-    assert lagdyna("evaluate", "both/seed-3", "--episodes", "1").returncode == 0
-    refused = lagdyna("evaluate", "both")
+    assert here("resume", "both").stdout.splitlines() == last
+    assert here("evaluate", "both/seed-3", "--episodes", "1").returncode == 0
+    refused = here("evaluate", "both")
     assert refused.returncode == 2
     assert "seed-2, seed-3" in refused.stderr
-    compared = lagdyna("compare", "both", finished[0], "--target", "-5000", "--out", "side")
+    compared = here("compare", "both", finished[0], "--target", "-5000", "--out", "side")
     assert compared.returncode == 0, compared.stderr
     assert "2 of 2" in compared.stdout
     assert "P(higher return)" in compared.stdout
@@ -70,28 +72,28 @@ def test_seeds_are_one_run(lagdyna, finished, tmp_path):
     assert (tmp_path / "side" / "learning_curves.png").stat().st_size > 1000
 
 
-def test_a_run_is_never_written_over(lagdyna, finished):
+def test_a_run_is_never_written_over(here, finished):
     out, _ = finished
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    done = lagdyna("train", *flags(), "--out", out)
+    done = here("train", *FLAGS, "--out", out)
     assert done.returncode == 2
     assert "already holds a run" in done.stderr
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
-def test_an_evaluation_prints_what_it_writes(lagdyna, finished, tmp_path):
+def test_an_evaluation_prints_what_it_writes(here, finished, tmp_path):
     out, _ = finished
-    done = lagdyna("evaluate", out, "--episodes", "3", "--out", tmp_path / "evaluated")
+    done = here("evaluate", out, "--episodes", "3", "--out", tmp_path / "evaluated")
     assert done.returncode == 0
     result = json.loads((tmp_path / "evaluated" / "evaluation.json").read_text())
     assert len(result["returns"]) == 3
     assert f"{np.mean(result['returns']):.1f}" in done.stdout
 
 
-def test_an_evaluation_shows_its_first_episode(lagdyna, finished, tmp_path):
+def test_an_evaluation_shows_its_first_episode(here, finished, tmp_path):
     out, _ = finished
     options = ("evaluate", out, "--episodes", "2", "--video")
-    done = lagdyna(*options, "first.gif", "--out", tmp_path / "evaluated")
+    done = here(*options, "first.gif", "--out", tmp_path / "evaluated")
     assert done.returncode == 0, done.stderr
     assert "first.gif" in done.stdout
     assert json.loads((tmp_path / "evaluated" / "evaluation.json").read_text())["video"]
@@ -103,7 +105,7 @@ def test_an_evaluation_shows_its_first_episode(lagdyna, finished, tmp_path):
             seconds += film.info["duration"] / 1000
         assert seconds == pytest.approx(201 * 0.05, rel=0.01)
         assert film.n_frames > 20
-    again = lagdyna(*options, "first.gif", "--out", tmp_path / "again")
+    again = here(*options, "first.gif", "--out", tmp_path / "again")
     assert again.returncode == 2
     assert "which exists" in again.stderr
     names = sorted(path.name for path in tmp_path.iterdir())
@@ -111,7 +113,7 @@ def test_an_evaluation_shows_its_first_episode(lagdyna, finished, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "other", "missing"])
-def test_a_damaged_run_is_refused(lagdyna, finished, tmp_path, damage):
+def test_a_damaged_run_is_refused(here, finished, tmp_path, damage):
     out, _ = finished
     run = tmp_path / "run"
     (run / "checkpoint").mkdir(parents=True)
@@ -131,7 +133,7 @@ def test_a_damaged_run_is_refused(lagdyna, finished, tmp_path, damage):
     }
     commands = ["evaluate"] if damage == "missing" else ["evaluate", "resume"]
     for command in commands:
-        done = lagdyna(command, run)
+        done = here(command, run)
         assert done.returncode == 2
         assert said[damage] in done.stderr
         assert "Traceback" not in done.stderr
@@ -180,13 +182,13 @@ def test_a_killed_run_resumes_to_the_same_end(lagdyna, environment, tmp_path, ho
         np.testing.assert_array_equal(array, arrays[1][name])
 
 
-def test_a_run_killed_before_its_first_checkpoint_starts_again(lagdyna, finished, tmp_path):
+def test_a_run_killed_before_its_first_checkpoint_starts_again(here, finished, tmp_path):
     out, _ = finished
     run = tmp_path / "run"
     (run / "checkpoint").mkdir(parents=True)
     for name in ("config.toml", "run.json"):
         write(run / name, (out / name).read_text())
-    assert lagdyna("resume", run).returncode == 0
+    assert here("resume", run).returncode == 0
     results = []
     for directory in (out, run):
         summary = json.loads((directory / "summary.json").read_text())
@@ -195,7 +197,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(lagdyna, finished
     assert results[0] == results[1]
 
 
-def test_a_fit_and_a_comparison_from_outside(lagdyna, tmp_path):
+def test_a_fit_and_a_comparison_from_outside(lagdyna, here, tmp_path):
     t = np.arange(30) * 0.05
     for trajectory, phase in enumerate((0.0, 0.7, 1.9)):
         rows = [f"{trajectory},{x},{math.cos(3 * x + phase)}" for x in t.tolist()]
@@ -203,22 +205,22 @@ def test_a_fit_and_a_comparison_from_outside(lagdyna, tmp_path):
         with (tmp_path / "swing.csv").open("a") as file:
             file.write("\n".join([*head, *rows]) + "\n")
     small = ("--updates", 40, "--model.hidden", "[4]")
-    for model in ("delan", "mlp"):
-        done = lagdyna("fit", "swing.csv", "--model", model, *small, "--out", model)
+    for command, model in ((lagdyna, "delan"), (here, "mlp")):
+        done = command("fit", "swing.csv", "--model", model, *small, "--out", model)
         assert done.returncode == 0, done.stderr
         assert "40 updates" in done.stdout
         assert "velocities were estimated" in done.stdout
         assert json.loads((tmp_path / model / "report.json").read_text())["model"] == model
-    compared = lagdyna("compare", "delan", "mlp", "--out", "both")
+    compared = here("compare", "delan", "mlp", "--out", "both")
     assert compared.returncode == 0, compared.stderr
     assert "delan" in compared.stdout
     assert len(json.loads((tmp_path / "both" / "compare.json").read_text())) == 2
-    returns = lagdyna("compare", "delan", "mlp", "--target", "1")
+    returns = here("compare", "delan", "mlp", "--target", "1")
     assert returns.returncode == 2
     assert "`--target` was 1 for fits, which have no return" in returns.stderr
-    resumed = lagdyna("resume", "delan")
+    resumed = here("resume", "delan")
     assert resumed.returncode == 0, resumed.stderr
-    shown = lagdyna("fit", "swing.csv", "--angles", "0", "--show-config")
+    shown = here("fit", "swing.csv", "--angles", "0", "--show-config")
     assert tomllib.loads(shown.stdout)["data"] == {
         "file": "swing.csv",
         "angles": [0],

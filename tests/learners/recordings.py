@@ -91,10 +91,18 @@ def held_actions(task: SuiteTask, rows: int, repeat: int) -> Experience:
     q, qd, action = jax.random.uniform(jax.random.key(0), (3, rows, 2), minval=-1, maxval=1)
     state, action = State(jnp.pi * q, 5 * qd), action[:, :1]
     after = state
+    advance = eqx.filter_jit(eqx.filter_vmap(task.advance))
     for _ in range(repeat):
-        after = jax.vmap(task.advance)(after, action)
+        after = advance(after, action)
     zeros = jnp.zeros(rows)
     return Experience(state, action, zeros, after, zeros.astype(bool))
 
 
 loss_of = eqx.filter_jit(lambda loss, model, batch: loss(model, batch))
+
+
+@eqx.filter_jit
+def errors_of(loss, model, batch) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The loss of a batch, and both kinds of errors of its first row."""
+    row = jax.tree.map(lambda x: x[0], batch)
+    return loss(model, batch), loss.errors(model, row), loss.observed_errors(model, row)

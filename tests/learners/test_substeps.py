@@ -1,6 +1,5 @@
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from lagdyna.learners import OneStepLoss, SubstepsLoss
 from lagdyna.simulate import LagrangianField, SolvedTransition
 from lagdyna.tasks import SuiteTask, suite_task
 
-from .recordings import held_actions
+from .recordings import errors_of, held_actions, loss_of
 
 REPEAT = 4
 
@@ -32,12 +31,11 @@ def test_it_is_the_loss_of_a_transition_with_these_substeps(
 ) -> None:
     loss, batch = OneStepLoss(State(jnp.ones(2), jnp.ones(2))), held_actions(task, 8, REPEAT)
     finer = dataclasses.replace(transition, substeps=3)
-    substeps, row = SubstepsLoss(loss, 3), jax.tree.map(lambda x: x[0], batch)
-    assert substeps(transition, batch) == loss(finer, batch)
-    for found, known in (
-        (substeps.errors(transition, row), loss.errors(finer, row)),
-        (substeps.observed_errors(transition, row), loss.observed_errors(finer, row)),
-    ):
+    substeps = SubstepsLoss(loss, 3)
+    pairs = zip(
+        errors_of(substeps, transition, batch), errors_of(loss, finer, batch), strict=True
+    )
+    for found, known in pairs:
         np.testing.assert_array_equal(found, known)
 
 
@@ -47,6 +45,6 @@ def test_short_substeps_remove_the_error_of_the_solver(
     """Heun's error falls as the square of the step; its square as the fourth power."""
     loss = OneStepLoss(State(jnp.ones(2), jnp.ones(2)))
     batch = held_actions(task, 256, REPEAT)
-    long = loss(transition, batch)
-    short = SubstepsLoss(loss, REPEAT)(transition, batch)
+    long = loss_of(loss, transition, batch)
+    short = loss_of(SubstepsLoss(loss, REPEAT), transition, batch)
     assert 0 < short < long / 100

@@ -45,10 +45,23 @@ CASES: dict[str, dict[str, Any]] = {
     "viscous": {"model": {"hidden": [4], "dissipation": "viscous"}},
     "coulomb": {"model": {"hidden": [4], "dissipation": "coulomb"}},
     "both": {"model": {"hidden": [4], "dissipation": "both"}},
-    "levenberg-marquardt": {"model": KNOWN, "learner": {"name": "levenberg-marquardt"}},
+    "levenberg-marquardt": {
+        "model": KNOWN,
+        "learner": {"name": "levenberg-marquardt"},
+        "solver": {"name": "heun"},  # true parameters are the best for Euler's method
+    },
     "filter": {"model": {"hidden": [2]}, "learner": {"name": "ekf"}},
     "multi-step": {"model": KNOWN, "loss": {"name": "multi-step", "window": 3}},
 }
+# An agent learns in the dynamics of these in another case.
+SAME_DYNAMICS = (
+    "known, one parameter fixed",
+    "known, all fixed, filter",
+    "viscous",
+    "coulomb",
+    "levenberg-marquardt",
+    "multi-step",
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +115,8 @@ def test_a_phase_learns_finite_weights_that_a_checkpoint_holds(
 ) -> None:
     trainer = tiny(CASES[case])
     first = trainer.init()
-    after, fitted, improved = phase(trainer)(with_experience(first, experience))
+    program = phase(trainer, case not in SAME_DYNAMICS)
+    after, fitted, improved = program(with_experience(first, experience))
 
     fixed = given(trainer.config.model).fixed_parameters()
     free, frozen = partition(given(first.world).transition, fixed)
@@ -114,7 +128,8 @@ def test_a_phase_learns_finite_weights_that_a_checkpoint_holds(
         assert float(fitted["model_skipped"]) == 0
         assert np.isfinite(float(fitted["model_loss"]))
         assert different(learned, free)
-    assert float(improved["agent_skipped"]) == 0
+    assert improved or case in SAME_DYNAMICS
+    assert float(improved.get("agent_skipped", 0)) == 0
     assert all(np.isfinite(value) for value in improved.values())
     assert all(np.all(np.isfinite(leaf)) for leaf in weights(given(after.world).transition))
 
@@ -154,7 +169,7 @@ def test_posterior_samples_of_a_model_without_free_parameters_are_refused() -> N
 
 
 def phase(
-    trainer: Trainer,
+    trainer: Trainer, improve: bool
 ) -> Callable[[TrainingState], tuple[TrainingState, Metrics, Metrics]]:
     """A training phase as one program."""
 
@@ -163,6 +178,8 @@ def phase(
         chunk, config = jnp.zeros((), int), trainer.config
         training = trainer.begin_phase(training)
         training, fitted = trainer.fit(training, chunk, config.model_updates)
+        if not improve:
+            return training, fitted, {}
         training, improved = trainer.improve(training, chunk, config.agent_updates)
         return training, fitted, improved
 
