@@ -37,4 +37,4 @@ from ._state import State as State
 from ._sum_lagrangian import SumLagrangian as SumLagrangian
 from ._system import MechanicalSystem as MechanicalSystem
 from ._units import Units as Units
-from ._units import constant as constant
+from ._units import unit_array as unit_array

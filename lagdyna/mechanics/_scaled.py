@@ -8,7 +8,7 @@ from ._dissipation import AbstractDissipation
 from ._dynamics import AbstractDynamics
 from ._lagrangian import AbstractLagrangian, Forces
 from ._system import MechanicalSystem
-from ._units import Units, constant
+from ._units import Units, unit_array
 
 
 class ScaledLagrangian(AbstractLagrangian):
@@ -26,7 +26,7 @@ class ScaledLagrangian(AbstractLagrangian):
         return self.units.energy * self.lagrangian(*self._natural(q, qd))
 
     def momentum(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
-        return constant(self.units.momentum, q) * self.lagrangian.momentum(
+        return unit_array(self.units.momentum, q) * self.lagrangian.momentum(
             *self._natural(q, qd)
         )
 
@@ -35,32 +35,32 @@ class ScaledLagrangian(AbstractLagrangian):
 
     def mass_matrix(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, "n n"]:
         # M_ij has the unit of momentum i over velocity j.
-        left, right = constant(self.units.momentum, q), constant(self.units.velocity, q)
+        left, right = unit_array(self.units.momentum, q), unit_array(self.units.velocity, q)
         return left[:, None] * self.lagrangian.mass_matrix(*self._natural(q, qd)) / right
 
     def forward_dynamics(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], tau: Float[Array, " n"]
     ) -> Float[Array, " n"]:
         natural = self.lagrangian.forward_dynamics(
-            *self._natural(q, qd), tau / constant(self.units.force, q)
+            *self._natural(q, qd), tau / unit_array(self.units.force, q)
         )
-        return constant(self.units.acceleration, q) * natural
+        return unit_array(self.units.acceleration, q) * natural
 
     def inverse_dynamics(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
     ) -> Float[Array, " n"]:
         natural = self.lagrangian.inverse_dynamics(
-            *self._natural(q, qd), qdd / constant(self.units.acceleration, q)
+            *self._natural(q, qd), qdd / unit_array(self.units.acceleration, q)
         )
-        return constant(self.units.force, q) * natural
+        return unit_array(self.units.force, q) * natural
 
     def forces(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
     ) -> Forces:
         natural = self.lagrangian.forces(
-            *self._natural(q, qd), qdd / constant(self.units.acceleration, q)
+            *self._natural(q, qd), qdd / unit_array(self.units.acceleration, q)
         )
-        return Forces(*(constant(self.units.force, q) * force for force in natural))
+        return Forces(*(unit_array(self.units.force, q) * force for force in natural))
 
     def _natural(
         self, q: Float[Array, " n"], qd: Float[Array, " n"]
@@ -79,9 +79,9 @@ class ScaledActuation(AbstractActuation):
 
     def __call__(self, q: Float[Array, " n"], action: Float[Array, " m"]) -> Float[Array, " n"]:
         natural = self.actuation(
-            self.units.natural_q(q), action / constant(self.units.action, action)
+            self.units.natural_q(q), action / unit_array(self.units.action, action)
         )
-        return constant(self.units.force, q) * natural
+        return unit_array(self.units.force, q) * natural
 
 
 class ScaledDissipation(AbstractDissipation):
@@ -95,7 +95,7 @@ class ScaledDissipation(AbstractDissipation):
 
     def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
         natural = self.dissipation(self.units.natural_q(q), self.units.natural_qd(qd))
-        return constant(self.units.force, q) * natural
+        return unit_array(self.units.force, q) * natural
 
 
 class ScaledDynamics(AbstractDynamics):
@@ -113,9 +113,9 @@ class ScaledDynamics(AbstractDynamics):
         natural = self.dynamics.forward_dynamics(
             self.units.natural_q(q),
             self.units.natural_qd(qd),
-            action / constant(self.units.action, action),
+            action / unit_array(self.units.action, action),
         )
-        return constant(self.units.acceleration, q) * natural
+        return unit_array(self.units.acceleration, q) * natural
 
 
 def scaled_system(system: MechanicalSystem, units: Units) -> MechanicalSystem:

@@ -94,6 +94,6 @@ class Units(NamedTuple):
         return np.asarray([*unit, *(rest,) * (like.shape[-1] - len(unit))], like.dtype)
 
 
-def constant(units: tuple[float, ...], like: Array) -> Array:
+def unit_array(units: tuple[float, ...], like: Array) -> Array:
     """Convert units to an array of the type of `like`."""
     return jnp.asarray(np.asarray(units), like.dtype)

@@ -3,7 +3,7 @@ import dataclasses
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from ..mechanics import Coordinates, State, Units, constant
+from ..mechanics import Coordinates, State, Units, unit_array
 from ._transition import AbstractTransition, SolvedTransition
 
 
@@ -29,7 +29,7 @@ class ScaledTransition(AbstractTransition):
         self.coordinates = transition.coordinates
 
     def step(self, state: State, action: Float[Array, " m"]) -> State:
-        natural = action / constant(self.units.action, action)
+        natural = action / unit_array(self.units.action, action)
         return self.units.si(self.transition.step(self.units.natural(state), natural))
 
 

@@ -49,15 +49,14 @@ from ..parts import (
 )
 from ..simulate import (
     AbstractTransition,
-    MLPTransition,
     SampledTransition,
-    ScaledTransition,
     WorldModel,
     is_solved,
 )
 from ..tasks import Plant
 from ._in_range import InRange
 from ._state import LearnerStates
+from ._step_scale import with_step_scale
 from ._world import make_reward, make_termination
 
 RewardFn = Callable[[State, Float[Array, " m"], State], Scalar]
@@ -160,7 +159,7 @@ class ModelLearner:
         done = phase.number - 1
         transition, reward = world.transition, world.reward
         first = done == 0
-        transition = _with_step_scale(transition, self._step_scale(buffer), first)
+        transition = with_step_scale(transition, self._step_scale(buffer), first)
         if isinstance(reward, RewardNetwork):
             mean = _mean(buffer.experience.reward, buffer.filled)
             scale = root_mean_square(buffer.experience.reward - mean, buffer.filled)
@@ -382,28 +381,6 @@ class ModelLearner:
     def _budget(self, rows: Bool[Array, " rows"], length: int, seed: UInt[Array, ""]) -> Budget:
         used = self._updates * self._batch * length
         return Budget(self._updates, used / jnp.maximum(rows.sum(), 1), seed)
-
-
-def _with_step_scale(
-    transition: AbstractTransition, scale: State, first: Array
-) -> AbstractTransition:
-    """Give a network for whole steps the scale of its output; it may only grow."""
-    if isinstance(transition, ScaledTransition):
-        units = transition.units
-        scale = State(
-            scale.q / units.extended(units.position, scale.q),
-            scale.qd / units.extended(units.velocity, scale.qd),
-        )
-        inner = _with_step_scale(transition.transition, scale, first)
-        return ScaledTransition(inner, units)
-    if not isinstance(transition, MLPTransition):
-        return transition
-    scale = jax.tree.map(
-        lambda now, before: jnp.where(first, now, jnp.maximum(now, before)),
-        scale,
-        transition.scale,
-    )
-    return eqx.tree_at(lambda t: t.scale, transition, scale)
 
 
 # Phases for which weights decay at least: where they did so for two, models were worse.
