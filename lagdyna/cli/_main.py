@@ -39,7 +39,7 @@ def _run() -> None:
         fail(sentence_of(error))
     except UserError as error:
         fail(str(error))
-    except RuntimeError as error:  # of JAX, whose errors have no other base
+    except (RuntimeError, AssertionError) as error:  # of JAX; they have no other base
         sentence = explained(error)
         if sentence is None:
             raise

@@ -3,6 +3,8 @@
 import os
 import re
 import sys
+import traceback
+from pathlib import Path
 
 from cyclopts import CycloptsError, UnusedCliTokensError
 
@@ -22,7 +24,10 @@ def sentence_of(error: CycloptsError) -> str:
 def explained(error: Exception) -> str | None:
     """Describe an error of JAX or of a solver in one sentence; `None` for any other error."""
     text = " ".join(str(error).split())
-    if "initialize backend" in text or "nknown backend" in text:
+    # Some versions of JAX only assert that there is a device of the platform.
+    asserted = isinstance(error, AssertionError) and not text and _raised_in(error, "jax")
+    asserted = asserted and bool(os.environ.get("JAX_PLATFORMS"))
+    if asserted or "initialize backend" in text or "nknown backend" in text:
         platforms = os.environ.get("JAX_PLATFORMS", "")
         return (
             f"`JAX_PLATFORMS` was {platforms!r}, and JAX finds no such device on this machine; "
@@ -44,6 +49,13 @@ def explained(error: Exception) -> str | None:
         first = re.split(r"(?<=\.) ", text)[0]
         return f"the solver failed: {first} Use a larger `solver.rtol` or a fixed step"
     return None
+
+
+def _raised_in(error: BaseException, package: str) -> bool:
+    """Whether an error was raised in a package of that name."""
+    places = traceback.walk_tb(error.__traceback__)
+    files = [frame.f_code.co_filename for frame, _ in places]
+    return bool(files) and package in Path(files[-1]).parts
 
 
 def use_working_directory(env_id: str) -> None:

@@ -151,6 +151,6 @@ def _suggestion(names: Sequence[str]) -> str:
         if ours != name:
             shown = name if re.fullmatch(r"\w+", name) else repr(name)
             options.append(f"--data.columns.{ours} {shown}")
-    if not options:
-        options = ["--data.columns.q0 NAME"]
+    if "q" not in counts:
+        options.append("--data.columns.q0 NAME")
     return f"; or say which column is which: {' '.join(options[:12])} (`columns` of `read`)"

@@ -161,7 +161,7 @@ def test_angles_are_interpolated_on_the_circle(tmp_path):
 
 
 def test_pauses_are_not_interpolated(tmp_path):
-    rows = [(t, t, NOTHING) for t in T] + [(t, NOTHING, t) for t in T if not 0.3 < t < 0.7]
+    rows = [(t, t, NOTHING) for t in T] + [(t, NOTHING, t) for t in T if not 0.31 < t < 0.69]
     path = table(tmp_path / "a.csv", ("t", "q0", "tau0"), rows)
     found = read(path, merge="interpolate")
     np.testing.assert_allclose([(x.t[0], x.t[-1]) for x in found], [(0, 0.3), (0.7, 1)])
