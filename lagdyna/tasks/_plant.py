@@ -69,7 +69,8 @@ class Plant(NamedTuple):
     - `known`: known equations of motion, if there are any.
     - `residual`: a residual of known equations instead, of `(state, action, next_state)`.
     - `units`: natural units, in which models are built and learned; `None` for SI units.
-    - `mass`: usual diagonal of the mass matrix, length `n`, kg or kg m^2; ones by default.
+    - `mass`: usual diagonal of the mass matrix, length `n`, kg or kg m^2; the unit of mass by
+        default.
     - `mass_unit`: kg or kg m^2 of the plant's own unit of mass, length `n`; ones by default.
     - `friction_speed`: speed below which learned Coulomb friction is smoothed, m/s or rad/s,
         in natural units if there are any.
@@ -195,7 +196,7 @@ class Plant(NamedTuple):
             else Limits(_over(reach.positions, position), _over(reach.velocities, velocity)),
             known=None if known is None else scaled_system(known, si),
             units=None,
-            mass=_over(self.mass or (1.0,) * self.n, units.mass),
+            mass=None if self.mass is None else _over(self.mass, units.mass),
             mass_unit=units.mass,
         )
 
