@@ -1,5 +1,6 @@
 """Parts in a user's own files, through the whole library."""
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from lagdyna.config import config_from_table, fit_config
 from lagdyna.data import Trajectory, TrajectorySet, write
 from lagdyna.options import read_table
 from lagdyna.runs import compare, load_fit, load_run, resume_run
+from lagdyna.tasks import get_task
 from lagdyna.training import AbstractProgress
 
+from . import environments as environments  # registers them
 from .small import small_table
 
 PLUGINS = Path(__file__).parents[1] / "examples" / "plugins"
@@ -27,7 +30,7 @@ MODEL, LEARNER, AGENT = (
     )
 )
 
-
+TASK = dataclasses.replace(get_task("Pendulum-v1"), env_id="lagdyna-tests/ShortPendulum-v0")
 LEARNER_OPTIONS = {"name": LEARNER, "updates": 20, "batch": 8, "rho": 0.02}
 AGENT_OPTIONS = {"name": AGENT, "hidden": [8], "critics": 3, "updates": 1}
 
@@ -37,7 +40,12 @@ def small(model: object) -> lagdyna.Config:
     collect = {"train_every": 20}
     return config_from_table(
         small_table(
-            steps=40, model=model, learner=LEARNER_OPTIONS, agent=AGENT_OPTIONS, collect=collect
+            steps=40,
+            task=dataclasses.asdict(TASK),
+            model=model,
+            learner=LEARNER_OPTIONS,
+            agent=AGENT_OPTIONS,
+            collect=collect,
         )
     )
 

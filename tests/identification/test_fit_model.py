@@ -147,8 +147,7 @@ def test_the_run_directory_has_the_resolved_config(learned: Path) -> None:
 def test_an_interrupted_fit_resumes_to_the_same_end(file: Path, tmp_path: Path) -> None:
     config = small(
         file,
-        model=DeLaNConfig(hidden=(8,), dissipation="both"),
-        learner=AdamConfig(updates=60, batch=32, weight_decay=0.1),
+        learner=AdamConfig(updates=60, batch=16, weight_decay=0.1),
     )
     whole = fit_model(config, tmp_path / "whole")
     with pytest.raises(Interruption):

@@ -48,6 +48,7 @@ def owner(**changes: Any) -> str:
         (owner(began=lock_module._began(os.getppid())), True),
         (owner(host="elsewhere"), True),
     ],
+    ids=["empty", "list", "text", "gone", "reused", "rebooted", "running", "elsewhere"],
 )
 def test_without_locks_of_the_system_the_file_decides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, is_held: bool

@@ -26,11 +26,17 @@ from .. import environments as environments  # registers them
 from ..small import small_config
 from .watch import SUMMARY, StopAfterEvents, records_of, same_run
 
-LONG = {"steps": 400, "collect": {"train_every": 100, "steps_per_round": 200}}
+# The default solver; the other small runs have a faster one.
+LONG = {
+    "steps": 400,
+    "collect": {"train_every": 100, "steps_per_round": 200},
+    "solver": {"name": "heun"},
+}
 SHORT_TASK = dataclasses.replace(
     get_task("Pendulum-v1"), env_id="lagdyna-tests/ShortPendulum-v0"
 )
 SHORT = small_config(steps=60, task=dataclasses.asdict(SHORT_TASK))
+ONE_ROUND = dataclasses.replace(SHORT, steps=20)
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +46,32 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+class CountCompilations(Silence):
+    """Notes how many programs have been compiled after each round."""
+
+    def __init__(self, compilations: Callable[[], int]):
+        self.compilations = compilations
+        self.after_round: list[int] = []
+
+    def record(self, record: dict[str, Any]) -> None:
+        self.after_round.append(self.compilations())
+
+
 @pytest.fixture(scope="module")
-def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three rounds of one episode each."""
+def counted(
+    tmp_path_factory: pytest.TempPathFactory,
+    count_compilations: Callable[[], Callable[[], int]],
+) -> tuple[Path, list[int]]:
+    """Three rounds of one episode each, and the number of compilations after each."""
     out = tmp_path_factory.mktemp("short") / "run"
-    train(SHORT, out)
-    return out
+    count = CountCompilations(count_compilations())
+    train(SHORT, out, progress=count)
+    return out, count.after_round
+
+
+@pytest.fixture
+def short(counted: tuple[Path, list[int]]) -> Path:
+    return counted[0]
 
 
 def test_a_run_directory_has_its_files(run: Path) -> None:
@@ -88,15 +114,15 @@ def test_the_config_of_a_run_has_the_options_in_force_and_no_others(run: Path) -
         assert {"name"} < set(table[part]) == options | {"name"}
 
 
-def test_the_config_of_a_run_repeats_it_to_the_bit(run: Path, tmp_path: Path) -> None:
-    config = config_from_table(tomllib.loads((run / "config.toml").read_text()))
+def test_the_config_of_a_run_repeats_it_to_the_bit(short: Path, tmp_path: Path) -> None:
+    config = config_from_table(tomllib.loads((short / "config.toml").read_text()))
     train(config, tmp_path / "again")
-    same_run(run, tmp_path / "again")
+    same_run(short, tmp_path / "again")
 
 
-def test_another_seed_gives_another_run(run: Path, tmp_path: Path) -> None:
-    train(small_config(seed=1, **LONG), tmp_path / "other")
-    returns = [records_of(each)[0]["train_return"] for each in (run, tmp_path / "other")]
+def test_another_seed_gives_another_run(short: Path, tmp_path: Path) -> None:
+    train(dataclasses.replace(SHORT, seed=1), tmp_path / "other")
+    returns = [records_of(each)[0]["train_return"] for each in (short, tmp_path / "other")]
     assert returns[0] != returns[1]
 
 
@@ -139,21 +165,11 @@ def test_resuming_a_finished_run_returns_its_summary(run: Path) -> None:
     assert before == {path.name: path.stat().st_mtime_ns for path in run.iterdir()}
 
 
-def test_nothing_is_compiled_after_the_first_round(
-    tmp_path: Path, compilations: Callable[[], int]
-) -> None:
-    class Count(Silence):
-        def __init__(self):
-            self.after_round: list[int] = []
-
-        def record(self, record: dict[str, Any]) -> None:
-            self.after_round.append(compilations())
-
-    count = Count()
-    train(SHORT, tmp_path / "run", progress=count)
-    assert len(count.after_round) == 3
-    assert count.after_round[0] > 0
-    assert count.after_round[1:] == count.after_round[:1] * 2
+def test_nothing_is_compiled_after_the_first_round(counted: tuple[Path, list[int]]) -> None:
+    _, after_round = counted
+    assert len(after_round) == 3
+    assert after_round[0] > 0
+    assert after_round[1:] == after_round[:1] * 2
 
 
 def test_a_given_reward_is_used_and_must_be_given_again(tmp_path: Path) -> None:
@@ -161,7 +177,7 @@ def test_a_given_reward_is_used_and_must_be_given_again(tmp_path: Path) -> None:
         return jnp.cos(next_state.q[0])
 
     out = tmp_path / "run"
-    train(small_config(steps=20), out, reward=upright)
+    train(ONE_ROUND, out, reward=upright)
     assert "reward_loss" not in records_of(out)[0]
     assert -1.0 <= records_of(out)[0]["imagined_reward"] <= 1.0
     given = evaluate(out, reward=upright)
@@ -205,7 +221,7 @@ def test_every_part_can_be_swapped_in_the_config(
 
 def test_a_run_in_double_precision(tmp_path: Path) -> None:
     with jax.enable_x64(True):
-        train(small_config(steps=20), tmp_path / "run")
+        train(ONE_ROUND, tmp_path / "run")
         loaded = load_run(tmp_path / "run")
     policy: Any = loaded.training.policy
     leaves = jax.tree.leaves(policy.network.layers)
