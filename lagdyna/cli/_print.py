@@ -102,6 +102,8 @@ def print_summary(summary: Mapping[str, Any], directory: Path) -> None:
         f"{summary['eval_episodes']} episodes after {summary['env_steps']} steps of "
         f"experience, {summary['wall_seconds']:.0f} s{verdict}"
     )
+    for note in summary.get("notes", []):
+        say(f"note: {note}")
     drawn = ("learning_curve.png", "rollout.gif", "energy.png")
     there = [name for name in drawn if (directory / name).exists()]
     say(f"the run is in {directory}: {', '.join(there)}, ...")

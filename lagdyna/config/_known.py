@@ -91,9 +91,10 @@ def known_option(config: Any, known: Known | None) -> str | None:
 def _fitting(given: Any, option: str, named: str | None, plant: Plant) -> MechanicalSystem:
     """Check that a known system has the sizes of the plant."""
     if not isinstance(given, MechanicalSystem):
-        what = f"{given.__name__}, a class" if isinstance(given, type) else type(given).__name__
+        is_class = isinstance(given, type)
+        what = f"the class {given.__name__}" if is_class else f"a {type(given).__name__}"
         raise UserError(
-            f"`{option}` was {'of type ' if named is None else repr(named) + ', '}{what}; a "
+            f"`{option}` was {'' if named is None else repr(named) + ', '}{what}; a "
             "MechanicalSystem or a Lagrangian is accepted, an object and not a class"
         )
     n, actions, of = plant.n, plant.action_size, plant.name

@@ -22,6 +22,7 @@ from ._types import Count as Count
 from ._types import Discount as Discount
 from ._types import DissipationName as DissipationName
 from ._types import Fraction as Fraction
+from ._types import Masses as Masses
 from ._types import NonNegative as NonNegative
 from ._types import Positive as Positive
 from ._types import UpToOne as UpToOne

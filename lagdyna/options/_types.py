@@ -7,6 +7,7 @@ from msgspec import Meta
 Count = Annotated[int, Meta(ge=1)]
 Whole = Annotated[int, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
+Masses = Annotated[tuple[Positive, ...], Meta(min_length=1)]
 NonNegative = Annotated[float, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 UpToOne = Annotated[float, Meta(gt=0, le=1)]

@@ -14,6 +14,7 @@ import numpy as np
 
 from .._errors import UserError
 from ..config import Config
+from ..identification import percent
 from ..options import check_unchanged, config_to_toml
 from ..results import (
     SeedsSummary,
@@ -297,5 +298,29 @@ def summary_of(config: Config, records: list[Record], seconds: float) -> Summary
         "steps_to_target": None if np.isnan(reached) else int(reached),
         "target_return": target,
         "wall_seconds": seconds,
+        "notes": model_notes(config, last),
         **platform_of(),
     }
+
+
+# Error of a step, of the change in a step, from which a model is said to have learned nothing.
+_POOR = 0.9
+
+
+def model_notes(config: Config, last: Record) -> list[str]:
+    """Say in words that a model is wrong.
+
+    **Arguments:** `last`, the last line of metrics.
+    """
+    loss = last.get("model_loss")
+    if loss is None:
+        return []
+    if getattr(config.loss, "norm", None) == "squared":
+        loss = float(np.sqrt(loss))
+    if not loss > _POOR:
+        return []
+    return [
+        f"the one-step error of the model is {percent(loss)} of the change in a step, so it "
+        "predicts no better than no change; compare the task with its environment by "
+        "`lagdyna check-task`, and try more `learner.updates` or another `model`"
+    ]

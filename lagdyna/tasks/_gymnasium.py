@@ -197,8 +197,10 @@ def make_env(spec: TaskSpec, render_mode: str | None) -> gym.Env:
     # An environment without rendering need not accept `render_mode`.
     mode: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
     try:
-        limit = {"max_episode_steps": spec.max_episode_steps}
-        env = make(spec.env_id, spec.make or {}, spec.wrappers, {**limit, **mode})
+        arguments = dict(spec.make or {})
+        if spec.max_episode_steps is not None:
+            arguments["max_episode_steps"] = spec.max_episode_steps
+        env = make(spec.env_id, arguments, spec.wrappers, mode)
     except (gym.error.Error, ImportError) as error:
         missing = without_module(spec.env_id, error)
         raise ValueError(missing or _explain_failure(spec.env_id, error)) from error

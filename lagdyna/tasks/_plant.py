@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._errors import UserError
 from ..learners import Residual
 from ..mechanics import (
     AbstractActuation,
@@ -200,15 +201,30 @@ class Plant(NamedTuple):
             mass_unit=units.mass,
         )
 
-    def initial_mass(self, given: float | None) -> tuple[float, ...]:
+    @property
+    def usual_mass(self) -> float | tuple[float, ...]:
+        """Usual diagonal of the mass matrix, one number if all are equal."""
+        ones = (1.0,) * self.n
+        masses = self.mass or (ones if self.units is None else self.units.mass)
+        return masses[0] if len(set(masses)) == 1 else masses
+
+    def initial_mass(self, given: float | tuple[float, ...] | None) -> tuple[float, ...]:
         """Diagonal of the mass matrix before training, in the units of the plant.
 
         **Arguments:** `given`, kg or kg m^2, in place of the usual mass of the plant.
+
+        **Raises:** `UserError` if as many numbers as coordinates are not given.
         """
         ones = (1.0,) * self.n
-        if given is not None:
-            return _over((given,) * self.n, self.mass_unit or ones)
-        return self.mass or ones
+        if given is None:
+            return self.mass or ones
+        each = given if isinstance(given, tuple) else (given,) * self.n
+        if len(each) != self.n:
+            raise UserError(
+                f"`model.initial_mass` was {list(each)}; one number, or {self.n}, one for each "
+                f"coordinate of {self.name}, are accepted"
+            )
+        return _over(each, self.mass_unit or ones)
 
     def friction(self, name: DissipationName) -> AbstractDissipation:
         """Create friction of a kind on all coordinates, small at first."""

@@ -44,7 +44,8 @@ def test_the_table_of_a_comparison(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     numbers = dict.fromkeys([*_compare._FIT_ROWS, "rollout_seconds"], 1.0)
-    row = {"run": "[/]", **numbers, "model": EVIL, "learner": "[/]"}
+    row = {"run": "[/]", **numbers, "model": EVIL, "learner": "[/]", "notes": [EVIL]}
+    row["relative"] = {"acceleration": 0.1}
     monkeypatch.setattr("lagdyna.runs.compare_fits", lambda runs, out: [row])
     console = Console(width=300)
     monkeypatch.setattr(_compare, "console", console)

@@ -204,6 +204,6 @@ def test_a_setting_overrides_a_named_option_and_that_the_file(tmp_path: Path):
 
 
 def test_indices_are_parsed():
-    assert indices("0,2") == [0, 2]
+    assert indices("0,2") == ["0", "2"]
     assert indices("all") == "all"
-    assert indices("a,1") == "a,1"
+    assert indices("a,1") == ["a", "1"]

@@ -62,7 +62,7 @@ def test_actions_drive_through_a_known_or_a_learned_map(
 def test_the_plant_has_the_scales_of_the_training_data(file: Path) -> None:
     config = small(file)
     data = prepare(config)
-    sizes = sizes_of(data)
+    sizes = sizes_of(config, data)
     plant = plant_of(config, sizes)
     q = np.concatenate([np.diff(x.q, axis=0) for x in data.steps.training])
     qd = np.concatenate([np.diff(np.asarray(x.qd), axis=0) for x in data.steps.training])

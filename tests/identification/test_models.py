@@ -47,7 +47,7 @@ def test_every_model_is_fitted_reported_and_loaded(
     assert (report["validation"]["torque"] is not None) == lagrangian
     assert (report["solver"] is None) == ("mlp" in name)
     assert (report["parameters"] is not None) == (name == "known")
-    run = load_fit(out)
+    run = load_fit(out, trust=True)
     assert run.report == report
     assert [record["updates"] for record in run.records] == [1, 2, 3, 4]
     state = run.model.step(State(jnp.asarray([0.1]), jnp.asarray([0.2])), jnp.asarray([0.5]))

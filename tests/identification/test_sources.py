@@ -36,7 +36,7 @@ def test_what_was_done_while_reading_is_in_the_notes(tmp_path: Path) -> None:
     rows = zip(t, np.sin(t), np.cos(t), strict=True)
     lines = [f"{a};{b};{c}".replace(".", ",") for a, b, c in rows]
     path = tmp_path / "log.csv"
-    path.write_text("\n".join(["stamp;elbow;elbow_vel", "s;deg;rad/s", *lines]))
+    path.write_text("\n".join(["stamp;elbow;elbow_vel", "s;deg;deg/s", *lines]))
     columns = {"t": "stamp", "q0": "elbow", "qd0": "elbow_vel"}
     config = FitConfig(data=DataConfig(file=str(path), angles=("q0",), columns=columns))
     prepared = prepare(config)

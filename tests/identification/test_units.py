@@ -32,7 +32,7 @@ from lagdyna.parts import AdamConfig, DeLaNConfig
 from lagdyna.runs import fit_model
 from lagdyna.simulate import LagrangianField, LearnedModel, ScaledTransition, SolvedTransition
 
-SCALES = [(1e-4, 1e-4, 1e4), (1e4, 1e4, 1e-2)]
+SCALE = (1e-4, 1e4, 1e-3)
 
 
 class SpringAndPendulum(AbstractRigidBody):
@@ -136,10 +136,9 @@ def loss_of(path: Path, scale: tuple[float, float, float], model: str, loss: str
 )
 def test_the_loss_does_not_depend_on_units(model, loss, tmp_path, x64):
     expected = loss_of(tmp_path / "si.csv", (1.0, 1.0, 1.0), model, loss)
-    assert abs(expected[0] - expected[1]) > 0.01 * expected[1]
-    for scale in SCALES:
-        found = loss_of(tmp_path / "other.csv", scale, model, loss)
-        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert abs(expected[0] - expected[1]) > 1e-3 * expected[1]
+    found = loss_of(tmp_path / "other.csv", SCALE, model, loss)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from ..small import small_config
 from .watch import StopAfterEvents, records_of, same_run
 
 TASK = dataclasses.replace(
-    get_task("Pendulum-v1"), env_id="lagdyna-tests/Countdown-v0", repeat=2
+    get_task("Pendulum-v1"), env_id="lagdyna-tests/Countdown-v0", repeat=2, unchecked=True
 )
 MODELS = ("lnn", "mlp")
 

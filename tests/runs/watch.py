@@ -12,8 +12,15 @@ from lagdyna.training import Silence
 
 SUMMARY = {
     *("task", "agent", "model", "learner", "solver", "seed", "env_steps", "return_mean"),
-    *("return_std", "eval_episodes", "steps_to_target", "target_return", "wall_seconds"),
-    *("device", "versions", "seal"),
+    *(
+        "return_std",
+        "eval_episodes",
+        "steps_to_target",
+        "target_return",
+        "wall_seconds",
+        "notes",
+    ),
+    *("device", "versions", "notes", "seal"),
 }
 
 

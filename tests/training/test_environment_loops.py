@@ -36,7 +36,10 @@ def config_of(name: str, repeat: int, **changes: Any) -> Config:
 
 def countdown(repeat: int, **changes: Any) -> Config:
     task = dataclasses.replace(
-        get_task("Pendulum-v1"), env_id="lagdyna-tests/Countdown-v0", repeat=repeat
+        get_task("Pendulum-v1"),
+        env_id="lagdyna-tests/Countdown-v0",
+        repeat=repeat,
+        unchecked=True,
     )
     return small_config(task=dataclasses.asdict(task), **changes)
 

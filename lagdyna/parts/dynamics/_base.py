@@ -75,9 +75,13 @@ class DynamicsConfig(Part, frozen=True, kw_only=True):
 
     def resolved(self, plant: "lagdyna.tasks.Plant") -> "DynamicsConfig":
         """Fill options that were left open from what is known of the plant."""
-        if "dissipation" in self.__struct_fields__ and getattr(self, "dissipation") is None:  # noqa: B009
-            return msgspec.structs.replace(self, dissipation=plant.dissipation)
-        return self
+        usual = {"dissipation": plant.dissipation, "initial_mass": plant.usual_mass}
+        left_open = {
+            name: value
+            for name, value in usual.items()
+            if name in self.__struct_fields__ and getattr(self, name) is None
+        }
+        return msgspec.structs.replace(self, **left_open)
 
     def fixed_parameters(self) -> tuple[str, ...]:
         """Names of parameters that are not learned."""

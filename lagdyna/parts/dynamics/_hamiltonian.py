@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ...options import ActivationName, DissipationName, Positive, Widths
+from ...options import ActivationName, DissipationName, Masses, Positive, Widths
 from ._base import DynamicsConfig, dissipation
 
 if TYPE_CHECKING:
@@ -54,15 +54,16 @@ class StructuredHNNConfig(DynamicsConfig, frozen=True, kw_only=True, tag="struct
 
     - `hidden`: widths of the hidden layers of each network.
     - `activation`: activation function of the networks.
-    - `initial_mass`: diagonal of the mass matrix before training, kg or kg m^2. By default
-        it follows from the forces and accelerations of the data, or those that a task states.
+    - `initial_mass`: diagonal of the mass matrix before training, kg or kg m^2, one number
+        or one for each coordinate. By default it follows from the forces and accelerations of
+        the data, or those that a task states.
     - `dissipation`: friction to learn: `none`, `viscous`, `coulomb` (smoothed) or `both`. By
         default what the task says; of recordings `none`.
     """
 
     hidden: Widths = (64, 64)
     activation: ActivationName = "softplus"
-    initial_mass: Positive | None = None
+    initial_mass: Positive | Masses | None = None
     dissipation: DissipationName | None = None
 
     def build(
