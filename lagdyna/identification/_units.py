@@ -11,8 +11,9 @@ from ..mechanics import Coordinates, Units
 # Rows that masses are estimated from, and bounds of a mass in natural units.
 _ROWS, _MASSES = 20_000, (1e-4, 1e4)
 
-# Bounds of the share of inertia in the recorded force; friction or gravity may have the rest.
-_SHARES = (0.05, 1.0)
+# Bounds of the force of inertia over the recorded one: friction or gravity may take most of a
+# force, and gravity may accelerate more than the recorded force does.
+_SHARES = (0.05, 20.0)
 
 
 class Measured(NamedTuple):
@@ -93,7 +94,8 @@ def _time(qd: list[Float[np.ndarray, "time n"]], i: int, dt: float) -> float:
     **Returns:** `nan` if the velocity is constant.
     """
     x = [each[:, i] for each in qd]
-    spread = np.std(np.concatenate(x))
+    # Within trajectories, since some may turn round at a speed of their own.
+    spread = np.std(np.concatenate([each - each.mean() for each in x]))
     if not spread > 1e-9 * max(1e-300, np.max(np.abs(np.concatenate(x)))):
         return np.nan
     longest = max(len(each) for each in x) - 1

@@ -72,7 +72,6 @@ def test_the_intervals_of_the_posterior_have_their_coverage(
     write(path, TrajectorySet(noisy))
     config = small(
         path,
-        data={"validation": 0.5},
         model=DeLaNConfig(hidden=(16,)),
         learner=EKFConfig(updates=300, batch=16),
     )
