@@ -29,7 +29,7 @@ def convert(table: Mapping[str, Any], kind: type[Kind], where: str = "") -> Kind
     **Raises:** `UserError` that names the option, what was given, and what is accepted.
     """
     if not isinstance(table, Mapping):
-        raise UserError(f"`{where}` was {table!r}: expected a table of options")
+        raise UserError(f"`{where}` was {shown(table)}: expected a table of options")
     fields = _fields(kind)
     check_keys(table, fields, where, lambda key: _elsewhere(kind, key, table[key], where))
     values = {
@@ -61,11 +61,11 @@ def part_of(value: Any, family: Family, where: str) -> Any:
     if isinstance(value, str):
         return _instance(family.find(value, where))
     if not isinstance(value, Mapping):
-        raise UserError(f"`{where}` was {value!r}: expected a name or a table of options")
+        raise UserError(f"`{where}` was {shown(value)}: expected a name or a table of options")
     options = dict(value)
     name = options.pop("name", family.default)
     if not isinstance(name, str):
-        raise UserError(f"`{where}.name` was {name!r}: expected a name")
+        raise UserError(f"`{where}.name` was {shown(name)}: expected a name")
     found = family.find(name, f"{where}.name")
     if isinstance(found, Part):  # an instance in the user's file: options change it
         changed = {**table_of(found), **options}
@@ -168,7 +168,7 @@ def _converted(value: Any, kind: Any, where: str) -> Any:
             except ValueError as error:
                 raise UserError(str(error)) from error
         if not isinstance(value, Mapping):
-            raise UserError(f"`{where}` was {value!r}: expected a table of options")
+            raise UserError(f"`{where}` was {shown(value)}: expected a table of options")
         return convert(value, base, where)
     if typing.get_origin(base) is tuple and isinstance(value, list | tuple):
         inner = typing.get_args(base)
@@ -217,8 +217,8 @@ def _explained(message: str, value: Any, kind: Any, where: str) -> str:
     if accepted and isinstance(given, str):
         near = nearest(given, accepted)
         hint = f"nearest: {near[0]}; " if near else ""
-        return f"`{where}{path}` was {given!r}; {hint}accepted: {', '.join(accepted)}"
-    return f"`{where}{path}` was {given!r}: {reason[0].lower()}{reason[1:]}"
+        return f"`{where}{path}` was {shown(given)}; {hint}accepted: {', '.join(accepted)}"
+    return f"`{where}{path}` was {shown(given)}: {reason[0].lower()}{reason[1:]}"
 
 
 def _choices(kind: Any) -> list[str]:
@@ -229,3 +229,12 @@ def _choices(kind: Any) -> list[str]:
 
 def _is_literal(kind: Any) -> bool:
     return typing.get_origin(kind) is Literal
+
+
+_SHOWN = 100  # characters of a value in a message
+
+
+def shown(value: Any) -> str:
+    """Format what was given for a message; a long value is cut."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

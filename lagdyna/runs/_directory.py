@@ -31,6 +31,7 @@ from ..results import (
     numbered,
     read_first_lines,
     read_metrics,
+    read_notes,
     read_sealed,
     save_checkpoint,
     steps_to,
@@ -131,6 +132,8 @@ def load_training(
     def check(notes: dict[str, Any]) -> None:
         check_notes(run, notes, trainer.config)
 
+    # First, since building what is expected takes seconds.
+    check(read_notes(checkpoint_of(run), TrainNotes))
     like = trainer.init()
     return load_checkpoint(checkpoint_of(run), like, check, optional, TrainNotes)
 

@@ -205,3 +205,9 @@ def test_a_config_built_in_python_is_checked_before_it_is_used(tmp_path: Path) -
         with pytest.raises(UserError, match=re.escape(said)):
             train(config, tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_value_is_cut_in_messages() -> None:
+    with pytest.raises(UserError, match=r"was '\[\[\[") as error:
+        config_from_table({"model": {"activation": "[" * 10_000}})
+    assert len(str(error.value)) < 400
