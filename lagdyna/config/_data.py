@@ -93,7 +93,7 @@ class DataConfig:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """What `file` lists."""
+        """Files, folders and patterns of the recordings."""
         return (self.file,) if isinstance(self.file, str) else self.file
 
     @property

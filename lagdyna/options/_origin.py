@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Origin(NamedTuple):
-    """Where a run was begun.
+    """Places of a run and of the process that began it.
 
     **Attributes:** `folder`, the working directory of then; `then`, the run's directory of
     then; `now`, the run's directory. All are absolute.

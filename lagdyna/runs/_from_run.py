@@ -1,4 +1,4 @@
-"""What all functions that read a run directory have in common."""
+"""Common steps of all functions that read a run directory."""
 
 import functools
 from collections.abc import Callable
