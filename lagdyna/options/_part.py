@@ -112,7 +112,8 @@ class Family:
         near = difflib.get_close_matches(name, self.names, n=1, cutoff=0.5)
         hint = _MEANT.get((self.option, name), f"nearest: {near[0]}; " if near else "")
         raise UserError(
-            f"`{option}` was {name[:100]!r}; {hint}accepted: {', '.join(self.names)}, or FILE.py:NAME"
+            f"`{option}` was {name[:100]!r}; {hint}accepted: {', '.join(self.names)}, or "
+            "FILE.py:NAME"
         )
 
     def check(self, given: Any, name: str | None, option: str) -> Any:
