@@ -19,7 +19,9 @@ def force_findings(
     """Find forces or actions that are constant, too large, or go with no motion.
 
     Impulses are regressed on what forces do: changes of velocities and positions, and the
-    integrals of positions, of their sines and cosines and of the directions of motion.
+    integrals of positions, of their sines and cosines and of the directions of motion. Coupling
+    between coordinates is not among them, so only the force of a single coordinate is said to
+    go with no motion.
     """
     columns = np.concatenate([each.arrays[control] for each in trajectories])
     columns = columns[~np.isnan(columns).any(axis=1)]
@@ -29,7 +31,8 @@ def force_findings(
     if not columns.any():
         return [*found, Finding(f"{control} is 0 in every row: only free motion is learned")]
     series = [_columns(each, coordinates, control) for each in trajectories]
-    explained = _explained(series, coordinates.n)
+    # Coordinates that are coupled accelerate each other more than a force may.
+    explained = _explained(series, coordinates.n) if coordinates.n == 1 else None
     for i, x in enumerate(columns.T):
         if np.ptp(x) == 0 and x[0] != 0:
             found.append(Finding(f"{control}{i} is {x[0]:g} in every row: was it recorded?"))

@@ -208,8 +208,12 @@ def test_torques_that_do_not_go_with_the_motion_are_named(n):
     arrays = recordings(n)
     for each in arrays:
         each["tau"][:, 0] = rng.normal(size=100)
-    (found,) = check(arrays)
-    assert "tau0 does not go with the motion" in found.text
+    found = [each.text for each in check(arrays)]
+    if n == 1:
+        assert len(found) == 1
+        assert "tau0 does not go with the motion" in found[0]
+    else:  # coupled coordinates accelerate each other, so nothing can be said
+        assert found == []
     for each in arrays:
         each["tau"][:, 0] = 2.0
     (found,) = check(arrays)
