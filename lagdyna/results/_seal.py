@@ -98,7 +98,8 @@ def check_seal(path: Path, found: dict[str, Any], metrics: str | None = None) ->
     if not isinstance(seal, dict):
         raise UserError(f"{str(path)!r} {UNSEALED}")
     value = {name: each for name, each in found.items() if name != SEAL}
-    if seal.get("sha256") != digest_of([value, seal.get("metrics")], path.name):
+    matches = seal.get("sha256") == digest_of([value, seal.get("metrics")], path.name)
+    if not matches or set(seal) - {"sha256", "metrics"}:
         raise UserError(
             f"{str(path)!r} is damaged: its values are not those that were written (its "
             "checksum differs)"
