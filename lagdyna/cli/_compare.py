@@ -5,7 +5,7 @@ from cyclopts import Parameter
 
 from .._errors import UserError
 from ._options import Location
-from ._print import add_row, cell, console, runs_table, say, with_interval
+from ._print import add_row, beside, cell, console, runs_table, say, with_interval
 
 _FIT_ROWS = {
     "model": "model",
@@ -62,10 +62,14 @@ def _compare_fits(runs: list[Path], out: Path | None) -> None:
     rows = compare_fits([*runs], out)
     table = runs_table(rows)
     for key, heading in _FIT_ROWS.items():
-        add_row(table, heading, *(cell(row[key]) for row in rows))
+        cells = (beside([row[key]], [row["relative"].get(key)]) for row in rows)
+        add_row(table, heading, *cells)
     console.print(table)
     horizons = ", ".join(sorted({f"{row['rollout_seconds']:.3g} s" for row in rows}))
-    say(f"root mean square errors on validation data; rollouts of {horizons}")
+    say(
+        "root mean square errors on validation data, in brackets as a part of its variation, "
+        f"of one step as a part of the change in a step; rollouts of {horizons}"
+    )
     _say_notes(rows)
     if out is not None:
         say(f"-> {out}")

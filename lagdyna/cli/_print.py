@@ -53,7 +53,7 @@ def cell(value: Any) -> str:
     return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
-def beside(errors: Sequence[float | None], shares: Sequence[float | None] | None) -> str:
+def beside(errors: Sequence[Any], shares: Sequence[float | None] | None) -> str:
     """Format errors, each beside its share of what it is relative to, in percent."""
     from ..identification import percent
 

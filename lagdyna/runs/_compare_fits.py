@@ -25,8 +25,10 @@ def compare_fits(runs: list[str | Path], out: str | Path | None = None) -> list[
         is written by default.
 
     **Returns:** a row for each run. Errors of vectors are root mean squares over their
-    coordinates; a quantity that the model or its data do not have is `None`. `notes` lists what
-    differs from the first fit besides the model: data, updates, seed.
+    coordinates; a quantity that the model or its data do not have is `None`. `relative` has
+    the errors as fractions, also root mean squares: of a one-step error of the change in a
+    step, of the others of the variation of the data. `notes` lists what differs from the first
+    fit besides the model: data, updates, seed.
 
     **Raises:** `UserError` if there are no runs, or one holds no finished fit.
     """
@@ -94,8 +96,14 @@ def _row(name: str, report: dict[str, Any]) -> Row:
         "rollout_q": _rms(rollout["q"][-1]),
         "rollout_qd": _rms(rollout["qd"][-1]),
         "energy_drift": None if drift is None else drift["rollout"],
+        "relative": {name: _rms_of_known(x) for name, x in validation["relative"].items()},
         "notes": [],
     }
+
+
+def _rms_of_known(shares: list[float | None] | None) -> float | None:
+    """Average over the coordinates that vary in the data; `None` if none does."""
+    return _rms([share for share in shares or [] if share is not None] or None)
 
 
 def _rms(values: list[float | None] | None) -> float | None:

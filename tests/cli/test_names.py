@@ -54,4 +54,5 @@ def test_the_table_of_a_comparison(
     shown = capsys.readouterr().out
     assert r"[bold]x[/] [/nothing] \x1b[31m" in shown
     assert "\x1b" not in shown
+    assert "1 (10 %)" in shown
     assert isinstance(runs_table([row]), Table)

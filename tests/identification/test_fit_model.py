@@ -249,7 +249,11 @@ def test_fits_are_compared_by_their_reports(learned: Path, file: Path, tmp_path:
     assert rows == json.loads((tmp_path / "table" / "compare.json").read_text())
     assert [row["model"] for row in rows] == ["delan", "mlp"]
     assert rows[0]["rollout_q"] < rows[1]["rollout_q"]
-    assert rows[1]["torque"] is rows[1]["energy_drift"] is None
+    assert rows[1]["torque"] is rows[1]["energy_drift"] is rows[1]["relative"]["torque"] is None
+    found = json.loads((learned / "report.json").read_text())["validation"]["relative"]
+    assert rows[0]["relative"]["one_step_qd"] == pytest.approx(
+        np.sqrt(np.mean(np.square(found["one_step_qd"])))
+    )
     assert (tmp_path / "table" / "rollout_error.png").stat().st_size > 1000
     with pytest.raises(UserError, match="holds no finished fit"):
         compare_fits([learned, tmp_path])
