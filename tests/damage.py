@@ -172,6 +172,7 @@ def a_fit(out: Path, config: FitConfig) -> Path:
         "validation": {
             **{"one_step": {"q": [0.1], "qd": [0.2]}, "torque": None, "energy_drift": None},
             "rollout": {"seconds": [0.05, 0.1], "q": [[0.1], [0.2]], "qd": [[0.1], [0.3]]},
+            "relative": {"one_step_q": [0.25], "one_step_qd": [0.5], "torque": None},
         },
     }
     write_run_file(out, "fit")

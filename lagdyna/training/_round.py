@@ -31,6 +31,7 @@ class Round(NamedTuple):
     - `evaluations`: the evaluations so far of each seed.
     - `metrics`, `clock`: latest metrics and seconds.
     - `unfinished`: the episodes in progress of environments on the host.
+    - `evaluating`: whether the evaluation of the latest training phase is still to come.
     """
 
     active: Active
@@ -42,6 +43,7 @@ class Round(NamedTuple):
     metrics: MetricsOfSeeds
     clock: Clock
     unfinished: list[Episode | None]
+    evaluating: bool = False
 
     @classmethod
     def begin(cls, seeds: AbstractSeeds, training: TrainingState, active: Active) -> "Round":
@@ -86,9 +88,9 @@ class Round(NamedTuple):
         }
 
     def lines(self, seeds: AbstractSeeds, training: TrainingState) -> Records:
-        """Make the lines of metrics of a round in progress: one of each active seed."""
+        """Make the lines of metrics of a round in progress, of seeds that were evaluated."""
         lines: Records = [[] for _ in seeds.seeds]
-        for i in indices(self.active):
+        for i in filter(self.evaluations.__getitem__, indices(self.active)):
             line = self.line(seeds, training, i)
             lines[i] = [{**line, "round": line["round"] + 1, "in_progress": True}]
         return lines
@@ -104,6 +106,7 @@ class Round(NamedTuple):
                 skipped=self.metrics.skipped.tolist(),
                 seconds=self.clock.laps,
                 unfinished=self.unfinished,
+                evaluating=self.evaluating,
             )
         )
 
@@ -116,7 +119,7 @@ class Round(NamedTuple):
         metrics.latest = {name: each[one] for name, each in self.metrics.latest.items()}
         metrics.skipped = self.metrics.skipped[one]
         each: list[Any] = [field[one] for field in self[:6]]
-        rest = (metrics, self.clock, self.unfinished[one])
+        rest = (metrics, self.clock, self.unfinished[one], self.evaluating)
         return Round._make([*each, *rest]).to_notes()
 
     @classmethod
@@ -153,6 +156,7 @@ class Round(NamedTuple):
             metrics,
             clock,
             found.unfinished,
+            found.evaluating,
         )
 
 
@@ -169,6 +173,7 @@ class _Notes(msgspec.Struct, forbid_unknown_fields=True):
     skipped: list[int]
     seconds: dict[str, float]
     unfinished: list[Episode | None]
+    evaluating: bool = False
 
 
 _PER_SEED = (

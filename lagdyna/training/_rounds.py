@@ -95,19 +95,25 @@ def _round(
         progress.phase("collect", done, total, metrics.shown(active))
 
     while inside.any():
-        training, more = environment.collect(training, steps + every, ends, inside, report)
-        now = now._replace(rewards=now.rewards + more)
-        clock.lap("collect")
-        training = _train(seeds, training, inside, metrics, clock, progress)
-        steps = seeds.to_numpy(training.env_steps)
-        returns = _evaluate(seeds, environment, training, metrics.shown(active), progress)
+        if not now.evaluating:
+            training, more = environment.collect(training, steps + every, ends, inside, report)
+            now = now._replace(rewards=now.rewards + more)
+            clock.lap("collect")
+            training = _train(seeds, training, inside, metrics, clock, progress)
+            steps = seeds.to_numpy(training.env_steps)
+            now = now._replace(evaluating=True, unfinished=environment.unfinished())
+        try:
+            returns = _evaluate(seeds, environment, training, metrics.shown(active), progress)
+        except BaseException:  # what this phase has learned outlives an environment that fails
+            keep(training, now)
+            raise
         clock.lap("evaluate")
         entries = [_evaluation(int(steps[i]), returns[i]) for i in indices(inside)]
         for i, entry in zip(indices(inside), entries, strict=True):
             now.evaluations[i].append(entry)
         between = environment.between_episodes(training)
         inside = inside & (steps < total) & ((steps < ends) | ~between)
-        now = now._replace(inside=inside, unfinished=environment.unfinished())
+        now = now._replace(inside=inside, unfinished=environment.unfinished(), evaluating=False)
         if inside.any():  # the last phase is kept with the whole round
             keep(training, now)
             clock.skip()

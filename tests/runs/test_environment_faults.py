@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 
 from lagdyna import UserError
-from lagdyna.config import Config
+from lagdyna.config import Config, given
 from lagdyna.runs import config_of, resume, train
 from lagdyna.runs._check_environment import check_environment
 from lagdyna.tasks import TaskSpec, get_task
@@ -15,6 +15,7 @@ from lagdyna.training import Silence
 
 from ..small import small_config
 from ..tasks.swing import Damped, Swing, registered, spec_of
+from .watch import StopAfterRounds, same_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:gymnasium")
 
@@ -90,6 +91,33 @@ def test_a_run_survives_an_environment_that_raises(tmp_path: Path) -> None:
         assert "`step` raised RuntimeError: device disconnected (" in said
         assert f"`lagdyna resume {out}` goes on" in said
         assert resume(out)["env_steps"] == 60
+
+
+def test_a_phase_is_kept_when_its_evaluation_fails(tmp_path: Path) -> None:
+    class Fails(Swing):
+        failing: ClassVar[bool] = False
+
+        def step(self, action: Any) -> Any:
+            if Fails.failing:
+                Fails.failing = False
+                raise RuntimeError("device disconnected")
+            return super().step(action)
+
+    class FailAtFirst(Silence):
+        def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
+            Fails.failing = name == "evaluate"
+
+    with registered(Fails, limit=5) as env_id:
+        config = config_for(spec_of(env_id=env_id), evaluation={"episodes": 2})
+        out = tmp_path / "run"
+        with pytest.raises(UserError, match="device disconnected"):
+            train(config, out, progress=FailAtFirst())
+        progress = StopAfterRounds()
+        resume(out, progress=progress)
+        assert progress.began == [given(config.collect.train_every)]
+        assert progress.names[0] == "evaluate"
+        train(config, tmp_path / "whole")
+        same_run(tmp_path / "whole", out)
 
 
 def test_a_run_without_a_time_limit_names_the_option_and_goes_on_with_it(
