@@ -7,6 +7,10 @@ from jaxtyping import Float
 
 from ..data import TrajectorySet
 from ..mechanics import Coordinates, Units
+from ._inertia import Motion, usual_inertia
+
+# Units of time that a change of momentum is taken over.
+_LAG = 2.0
 
 # Rows that masses are estimated from, and bounds of a mass in natural units.
 _ROWS, _MASSES = 20_000, (1e-4, 1e4)
@@ -14,6 +18,9 @@ _ROWS, _MASSES = 20_000, (1e-4, 1e4)
 # Bounds of the force of inertia over the recorded one: friction or gravity may take most of a
 # force, and gravity may accelerate more than the recorded force does.
 _SHARES = (0.05, 20.0)
+
+# Part of the mass by each coordinate's own force from which the one by all is believed.
+_LEAST = 0.1
 
 
 class Measured(NamedTuple):
@@ -59,6 +66,8 @@ def measure(
         for i in map(int, np.flatnonzero(moves)):
             lag = max(1, round(0.3 * times[i] / dt))
             masses[i] = _mass(q, qd, qdd, forces, i, dt, lag, coordinates.angles[i])
+        found = _inertia(trajectories, coordinates, forces, position, origin, time, dt)
+        masses = np.where(found > _LEAST * masses, found, masses)
     known = np.isfinite(masses)
     # Without forces masses are known up to a factor; 1 kg, or 1 kg m^2, is as good as any.
     inertia = _mean((masses * position**2)[known], _mean(position, 1.0) ** 2)
@@ -72,6 +81,33 @@ def measure(
     unit = np.array(units.mass)
     natural = np.clip(np.where(known, masses / unit, 1.0), *_MASSES)
     return Measured(units, tuple((natural * unit).tolist()))
+
+
+def _inertia(
+    trajectories: TrajectorySet,
+    coordinates: Coordinates,
+    forces: list[Float[np.ndarray, "time n"]],
+    position: Float[np.ndarray, " n"],
+    origin: Float[np.ndarray, " n"],
+    time: float,
+    dt: float,
+) -> Float[np.ndarray, " n"]:
+    """Estimate masses from changes of momentum, in SI units; see `usual_inertia`."""
+    largest = max(np.max(np.abs(np.nan_to_num(each * position))) for each in forces)
+    if not largest > 0:
+        return np.full(coordinates.n, np.nan)
+    motions = [
+        Motion(
+            (np.asarray(each.q, np.float64) - origin) / position,
+            np.asarray(each.arrays["qd"], np.float64) * (time / position),
+            force * position / largest,
+        )
+        for each, force in zip(trajectories, forces, strict=True)
+    ]
+    longest = max(len(each.q) for each in motions)
+    lag = max(1, min(round(_LAG * time / dt), longest // 4))
+    inertia = usual_inertia(motions, coordinates.angles, dt / time, lag)
+    return inertia * largest * (time / position) ** 2
 
 
 def _positions(
