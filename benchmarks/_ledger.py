@@ -14,7 +14,6 @@ from _protocols import HERE, Protocol, fingerprint_of_table
 
 from lagdyna import UserError
 from lagdyna.results import (
-    NUMERICS,
     Curve,
     TrainRecord,
     digest_of,

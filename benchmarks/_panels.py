@@ -36,7 +36,7 @@ class Panel(NamedTuple):
 
 
 def plot_panels(path: Path, panels: list[Panel]) -> None:
-    """Plot interquartile means of returns over seeds, with 95 % bootstrap bands, to a PNG file."""
+    """Plot interquartile means over seeds, with 95 % bootstrap bands, to a PNG file."""
     columns = min(len(panels), _COLUMNS)
     rows = math.ceil(len(panels) / columns)
     figure = blank(max(3.2 * columns, 6.4), 2.6 * rows + 0.9)

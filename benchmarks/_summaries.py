@@ -1,4 +1,4 @@
-"""Figures of the tables: interquartile means over the stored seeds, with bootstrap intervals."""
+"""Figures of the tables: interquartile means over stored seeds, with bootstrap intervals."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Add finished runs to the ledger in `results/`, or list the commands of those that are missing.
+"""Add finished runs to the ledger in `results/`, or list the commands of missing ones.
 
     python benchmarks/collect.py runs/suite/acrobot.delan-0 runs/suite/acrobot.delan-1
     python benchmarks/collect.py --missing
