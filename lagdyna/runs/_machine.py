@@ -1,5 +1,6 @@
 """Description of the machine and of the code of a run."""
 
+import functools
 import os
 import platform
 import subprocess
@@ -9,8 +10,11 @@ _CLONE = Path(__file__).parents[2]
 _INFO = Path("/proc/cpuinfo")
 
 
+@functools.cache
 def commit() -> str | None:
     """Look up the Git commit of lagdyna's code, with `-dirty` if files were changed.
+
+    A process looks it up once.
 
     **Returns:** `None` if lagdyna was not installed from a clone, or there is no Git.
     """
