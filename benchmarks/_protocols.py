@@ -42,14 +42,16 @@ class Protocol(NamedTuple):
 
     @property
     def estimate(self) -> float:
-        """Estimated seconds of a run on one slow core; stored runs know better."""
-        config = self.config
-        coordinates, evaluated = len(config.task.coordinates), config.evaluation.episodes
-        updates = config.model_updates / 1_000 * (2 + 4 * coordinates)
-        if config.model is not None and config.model.discrete:
-            updates = config.model_updates / 1_000 * 3
-        updates += config.agent_updates / (1_000 if config.model_free else 200)
-        return round(60 + config.phases * (updates + evaluated / 20))
+        """Rough seconds of a run on one of two busy cores; stored runs know better."""
+        config, n = self.config, len(self.config.task.coordinates)
+        solved = config.model is not None and not config.model.discrete
+        model = config.model_updates / 2_000 * (2 + 2.5 * n if solved else 3.5)
+        if config.agent.name == "imagination":
+            agent = config.agent_updates / 400 * (2 + 3 * n if solved else 4)
+        else:
+            agent = config.agent_updates / 400
+        evaluation = config.evaluation.episodes / 50
+        return round(60 + config.phases * (model + agent + evaluation))
 
 
 def read_protocols(folder: Path = PROTOCOLS) -> list[Protocol]:
