@@ -45,6 +45,7 @@ from ._plots import plot_learning_curve as plot_learning_curve
 from ._plots import plot_learning_curves as plot_learning_curves
 from ._plots import save as save
 from ._run_file import FORMAT as FORMAT
+from ._run_file import NUMERICS as NUMERICS
 from ._run_file import RUN_FILE as RUN_FILE
 from ._run_file import Kind as Kind
 from ._run_file import RunFacts as RunFacts

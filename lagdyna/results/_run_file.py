@@ -16,6 +16,12 @@ Kind = Literal["train", "seeds", "fit", "reproduction"]
 
 RUN_FILE = "run.json"
 FORMAT = 2
+NUMERICS = 1
+"""Version of what a config and a seed compute.
+
+Raise it with a change after which a training run gives other numbers than rounding explains.
+Runs of two versions are not averaged; `tests/runs/test_numerics.py` notices such changes.
+"""
 _COMMANDS: dict[str, str] = {
     "train": "lagdyna train",
     "seeds": "lagdyna train --seeds",
@@ -34,20 +40,27 @@ class RunFacts(msgspec.Struct, frozen=True):
     - `given`: what the caller gave as Python objects, which no config can hold: `reward`.
     - `folder`: working directory.
     - `directory`: directory of the run.
+    - `numerics`: version of what a config and a seed compute, `NUMERICS`.
+    - `steps`: environment steps that a training run was begun with; it may be extended.
     """
 
     precision: Literal["float32", "float64"] | None = None
     given: tuple[str, ...] = ()
     folder: str | None = None
     directory: str | None = None
+    numerics: int | None = None
+    steps: int | None = None
 
 
-def write_run_file(directory: Path, kind: Kind, given: tuple[str, ...] = ()) -> None:
+def write_run_file(
+    directory: Path, kind: Kind, given: tuple[str, ...] = (), steps: int | None = None
+) -> None:
     """Record the kind of a run in its directory, and the circumstances in which it begins.
 
-    **Arguments:** `given`, as in [`lagdyna.results.RunFacts`][].
+    **Arguments:** `given`, `steps`, as in [`lagdyna.results.RunFacts`][].
     """
-    facts = RunFacts(precision(), given, str(Path.cwd()), str(directory.resolve()))
+    here = str(Path.cwd()), str(directory.resolve())
+    facts = RunFacts(precision(), given, *here, NUMERICS, steps)
     content = {"kind": kind, "format": FORMAT, "lagdyna": version("lagdyna")}
     write_sealed(directory / RUN_FILE, {**content, **msgspec.to_builtins(facts)})
 

@@ -17,6 +17,7 @@ from ..config import Config
 from ..identification import percent
 from ..options import check_unchanged, config_to_toml
 from ..results import (
+    NUMERICS,
     SeedsSummary,
     TrainNotes,
     TrainRecord,
@@ -51,6 +52,7 @@ from ..training import (
     still_going,
 )
 from ._config_of import Objects, stored_config
+from ._machine import commit, cores, processor
 
 Summary = dict[str, Any]
 
@@ -68,7 +70,7 @@ def run_paths(config: Config) -> Callable[[int], Path]:
 
 def begin_directory(out: Path, trainer: Trainer) -> None:
     """Write what a run's directory holds before its first round."""
-    write_run_file(out, "train", trainer.given)
+    write_run_file(out, "train", trainer.given, trainer.config.steps)
     write_text(out / "config.toml", config_to_toml(trainer.config))
     make_directory(out / "checkpoint")
 
@@ -275,11 +277,14 @@ def parts_of(config: Config) -> Summary:
 
 
 def platform_of() -> Summary:
-    """Describe the device and the versions of the packages."""
+    """Describe the code, the machine and the versions of the packages."""
     device = jax.devices()[0]
     packages = ("lagdyna", "jax", "equinox", "diffrax", "optax", "gymnasium", "numpy")
     return {
+        "numerics": NUMERICS,
+        "commit": commit(),
         "device": f"{device.platform} ({device.device_kind})",
+        "machine": {"processor": processor(), "cores": cores()},
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in packages},

@@ -68,6 +68,7 @@ from ._directory import (
 )
 from ._extend import extend_seeds, kept_config
 from ._from_run import check_reward, from_run
+from ._machine import commit
 from ._train import Agent, Learner, Model
 from ._trust import Trust
 
@@ -205,6 +206,7 @@ def _continue(
     begun: Round | None = None,
 ) -> Summary:
     config, start = many.trainer.config, time.perf_counter() - seconds
+    commit()  # looked up now, since the clone may change meanwhile
     directories = [_directory(out, seed) for seed in many.seeds]
 
     def keep(training: TrainingState, records: Records, phase: Round | None) -> None:

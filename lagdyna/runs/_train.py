@@ -51,6 +51,7 @@ from ._directory import (
 )
 from ._extend import extend_run, kept_config
 from ._from_run import check_reward, from_run, reward_of
+from ._machine import commit
 from ._trust import Trust
 
 Model = DynamicsConfig | type[DynamicsConfig] | str
@@ -254,6 +255,7 @@ def _continue(
     """Continue a run from its present state to its end."""
     config = trainer.config
     start, seeds = time.perf_counter() - seconds, OneSeed(trainer)
+    commit()  # looked up now, since the clone may change meanwhile
 
     def keep(training: TrainingState, records: Records, now: Round | None) -> None:
         seconds = time.perf_counter() - start

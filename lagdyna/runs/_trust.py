@@ -70,7 +70,9 @@ def _is_code(option: str, value: Any) -> bool:
     if not isinstance(value, str) or option == "task.description":
         return False
     if option.partition(".")[0] == "task":  # environment, wrappers and their arguments
-        known = option == "task.env_id" and value in {each.env_id for each in TASKS.values()}
+        ids = {each.env_id for each in TASKS.values()}
+        wrappers = {each.name for task in TASKS.values() for each in task.wrappers}
+        known = (option == "task.env_id" and value in ids) or value in wrappers
         return ":" in value and not known
     return names_code(value)
 

@@ -11,6 +11,7 @@ from ._known import in_bounds as in_bounds
 from ._known import known_equations as known_equations
 from ._make import WrapperSpec as WrapperSpec
 from ._plant import Plant as Plant
+from ._reacher_target import ReacherTarget as ReacherTarget
 from ._read_state import read_state as read_state
 from ._registry import TASKS as TASKS
 from ._registry import get_task as get_task

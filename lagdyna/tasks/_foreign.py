@@ -6,6 +6,7 @@ time step times its number of steps per action.
 
 from collections.abc import Mapping
 
+from ._make import WrapperSpec
 from ._spec import CoordinateSpec, TaskSpec
 
 FOREIGN: Mapping[str, TaskSpec] = {
@@ -128,7 +129,7 @@ FOREIGN: Mapping[str, TaskSpec] = {
     **{
         f"dm_control/reacher-{level}-v0": TaskSpec(
             env_id=f"shimmy:dm_control/reacher-{level}-v0",
-            # Angles of both joints; vector from fingertip to target; velocities.
+            # Angles of both joints; vector from fingertip to target; velocities; target.
             coordinates=(
                 CoordinateSpec(kind="angle", position=0, velocity=4, velocity_range=10.0),
                 CoordinateSpec(kind="angle", position=1, velocity=5, velocity_range=10.0),
@@ -136,6 +137,9 @@ FOREIGN: Mapping[str, TaskSpec] = {
             dt=0.02,
             force=((0.05, 0.0), (0.0, 0.05)),
             dissipation="viscous",
+            context=(6, 7),
+            context_range=0.2,
+            wrappers=(WrapperSpec(name="lagdyna.tasks:ReacherTarget"),),
             repeat=2,
             chain=True,
             steps=10_000,

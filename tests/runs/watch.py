@@ -20,7 +20,7 @@ SUMMARY = {
         "wall_seconds",
         "notes",
     ),
-    *("device", "versions", "notes", "seal"),
+    *("numerics", "commit", "machine", "device", "versions", "seal"),
 }
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from typing import Any
 
+import gymnasium as gym
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +21,7 @@ from lagdyna.mechanics import (
 )
 from lagdyna.models import DeLaN
 from lagdyna.simulate import LagrangianField, SolvedTransition
-from lagdyna.tasks import GymnasiumTask, TaskSpec, get_task
+from lagdyna.tasks import GymnasiumTask, ReacherTarget, TaskSpec, get_task
 
 GYMNASIUM = ("InvertedPendulum-v5", "InvertedDoublePendulum-v5", "Reacher-v5")
 DM_CONTROL = (
@@ -80,6 +81,50 @@ def test_descriptions_match_the_simulator(name: str) -> None:
     damped = np.any(np.asarray(model.dof_damping)[:n] > 0)
     assert spec.dissipation == ("viscous" if damped else "none")
     task.close()
+
+
+@pytest.mark.parametrize("level", ["easy", "hard"])
+def test_the_reacher_s_target_is_where_the_simulator_has_it(level: str) -> None:
+    spec, task, _, _ = opened(f"dm_control/reacher-{level}-v0")
+    inner: Any = task._env.unwrapped
+    for seed in range(3):
+        state = task.reset(seed)
+        target = inner._env.physics.named.model.geom_pos["target"][:2]
+        np.testing.assert_allclose(state.q[spec.n :], target, atol=1e-6)
+        assert np.linalg.norm(target) <= spec.context_range + 1e-6
+    task.close()
+
+
+class Reaching(gym.Env):
+    """Observation of dm_control's reacher, of one state."""
+
+    observation_space = gym.spaces.Dict(
+        {
+            name: gym.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+            for name in ("position", "to_target", "velocity")
+        }
+    )
+    action_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    def __init__(self, to_target: tuple[float, float]):
+        angles = np.asarray([np.pi / 2, -np.pi / 2])  # the fingertip is at (0.12, 0.12)
+        self.seen = {"position": angles, "to_target": np.asarray(to_target)}
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
+        return {**self.seen, "velocity": np.zeros(2)}, {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        return {**self.seen, "velocity": np.ones(2)}, 0.0, False, False, {}
+
+
+def test_a_reacher_observes_its_target_after_everything_else() -> None:
+    env = gym.wrappers.FlattenObservation(ReacherTarget(Reaching((0.03, -0.12))))
+    first, _ = env.reset()
+    np.testing.assert_allclose(first[-2:], [0.15, 0.0], atol=1e-12)
+    second = env.step(np.zeros(2))[0]
+    np.testing.assert_array_equal(second[-2:], first[-2:])
+    np.testing.assert_array_equal(second[4:6], [1.0, 1.0])
+    assert get_task("dm_control/reacher-easy-v0").context == (6, 7)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])

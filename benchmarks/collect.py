@@ -1,0 +1,277 @@
+"""Add finished runs to the ledger in `results/`, or list the commands of missing ones.
+
+    python benchmarks/collect.py runs/suite/acrobot.delan-0 runs/suite/acrobot.delan-1
+    python benchmarks/collect.py --missing
+    python benchmarks/collect.py --missing suite
+
+A run is a directory of `lagdyna train`, also of `--seeds`. Its protocol is found by the
+fingerprint of its config. All runs are checked before any is added. Figures that need the
+weights, such as the one-step error, are computed here, since weights are not stored.
+`--missing` lists the cheapest runs first.
+"""
+
+import argparse
+import math
+import shlex
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from _ledger import RESULTS, Ledger, Stored, read_ledger, write_run
+from _protocols import PROTOCOLS, SEEDS, Protocol, fingerprint_of, plain, read_protocols
+
+from lagdyna import UserError
+from lagdyna.config import Config
+from lagdyna.options import differences
+from lagdyna.results import NUMERICS, TrainRecord, kind_of, read_metrics, run_facts
+from lagdyna.runs import config_of, directories_of
+from lagdyna.runs._directory import checkpoint_of, finished_summary
+
+Figures = dict[str, float | None]
+
+
+def collect(
+    runs: list[Path],
+    results: Path = RESULTS,
+    protocols: Path = PROTOCOLS,
+    figures: "Callable[[Path, Protocol], Figures] | None" = None,
+) -> list[Path]:
+    """Add finished runs to the ledger; all of them, or none.
+
+    **Arguments:** `results`, `protocols`: their folders; `figures`, computes the figures of
+    the final model of a run, by default those of its group.
+
+    **Returns:** the files that were written.
+
+    **Raises:** `UserError` if a run or the ledger cannot be used; nothing has been written.
+    """
+    known = read_protocols(protocols)
+    ledger = read_ledger(known, results)
+    seeds = [each for run in runs for each in _seeds_of(run)]
+    checked = [(run, *_checked(run, known)) for run, _ in seeds]
+    taken: dict[tuple[str, int], str] = {
+        (protocol.name, run.seed): "the ledger"
+        for protocol in known
+        for run in ledger.runs_of(protocol)
+    }
+    for run, protocol, config, _ in checked:
+        key = protocol.name, config.seed
+        if key in taken:
+            raise UserError(
+                f"{str(run)!r} is seed {config.seed} of {protocol.name!r}, which is in "
+                f"{taken[key]} already"
+            )
+        taken[key] = repr(str(run))
+    made = [
+        _stored(run, protocol, config, summary, at_once, figures or model_figures)
+        for (run, protocol, config, summary), (_, at_once) in zip(checked, seeds, strict=True)
+    ]
+    written: list[Path] = []
+    try:
+        for each in made:
+            written.append(write_run(each, results))
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+    return written
+
+
+def _seeds_of(run: Path) -> list[tuple[Path, int]]:
+    """List the directories of the seeds of a run, with the number of seeds of its program."""
+    kind = kind_of(run)
+    if kind not in ("train", "seeds"):
+        held = "no run" if kind is None else f"a run of another kind, {kind!r}"
+        hint = "; the runs inside of it are accepted" if kind == "reproduction" else ""
+        raise UserError(
+            f"{str(run)!r} holds {held}; the directory of a finished `lagdyna train` is "
+            f"accepted{hint}"
+        )
+    if kind == "train":
+        return [(run, 1)]
+    directories = directories_of(run)
+    _finished(run, directories)
+    return [(each, len(directories)) for each in directories]
+
+
+def _finished(run: Path, seeds: list[Path] | None = None) -> dict[str, Any]:
+    summary = finished_summary(run, seeds)
+    if summary is None:
+        raise UserError(
+            f"{str(run)!r} is not finished; once `lagdyna resume {run}` has finished it, it is "
+            "accepted"
+        )
+    return summary
+
+
+def _checked(run: Path, known: list[Protocol]) -> tuple[Protocol, Config, dict[str, Any]]:
+    """Check a run of one seed, and find its protocol.
+
+    **Raises:** `UserError` if it cannot be stored.
+    """
+    summary = _finished(run)
+    if not checkpoint_of(run).is_file():
+        raise UserError(
+            f"{str(run)!r} has no checkpoint, with which its config is compared; a whole run "
+            "directory is accepted"
+        )
+    config, facts = config_of(run), run_facts(run)
+    seed, seconds = summary.get("seed"), summary["wall_seconds"]
+    if type(seed) is not int or seed != config.seed:
+        raise UserError(
+            f"{str(run)!r} has the seed {seed!r} in 'summary.json' and {config.seed} in "
+            "'config.toml'; a run that says its seed is accepted"
+        )
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise UserError(
+            f"{str(run)!r} took {seconds} seconds by 'summary.json'; a run that says how long "
+            "it took is accepted"
+        )
+    versions = {facts.numerics, summary.get("numerics")}
+    if versions != {NUMERICS}:
+        shown = ", ".join(sorted("unknown" if x is None else str(x) for x in versions))
+        raise UserError(
+            f"{str(run)!r} is of version {shown} of the numerics, and this lagdyna of "
+            f"{NUMERICS}; collect it with the lagdyna that ran it, or run it again"
+        )
+    if facts.given or facts.precision != "float32":
+        what = f"with {facts.given[0]!r} given in Python" if facts.given else "in float64"
+        raise UserError(f"{str(run)!r} ran {what}, which no protocol does; run it without")
+    if facts.steps != config.steps:
+        raise UserError(
+            f"{str(run)!r} was begun with {facts.steps} steps and extended to {config.steps}, "
+            "which is no run of that many; run it anew"
+        )
+    return _protocol_of(run, config, known), config, summary
+
+
+def _protocol_of(run: Path, config: Config, known: list[Protocol]) -> Protocol:
+    mark = fingerprint_of(config)
+    for protocol in known:
+        if protocol.fingerprint == mark:
+            return protocol
+    near = [each for each in known if each.config.task.env_id == config.task.env_id]
+    if not near:
+        tasks = sorted({each.task for each in known})
+        raise UserError(
+            f"{str(run)!r} is of the task {config.task.env_id!r}, of which there is no table; "
+            f"those of {', '.join(tasks)} are accepted"
+        )
+    others = [(differences(_compared(each.config), _compared(config)), each) for each in near]
+    found, nearest = min(others, key=lambda pair: len(pair[0]))
+    raise UserError(
+        f"{str(run)!r} is of no protocol; of {nearest.name!r}, the nearest, "
+        f"{'; '.join(found[:3])}{'; ...' if len(found) > 3 else ''}"
+    )
+
+
+def _compared(config: Config) -> dict[str, Any]:
+    return {name: each for name, each in plain(config).items() if name != "seed"}
+
+
+def _stored(
+    run: Path,
+    protocol: Protocol,
+    config: Config,
+    summary: dict[str, Any],
+    at_once: int,
+    figures: "Callable[[Path, Protocol], Figures]",
+) -> Stored:
+    versions = dict(summary["versions"])
+    return Stored(
+        protocol=protocol.name,
+        seed=config.seed,
+        seconds=summary["wall_seconds"],
+        at_once=at_once,
+        numerics=NUMERICS,
+        lagdyna=versions.pop("lagdyna"),
+        commit=summary.get("commit"),
+        versions=versions,
+        device=summary["device"],
+        machine=summary.get("machine", {}),
+        config=plain(config),
+        figures=figures(run, protocol),
+        metrics=read_metrics(run / "metrics.jsonl", TrainRecord),
+    )
+
+
+def model_figures(run: Path, protocol: Protocol) -> Figures:
+    """Compute the errors of the final model on the suite; other tasks have no reference."""
+    if protocol.group != "suite":
+        return {}
+    from lagdyna.reproductions.ramesh2023_suite._model_error import model_errors
+    from lagdyna.runs import load_run
+
+    made = {name: float(each) for name, each in model_errors(load_run(run)).items()}
+    # A network for whole steps has no error over the task's own `dt`.
+    known = math.isfinite(made["l1"])
+    return {
+        "one_step_l1": made["l1" if known else "held_l1"],
+        "observed_l1": made["observed" if known else "held_observed"],
+        "held_l1": made["held_l1"],
+    }
+
+
+def missing(
+    group: str | None = None, results: Path = RESULTS, protocols: Path = PROTOCOLS
+) -> list[str]:
+    """List the commands of the seeds that are missing, those that take least time first.
+
+    **Raises:** `UserError` if there is no such group, or the ledger is damaged.
+    """
+    known = read_protocols(protocols)
+    groups = sorted({protocol.group for protocol in known})
+    if group is not None and group not in groups:
+        raise UserError(f"`--missing` was {group!r}; {', '.join(groups)} are accepted")
+    ledger = read_ledger(known, results)
+    wanted = [each for each in known if group in (None, each.group)]
+    wanted.sort(key=lambda protocol: (_seconds(ledger, protocol), protocol.name))
+    return [
+        _command(protocol, seed)
+        for protocol in wanted
+        for seed in sorted({*SEEDS} - {run.seed for run in ledger.runs_of(protocol)})
+    ]
+
+
+def _seconds(ledger: Ledger, protocol: Protocol) -> float:
+    alone = [run.seconds for run in ledger.runs_of(protocol) if run.at_once == 1]
+    return statistics.median(alone) if alone else protocol.estimate
+
+
+def _command(protocol: Protocol, seed: int) -> str:
+    path = protocol.path
+    if path.is_relative_to(PROTOCOLS):
+        path = Path("benchmarks", "protocols", path.relative_to(PROTOCOLS))
+    config = shlex.quote(str(path))
+    return f"lagdyna train --config {config} --seed {seed} --out runs/{protocol.name}-{seed}"
+
+
+def main() -> int:
+    """Add runs, or print the commands of those that are missing."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", nargs="*", type=Path, help="directories of finished runs")
+    parser.add_argument(
+        "--missing", nargs="?", const="", metavar="GROUP", help="list missing runs, of a group"
+    )
+    args = parser.parse_args()
+    try:
+        if args.missing is not None:
+            for command in missing(args.missing or None):
+                print(command)
+        elif not args.runs:
+            raise UserError("no run was given; directories of finished runs are accepted")
+        else:
+            for path in collect(args.runs):
+                print(f"-> {path}")
+    except UserError as error:
+        print(f"collect: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,283 @@
+"""Make the tables and figures of the docs' results from the stored runs; nothing is trained.
+
+    python benchmarks/tables.py          # writes docs/outputs/*.txt and docs/images/*.png
+    python benchmarks/tables.py --json   # prints the same figures and writes nothing
+
+Returns are means of the last tenth of a run's evaluations. Over seeds they are interquartile
+means with 95 % bootstrap intervals (Agarwal et al. 2021). A seed that misses a target counts
+as infinite. Seeds that are not stored are counted: `2 of 5`.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from _ledger import RESULTS, Ledger, read_ledger
+from _panels import Panel, plot_panels
+from _protocols import HERE, NUMERICS, PROTOCOLS, Protocol, read_protocols
+from _summaries import (
+    Published,
+    Row,
+    aggregate,
+    compare_models,
+    read_published,
+    seed_row,
+    suite_scores,
+    summary_of,
+    target_of,
+)
+
+from lagdyna import UserError
+from lagdyna.reproductions.ramesh2023_suite import PAPER, published
+from lagdyna.results import make_directory, write_text
+
+DOCS = HERE.parent / "docs"
+ORDER = [*PAPER]
+MODELS = ("delan", "mlp")
+
+
+class Tables:
+    """All tables, of the runs that are stored.
+
+    **Arguments:** `results`, `protocols`: folders.
+
+    **Raises:** `UserError` if a file in them is damaged.
+    """
+
+    def __init__(self, results: Path = RESULTS, protocols: Path = PROTOCOLS):
+        self.protocols = sorted(read_protocols(protocols), key=_place)
+        self.ledger: Ledger = read_ledger(self.protocols, results)
+        self.published: Published = read_published()
+
+    def target(self, protocol: Protocol) -> float | None:
+        """Return that the steps of a protocol are counted to."""
+        return target_of(protocol, self.published)
+
+    def row(self, protocol: Protocol) -> Row:
+        """Summarise the runs of a protocol."""
+        return summary_of(protocol, self.ledger.runs_of(protocol), self.target(protocol))
+
+    def of(self, group: str) -> list[Protocol]:
+        """List the protocols of a group."""
+        return [protocol for protocol in self.protocols if protocol.group == group]
+
+    def compared(self) -> dict[str, Row]:
+        """Compare DeLaN and network on each task of the suite."""
+        runs = {(p.task, p.variant): self.ledger.runs_of(p) for p in self.of("suite")}
+        tasks = dict.fromkeys(task for task, _ in runs)
+        return {
+            task: compare_models(task, *(runs.get((task, model), []) for model in MODELS))
+            for task in tasks
+            if task in PAPER
+        }
+
+    def json(self) -> dict[str, Any]:
+        """Collect the figures of every table as plain values."""
+        found: dict[str, Any] = {
+            group: {} for group in dict.fromkeys(each.group for each in self.protocols)
+        }
+        for protocol in self.protocols:
+            row = {**self.row(protocol), "fingerprint": protocol.fingerprint}
+            found[protocol.group].setdefault(protocol.task, {})[protocol.variant] = row
+        found["suite_models"] = self.compared()
+        found["suite_aggregate"] = {
+            model: aggregate(suite_scores(self.ledger, self.protocols, model))
+            for model in MODELS
+        }
+        found["left_out"] = self.ledger.left_out
+        found["numerics"] = NUMERICS
+        return found
+
+    def texts(self) -> dict[str, str]:
+        """Make the Markdown tables by the names of their files."""
+        return {
+            "suite_tasks": _table(*self._suite_tasks()),
+            "suite_models": _table(*self._suite_models()),
+            "suite_seeds": _table(*self._seeds("suite", "to 95 %", ERRORS)),
+            "yardsticks": _table(*self._solved("yardsticks")),
+            "yardsticks_published": _table(*self._published("yardsticks")),
+            "yardsticks_seeds": _table(*self._seeds("yardsticks", "to target", ())),
+            "agents": _table(*self._solved("agents")),
+            "agents_seeds": _table(*self._seeds("agents", "to target", ())),
+            "left_out": self._left_out(),
+        }
+
+    def _suite_tasks(self) -> tuple[tuple[str, ...], list[list[str]]]:
+        heads = ("task", "model", "seeds", "steps", "to 95 %", "paper's steps", "return")
+        heads += ("95 %", "paper's", "one-step error", "paper's", "s")
+        lines = []
+        for protocol in self.of("suite"):
+            row, paper = self.row(protocol), published(f"{protocol.task}.{protocol.variant}")
+            cells = [protocol.task, f"`{protocol.variant}`", _seeds(row), _number(row["steps"])]
+            cells += [_reached(row, "steps_to_95"), _number(paper.steps)]
+            cells += [_number(row["return"]), _interval(row), _number(paper.value)]
+            cells += [_number(row["one_step_l1"]), _number(paper.error)]
+            lines.append([*cells, _number(row["seconds"])])
+        return heads, lines
+
+    def _suite_models(self) -> tuple[tuple[str, ...], list[list[str]]]:
+        heads = ("task", "coordinates", "seeds: DeLaN, MLP", "DeLaN has the higher return")
+        sizes = {each.task: len(each.config.task.coordinates) for each in self.of("suite")}
+        lines = [
+            [
+                task,
+                str(sizes[task]),
+                ", ".join(map(str, row["seeds"])),
+                _probability(row.get("better_return")),
+                _probability(row.get("fewer_steps")),
+            ]
+            for task, row in self.compared().items()
+        ]
+        return (*heads, "DeLaN needs fewer steps"), lines
+
+    def _solved(self, group: str) -> tuple[tuple[str, ...], list[list[str]]]:
+        heads = ("task", "agent", "seeds", "steps", "decisions", "experience, s", "return")
+        heads += ("95 %", "target", "steps to it", "held", "s")
+        tasks = {protocol.task for protocol in self.of(group)}
+        # The default agent is a yardstick, and stands beside the others of its tasks.
+        default = [each for each in self.of("yardsticks") if each.task in tasks]
+        lines = []
+        for protocol in dict.fromkeys([*default, *self.of(group)]):
+            row = self.row(protocol)
+            cells = [f"`{protocol.task}`", f"`{protocol.variant}`", _seeds(row)]
+            cells += [_number(row[name]) for name in ("steps", "decisions")]
+            cells += [_number(row["experience_seconds"]), _number(row["return"])]
+            cells += [_interval(row), _number(row["target"]), _reached(row, "steps_to_target")]
+            held = f"{row['held']} of {row['reached']}" if row["reached"] else ""
+            lines.append([*cells, held, _number(row["seconds"])])
+        return heads, lines
+
+    def _published(self, group: str) -> tuple[tuple[str, ...], list[list[str]]]:
+        texts, lines = self.published, []
+        for task in dict.fromkeys(protocol.task for protocol in self.of(group)):
+            for each in texts.of(task):
+                cells = [f"`{task}`", each.method, _number(each.steps), _number(each.value)]
+                lines.append(
+                    [*cells, texts.sources[each.source], texts.differences[each.differs]]
+                )
+        return ("task", "method", "steps", "return", "source", "what differs"), lines
+
+    def _seeds(
+        self, group: str, target: str, figures: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], list[list[str]]]:
+        heads = ("task", "variant", "seed", "return", target, *figures, "s", "at once")
+        lines = []
+        for protocol in self.of(group):
+            for run in self.ledger.runs_of(protocol):
+                row = seed_row(run, self.target(protocol))
+                cells = [f"`{protocol.task}`", f"`{protocol.variant}`", str(run.seed)]
+                cells += [_number(row["return"]), _number(row["to_target"], "never")]
+                cells += [_number(row.get(name)) for name in figures]
+                lines.append(
+                    [*cells, _number(run.seconds), str(run.at_once), f"`{run.commit}`"]
+                )
+        return (*heads, "commit"), lines
+
+    def _left_out(self) -> str:
+        if not self.ledger.left_out:
+            return "All stored runs are of the present protocols and numerics.\n"
+        lines = [f"- `{name}`: {count}" for name, count in sorted(self.ledger.left_out.items())]
+        return "Stored runs of earlier protocols or numerics, in no table:\n\n" + (
+            "\n".join(lines) + "\n"
+        )
+
+    def plot(self, folder: Path) -> None:
+        """Draw the learning curves of each group."""
+        for group in dict.fromkeys(protocol.group for protocol in self.protocols):
+            plot_panels(folder / f"{group}.png", self._panels(group))
+
+    def _panels(self, group: str) -> list[Panel]:
+        panels: dict[str, Panel] = {}
+        tasks = {protocol.task for protocol in self.of(group)}
+        for protocol in self.protocols:
+            shown = protocol.group == group or protocol.group == "yardsticks"
+            if not shown or protocol.task not in tasks:
+                continue
+            panel = panels.setdefault(protocol.task, Panel(protocol.task, {}, {}))
+            runs = self.ledger.runs_of(protocol)
+            panel.curves[protocol.variant] = [run.curve for run in runs]
+            if group == "suite":
+                panel.lines["paper's LNN"] = PAPER[protocol.task].delan.value
+            elif (target := self.target(protocol)) is not None:
+                panel.lines["target"] = target
+        return [*panels.values()]
+
+
+ERRORS = ("one_step_l1", "observed_l1", "held_l1")
+
+
+def _place(protocol: Protocol) -> tuple[str, int, str, str]:
+    """Order protocols by group, then as in the paper, then by name."""
+    known = ORDER.index(protocol.task) if protocol.task in ORDER else len(ORDER)
+    return protocol.group, known, protocol.task, protocol.variant
+
+
+def _number(value: float | None, missing: str = "") -> str:
+    """Format a number; small ones, which are errors, in units of 1e-5."""
+    if value is None:
+        return missing
+    if 0 < value < 0.1:
+        return f"{1e5 * value:.1f}e-5"
+    return f"{value:.3g}" if abs(value) < 20 else f"{value:,.0f}"
+
+
+def _seeds(row: Row) -> str:
+    return f"{row['seeds']} of {row['of']}"
+
+
+def _interval(row: Row) -> str:
+    if row["return_low"] is None:
+        return ""
+    return f"{_number(row['return_low'])} to {_number(row['return_high'])}"
+
+
+def _reached(row: Row, name: str) -> str:
+    """Format the steps to a target, and how many seeds reached it."""
+    if not row["seeds"] or row["target"] is None:
+        return ""
+    cell = _number(row[name], "never")
+    there, seeds = row["reached"], row["seeds"]
+    return cell if there in (0, seeds) else f"{cell} ({there} of {seeds})"
+
+
+def _probability(found: list[float | None] | None) -> str:
+    if found is None:
+        return ""
+    value, low, high = found
+    return f"{value:.2f}" if low is None else f"{value:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _table(heads: tuple[str, ...], lines: list[list[str]]) -> str:
+    """Write a Markdown table."""
+    rows = [[*heads], ["---"] * len(heads), *lines]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows).replace("| --- ", "|---")
+
+
+def main() -> int:
+    """Write the tables and figures, or print them as JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to")
+    args = parser.parse_args()
+    try:
+        tables = Tables()
+        if args.json:
+            print(json.dumps(tables.json(), indent=2, allow_nan=False))
+            return 0
+        outputs = make_directory(args.docs / "outputs")
+        for name, text in tables.texts().items():
+            write_text(outputs / f"{name}.txt", text)
+            print(f"-> {outputs / name}.txt")
+        tables.plot(make_directory(args.docs / "images"))
+    except UserError as error:
+        print(f"tables: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

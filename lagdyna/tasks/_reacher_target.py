@@ -1,0 +1,39 @@
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+_LINK = 0.12  # length of either link in dm_control's reacher.xml, metres
+
+
+class ReacherTarget(gym.ObservationWrapper):
+    """Wrapper that adds the position of the target to observations of dm_control's reacher.
+
+    The environment observes the vector from fingertip to target. The target is that vector
+    plus the fingertip, which follows from both angles and the lengths of the links. It is
+    computed once in an episode, and stands in the last two entries.
+
+    **Arguments:** `env`, with `position` (both angles), `to_target` and `velocity` as
+    observation.
+    """
+
+    def __init__(self, env: gym.Env):
+        super().__init__(env)
+        found: Any = env.observation_space
+        bounds = spaces.Box(-np.inf, np.inf, (2,), np.float64)
+        self.observation_space = spaces.Dict([*found.items(), ("target", bounds)])
+        self._target = np.zeros(2)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        observation, info = self.env.reset(seed=seed, options=options)
+        first, second = observation["position"]
+        directions = np.asarray([first, first + second])
+        fingertip = _LINK * np.asarray([np.cos(directions).sum(), np.sin(directions).sum()])
+        self._target = fingertip + observation["to_target"]
+        return self.observation(observation), info
+
+    def observation(self, observation: Any) -> Any:
+        return {**observation, "target": self._target.copy()}
