@@ -20,6 +20,7 @@ from ._posterior import model_posterior as model_posterior
 from ._problem import FitProblem as FitProblem
 from ._problem import fit_problem as fit_problem
 from ._relative import percent as percent
+from ._relative import share_of as share_of
 from ._report import fit_report as fit_report
 from ._sizes import Sizes as Sizes
 from ._sizes import plant_of as plant_of

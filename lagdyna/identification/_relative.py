@@ -72,7 +72,7 @@ def warnings_of(report: Report) -> list[str]:
         if poor:
             worst = max(shares[i] for i in poor)
             notes.append(
-                f"the {what} of coordinate {', '.join(map(str, poor))} is {percent(worst)} of "
+                f"the {what} of coordinate {', '.join(map(str, poor))} is {share_of(worst)} "
                 f"its {of} on validation data, so a constant predicts it as well or better; "
                 "check units, signs and `data.angles`, and try more updates, more "
                 "data or another model, or a larger `data.dt` if noise hides the motion"
@@ -85,6 +85,11 @@ def warnings_of(report: Report) -> list[str]:
             "`model.hidden`, or `learner.weight_decay`"
         )
     return notes
+
+
+def share_of(share: float) -> str:
+    """Format a fraction before the name of its whole: "38 % of" or "62 times"."""
+    return percent(share) + ("" if share > 10 else " of")
 
 
 def percent(share: float) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .._errors import UserError
 from ..config import Config
-from ..identification import percent
+from ..identification import share_of
 from ..options import check_unchanged, config_to_toml
 from ..results import (
     NUMERICS,
@@ -328,7 +328,7 @@ def model_notes(config: Config, last: Record) -> list[str]:
     if not loss > _POOR:
         return []
     return [
-        f"the one-step error of the model is {percent(loss)} of the change in a step, so it "
+        f"the one-step error of the model is {share_of(loss)} the change in a step, so it "
         "predicts no better than no change; compare the task with its environment by "
         "`lagdyna check-task`, and try more `learner.updates` or another `model`"
     ]
