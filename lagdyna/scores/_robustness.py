@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from ..mechanics import State
 from ..tasks.suite import realaigym
 from ._simulate import AbstractController, Feedback, as_controller, final_state
 from ._variation import PUSHES, Variation
@@ -14,7 +13,7 @@ from ._variation import PUSHES, Variation
 _VALUES = 21  # of each parameter and disturbance
 _REPETITIONS = 10  # of each strength of noise
 _PUSHED = 50  # simulations with random pushes
-_TOLERANCE = State(0.35, 1.0)  # of the last state, rad and rad/s
+_ANGLE, _SPEED = 0.35, 1.0  # tolerance of the last state, rad and rad/s
 
 
 class RealAIGymRobustness(NamedTuple):
@@ -179,7 +178,7 @@ def _end_upright(
     def one(variation: Variation, key: Key[Array, ""]) -> Bool[Array, ""]:
         last = final_state(robot, controller, variation, key, realaigym.STEPS)
         off: Float[Array, " 2"] = jnp.pi - jnp.mod(jnp.pi - last.q, 2 * jnp.pi)
-        near = (jnp.abs(off) < _TOLERANCE.q) & (jnp.abs(last.qd) < _TOLERANCE.qd)
+        near = (jnp.abs(off) < _ANGLE) & (jnp.abs(last.qd) < _SPEED)
         return jnp.all(near)
 
     return jax.vmap(one)(variations, keys)

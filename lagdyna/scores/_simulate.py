@@ -124,8 +124,8 @@ def realaigym_trajectory(
         controlled = as_controller(controller)
         given = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), variation or Variation())
         _, rows = _rollout(robot, controlled, given, jax.random.key(seed), steps)
-        state, tau = jax.tree.map(np.asarray, rows)
-    return RealAIGymTrajectory(realaigym.DT * np.arange(steps), *state, tau)
+        (q, qd), tau = jax.tree.map(np.asarray, rows)
+    return RealAIGymTrajectory(realaigym.DT * np.arange(steps), q, qd, tau)
 
 
 def as_controller(controller: AbstractController | Feedback) -> AbstractController:

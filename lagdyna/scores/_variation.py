@@ -32,15 +32,15 @@ class Variation(NamedTuple):
     """
 
     inertia: Float[Array | np.ndarray, " 2"] = np.array(realaigym.INERTIA)
-    mass: float | Scalar | np.ndarray = realaigym.MASS[1]
+    mass: Float[Array | np.ndarray, ""] = np.array(realaigym.MASS[1])
     moment: Float[Array | np.ndarray, " 2"] = np.multiply(realaigym.MASS, realaigym.CENTRE)
-    rotor: float | Scalar | np.ndarray = 0.0
+    rotor: Float[Array | np.ndarray, ""] = np.array(0.0)
     viscous: Float[Array | np.ndarray, " 2"] = np.zeros(2)
     coulomb: Float[Array | np.ndarray, " 2"] = np.zeros(2)
-    speed_noise: float | Scalar | np.ndarray = 0.0
-    torque_noise: float | Scalar | np.ndarray = 0.0
-    response: float | Scalar | np.ndarray = 1.0
-    delay: int | Int[Array, ""] | np.ndarray = 0
+    speed_noise: Float[Array | np.ndarray, ""] = np.array(0.0)
+    torque_noise: Float[Array | np.ndarray, ""] = np.array(0.0)
+    response: Float[Array | np.ndarray, ""] = np.array(1.0)
+    delay: Int[Array | np.ndarray, ""] = np.array(0)
     push_time: Float[Array | np.ndarray, " 3"] = np.zeros(PUSHES)
     push_width: Float[Array | np.ndarray, " 3"] = np.ones(PUSHES)
     push_torque: Float[Array | np.ndarray, " 3"] = np.zeros(PUSHES)

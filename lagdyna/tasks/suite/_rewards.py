@@ -9,7 +9,7 @@ from ...models import AbstractReward
 class TipReward(AbstractReward):
     """Reward for a high tip, low speed and little effort of a chain on a pivot.
 
-        (1 + y/l)/2  *  (1 + min_i g(thetad_i, s))/2  -  c mean(action^2)
+        (1 + y/l)/2  *  min_i g(thetad_i, s)  -  c mean(action^2)
 
     Here `y` is the height of the tip above the pivot, `l` its largest value, `thetad_i` the
     angular velocity of link `i`, and `g(z, s) = 0.1^((z/s)^2)`.
@@ -30,7 +30,7 @@ class TipReward(AbstractReward):
         lengths = jnp.asarray(self.lengths, theta.dtype)
         height = jnp.sum(lengths * jnp.cos(theta)) / sum(self.lengths)
         slow = jnp.min(0.1 ** ((thetad / self.speed) ** 2))
-        return (1 + height) / 2 * (1 + slow) / 2 - self.effort * jnp.mean(action**2)
+        return (1 + height) / 2 * slow - self.effort * jnp.mean(action**2)
 
 
 class SaturatingReward(AbstractReward):

@@ -83,9 +83,12 @@ def _realaigym_task(name: str, entry: SuiteEntry) -> SuiteTask:
     mass, length = np.asarray(realaigym.MASS), np.asarray(realaigym.LENGTH)
     centre = np.asarray(realaigym.CENTRE)
     about_centre = np.asarray(realaigym.INERTIA) - mass * centre**2
-    parts = (mass, length, centre / length, about_centre)
     body = PlanarChain(
-        *(jnp.asarray(part, float) for part in parts), jnp.asarray(entry.gravity, float)
+        mass=jnp.asarray(mass, float),
+        length=jnp.asarray(length, float),
+        centre=jnp.asarray(centre / length, float),
+        inertia=jnp.asarray(about_centre, float),
+        gravity=jnp.asarray(entry.gravity, float),
     )
     system = MechanicalSystem(body, body.coordinates, FixedActuation(entry.force))
     return SuiteTask(
