@@ -7,7 +7,7 @@
 The policy of the run, without noise, controls the simulator of the leaderboard for 10 s from
 hanging at rest. Each action is held as in the run. The output is a Markdown table of the five
 criteria and the performance score, version 2. With `--robustness` the 722 simulations of the
-robustness score, version 2, follow, which takes some minutes.
+robustness score, version 2, follow.
 """
 
 import argparse
