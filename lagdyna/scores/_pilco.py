@@ -13,9 +13,8 @@ def pilco_success(
 ) -> bool:
     """Decide whether a trial brought the tip of a chain on a cart to its goal and held it.
 
-    The goal is the place of the tip when the chain is upright and the cart in the middle. The
-    defaults are the criterion for the cart-pole of Deisenroth, Fox & Rasmussen (2015): the tip
-    is closer than 8 cm to the goal from 4 s to 5 s.
+    The goal is the place of the tip when the chain is upright and the cart in the middle. By
+    default the tip must be closer than 8 cm to it for the last second. This criterion is ours.
 
     **Arguments:**
 
