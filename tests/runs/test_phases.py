@@ -5,6 +5,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,11 @@ from .. import environments as environments  # registers them
 from ..small import small_config
 from .watch import StopAfterEvaluations, StopAfterRounds, records_of, same_run
 
-QUICK = {"solver": {"name": "euler"}, "learner": {"updates": 5}, "agent": {"updates": 3}}
+# Without a model, which compiles least.
+QUICK: dict[str, Any] = {
+    "agent": {"name": "dyna", "ratio": 0.0, "updates": 1, "algorithm": {"hidden": [8]}},
+    **dict.fromkeys(("model", "learner", "reward")),
+}
 
 
 def stopped(config: Config, evaluations: int, out: Path) -> Path:
