@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ..small import MLP, flags
+from ..small import MLP, REPLAYED, flags
 from .conftest import COMMAND
 
-FLAGS = flags(steps=30, model=MLP)  # two training phases
+FLAGS = flags(steps=30, model=MLP, agent=REPLAYED)  # two training phases
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from lagdyna.results import RUN_FILE, load_arrays, locked, save_arrays, write_se
 from lagdyna.runs import evaluate, kept, load, load_run, resume, train
 
 from .. import environments as environments  # registers them
-from ..small import MLP, small_config
+from ..small import MLP, REPLAYED, small_config
 from .watch import (
     StopAfterEvaluations,
     StopAfterEvents,
@@ -28,7 +28,7 @@ CONFIG = small_config(
     steps=60,
     task={**small_config().task.__dict__, "env_id": "lagdyna-tests/ShortPendulum-v0"},
     model=MLP,
-    agent={"updates": 5, "restart_interval": 3},
+    agent={"updates": 5, "restart_interval": 3, **REPLAYED},
 )
 
 
