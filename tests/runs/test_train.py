@@ -37,11 +37,15 @@ ONE_ROUND = small_config(
 
 
 class CountCompilations(Silence):
-    """Notes how many programs have been compiled after each round."""
+    """Counts the events of a run, and the programs compiled after each round."""
 
     def __init__(self, compilations: Callable[[], int]):
         self.compilations = compilations
         self.after_round: list[int] = []
+        self.events = 0
+
+    def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
+        self.events += 1
 
     def record(self, record: dict[str, Any]) -> None:
         self.after_round.append(self.compilations())
@@ -51,16 +55,16 @@ class CountCompilations(Silence):
 def counted(
     tmp_path_factory: pytest.TempPathFactory,
     count_compilations: Callable[[], Callable[[], int]],
-) -> tuple[Path, list[int]]:
-    """Three rounds of one episode each, and the number of compilations after each."""
+) -> tuple[Path, CountCompilations]:
+    """Three rounds of one episode each, and what was counted."""
     out = tmp_path_factory.mktemp("short") / "run"
     count = CountCompilations(count_compilations())
     train(SHORT, out, progress=count)
-    return out, count.after_round
+    return out, count
 
 
 @pytest.fixture
-def run(counted: tuple[Path, list[int]]) -> Path:
+def run(counted: tuple[Path, CountCompilations]) -> Path:
     """The finished run; tests only read it."""
     return counted[0]
 
@@ -117,8 +121,11 @@ def test_another_seed_gives_another_run(run: Path, tmp_path: Path) -> None:
     assert returns[0] != returns[1]
 
 
-def test_a_run_interrupted_anywhere_resumes_to_the_same_end(run: Path, tmp_path: Path) -> None:
-    for events in (1, 14, 27, 40):
+def test_a_run_interrupted_anywhere_resumes_to_the_same_end(
+    counted: tuple[Path, CountCompilations], tmp_path: Path
+) -> None:
+    run, total = counted[0], counted[1].events
+    for events in (1, total // 3, 2 * total // 3, total):
         out = tmp_path / f"stopped-{events}"
         with pytest.raises(KeyboardInterrupt):
             train(SHORT, out, progress=StopAfterEvents(events))
@@ -143,8 +150,10 @@ def test_resuming_a_finished_run_returns_its_summary(run: Path) -> None:
     assert before == {path.name: path.stat().st_mtime_ns for path in run.iterdir()}
 
 
-def test_nothing_is_compiled_after_the_first_round(counted: tuple[Path, list[int]]) -> None:
-    _, after_round = counted
+def test_nothing_is_compiled_after_the_first_round(
+    counted: tuple[Path, CountCompilations],
+) -> None:
+    after_round = counted[1].after_round
     assert len(after_round) == 3
     assert after_round[0] > 0
     assert after_round[1:] == after_round[:1] * 2
