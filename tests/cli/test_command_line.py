@@ -15,6 +15,15 @@ from ..small import MLP, REPLAYED, flags
 from .conftest import COMMAND
 
 FLAGS = flags(steps=30, model=MLP, agent=REPLAYED)  # two training phases
+# Without a model, which compiles least.
+MODEL_FREE = [
+    *flags(
+        steps=30,
+        agent={"name": "dyna", "ratio": 0.0, "updates": 1, "batch": 8},
+        **dict.fromkeys(("model", "learner", "reward")),
+    ),
+    "--agent.algorithm.hidden=[8]",
+]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +57,7 @@ def test_a_pipe_gets_plain_lines(finished):
 
 
 def test_seeds_are_one_run(here, finished, tmp_path):
-    done = here("train", *FLAGS, "--seed", "2", "--seeds", "2", "--out", "both")
+    done = here("train", *MODEL_FREE, "--seed", "2", "--seeds", "2", "--out", "both")
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "both" / "summary.json").read_text())
     assert summary["seeds"] == [2, 3]

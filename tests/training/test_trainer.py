@@ -250,7 +250,7 @@ def test_transitions_are_stored(trainer: Trainer, untrained: TrainingState) -> N
 
 @pytest.mark.parametrize(
     "changes",
-    [MLP, MLP | {"agent": DYNA}, MODEL_FREE],
+    [{"model": MLP}, {"model": MLP, "agent": DYNA}, MODEL_FREE],
     ids=["imagination", "td3", "model-free"],
 )
 def test_an_agent_learns_from_a_given_reward_and_not_from_the_observed(
