@@ -19,7 +19,11 @@ from .watch import StopAfterEvaluations, StopAfterRounds, records_of, same_run
 
 # Without a model, which compiles least.
 QUICK: dict[str, Any] = {
-    "agent": {"name": "dyna", "ratio": 0.0, "updates": 1, "algorithm": {"hidden": [8]}},
+    "agent": {
+        **{"name": "dyna", "ratio": 0.0, "updates": 1, "batch": 8},
+        "algorithm": {"hidden": [8]},
+    },
+    "evaluation": {"episodes": 1},
     **dict.fromkeys(("model", "learner", "reward")),
 }
 
