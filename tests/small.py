@@ -27,6 +27,12 @@ TABLE = {
 SOLVER = {"name": "euler"}
 DISCRETE = ("mlp", "constrained-mlp")
 
+# A model whose programs are half as long, for tests in which the model does not matter.
+MLP = {"name": "mlp", "hidden": [8]}
+
+# Options of the agent where starts do not matter: those in the replay buffer compile fastest.
+REPLAYED = dict.fromkeys(("uniform_starts", "high_reward_starts", "initial_starts"), 0.0)
+
 # Options of a small agent of the other kind, in place of those of imagination.
 DYNA = {
     "name": "dyna",

@@ -11,10 +11,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ..small import flags
+from ..small import MLP, REPLAYED, flags
 from .conftest import COMMAND
 
-FLAGS = flags(steps=30)  # two training phases
+FLAGS = flags(steps=30, model=MLP, agent=REPLAYED)  # two training phases
+# Without a model, which compiles least.
+MODEL_FREE = [
+    *flags(
+        steps=30,
+        agent={"name": "dyna", "ratio": 0.0, "updates": 1, "batch": 8},
+        **dict.fromkeys(("model", "learner", "reward")),
+    ),
+    "--agent.algorithm.hidden=[8]",
+]
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +56,8 @@ def test_a_pipe_gets_plain_lines(finished):
     assert "target -200 not reached" in said
 
 
-def test_seeds_are_one_run(lagdyna, here, finished, tmp_path):
-    done = lagdyna("train", *FLAGS, "--seed", "2", "--seeds", "2", "--out", "both")
+def test_seeds_are_one_run(here, finished, tmp_path):
+    done = here("train", *MODEL_FREE, "--seed", "2", "--seeds", "2", "--out", "both")
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "both" / "summary.json").read_text())
     assert summary["seeds"] == [2, 3]
@@ -197,7 +206,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(here, finished, t
     assert results[0] == results[1]
 
 
-def test_a_fit_and_a_comparison_from_outside(lagdyna, here, tmp_path):
+def test_a_fit_and_a_comparison(here, tmp_path):
     t = np.arange(30) * 0.05
     for trajectory, phase in enumerate((0.0, 0.7, 1.9)):
         rows = [f"{trajectory},{x},{math.cos(3 * x + phase)}" for x in t.tolist()]
@@ -205,8 +214,8 @@ def test_a_fit_and_a_comparison_from_outside(lagdyna, here, tmp_path):
         with (tmp_path / "swing.csv").open("a") as file:
             file.write("\n".join([*head, *rows]) + "\n")
     small = ("--updates", 40, "--model.hidden", "[4]")
-    for command, model in ((lagdyna, "delan"), (here, "mlp")):
-        done = command("fit", "swing.csv", "--model", model, *small, "--out", model)
+    for model in ("delan", "mlp"):
+        done = here("fit", "swing.csv", "--model", model, *small, "--out", model)
         assert done.returncode == 0, done.stderr
         assert "40 updates" in done.stdout
         assert "velocities were estimated" in done.stdout

@@ -1,5 +1,6 @@
 """Training runs of Dyna, with and without a model."""
 
+import dataclasses
 import json
 import tomllib
 from pathlib import Path
@@ -18,15 +19,22 @@ from lagdyna.mechanics import State
 from lagdyna.reproductions._runs import train_or_resume
 from lagdyna.runs import load_run, resume, train
 from lagdyna.simulate import SampledTransition
+from lagdyna.tasks import get_task
 from lagdyna.training import Silence
 
+from .. import environments as environments  # registers them
 from ..small import DYNA, small_config
+
+# On the host, which compiles no loops; `tests/training/test_environment_loops.py` has those.
+TASK = dataclasses.replace(get_task("Pendulum-v1"), env_id="lagdyna-tests/ShortPendulum-v0")
 
 
 def dyna_config(**changes: Any) -> Config:
     collect = {"random_steps": 20, "train_every": 20, "steps_per_round": 1000}
     options: dict[str, Any] = {"agent": DYNA | {"capacity": 12}, "steps": 60}
-    return small_config(task="pendulum", collect=collect, **{**options, **changes})
+    return small_config(
+        task=dataclasses.asdict(TASK), collect=collect, **{**options, **changes}
+    )
 
 
 def model_free(**changes: Any) -> Config:

@@ -13,7 +13,7 @@ from lagdyna.runs._evaluate import _check_renders
 from lagdyna.tasks import get_task
 
 from .. import environments as environments  # registers them
-from ..small import small_config
+from ..small import MLP, REPLAYED, small_config
 
 SHORT = dataclasses.replace(get_task("Pendulum-v1"), env_id="lagdyna-tests/ShortPendulum-v0")
 
@@ -21,7 +21,9 @@ SHORT = dataclasses.replace(get_task("Pendulum-v1"), env_id="lagdyna-tests/Short
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("evaluate") / "run"
-    train(small_config(steps=20, task=dataclasses.asdict(SHORT)), out)
+    train(
+        small_config(steps=20, task=dataclasses.asdict(SHORT), model=MLP, agent=REPLAYED), out
+    )
     return out
 
 

@@ -17,7 +17,7 @@ from lagdyna.simulate import LagrangianField, MLPTransition, SolvedTransition
 from lagdyna.tasks import get_task
 
 from .. import environments as environments  # registers them
-from ..small import small_config
+from ..small import REPLAYED, small_config
 from .watch import StopAfterEvents, records_of, same_run
 
 TASK = dataclasses.replace(
@@ -33,7 +33,7 @@ def tiny(model: str, **changes: Any) -> Config:
     return small_config(
         task=dataclasses.asdict(TASK),
         model={"name": model, "hidden": [8]},
-        agent={"updates": 3},
+        agent={"updates": 3, **REPLAYED},
         **{"learner": {"updates": 5}, **changes},
     )
 
@@ -120,7 +120,7 @@ def test_several_seeds_of_a_network_for_whole_steps_are_one_program(tmp_path: Pa
 )
 def test_a_whole_run_with_another_model(changes: dict[str, Any], tmp_path: Path) -> None:
     """`tests/training/test_catalogue.py` has a training phase of every model."""
-    train(small_config(steps=40, agent={"updates": 3}, **changes), tmp_path / "run")
+    train(small_config(steps=40, agent={"updates": 3, **REPLAYED}, **changes), tmp_path / "run")
     loaded = load_run(tmp_path / "run")
     assert loaded.records[-1]["model_loss"] > 0
     assert loaded.records[-1]["skipped_updates"] == 0

@@ -5,6 +5,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,15 @@ from .. import environments as environments  # registers them
 from ..small import small_config
 from .watch import StopAfterEvaluations, StopAfterRounds, records_of, same_run
 
-QUICK = {"solver": {"name": "euler"}, "learner": {"updates": 5}, "agent": {"updates": 3}}
+# Without a model, which compiles least.
+QUICK: dict[str, Any] = {
+    "agent": {
+        **{"name": "dyna", "ratio": 0.0, "updates": 1, "batch": 8},
+        "algorithm": {"hidden": [8]},
+    },
+    "evaluation": {"episodes": 1},
+    **dict.fromkeys(("model", "learner", "reward")),
+}
 
 
 def stopped(config: Config, evaluations: int, out: Path) -> Path:
@@ -26,13 +35,13 @@ def stopped(config: Config, evaluations: int, out: Path) -> Path:
 
 
 def test_a_run_of_the_suite_continues_after_its_last_phase(tmp_path: Path) -> None:
-    collect = {"train_every": 400, "random_steps": 200}  # one round of one episode
-    config = small_config(task="pendulum", steps=1000, collect=collect, **QUICK)
+    collect = {"train_every": 120, "random_steps": 60}  # one round within an episode
+    config = small_config(task="pendulum", steps=300, collect=collect, **QUICK)
     train(config, tmp_path / "whole")
     run = stopped(config, 2, tmp_path / "run")
     progress = StopAfterRounds()
     resume(run, progress=progress)
-    assert progress.began == [800]
+    assert progress.began == [240]
     same_run(tmp_path / "whole", run)
 
 

@@ -14,7 +14,7 @@ from lagdyna.results import RUN_FILE, load_arrays, locked, save_arrays, write_se
 from lagdyna.runs import evaluate, kept, load, load_run, resume, train
 
 from .. import environments as environments  # registers them
-from ..small import small_config
+from ..small import MLP, REPLAYED, small_config
 from .watch import (
     StopAfterEvaluations,
     StopAfterEvents,
@@ -27,7 +27,8 @@ from .watch import (
 CONFIG = small_config(
     steps=60,
     task={**small_config().task.__dict__, "env_id": "lagdyna-tests/ShortPendulum-v0"},
-    agent={"updates": 5, "restart_interval": 3},
+    model=MLP,
+    agent={"updates": 5, "restart_interval": 3, **REPLAYED},
 )
 
 
@@ -172,7 +173,7 @@ def test_a_run_that_lacks_only_its_pictures_is_not_trained_again(
     assert progress.names == ["pictures"]
     same_run(whole, run)
     assert (run / "summary.json").exists()
-    for name in ("rollout.gif", "energy.png"):
+    for name in ("rollout.gif", "learning_curve.png"):
         assert (run / name).read_bytes() == (whole / name).read_bytes()
 
 
@@ -293,14 +294,14 @@ def test_a_directory_without_a_run_is_refused(tmp_path: Path, read: Any) -> None
     [
         ("critics = 1\n", "critics = 2\n", "`agent.critics` was 1 and is 2"),
         (
-            'dissipation = "none"',
-            'dissipation = "viscous"',
-            "`model.dissipation` was 'none' and is 'viscous'",
+            'activation = "softplus"\n',
+            'activation = "tanh"\n',
+            "`model.activation` was 'softplus' and is 'tanh'",
         ),
         ("steps = 60", "steps = 80", "`steps` was 60 and is 80"),
         ("hidden = [\n    8,\n]", "hidden = [9]", "`model.hidden` was [8] and is [9]"),
     ],
-    ids=["critics", "friction", "longer", "wider"],
+    ids=["critics", "activation", "longer", "wider"],
 )
 def test_a_checkpoint_of_another_config_is_refused(
     run: Path, old: str, new: str, said: str

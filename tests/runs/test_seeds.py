@@ -17,7 +17,7 @@ from lagdyna.training import EPISODE, Silence, start_seeds
 from lagdyna.training import _seeds as seeds_module
 
 from .. import environments as environments  # registers them
-from ..small import small_config
+from ..small import REPLAYED, small_config
 from .watch import (
     SUMMARY,
     StopAfterEvaluations,
@@ -35,7 +35,7 @@ CONFIG = small_config(
     task=dataclasses.asdict(TASK),
     solver={"name": "euler"},
     learner={"updates": 5},
-    agent={"updates": 3},
+    agent={"updates": 3, **REPLAYED},
     seed=4,
 )
 

@@ -23,35 +23,29 @@ from lagdyna.tasks import get_task
 from lagdyna.training import Silence
 
 from .. import environments as environments  # registers them
-from ..small import small_config
+from ..small import MLP, REPLAYED, small_config
 from .watch import SUMMARY, StopAfterEvents, records_of, same_run
 
-# The default solver; the other small runs have a faster one.
-LONG = {
-    "steps": 400,
-    "collect": {"train_every": 100, "steps_per_round": 200},
-    "solver": {"name": "heun"},
-}
 SHORT_TASK = dataclasses.replace(
     get_task("Pendulum-v1"), env_id="lagdyna-tests/ShortPendulum-v0"
 )
-SHORT = small_config(steps=60, task=dataclasses.asdict(SHORT_TASK))
-ONE_ROUND = dataclasses.replace(SHORT, steps=20)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("runs") / "first"
-    train(small_config(**LONG), out)
-    return out
+# The default solver; the other small runs have a faster one.
+SHORT = small_config(steps=60, task=dataclasses.asdict(SHORT_TASK), solver={"name": "heun"})
+ONE_ROUND = small_config(
+    steps=20, task=dataclasses.asdict(SHORT_TASK), model=MLP, agent=REPLAYED
+)
 
 
 class CountCompilations(Silence):
-    """Notes how many programs have been compiled after each round."""
+    """Counts the events of a run, and the programs compiled after each round."""
 
     def __init__(self, compilations: Callable[[], int]):
         self.compilations = compilations
         self.after_round: list[int] = []
+        self.events = 0
+
+    def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
+        self.events += 1
 
     def record(self, record: dict[str, Any]) -> None:
         self.after_round.append(self.compilations())
@@ -61,16 +55,17 @@ class CountCompilations(Silence):
 def counted(
     tmp_path_factory: pytest.TempPathFactory,
     count_compilations: Callable[[], Callable[[], int]],
-) -> tuple[Path, list[int]]:
-    """Three rounds of one episode each, and the number of compilations after each."""
+) -> tuple[Path, CountCompilations]:
+    """Three rounds of one episode each, and what was counted."""
     out = tmp_path_factory.mktemp("short") / "run"
     count = CountCompilations(count_compilations())
     train(SHORT, out, progress=count)
-    return out, count.after_round
+    return out, count
 
 
 @pytest.fixture
-def short(counted: tuple[Path, list[int]]) -> Path:
+def run(counted: tuple[Path, CountCompilations]) -> Path:
+    """The finished run; tests only read it."""
     return counted[0]
 
 
@@ -82,19 +77,19 @@ def test_a_run_directory_has_its_files(run: Path) -> None:
     }
     summary = json.loads((run / "summary.json").read_text())
     assert set(summary) == SUMMARY
-    assert (summary["env_steps"], summary["eval_episodes"]) == (400, 2)
+    assert (summary["env_steps"], summary["eval_episodes"]) == (60, 2)
     for name in ("learning_curve.png", "energy.png"):
         with Image.open(run / name) as image:
             assert image.size[0] > 400
     with Image.open(run / "rollout.gif") as image:
         seconds = getattr(image, "n_frames", 1) * image.info["duration"] / 1000
-    assert seconds == pytest.approx(200 * 0.05, rel=0.02)
+    assert seconds == pytest.approx(21 * 0.05, rel=0.02)
 
 
 def test_there_is_a_line_of_metrics_for_each_round(run: Path) -> None:
     records = records_of(run)
-    assert [record["env_steps"] for record in records] == [200, 400]
-    assert [record["episodes"] for record in records] == [1, 2]
+    assert [record["env_steps"] for record in records] == [20, 40, 60]
+    assert [record["episodes"] for record in records] == [1, 2, 3]
     for record in records:
         assert set(record["seconds"]) == {"collect", "fit", "imagine", "evaluate"}
         assert record["eval_return_mean"] == record["evaluations"][-1]["return_mean"]
@@ -106,7 +101,7 @@ def test_there_is_a_line_of_metrics_for_each_round(run: Path) -> None:
 
 def test_the_config_of_a_run_has_the_options_in_force_and_no_others(run: Path) -> None:
     table = tomllib.loads((run / "config.toml").read_text())
-    config = small_config(**LONG).resolved()
+    config = SHORT.resolved()
     assert config_from_table(table) == config == config.resolved()
     assert load_run(run).config == config
     for part in ("model", "loss", "learner", "agent"):
@@ -114,41 +109,31 @@ def test_the_config_of_a_run_has_the_options_in_force_and_no_others(run: Path) -
         assert {"name"} < set(table[part]) == options | {"name"}
 
 
-def test_the_config_of_a_run_repeats_it_to_the_bit(short: Path, tmp_path: Path) -> None:
-    config = config_from_table(tomllib.loads((short / "config.toml").read_text()))
+def test_the_config_of_a_run_repeats_it_to_the_bit(run: Path, tmp_path: Path) -> None:
+    config = config_from_table(tomllib.loads((run / "config.toml").read_text()))
     train(config, tmp_path / "again")
-    same_run(short, tmp_path / "again")
+    same_run(run, tmp_path / "again")
 
 
-def test_another_seed_gives_another_run(short: Path, tmp_path: Path) -> None:
+def test_another_seed_gives_another_run(run: Path, tmp_path: Path) -> None:
     train(dataclasses.replace(SHORT, seed=1), tmp_path / "other")
-    returns = [records_of(each)[0]["train_return"] for each in (short, tmp_path / "other")]
+    returns = [records_of(each)[0]["train_return"] for each in (run, tmp_path / "other")]
     assert returns[0] != returns[1]
 
 
 def test_a_run_interrupted_anywhere_resumes_to_the_same_end(
-    short: Path, tmp_path: Path
+    counted: tuple[Path, CountCompilations], tmp_path: Path
 ) -> None:
-    events, interrupted = 1, 0
-    while True:
+    run, total = counted[0], counted[1].events
+    for events in (1, total // 3, 2 * total // 3, total):
         out = tmp_path / f"stopped-{events}"
-        finished = False
-        try:
+        with pytest.raises(KeyboardInterrupt):
             train(SHORT, out, progress=StopAfterEvents(events))
-            finished = True
-        except KeyboardInterrupt:
-            interrupted += 1
-            resume(out)
-        same_run(short, out)
-        if finished and events > 45:
-            break
-        events += 13
-    assert interrupted >= 2
+        resume(out)
+        same_run(run, out)
 
 
-def test_lines_of_metrics_beyond_the_checkpoint_are_dropped(
-    short: Path, tmp_path: Path
-) -> None:
+def test_lines_of_metrics_beyond_the_checkpoint_are_dropped(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
         train(SHORT, out, progress=StopAfterEvents(20))
@@ -156,7 +141,7 @@ def test_lines_of_metrics_beyond_the_checkpoint_are_dropped(
     # As if the process had been killed between writing a line and its checkpoint.
     (out / "metrics.jsonl").write_text(kept + kept.splitlines()[-1] + '\n{"round": 3, "ep')
     resume(out)
-    same_run(short, out)
+    same_run(run, out)
 
 
 def test_resuming_a_finished_run_returns_its_summary(run: Path) -> None:
@@ -165,8 +150,10 @@ def test_resuming_a_finished_run_returns_its_summary(run: Path) -> None:
     assert before == {path.name: path.stat().st_mtime_ns for path in run.iterdir()}
 
 
-def test_nothing_is_compiled_after_the_first_round(counted: tuple[Path, list[int]]) -> None:
-    _, after_round = counted
+def test_nothing_is_compiled_after_the_first_round(
+    counted: tuple[Path, CountCompilations],
+) -> None:
+    after_round = counted[1].after_round
     assert len(after_round) == 3
     assert after_round[0] > 0
     assert after_round[1:] == after_round[:1] * 2
@@ -220,6 +207,7 @@ def test_every_part_can_be_swapped_in_the_config(
 
 
 def test_a_run_in_double_precision(tmp_path: Path) -> None:
+    """`tests/training/test_trainer.py` has the types of the other model."""
     with jax.enable_x64(True):
         train(ONE_ROUND, tmp_path / "run")
         loaded = load_run(tmp_path / "run")
@@ -235,7 +223,7 @@ def test_a_loaded_run_has_a_lagrangian_and_its_metrics(run: Path) -> None:
     acceleration = delan.forward_dynamics(q, qd, jnp.asarray([0.5]))
     np.testing.assert_allclose(delan.inverse_dynamics(q, qd, acceleration), [0.5], rtol=1e-4)
     assert loaded.records == records_of(run)
-    assert int(loaded.training.env_steps) == 400
+    assert int(loaded.training.env_steps) == 60
     assert loaded.transition is loaded.world.transition
     assert loaded.reward is loaded.world.reward
     assert isinstance(loaded.model, LearnedModel)

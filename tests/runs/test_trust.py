@@ -1,7 +1,6 @@
 """A run directory is data: code that its config names is run only when it is trusted."""
 
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import tomli_w
 
 import lagdyna
 from lagdyna import UserError
+from lagdyna.cli import main
 from lagdyna.config import Config, fit_config
 from lagdyna.options import config_to_toml
 from lagdyna.parts import DeLaNConfig
@@ -202,13 +202,20 @@ def test_environments_of_lagdyna_itself_need_no_trust() -> None:
 @pytest.mark.parametrize(
     "command", [["evaluate"], ["resume"], ["resume", "--agent", "evil.py:Other"]]
 )
-def test_the_commands_say_what_to_do(command: list[str], folder: Path) -> None:
+def test_the_commands_say_what_to_do(
+    command: list[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     run = a_run("train", {**small_table(), **PLACES["model"]})
-    call = [sys.executable, "-m", "lagdyna", command[0], str(run), *command[1:]]
-    done = subprocess.run(call, capture_output=True, text=True, cwd=folder)
-    assert done.returncode == 2
-    assert done.stderr.startswith("lagdyna: ")
-    assert done.stderr.count("\n") == 1
+    monkeypatch.setattr(sys, "argv", ["lagdyna", command[0], str(run), *command[1:]])
+    with pytest.raises(SystemExit) as end:
+        main()
+    stderr = capsys.readouterr().err
+    assert end.value.code == 2
+    assert stderr.startswith("lagdyna: ")
+    assert stderr.count("\n") == 1
     assert not (folder / "ran").exists()
     said = "was given again" if command[1:] else r"`--trust` or give `--model \S*evil.py:Model`"
-    assert re.search(said, done.stderr)
+    assert re.search(said, stderr)

@@ -22,11 +22,11 @@ from lagdyna.training import (
     TrainingState,
     run_rounds,
 )
-from tests.small import small_config
+from tests.small import MLP, small_config
 
 CONFIG = small_config(
     task=dataclasses.asdict(get_task("pendulum")),
-    solver={"name": "euler"},
+    model=MLP,
     steps=1200,
     learner={"updates": 5},
     agent={"updates": 3, "restart_interval": 1},  # two policies

@@ -23,7 +23,7 @@ from lagdyna.tasks import GymnasiumTask, get_task
 from lagdyna.training import Trainer, TrainingState
 
 from ..helpers import identical
-from ..small import small_config
+from ..small import REPLAYED, small_config
 
 STEPS = 24
 KNOWN = {"name": "known"}
@@ -56,7 +56,10 @@ CASES: dict[str, dict[str, Any]] = {
 # An agent learns in the dynamics of these in another case.
 SAME_DYNAMICS = (
     "known, one parameter fixed",
+    "known, all fixed",
     "known, all fixed, filter",
+    "residual and known",
+    "filter",
     "viscous",
     "coulomb",
     "levenberg-marquardt",
@@ -90,7 +93,7 @@ def tiny(changes: dict[str, Any]) -> Trainer:
         steps=STEPS,
         learner={"updates": 8, "batch": 8, **changes.pop("learner")},
         reward=None,
-        agent={"hidden": [2], "updates": 2, "batch": 4, "horizon": 2},
+        agent={"hidden": [2], "updates": 2, "batch": 4, "horizon": 2, **REPLAYED},
         **changes,
     )
     return Trainer(config, reward)

@@ -110,8 +110,8 @@ def test_a_filter_learns_dynamics_and_reward() -> None:
     trainer = Trainer(small_config(collect={"random_steps": 12, "hold": 3}, learner=learner))
     training = trainer.begin_phase(explored(trainer, trainer.init(), 12))
     chunk = jnp.asarray(0)
-    before, first = trainer.fit(training, chunk, 4)
-    after, last = trainer.fit(before, chunk + 1, 36)
+    before, first = trainer.fit(training, chunk, 20)
+    after, last = trainer.fit(before, chunk + 1, 20)
     for loss in ("model_loss", "reward_loss"):
         assert float(last[loss]) < float(first[loss])
     assert float(last["model_skipped"]) == 0

@@ -1,5 +1,6 @@
 """The compiled programs of a training run."""
 
+import collections
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,7 @@ from lagdyna.simulate import LagrangianField, SolvedTransition
 from lagdyna.tasks import Outcome, get_task
 from lagdyna.training import Trainer, TrainingState
 
-from ..small import DYNA, recorded, small_config
+from ..small import DYNA, MLP, recorded, small_config
 from .experience import HERE, explored
 
 MODEL_FREE = {
@@ -41,22 +42,36 @@ def untrained(trainer: Trainer) -> TrainingState:
     ("changes", "restarts"),
     [
         ({}, False),
-        ({"task": {**dataclasses.asdict(get_task("pendulum")), "terminates": True}}, False),
-        ({"model": {"name": "mlp"}}, False),
         ({"learner": {"name": "ekf"}, "agent": {"posterior": {"samples": 4}}}, False),
-        ({"learner": {"name": "enkf"}}, False),
+        ({"model": MLP, "learner": {"name": "enkf"}}, False),
         ({"agent": DYNA}, False),
         (
             MODEL_FREE
             | {"agent": {"name": "dyna", "ratio": 0.0, "algorithm": {"name": "sac"}}},
             False,
         ),
-        ({"agent": {"restart_interval": 2}}, True),
+        (
+            {
+                "task": {**dataclasses.asdict(get_task("pendulum")), "terminates": True},
+                "agent": {"restart_interval": 2},
+            },
+            True,
+        ),
     ],
-    ids=["default", "terminating", "mlp", "ekf", "enkf", "td3", "sac", "restarts"],
+    ids=["default", "ekf", "mlp-enkf", "td3", "sac", "terminating-restarts"],
 )
 def test_states_keep_their_types(changes: dict[str, Any], restarts: bool) -> None:
     """So that a run compiles each program once."""
+    check_types(changes, restarts)
+
+
+def test_states_are_in_double_precision_throughout(x64: None) -> None:
+    for leaf in check_types({}, restarts=False).values():
+        assert leaf[1] != jnp.float32
+
+
+def check_types(changes: dict[str, Any], restarts: bool) -> dict[str, tuple[Any, ...]]:
+    """Assert that all programs return the types they take, and return these."""
 
     def signature(training: TrainingState) -> dict[str, tuple[Any, ...]]:
         leaves = jax.tree_util.tree_leaves_with_path(training)
@@ -81,6 +96,7 @@ def test_states_keep_their_types(changes: dict[str, Any], restarts: bool) -> Non
     assert restarts == (getattr(first.agent, "pool", None) is not None)
     for name, program in programs.items():
         assert signature(eqx.filter_eval_shape(program, first)) == signature(first), name
+    return signature(first)
 
 
 def test_networks_of_a_chain_take_the_directions_of_its_links() -> None:
@@ -116,7 +132,9 @@ def test_no_two_draws_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
         draw = getattr(jax.random, name)
 
         def noting(key: Any, *args: Any, **kwargs: Any) -> Any:
-            used.append((name, tuple(np.asarray(jax.random.key_data(key)).tolist())))
+            # A callback, so that programs note each draw that they make, in loops too.
+            data = jax.random.key_data(key)
+            jax.debug.callback(lambda x: used.append((name, tuple(x.tolist()))), data)
             return draw(key, *args, **kwargs)
 
         return noting
@@ -143,26 +161,27 @@ def test_no_two_draws_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
     def shared() -> set[tuple[str, tuple[int, ...]]]:
-        keys = [key for _, key in used]
-        return {what for what in used if keys.count(what[1]) > 1}
+        jax.effects_barrier()
+        times = collections.Counter(key for _, key in used)
+        return {what for what in used if times[what[1]] > 1}
 
-    with jax.disable_jit():  # so that every draw is seen, with its key
-        Trainer(small_config(**options)).first(jnp.asarray(0, jnp.uint32))
-    assert used
+    # No other test has these sizes, and so programs without the callbacks.
+    Trainer(small_config(**options)).first(jnp.asarray(0, jnp.uint32))
     assert not shared()
+    assert used
     used.clear()
-    # Phases draw the same for every model; this one takes the fewest operations, each of
-    # which is compiled by itself here.
+    # Phases draw the same for every model, and a network compiles fastest.
     trainer = Trainer(small_config(model={"name": "mlp", "hidden": [2]}, **options))
-    with jax.disable_jit():
-        training = trainer.first(jnp.asarray(0, jnp.uint32))
-        weights = len(used)
-        for chunks in (2, 1):
-            training = explored(trainer, training, 2)
-            training = trainer.begin_phase(training)
-            for chunk in range(chunks):
-                training, _ = trainer.fit(training, jnp.asarray(chunk), 1)
-                training, _ = trainer.improve(training, jnp.asarray(chunk), 1)
+    training = trainer.first(jnp.asarray(0, jnp.uint32))
+    jax.effects_barrier()
+    weights = len(used)
+    for chunks in (2, 1):
+        training = explored(trainer, training, 2)
+        training = trainer.begin_phase(training)
+        for chunk in range(chunks):
+            training, _ = trainer.fit(training, jnp.asarray(chunk), 1)
+            training, _ = trainer.improve(training, jnp.asarray(chunk), 1)
+    jax.effects_barrier()
     # There are three updates of each part and four actions. An update of the world model draws
     # a batch for the dynamics and one for the reward. An update of the agent draws replayed,
     # initial and uniform starts, the rollouts that take them and their order, the policy's
@@ -230,7 +249,9 @@ def test_transitions_are_stored(trainer: Trainer, untrained: TrainingState) -> N
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"agent": DYNA}, MODEL_FREE], ids=["imagination", "td3", "model-free"]
+    "changes",
+    [{"model": MLP}, {"model": MLP, "agent": DYNA}, MODEL_FREE],
+    ids=["imagination", "td3", "model-free"],
 )
 def test_an_agent_learns_from_a_given_reward_and_not_from_the_observed(
     changes: dict[str, Any],
