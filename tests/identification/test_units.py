@@ -245,7 +245,9 @@ def test_errors_stand_beside_the_variation_of_the_data():
     (poor,) = warnings_of({**report, "loss_validation": 2.0})
     assert "error of qdd of coordinate 0 is 100 % of its variation" in poor
     far = {"validation": {"relative": relative_errors(part(25.0))}, "loss_training": 0.0}
-    assert "coordinate 0 is 12 times its change" in warnings_of({**far, "loss_validation": 1})[0]
+    assert (
+        "coordinate 0 is 12 times its change" in warnings_of({**far, "loss_validation": 1})[0]
+    )
     notes = warnings_of({**report, "loss_validation": 20.0})
     assert "20 times that on training data" in notes[1]
     good = {"validation": {"relative": relative_errors(part(0.5))}}
