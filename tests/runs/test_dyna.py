@@ -21,6 +21,7 @@ from lagdyna.simulate import SampledTransition
 from lagdyna.training import Silence
 
 from ..small import DYNA, small_config
+from .numerics import same_numbers
 
 
 def dyna_config(**changes: Any) -> Config:
@@ -59,6 +60,7 @@ def test_a_filter_and_sac_learn_and_resume_to_the_same_end(tmp_path: Path) -> No
     config = dyna_config(agent=agent, model={"name": "mlp", "hidden": [4]}, learner=learner)
     out, stopped = tmp_path / "run", tmp_path / "stopped"
     train(config, out)
+    same_numbers("dyna", out)
     with pytest.raises(KeyboardInterrupt):
         train(config, stopped, progress=StopInSecondPhase())
     resume(stopped)
@@ -80,6 +82,7 @@ def test_a_filter_and_sac_learn_and_resume_to_the_same_end(tmp_path: Path) -> No
 def test_a_model_free_run_has_no_world(tmp_path: Path) -> None:
     config, out = model_free(), tmp_path / "run"
     train(config, out)
+    same_numbers("model-free", out)
     table = tomllib.loads((out / "config.toml").read_text())
     assert table.keys().isdisjoint({"model", "solver", "loss", "learner", "reward"})
     assert config_from_table(table) == config.resolved()
