@@ -21,16 +21,25 @@ Row = dict[str, Any]
 class Figure(msgspec.Struct, rename={"value": "return"}, forbid_unknown_fields=True):
     """Figure that others have published.
 
-    **Attributes:** `task`; `method`; `steps`, of the environment; `value`, the return after
-    them, `None` if it is not printed; `source`, `differs`: keys of the file's other tables.
+    **Attributes:** (figures that are not published are `None`)
+
+    - `task`, `method`.
+    - `source`, `differs`: keys of the file's other tables.
+    - `steps`: of the environment.
+    - `seconds`: of experience.
+    - `value`: return after them.
+    - `score`, `robustness`: of RealAIGym's leaderboard.
     """
 
     task: str
     method: str
-    steps: int
     source: str
     differs: str
+    steps: int | None = None
+    seconds: float | None = None
     value: float | None = None
+    score: float | None = None
+    robustness: float | None = None
 
 
 class Published(msgspec.Struct, forbid_unknown_fields=True):

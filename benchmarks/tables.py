@@ -36,6 +36,7 @@ from lagdyna.results import make_directory, write_text
 DOCS = HERE.parent / "docs"
 ORDER = [*PAPER]
 MODELS = ("delan", "mlp")
+SCORED = ("realaigym-", "pilco-")  # tasks with a score besides the return
 
 
 class Tables:
@@ -97,6 +98,7 @@ class Tables:
             "suite_models": _table(*self._suite_models()),
             "suite_seeds": _table(*self._seeds("suite", "to 95 %", ERRORS)),
             "yardsticks": _table(*self._solved("yardsticks")),
+            "yardsticks_scores": _table(*self._scores("yardsticks")),
             "yardsticks_published": _table(*self._published("yardsticks")),
             "yardsticks_seeds": _table(*self._seeds("yardsticks", "to target", ())),
             "agents": _table(*self._solved("agents")),
@@ -153,11 +155,24 @@ class Tables:
         texts, lines = self.published, []
         for task in dict.fromkeys(protocol.task for protocol in self.of(group)):
             for each in texts.of(task):
-                cells = [f"`{task}`", each.method, _number(each.steps), _number(each.value)]
+                cells = [f"`{task}`", each.method, _number(each.steps), _number(each.seconds)]
+                cells += [_number(x) for x in (each.value, each.score, each.robustness)]
                 lines.append(
                     [*cells, texts.sources[each.source], texts.differences[each.differs]]
                 )
-        return ("task", "method", "steps", "return", "source", "what differs"), lines
+        heads = ("task", "method", "steps", "experience, s", "return", "score", "robustness")
+        return (*heads, "source", "what differs"), lines
+
+    def _scores(self, group: str) -> tuple[tuple[str, ...], list[list[str]]]:
+        heads = ("task", "agent", "seeds", "experience, s", "success", "score", "robustness")
+        lines = []
+        for protocol in self.of(group):
+            if protocol.task.startswith(SCORED):
+                row = self.row(protocol)
+                cells = [f"`{protocol.task}`", f"`{protocol.variant}`", _seeds(row)]
+                cells += [_number(row["experience_seconds"])]
+                lines.append([*cells, *(_number(row.get(x)) for x in heads[4:])])
+        return heads, lines
 
     def _seeds(
         self, group: str, target: str, figures: tuple[str, ...]
@@ -218,7 +233,7 @@ def _number(value: float | None, missing: str = "") -> str:
     """Format a number; small ones, which are errors, in units of 1e-5."""
     if value is None:
         return missing
-    if 0 < value < 0.1:
+    if 0 < value < 0.01:
         return f"{1e5 * value:.1f}e-5"
     return f"{value:.3g}" if abs(value) < 20 else f"{value:,.0f}"
 

@@ -396,6 +396,24 @@ def test_a_target_is_held_if_no_later_evaluation_misses_it(place: Place) -> None
     assert text["agents"].splitlines()[2:][0].startswith("| `Pendulum-v1` | `imagination` | 3")
 
 
+def test_figures_of_a_task_are_chosen_by_its_name(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def scores(run: Path) -> dict[str, float]:
+        asked.append(run)
+        return {"success": 1.0, "score": 0.5, "robustness": 0.25}
+
+    monkeypatch.setitem(collect.SCORES, "Pendulum", scores)
+    monkeypatch.setattr(tables, "SCORED", ("Pendulum",))
+    run = place.run(YARDSTICK, seed=0)
+    collect.collect([run], place.results, place.protocols)
+    assert asked == [run]
+    text = tables.Tables(place.results, place.protocols).texts()["yardsticks_scores"]
+    assert "| `Pendulum-v1` | `imagination` | 1 of 5 | 10 | 1 | 0.5 | 0.25 |" in text
+
+
 def test_models_are_compared_by_the_same_target(place: Place) -> None:
     delan = [place.run(DELAN, i, returns=(700.0, 780.0, 790.0 + i)) for i in range(3)]
     mlp = [place.run(MLP, i, returns=(600.0, 700.0, 770.0 + i)) for i in range(3)]
