@@ -20,18 +20,29 @@ IDS = MappingProxyType(
 )
 """Gymnasium ids of the suite by short name."""
 
+YARDSTICKS = MappingProxyType(
+    {
+        "realaigym-acrobot": ("lagdyna/RealAIGymAcrobot-v0", 5000),
+        "realaigym-pendubot": ("lagdyna/RealAIGymPendubot-v0", 5000),
+        "pilco-cartpole": ("lagdyna/PilcoCartPole-v0", 50),
+        "pilco-cart2pole": ("lagdyna/PilcoCartDoublePole-v0", 100),
+    }
+)
+"""Gymnasium ids and steps per episode of the suite's published benchmarks by short name."""
+
 
 def register_suite() -> None:
     """Register the suite's environments with Gymnasium.
 
     This makes them available to `gymnasium.make` and `gymnasium.make_vec`.
     """
-    for name, env_id in IDS.items():
+    seven = {name: (env_id, 1000) for name, env_id in IDS.items()}
+    for name, (env_id, steps) in {**seven, **YARDSTICKS}.items():
         if env_id not in gym.registry:
             gym.register(
                 env_id,
                 "lagdyna.tasks.suite:SuiteEnv",
-                max_episode_steps=1000,
+                max_episode_steps=steps,
                 vector_entry_point="lagdyna.tasks.suite:SuiteVectorEnv",
                 kwargs={"task": name},
             )

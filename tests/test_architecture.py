@@ -24,6 +24,7 @@ LEVELS = (
     ("filters",),
     ("options",),
     ("tasks",),
+    ("scores",),
     ("checks",),
     ("agents",),
     ("results",),

@@ -18,6 +18,7 @@ from ._registry import get_task as get_task
 from ._spec import CoordinateSpec as CoordinateSpec
 from ._spec import TaskSpec as TaskSpec
 from .suite import SUITE as SUITE
+from .suite import YARDSTICKS as YARDSTICKS
 from .suite import SuiteEntry as SuiteEntry
 from .suite import SuiteEnv as SuiteEnv
 from .suite import SuiteTask as SuiteTask

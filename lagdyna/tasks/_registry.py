@@ -6,7 +6,7 @@ import gymnasium as gym
 
 from ._foreign import FOREIGN
 from ._spec import CoordinateSpec, TaskSpec
-from .suite import SUITE
+from .suite import SUITE, YARDSTICKS
 
 TASKS: Mapping[str, TaskSpec] = MappingProxyType(
     {
@@ -22,6 +22,7 @@ TASKS: Mapping[str, TaskSpec] = MappingProxyType(
         ),
         **FOREIGN,
         **{name: entry.spec for name, entry in SUITE.items()},
+        **{name: entry.spec for name, entry in YARDSTICKS.items()},
     }
 )
 """Registered tasks by name."""

@@ -15,7 +15,15 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 from lagdyna.mechanics import Coordinates, State
-from lagdyna.tasks import SUITE, SuiteEnv, SuiteTask, SuiteVectorEnv, get_task, suite_task
+from lagdyna.tasks import (
+    SUITE,
+    YARDSTICKS,
+    SuiteEnv,
+    SuiteTask,
+    SuiteVectorEnv,
+    get_task,
+    suite_task,
+)
 
 from .suite import some_action, some_state, step
 
@@ -54,15 +62,27 @@ def test_batched_parameters_apply_to_each_copy() -> None:
         SuiteVectorEnv(with_masses("acrobot", factors), 3)
 
 
-@pytest.mark.parametrize("name", SUITE)
+@pytest.mark.parametrize("name", [*SUITE, *YARDSTICKS])
 def test_environments_pass_the_gymnasium_checker(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env = gym.make(SUITE[name].env_id)
+        env = gym.make(get_task(name).env_id)
         check_env(env.unwrapped)
         assert env.spec is not None
-        assert env.spec.max_episode_steps == env.unwrapped.task.horizon == 1000
+        assert env.spec.max_episode_steps == env.unwrapped.task.horizon
         env.close()
+
+
+@pytest.mark.parametrize("name", ["realaigym-pendubot", "pilco-cartpole"])
+def test_copies_of_published_benchmarks_step(name: str) -> None:
+    env = gym.make_vec(get_task(name).env_id, 2, max_episode_steps=2)
+    first, _ = env.reset(seed=0)
+    for ended in (False, True):
+        after, rewards, terminated, truncated, _ = env.step(np.full((2, 1), 0.5))
+        assert truncated.tolist() == [ended, ended]
+        assert not terminated.any()
+    assert np.isfinite(rewards).all()
+    assert (after != first).any(axis=1).all()
 
 
 def test_environments_match_the_task_in_float64() -> None:

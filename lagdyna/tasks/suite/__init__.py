@@ -1,10 +1,12 @@
-"""Rigid-body suite: seven tasks in pure JAX, also as Gymnasium environments."""
+"""Rigid-body suite: chains of links in pure JAX, also as Gymnasium environments."""
 
+from . import realaigym as realaigym
 from ._compiled import start as start
 from ._entries import SUITE as SUITE
 from ._entries import SuiteEntry as SuiteEntry
-from ._entries import suite_name as suite_name
-from ._entries import suite_task as suite_task
 from ._env import SuiteEnv as SuiteEnv
+from ._lookup import suite_name as suite_name
+from ._lookup import suite_task as suite_task
 from ._task import SuiteTask as SuiteTask
 from ._vector_env import SuiteVectorEnv as SuiteVectorEnv
+from ._yardsticks import YARDSTICKS as YARDSTICKS

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Integer, Key, Scalar, UInt8
 
 from ...mechanics import State
 from ._draw import SIZE, draw
-from ._entries import suite_task
+from ._lookup import suite_task
 from ._task import SuiteTask
 
 _PRECISIONS = ("float64", "float32")

@@ -1,13 +1,10 @@
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from ..._environments import IDS
-from ...mechanics import Coordinates, FixedActuation, MechanicalSystem
-from ...systems import Pendulum, PlanarChain
 from .._spec import CoordinateSpec, TaskSpec
-from ._task import SuiteTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +27,8 @@ class SuiteEntry:
     - `repeat`: number of environment steps for which an agent holds each action.
     - `substeps`: number of solver steps of the model per action.
     - `speed`: largest angular velocity of a joint in imagined states, rad/s.
+    - `dissipation`: friction that a model of the task learns, as in
+        [`lagdyna.tasks.TaskSpec`][].
     """
 
     env_id: str
@@ -44,6 +43,7 @@ class SuiteEntry:
     repeat: int = 1
     substeps: int = 1
     speed: float = 10.0
+    dissipation: Literal["none", "viscous"] = "none"
 
     @property
     def force(self) -> tuple[tuple[float, ...], ...]:
@@ -79,6 +79,7 @@ class SuiteEntry:
             coordinates=(cart, *angles) if self.cart else angles,
             dt=self.dt,
             force=self.force,
+            dissipation=self.dissipation,
             description=self.description,
             steps=self.steps,
             repeat=self.repeat,
@@ -167,54 +168,3 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
     }
 )
 """Tasks of the suite of Ramesh & Ravindran (2023), by short name."""
-
-
-def suite_name(spec: TaskSpec) -> str | None:
-    """Return the short name of the suite task that a description matches.
-
-    The environment, the observation indices, the context and the number of actions must match.
-    State limits, `repeat` and forces may differ; there must be no time limit of its own, no
-    arguments of `gymnasium.make` and no wrappers.
-
-    **Returns:** the name, or `None` if no task matches.
-    """
-    if spec.make or spec.wrappers:  # only the environment itself applies them
-        return None
-    for name, entry in SUITE.items():
-        known = entry.spec
-        same_state = spec.context == known.context and [
-            (c.kind, c.indices, c.relative_to) for c in spec.coordinates
-        ] == [(c.kind, c.indices, c.relative_to) for c in known.coordinates]
-        if spec.env_id == known.env_id and same_state and spec.max_episode_steps is None:
-            return name if spec.action_size == known.action_size else None
-    return None
-
-
-def suite_task(name: str) -> SuiteTask:
-    """Construct the suite task of a short name.
-
-    Its parameters have JAX's current precision: float32, or float64 under `jax.enable_x64`.
-
-    **Arguments:**
-
-    - `name`: a key of [`lagdyna.tasks.SUITE`][].
-
-    **Raises:** `ValueError` if the name is unknown; the message lists the nearest names.
-    """
-    if name not in SUITE:
-        near = difflib.get_close_matches(name, SUITE, n=3, cutoff=0.4)
-        hint = f"nearest: {', '.join(near)}; " if near else ""
-        raise ValueError(
-            f"`name` was {name!r}, which is not a task of the suite; {hint}"
-            f"all: {', '.join(SUITE)}"
-        )
-    entry = SUITE[name]
-    actuation = FixedActuation(entry.force)
-    if entry.point_mass:
-        body, coordinates = Pendulum.point_mass(gravity=entry.gravity), Coordinates((True,))
-    else:
-        cart_mass = 1.0 if entry.cart else None
-        body = PlanarChain.rods(entry.links, gravity=entry.gravity, cart_mass=cart_mass)
-        coordinates = body.coordinates
-    system = MechanicalSystem(body, coordinates, actuation)
-    return SuiteTask(name, system, len(entry.force[0]), entry.dt)
