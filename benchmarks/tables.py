@@ -99,7 +99,7 @@ class Tables:
             "suite_seeds": _table(*self._seeds("suite", "to 95 %", ERRORS)),
             "yardsticks": _table(*self._solved("yardsticks")),
             "yardsticks_scores": _table(*self._scores("yardsticks")),
-            "yardsticks_published": _table(*self._published("yardsticks")),
+            "yardsticks_published": self._published("yardsticks"),
             "yardsticks_seeds": _table(*self._seeds("yardsticks", "to target", ())),
             "agents": _table(*self._solved("agents")),
             "agents_seeds": _table(*self._seeds("agents", "to target", ())),
@@ -151,17 +151,17 @@ class Tables:
             lines.append([*cells, held, _number(row["seconds"])])
         return heads, lines
 
-    def _published(self, group: str) -> tuple[tuple[str, ...], list[list[str]]]:
-        texts, lines = self.published, []
+    def _published(self, group: str) -> str:
+        heads = ("task", "method", "steps", "experience, s", "return", "score", "robustness")
+        lines, sources = [], {}
         for task in dict.fromkeys(protocol.task for protocol in self.of(group)):
-            for each in texts.of(task):
+            for each in self.published.of(task):
                 cells = [f"`{task}`", each.method, _number(each.steps), _number(each.seconds)]
                 cells += [_number(x) for x in (each.value, each.score, each.robustness)]
-                lines.append(
-                    [*cells, texts.sources[each.source], texts.differences[each.differs]]
-                )
-        heads = ("task", "method", "steps", "experience, s", "return", "score", "robustness")
-        return (*heads, "source", "what differs"), lines
+                lines.append([*cells, each.source])
+                sources[each.source] = self.published.sources[each.source]
+        notes = "".join(f"- {name}: {text}\n" for name, text in sources.items())
+        return f"{_table((*heads, 'source'), lines)}\n{notes}"
 
     def _scores(self, group: str) -> tuple[tuple[str, ...], list[list[str]]]:
         heads = ("task", "agent", "seeds", "experience, s", "success", "score", "robustness")
