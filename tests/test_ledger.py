@@ -26,6 +26,8 @@ from lagdyna.results import (
 from lagdyna.runs._directory import digest_of_seeds
 
 TOP = Path(__file__).parents[1]
+if not (TOP / "benchmarks").is_dir():
+    pytest.skip("the ledger is part of a clone only", allow_module_level=True)
 sys.path.insert(0, str(TOP / "benchmarks"))
 collect: Any = importlib.import_module("collect")
 ledger: Any = importlib.import_module("_ledger")
