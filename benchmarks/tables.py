@@ -206,11 +206,11 @@ class Tables:
     def _panels(self, group: str) -> list[Panel]:
         panels: dict[str, Panel] = {}
         tasks = {protocol.task for protocol in self.of(group)}
-        for protocol in self.protocols:
-            shown = protocol.group == group or protocol.group == "yardsticks"
-            if not shown or protocol.task not in tasks:
-                continue
-            panel = panels.setdefault(protocol.task, Panel(protocol.task, {}, {}))
+        shown = [each for each in self.protocols if each.group in (group, "yardsticks")]
+        shown = [each for each in shown if each.task in tasks]
+        for protocol in shown:
+            steps = max(x.config.steps or 0 for x in shown if x.task == protocol.task)
+            panel = panels.setdefault(protocol.task, Panel(protocol.task, steps, {}, {}))
             runs = self.ledger.runs_of(protocol)
             panel.curves[protocol.variant] = [run.curve for run in runs]
             if group == "suite":
