@@ -26,11 +26,12 @@ _COLUMNS = 4
 class Panel(NamedTuple):
     """Learning curves of a task.
 
-    **Attributes:** `title`; `curves`, of each seed, by label; `lines`, returns to compare with,
-    by label.
+    **Attributes:** `title`; `steps`, of the longest run; `curves`, of each seed, by label;
+    `lines`, returns to compare with, by label.
     """
 
     title: str
+    steps: int
     curves: dict[str, list[Curve]]
     lines: dict[str, float]
 
@@ -58,16 +59,19 @@ def plot_panels(path: Path, panels: list[Panel]) -> None:
         for label, value in panel.lines.items():
             handles[label] = axes.axhline(value, color=GREY, lw=1, ls="--")
         counts = ", ".join(str(len(seeds)) for seeds in panel.curves.values())
-        axes.set_title(literal(f"{panel.title}\nseeds: {counts}"), fontsize=8)
+        axes.set_title(f"{literal(panel.title)}\nseeds: {counts}", fontsize=8)
+        if not any(panel.curves.values()):
+            axes.text(0.5, 0.2, "no run stored", transform=axes.transAxes, ha="center")
         axes.tick_params(labelsize=7)
-        axes.set_xlim(0, None)
+        axes.set_xlim(0, panel.steps)
         axes.xaxis.set_major_formatter(lambda steps, _: f"{steps / 1000:g}k")
         finish(axes)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
     for axes in grid[:, 0]:
         axes.set_ylabel("return")
-    figure.supxlabel("environment steps", fontsize=9)
+    for axes in grid.flat[max(len(panels) - columns, 0) : len(panels)]:
+        axes.set_xlabel("environment steps", fontsize=8)
     figure.legend(
         [*handles.values()], [*handles], frameon=False, ncols=4, loc="outside lower center"
     )

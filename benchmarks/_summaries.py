@@ -21,28 +21,35 @@ Row = dict[str, Any]
 class Figure(msgspec.Struct, rename={"value": "return"}, forbid_unknown_fields=True):
     """Figure that others have published.
 
-    **Attributes:** `task`; `method`; `steps`, of the environment; `value`, the return after
-    them, `None` if it is not printed; `source`, `differs`: keys of the file's other tables.
+    **Attributes:** (figures that are not published are `None`)
+
+    - `task`, `method`.
+    - `source`: a key of the file's `sources`.
+    - `steps`: of the environment.
+    - `seconds`: of experience.
+    - `value`: return after them.
+    - `score`, `robustness`: of RealAIGym's leaderboard.
     """
 
     task: str
     method: str
-    steps: int
     source: str
-    differs: str
+    steps: int | None = None
+    seconds: float | None = None
     value: float | None = None
+    score: float | None = None
+    robustness: float | None = None
 
 
 class Published(msgspec.Struct, forbid_unknown_fields=True):
     """What others have published: content of `published.toml`.
 
-    **Attributes:** `targets`, returns that count as solved, by task; `sources`, `differences`,
-    texts by key; `figures`.
+    **Attributes:** `targets`, returns that count as solved, by task; `sources`, texts by name;
+    `figures`.
     """
 
     targets: dict[str, float]
     sources: dict[str, str]
-    differences: dict[str, str]
     figures: list[Figure]
 
     def of(self, task: str) -> list[Figure]:
@@ -86,7 +93,8 @@ def summary_of(protocol: Protocol, runs: list[Stored], target: float | None) -> 
     name = "steps_to_95" if protocol.group == "suite" else "steps_to_target"
     row[name] = _mean(to_target)
     for figure in dict.fromkeys(name for run in runs for name in run.figures):
-        row[figure] = _mean([run.figures.get(figure) for run in runs])
+        values = [run.figures.get(figure) for run in runs]
+        row[figure] = _fraction(values) if figure == "success" else _mean(values)
     if protocol.group == "suite":
         row.setdefault("one_step_l1", None)
     return row
@@ -165,6 +173,11 @@ def _held(run: Stored, target: float | None) -> bool:
         return False
     at = run.curve[1] >= target
     return bool(at.any() and at[np.argmax(at) :].all())
+
+
+def _fraction(values: list[float | None]) -> float | None:
+    """Compute the mean of fractions; an interquartile mean would hide single failures."""
+    return None if None in values else float(np.mean(np.asarray(values, float)))
 
 
 def _mean(values: Any) -> float | None:

@@ -36,7 +36,7 @@ def collect(
     runs: list[Path],
     results: Path = RESULTS,
     protocols: Path = PROTOCOLS,
-    figures: "Callable[[Path, Protocol], Figures] | None" = None,
+    figures: Callable[[Path, Protocol], Figures] | None = None,
 ) -> list[Path]:
     """Add finished runs to the ledger; all of them, or none.
 
@@ -177,7 +177,7 @@ def _stored(
     config: Config,
     summary: dict[str, Any],
     at_once: int,
-    figures: "Callable[[Path, Protocol], Figures]",
+    figures: Callable[[Path, Protocol], Figures],
 ) -> Stored:
     versions = dict(summary["versions"])
     return Stored(
@@ -198,9 +198,17 @@ def _stored(
 
 
 def model_figures(run: Path, protocol: Protocol) -> Figures:
-    """Compute the errors of the final model on the suite; other tasks have no reference."""
-    if protocol.group != "suite":
-        return {}
+    """Compute the figures of the final model or policy that the tables of its task have."""
+    if protocol.group == "suite":
+        return _model_errors(run)
+    for start, figures in SCORES.items():
+        if protocol.task.startswith(start):
+            return figures(run)
+    return {}
+
+
+def _model_errors(run: Path) -> Figures:
+    """Compute the one-step errors as `lagdyna reproduce ramesh2023-suite` does."""
     from lagdyna.reproductions.ramesh2023_suite._model_error import model_errors
     from lagdyna.runs import load_run
 
@@ -212,6 +220,32 @@ def model_figures(run: Path, protocol: Protocol) -> Figures:
         "observed_l1": made["observed" if known else "held_observed"],
         "held_l1": made["held_l1"],
     }
+
+
+def _realaigym_scores(run: Path) -> Figures:
+    """Compute the scores of RealAIGym's leaderboard, which takes minutes."""
+    from realaigym import score_of_run  # pyright: ignore[reportMissingImports]
+
+    found = score_of_run(run, robustness=True)
+    return {
+        "success": float(found["performance"]["success"]),
+        "score": found["performance"]["score"],
+        "robustness": found["robustness"]["score"],
+    }
+
+
+def _pilco_success(run: Path) -> Figures:
+    """Compute the fraction of new trials that succeed by PILCO's criterion."""
+    from pilco import success_of_run  # pyright: ignore[reportMissingImports]
+
+    return {"success": success_of_run(run)["success"]}
+
+
+# Figures of tasks whose names begin so.
+SCORES: dict[str, Callable[[Path], Figures]] = {
+    "realaigym-": _realaigym_scores,
+    "pilco-": _pilco_success,
+}
 
 
 def missing(

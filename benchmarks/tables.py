@@ -36,6 +36,7 @@ from lagdyna.results import make_directory, write_text
 DOCS = HERE.parent / "docs"
 ORDER = [*PAPER]
 MODELS = ("delan", "mlp")
+SCORED = ("realaigym-", "pilco-")  # tasks with a score besides the return
 
 
 class Tables:
@@ -97,7 +98,8 @@ class Tables:
             "suite_models": _table(*self._suite_models()),
             "suite_seeds": _table(*self._seeds("suite", "to 95 %", ERRORS)),
             "yardsticks": _table(*self._solved("yardsticks")),
-            "yardsticks_published": _table(*self._published("yardsticks")),
+            "yardsticks_scores": _table(*self._scores("yardsticks")),
+            "yardsticks_published": self._published("yardsticks"),
             "yardsticks_seeds": _table(*self._seeds("yardsticks", "to target", ())),
             "agents": _table(*self._solved("agents")),
             "agents_seeds": _table(*self._seeds("agents", "to target", ())),
@@ -149,15 +151,28 @@ class Tables:
             lines.append([*cells, held, _number(row["seconds"])])
         return heads, lines
 
-    def _published(self, group: str) -> tuple[tuple[str, ...], list[list[str]]]:
-        texts, lines = self.published, []
+    def _published(self, group: str) -> str:
+        heads = ("task", "method", "steps", "experience, s", "return", "score", "robustness")
+        lines, sources = [], {}
         for task in dict.fromkeys(protocol.task for protocol in self.of(group)):
-            for each in texts.of(task):
-                cells = [f"`{task}`", each.method, _number(each.steps), _number(each.value)]
-                lines.append(
-                    [*cells, texts.sources[each.source], texts.differences[each.differs]]
-                )
-        return ("task", "method", "steps", "return", "source", "what differs"), lines
+            for each in self.published.of(task):
+                cells = [f"`{task}`", each.method, _number(each.steps), _number(each.seconds)]
+                cells += [_number(x) for x in (each.value, each.score, each.robustness)]
+                lines.append([*cells, each.source])
+                sources[each.source] = self.published.sources[each.source]
+        notes = "".join(f"- {name}: {text}\n" for name, text in sources.items())
+        return f"{_table((*heads, 'source'), lines)}\n{notes}"
+
+    def _scores(self, group: str) -> tuple[tuple[str, ...], list[list[str]]]:
+        heads = ("task", "agent", "seeds", "experience, s", "success", "score", "robustness")
+        lines = []
+        for protocol in self.of(group):
+            if protocol.task.startswith(SCORED):
+                row = self.row(protocol)
+                cells = [f"`{protocol.task}`", f"`{protocol.variant}`", _seeds(row)]
+                cells += [_number(row["experience_seconds"])]
+                lines.append([*cells, *(_number(row.get(x)) for x in heads[4:])])
+        return heads, lines
 
     def _seeds(
         self, group: str, target: str, figures: tuple[str, ...]
@@ -191,11 +206,11 @@ class Tables:
     def _panels(self, group: str) -> list[Panel]:
         panels: dict[str, Panel] = {}
         tasks = {protocol.task for protocol in self.of(group)}
-        for protocol in self.protocols:
-            shown = protocol.group == group or protocol.group == "yardsticks"
-            if not shown or protocol.task not in tasks:
-                continue
-            panel = panels.setdefault(protocol.task, Panel(protocol.task, {}, {}))
+        shown = [each for each in self.protocols if each.group in (group, "yardsticks")]
+        shown = [each for each in shown if each.task in tasks]
+        for protocol in shown:
+            steps = max(x.config.steps or 0 for x in shown if x.task == protocol.task)
+            panel = panels.setdefault(protocol.task, Panel(protocol.task, steps, {}, {}))
             runs = self.ledger.runs_of(protocol)
             panel.curves[protocol.variant] = [run.curve for run in runs]
             if group == "suite":
@@ -218,7 +233,7 @@ def _number(value: float | None, missing: str = "") -> str:
     """Format a number; small ones, which are errors, in units of 1e-5."""
     if value is None:
         return missing
-    if 0 < value < 0.1:
+    if 0 < value < 0.01:
         return f"{1e5 * value:.1f}e-5"
     return f"{value:.3g}" if abs(value) < 20 else f"{value:,.0f}"
 

@@ -26,6 +26,8 @@ from lagdyna.results import (
 from lagdyna.runs._directory import digest_of_seeds
 
 TOP = Path(__file__).parents[1]
+if not (TOP / "benchmarks").is_dir():
+    pytest.skip("the ledger is part of a clone only", allow_module_level=True)
 sys.path.insert(0, str(TOP / "benchmarks"))
 collect: Any = importlib.import_module("collect")
 ledger: Any = importlib.import_module("_ledger")
@@ -396,6 +398,32 @@ def test_a_target_is_held_if_no_later_evaluation_misses_it(place: Place) -> None
     assert text["agents"].splitlines()[2:][0].startswith("| `Pendulum-v1` | `imagination` | 3")
 
 
+def test_figures_of_a_task_are_chosen_by_its_name(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def scores(run: Path) -> dict[str, float]:
+        asked.append(run)
+        return {"success": 1.0, "score": 0.5, "robustness": 0.25}
+
+    monkeypatch.setitem(collect.SCORES, "Pendulum", scores)
+    monkeypatch.setattr(tables, "SCORED", ("Pendulum",))
+    run = place.run(YARDSTICK, seed=0)
+    collect.collect([run], place.results, place.protocols)
+    assert asked == [run]
+    # One failure of five seeds is visible.
+    monkeypatch.setitem(collect.SCORES, "Pendulum", lambda _: {"success": 0.0})
+    others = [place.run(YARDSTICK, seed=seed) for seed in range(1, 5)]
+    collect.collect(others[:1], place.results, place.protocols)
+    monkeypatch.setitem(collect.SCORES, "Pendulum", scores)
+    collect.collect(others[1:], place.results, place.protocols)
+    row = place.json()["yardsticks"]["Pendulum-v1"]["imagination"]
+    assert row["success"] == pytest.approx(0.8)
+    text = tables.Tables(place.results, place.protocols).texts()["yardsticks_scores"]
+    assert "| `Pendulum-v1` | `imagination` | 5 of 5 | 10 | 0.8 |  |  |" in text
+
+
 def test_models_are_compared_by_the_same_target(place: Place) -> None:
     delan = [place.run(DELAN, i, returns=(700.0, 780.0, 790.0 + i)) for i in range(3)]
     mlp = [place.run(MLP, i, returns=(600.0, 700.0, 770.0 + i)) for i in range(3)]
@@ -446,7 +474,6 @@ def test_published_figures_name_their_sources_and_tasks() -> None:
     tasks = {protocol.task for protocol in protocols.read_protocols()}
     assert {figure.task for figure in found.figures} | {*found.targets} <= tasks
     assert {figure.source for figure in found.figures} == {*found.sources}
-    assert {figure.differs for figure in found.figures} == {*found.differences}
 
 
 def test_the_tables_of_the_docs_are_those_of_the_stored_runs() -> None:

@@ -85,7 +85,8 @@ def _fit(
         )
         for i in range(_PARTS)
     ]
-    gram, right = sum(a for a, _ in products), sum(b for _, b in products)
+    gram = np.sum([a for a, _ in products], axis=0)
+    right = np.sum([b for _, b in products], axis=0)
     penalties = _RIDGES * changes.size
     errors = [_left_out(products, gram, right, penalty) for penalty in penalties]
     best = int(np.argmin(errors))

@@ -19,8 +19,9 @@ FORMAT = 2
 NUMERICS = 1
 """Version of what a config and a seed compute.
 
-Raise it with a change after which a training run gives other numbers than rounding explains.
-Runs of two versions are not averaged; `tests/runs/test_numerics.py` notices such changes.
+Raise it with a change after which a training run gives other numbers than rounding explains,
+be it of the agent, of a model or of a task. Runs of two versions are not averaged. Tests
+compare a few small runs with `tests/runs/numerics.py`; other changes are not noticed.
 """
 _COMMANDS: dict[str, str] = {
     "train": "lagdyna train",

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from lagdyna import UserError
-from lagdyna.results import FORMAT, RUN_FILE, check_kind, kind_of, write_run_file
+from lagdyna.results import (
+    FORMAT,
+    NUMERICS,
+    RUN_FILE,
+    check_kind,
+    kind_of,
+    run_facts,
+    write_run_file,
+)
 
 
 @pytest.mark.parametrize("kind", ["train", "seeds", "fit", "reproduction"])
@@ -19,6 +27,12 @@ def test_the_kind_of_a_run_is_read_back(tmp_path: Path, kind: Any) -> None:
     other: Any = "fit" if kind == "train" else "train"
     with pytest.raises(UserError, match=f"holds a run of `lagdyna .*that `lagdyna {other}`"):
         check_kind(tmp_path, other)
+
+
+def test_a_run_records_the_version_of_the_numerics_and_its_steps(tmp_path: Path) -> None:
+    write_run_file(tmp_path, "train", steps=300)
+    facts = run_facts(tmp_path)
+    assert (facts.numerics, facts.steps) == (NUMERICS, 300)
 
 
 def test_a_directory_without_a_run_is_refused(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from lagdyna.training import Silence
 
 from .. import environments as environments  # registers them
 from ..small import DYNA, small_config
+from .numerics import same_numbers
 
 # On the host, which compiles no loops; `tests/training/test_environment_loops.py` has those.
 TASK = dataclasses.replace(get_task("Pendulum-v1"), env_id="lagdyna-tests/ShortPendulum-v0")
@@ -67,6 +68,7 @@ def test_a_filter_and_sac_learn_and_resume_to_the_same_end(tmp_path: Path) -> No
     config = dyna_config(agent=agent, model={"name": "mlp", "hidden": [4]}, learner=learner)
     out, stopped = tmp_path / "run", tmp_path / "stopped"
     train(config, out)
+    same_numbers("dyna", out)
     with pytest.raises(KeyboardInterrupt):
         train(config, stopped, progress=StopInSecondPhase())
     resume(stopped)
@@ -88,6 +90,7 @@ def test_a_filter_and_sac_learn_and_resume_to_the_same_end(tmp_path: Path) -> No
 def test_a_model_free_run_has_no_world(tmp_path: Path) -> None:
     config, out = model_free(), tmp_path / "run"
     train(config, out)
+    same_numbers("model-free", out)
     table = tomllib.loads((out / "config.toml").read_text())
     assert table.keys().isdisjoint({"model", "solver", "loss", "learner", "reward"})
     assert config_from_table(table) == config.resolved()

@@ -24,6 +24,7 @@ from lagdyna.training import Silence
 
 from .. import environments as environments  # registers them
 from ..small import MLP, REPLAYED, small_config
+from .numerics import same_numbers
 from .watch import SUMMARY, StopAfterEvents, records_of, same_run
 
 SHORT_TASK = dataclasses.replace(
@@ -107,6 +108,10 @@ def test_the_config_of_a_run_has_the_options_in_force_and_no_others(run: Path) -
     for part in ("model", "loss", "learner", "agent"):
         options = set(getattr(config, part).__struct_fields__)
         assert {"name"} < set(table[part]) == options | {"name"}
+
+
+def test_a_seed_computes_the_numbers_of_this_version(run: Path) -> None:
+    same_numbers("imagination", run)
 
 
 def test_the_config_of_a_run_repeats_it_to_the_bit(run: Path, tmp_path: Path) -> None:

@@ -192,8 +192,8 @@ def test_a_class_given_in_python_does_not_vouch_for_stored_equations() -> None:
     refused(lambda: stored(run, objects, fit_config), "model.known", "evil.py:system")
 
 
-def test_environments_of_lagdyna_itself_need_no_trust() -> None:
-    name = next(name for name, each in TASKS.items() if ":" in each.env_id)
+@pytest.mark.parametrize("name", [name for name, each in TASKS.items() if ":" in each.env_id])
+def test_environments_and_wrappers_of_lagdyna_itself_need_no_trust(name: str) -> None:
     run = a_run("train", {})
     (run / "config.toml").write_text(config_to_toml(Config(task=name)))
     assert config_of(run).task == TASKS[name]
