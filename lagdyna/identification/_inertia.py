@@ -1,4 +1,4 @@
-"""Usual inertia of recorded motions, by linear regression of their momentum."""
+"""Mean inertia of recorded motions, by linear regression of their momentum."""
 
 from typing import NamedTuple
 
@@ -6,24 +6,24 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.optimize import lsq_linear
 
-# Windows that the regression uses at most, and parts of the data for cross-validation.
+# Largest number of windows of the regression, and number of folds of the cross-validation.
 _WINDOWS, _PARTS = 3000, 4
 
 # Strengths of the ridge penalty that cross-validation chooses from, per row.
 _RIDGES = 10.0 ** np.arange(-8, 0)
 
-# Coordinates up to which a mass matrix that varies with the position is tried.
+# Largest number of coordinates for which a position-dependent mass matrix is tried.
 _VARYING = 3
 
-# Smallest weight of an equation relative to the largest: a force of 0 says something too.
+# Floor of the force scale of an equation, relative to the largest, for forces near 0.
 _FLOOR = 0.1
 
 
 class Motion(NamedTuple):
-    """One recorded motion in natural units.
+    """Recorded motion in natural units.
 
-    **Attributes:** `q`, `qd`, `tau`, positions, velocities and generalised forces; rows that
-    are not finite are left out.
+    **Attributes:** `q`, `qd`, `tau`, positions, velocities and generalised forces. Windows
+    with rows that are not finite are left out.
     """
 
     q: Float[np.ndarray, "time n"]
@@ -37,14 +37,15 @@ def usual_inertia(
     """Estimate the mean diagonal of the mass matrix.
 
     Lagrange's equations are linear in the coefficients of `M(q)`, `V(q)` and friction, given
-    functions of `q` that they are made of. Over `lag` steps they say how far the momentum has
-    changed, so no acceleration is needed and noise hardly matters. `M` is constant, or, for
-    few coordinates, has the cosine and sine of each angle, whichever predicts left-out data
-    better. `V` has those of angles, of their sums and differences, and polynomials of other
-    coordinates. Coefficients on the diagonal and of friction are kept from being negative.
+    basis functions of `q`. Integrated over `lag` steps they contain the change of momentum, so
+    the regression needs no accelerations and is robust to noise. `M` is either constant or,
+    for few coordinates, has a basis of the cosine and sine of each angle. Cross-validation
+    chooses between the two. The basis of `V` has cosines and sines of angles and of their sums
+    and differences, and polynomials of other coordinates. Coefficients on the diagonal of `M`
+    and of friction are constrained to be non-negative.
 
-    **Returns:** 0 for a coordinate whose inertia the data do not show; all `nan` if no
-    motion is longer than `lag`, or every force is 0.
+    **Returns:** the estimate; 0 for a coordinate whose inertia the data do not determine; all
+    `nan` if no motion is longer than `lag`, or every force is 0.
     """
     n = len(angles)
     motions = [each for each in motions if len(each.q) > lag]
@@ -63,7 +64,7 @@ class _Fit(NamedTuple):
 def _fit(
     motions: list[Motion], angles: Bool[np.ndarray, " n"], dt: float, lag: int, varying: bool
 ) -> _Fit:
-    """Fit the coefficients, with the penalty that predicts left-out parts best."""
+    """Fit the coefficients, with the ridge penalty of the least cross-validation error."""
     n = len(angles)
     q = np.concatenate([each.q for each in motions])
     mean = _cosines(q, angles)[0].mean(0) if varying else np.zeros(0)
@@ -71,7 +72,7 @@ def _fit(
     pieces = [_equations(each, angles, mean, dt, lag, stride) for each in motions]
     rows = np.concatenate([features for features, _ in pieces])
     changes = np.concatenate([change for _, change in pieces])
-    part = np.arange(len(rows)) * _PARTS // len(rows)  # neighbours overlap: parts are blocks
+    part = np.arange(len(rows)) * _PARTS // len(rows)  # windows overlap, so folds are blocks
     strength = np.sqrt(np.mean(changes**2, axis=0))
     weight = 1 / np.maximum(strength, _FLOOR * strength.max())
     rows, changes = rows * weight[:, None], changes * weight
@@ -107,7 +108,7 @@ def _left_out(
     right: Float[np.ndarray, " k"],
     penalty: float,
 ) -> float:
-    """Sum the squared errors of each part by a fit to the others, less a constant."""
+    """Compute the cross-validation error of a ridge penalty, up to a constant."""
     total, eye = 0.0, np.eye(len(right))
     for a, b in products:
         found = np.linalg.solve(gram - a + penalty * eye, right - b)
@@ -126,9 +127,9 @@ def _equations(
     """Integrate Lagrange's equations over windows of `lag` steps.
 
     **Returns:** for each window and coordinate the factor of each coefficient, and the
-    impulse of the recorded force. Coefficients are those of the mass matrix, pair by pair
-    (the mean of an entry, then its deviations), of the potential, of viscous friction, of
-    Coulomb friction, and a constant force.
+    impulse of the recorded force. The order of coefficients is: mass matrix, pair by pair (the
+    mean of an entry, then its deviations), potential, viscous friction, Coulomb friction,
+    constant force.
     """
     q, qd, tau = motion
     n = len(angles)
@@ -180,10 +181,10 @@ def _cosines(
 def _potential_slopes(
     q: Float[np.ndarray, "time n"], angles: Bool[np.ndarray, " n"]
 ) -> Float[np.ndarray, "time f n"]:
-    """Compute the derivatives of the functions that a potential is made of."""
+    """Compute the derivatives of the basis functions of the potential."""
     eye = np.eye(q.shape[1])
     where = np.flatnonzero(angles)
-    # Rows that say with which factor each angle is in a sum.
+    # Each row has the factors of all coordinates in one sum of angles.
     sums = [eye[i] for i in where]
     sums += [eye[i] + sign * eye[j] for i in where for j in where if i < j for sign in (1, -1)]
     directions = np.reshape(sums, (-1, len(eye)))

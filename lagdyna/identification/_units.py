@@ -9,7 +9,7 @@ from ..data import TrajectorySet
 from ..mechanics import Coordinates, Units
 from ._inertia import Motion, usual_inertia
 
-# Units of time that a change of momentum is taken over.
+# Window of the momentum regression, in natural units of time.
 _LAG = 2.0
 
 # Rows that masses are estimated from, and bounds of a mass in natural units.
@@ -19,7 +19,7 @@ _ROWS, _MASSES = 20_000, (1e-4, 1e4)
 # force, and gravity may accelerate more than the recorded force does.
 _SHARES = (0.05, 20.0)
 
-# Part of the mass by each coordinate's own force from which the one by all is believed.
+# Smallest accepted ratio of the momentum estimate to the mass from a coordinate's own force.
 _LEAST = 0.1
 
 

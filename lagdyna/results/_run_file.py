@@ -17,11 +17,11 @@ Kind = Literal["train", "seeds", "fit", "reproduction"]
 RUN_FILE = "run.json"
 FORMAT = 2
 NUMERICS = 1
-"""Version of what a config and a seed compute.
+"""Version of the numerical results of a config and a seed.
 
-Raise it with a change after which a training run gives other numbers than rounding explains,
-be it of the agent, of a model or of a task. Runs of two versions are not averaged. Tests
-compare a few small runs with `tests/runs/numerics.py`; other changes are not noticed.
+Raise it when a change alters the numbers of a training run by more than rounding, whether in
+the agent, a model or a task. Tables do not average runs of two versions. Tests compare a few
+small runs with `tests/runs/numerics.py`; they cannot detect every change.
 """
 _COMMANDS: dict[str, str] = {
     "train": "lagdyna train",
@@ -41,8 +41,8 @@ class RunFacts(msgspec.Struct, frozen=True):
     - `given`: what the caller gave as Python objects, which no config can hold: `reward`.
     - `folder`: working directory.
     - `directory`: directory of the run.
-    - `numerics`: version of what a config and a seed compute, `NUMERICS`.
-    - `steps`: environment steps that a training run was begun with; it may be extended.
+    - `numerics`: version of the numerical results, `NUMERICS`.
+    - `steps`: environment steps of a training run at its start; it may be extended.
     """
 
     precision: Literal["float32", "float64"] | None = None

@@ -206,7 +206,7 @@ def _continue(
     begun: Round | None = None,
 ) -> Summary:
     config, start = many.trainer.config, time.perf_counter() - seconds
-    commit()  # looked up now, since the clone may change meanwhile
+    commit()  # cached now, since the clone may change during the run
     directories = [_directory(out, seed) for seed in many.seeds]
 
     def keep(training: TrainingState, records: Records, phase: Round | None) -> None:

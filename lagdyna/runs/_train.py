@@ -255,7 +255,7 @@ def _continue(
     """Continue a run from its present state to its end."""
     config = trainer.config
     start, seeds = time.perf_counter() - seconds, OneSeed(trainer)
-    commit()  # looked up now, since the clone may change meanwhile
+    commit()  # cached now, since the clone may change during the run
 
     def keep(training: TrainingState, records: Records, now: Round | None) -> None:
         seconds = time.perf_counter() - start

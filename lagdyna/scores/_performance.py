@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from ..tasks.suite import realaigym
 
-# The value of each criterion that is divided out before `tanh(pi c / n)`.
+# Normalisation `n` of each criterion `c` in `tanh(pi c / n)`.
 _NORMALISATION = {
     "swing_up_time": 20.0,
     "energy": 60.0,
@@ -15,18 +15,18 @@ _NORMALISATION = {
     "torque_smoothness": 0.1,
     "velocity_cost": 400.0,
 }
-_WHOLE = 0.99  # a trajectory that ends before this part of the time is no success
+_WHOLE = 0.99  # fraction of 10 s that a successful trajectory must reach
 
 
 class RealAIGymScore(NamedTuple):
-    """Criteria and score of a swing-up on RealAIGym's leaderboard.
+    """Performance criteria and score of RealAIGym's leaderboard.
 
     **Attributes:**
 
     - `success`: whether the tip reaches the goal height and stays above it to the end.
-    - `swing_up_time`: seconds until it does; the last time of the trajectory if it never does,
-        infinity if the trajectory is shorter than 9.9 s.
-    - `energy`: mechanical energy that the motors exchange, J.
+    - `swing_up_time`: time from which the tip stays above, s; the last time of the trajectory
+        if there is none, infinity if the trajectory is shorter than 9.9 s.
+    - `energy`: sum of the absolute work of the motors in each step, J.
     - `torque_cost`: integral of the squared torques, N^2 m^2 s.
     - `torque_smoothness`: standard deviation of the change of torque between two rows, N m.
     - `velocity_cost`: integral of the squared joint velocities, rad^2/s.
@@ -50,10 +50,10 @@ def realaigym_score(
 ) -> RealAIGymScore:
     """Compute the performance score of RealAIGym's leaderboard, version 2.
 
-    It is that of `leaderboard_scores` in `double_pendulum.analysis.leaderboard`, with the
-    weights and normalisations of `leaderboard/acrobot/simulation_v2`. The time starts to count
-    as up with the first row after which every row but the last is above the goal height; the
-    first and the last row are not looked at, as there.
+    The score is that of `leaderboard_scores` in `double_pendulum.analysis.leaderboard`, with
+    the weights and normalisations of `leaderboard/acrobot/simulation_v2`. The swing-up time is
+    the time of the first row from which all rows are above the goal height. As on the
+    leaderboard, the heights of the first and the last row do not count.
 
     **Arguments:**
 
@@ -61,7 +61,7 @@ def realaigym_score(
     - `q`: joint angles in lagdyna's coordinates, 0 when upright, wrapped or not. RealAIGym
         counts the first one from hanging; subtract pi from it.
     - `qd`: joint velocities, rad/s.
-    - `tau`: torques on both joints that are held from each row to the next, N m.
+    - `tau`: torques on both joints, held from each row to the next, N m.
 
     **Raises:** `ValueError` if the arrays have other shapes, fewer than three rows or numbers
     that are not finite, or if `t` does not increase.
@@ -91,7 +91,7 @@ def tip_height(q: Float[np.ndarray, "*time 2"]) -> Float[np.ndarray, "*time"]:
 
 
 def _swing_up_time(t: Float[np.ndarray, " time"], q: Float[np.ndarray, "time 2"]) -> float:
-    """Find the time from which the tip stays above the goal height."""
+    """Compute the time from which the tip stays above the goal height."""
     if t[-1] < _WHOLE * realaigym.SECONDS:
         return float("inf")
     down = np.flatnonzero(tip_height(q[1:-1]) <= realaigym.GOAL_HEIGHT) + 1

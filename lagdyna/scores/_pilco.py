@@ -11,15 +11,16 @@ def pilco_success(
     within: float = 0.08,
     seconds: float = 1.0,
 ) -> bool:
-    """Decide whether a trial brought the tip of a chain on a cart to its goal and held it.
+    """Decide whether a trial brings the tip of a chain on a cart to its goal and holds it.
 
-    The goal is the place of the tip when the chain is upright and the cart in the middle. By
-    default the tip must be closer than 8 cm to it for the last second. This criterion is ours.
+    The goal is the position of the tip when the chain is upright and the cart in the middle.
+    By default the tip must be closer than 8 cm to it for the last second. lagdyna defines this
+    criterion; PILCO's scripts have none.
 
     **Arguments:**
 
     - `task`: a task with a cart, such as `suite_task("pilco-cartpole")`.
-    - `q`: coordinates of a whole trial, one row for each step, the first state included.
+    - `q`: coordinates of a whole trial, one row per state, the initial state included.
     - `within`: largest distance from the goal, m.
     - `seconds`: length of the last part of the trial in which the distance counts.
 
@@ -29,7 +30,7 @@ def pilco_success(
     if not task.has_cart:
         raise ValueError(f"`task` was {task.name!r}; a task with a cart is accepted")
     path = np.asarray(q, float)
-    last = round(seconds / task.dt) + 1  # the states at both ends of that time
+    last = round(seconds / task.dt) + 1  # states, both ends included
     if path.ndim != 2 or path.shape[1] != task.n or len(path) < last:
         raise ValueError(
             f"`q` has shape {path.shape}; at least {last} rows of {task.n} numbers are accepted"

@@ -10,8 +10,8 @@ from ..tasks.suite import realaigym
 from ._simulate import AbstractController, Feedback, as_controller, final_state
 from ._variation import PUSHES, Variation
 
-_VALUES = 21  # of each parameter and disturbance
-_REPETITIONS = 10  # of each strength of noise
+_VALUES = 21  # values of each parameter and disturbance
+_REPETITIONS = 10  # simulations of each noise level
 _PUSHED = 50  # simulations with random pushes
 _ANGLE, _SPEED = 0.35, 1.0  # tolerance of the last state, rad and rad/s
 
@@ -19,13 +19,13 @@ _ANGLE, _SPEED = 0.35, 1.0  # tolerance of the last state, rad and rad/s
 class RealAIGymRobustness(NamedTuple):
     """Robustness criteria and score of RealAIGym's leaderboard.
 
-    **Attributes:** the part of the simulations that end upright
+    **Attributes:** fractions of the simulations that end upright
 
     - `model`: with one wrong parameter.
     - `velocity_noise`: with noise on the measured velocities.
     - `torque_noise`: with noise on the torque.
     - `torque_response`: with a motor that is too slow or overshoots.
-    - `delay`: with old measurements.
+    - `delay`: with delayed measurements.
     - `perturbations`: with random pushes.
     - `score`: mean of the six.
     """
@@ -48,21 +48,21 @@ def realaigym_robustness(
 ) -> RealAIGymRobustness:
     """Compute the robustness score of RealAIGym's leaderboard, version 2.
 
-    722 simulations of 10 s from hanging: ten parameters of the model with 21 values each, 21
-    strengths each of velocity noise and torque noise with ten repetitions, 21 motor responses,
-    21 delays, and 50 simulations with random pushes. A simulation succeeds if its last state is
-    within 0.35 rad and 1 rad/s of upright. A strength of noise counts if more than half of its
-    repetitions succeed. Ranges are those of `leaderboard/acrobot/robustness_v2` in
-    https://github.com/dfki-ric-underactuated-lab/double_pendulum (BSD licence), and noise and
-    pushes have the same distributions. As there, pushes of the joint without a motor have no
-    effect.
+    The score uses 722 simulations of 10 s from hanging: ten parameters of the model with 21
+    values each, 21 levels each of velocity noise and torque noise with ten repetitions, 21
+    motor responses, 21 delays, and 50 simulations with random pushes. A simulation succeeds if
+    its last state is within 0.35 rad and 1 rad/s of upright. A noise level succeeds if more
+    than half of its repetitions do. Ranges are those of `leaderboard/acrobot/robustness_v2` in
+    https://github.com/dfki-ric-underactuated-lab/double_pendulum (BSD licence). Noise and
+    pushes have the same distributions. As on the leaderboard, pushes of the joint without a
+    motor have no effect.
 
     **Arguments:**
 
     - `robot`: `"acrobot"` or `"pendubot"`.
     - `controller`: as for [`lagdyna.scores.realaigym_trajectory`][].
     - `seed`: seed of noise and pushes.
-    - `batch`: number of simulations at a time.
+    - `batch`: number of simulations that run together.
 
     **Raises:** `ValueError` as `realaigym_trajectory`, or if `batch` is not positive.
     """
@@ -156,11 +156,11 @@ def _successes(
     key: Key[Array, ""],
     batch: int,
 ) -> Bool[np.ndarray, " simulations"]:
-    """Simulate all variations, a batch at a time, and see which end upright."""
+    """Simulate all variations, a batch at a time, and test which end upright."""
     count = len(variations.delay)
     found = []
     for first in range(0, count, batch):
-        # The last batch is filled up, so that one program serves all.
+        # Pad the last batch, so that all use the same compiled program.
         rows = np.minimum(np.arange(first, first + batch), count - 1)
         part = jax.tree.map(lambda x, rows=rows: jnp.asarray(x[rows]), variations)
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(first, first + batch))

@@ -18,11 +18,11 @@ LONGEST_DELAY = 20  # steps
 
 
 class AbstractController(eqx.Module):
-    """Controller of a double pendulum with a memory, traced by JAX."""
+    """Controller of a double pendulum with a memory, an internal state; JAX traces it."""
 
     @abc.abstractmethod
     def init(self) -> PyTree:
-        """Create the memory at the start of a simulation, a PyTree of arrays."""
+        """Create the initial memory of a simulation, a PyTree of arrays."""
 
     @abc.abstractmethod
     def control(
@@ -32,7 +32,7 @@ class AbstractController(eqx.Module):
 
         **Arguments:**
 
-        - `memory`: what `init` or the step before returned.
+        - `memory`: result of `init` or of the previous step.
         - `t`: time, s.
         - `q`: measured joint angles, 0 when upright, in `(-pi, pi]`.
         - `qd`: measured joint velocities, rad/s.
@@ -42,7 +42,7 @@ class AbstractController(eqx.Module):
 
 
 class HeldController(AbstractController):
-    """Controller without a memory of its own, whose torques are held for some steps.
+    """Zero-order hold of a feedback law: its torques are held for some steps.
 
     **Arguments:**
 
@@ -76,7 +76,7 @@ class HeldController(AbstractController):
 
 
 class RealAIGymTrajectory(NamedTuple):
-    """Simulated motion, one row for each step of 2 ms, as `realaigym_score` takes it.
+    """Simulated trajectory, one row per step of 2 ms, in the form of `realaigym_score`.
 
     **Attributes:**
 
@@ -102,7 +102,7 @@ def realaigym_trajectory(
 ) -> RealAIGymTrajectory:
     """Simulate RealAIGym's double pendulum under a controller, from hanging at rest.
 
-    Each step of 2 ms is one of the classic Runge-Kutta method, in float64, with the torques
+    Each step of 2 ms is one step of the classic Runge-Kutta method in float64, with the torques
     held. Torques are clipped at 6 N m on the driven joint and at 0 on the other.
 
     **Arguments:**
@@ -110,7 +110,7 @@ def realaigym_trajectory(
     - `robot`: `"acrobot"`, with a motor at the second joint, or `"pendubot"`, at the first.
     - `controller`: maps `(t, q, qd)` to torques on both joints, N m, or has a memory; see
         [`lagdyna.scores.AbstractController`][]. JAX traces it.
-    - `variation`: differences from the nominal robot; none by default.
+    - `variation`: changed parameters and disturbances; by default the nominal robot.
     - `seed`: seed of the noise of the variation.
     - `steps`: number of steps; 10 s by default.
 
@@ -129,7 +129,7 @@ def realaigym_trajectory(
 
 
 def as_controller(controller: AbstractController | Feedback) -> AbstractController:
-    """Return a controller with a memory, after a check of what it returns.
+    """Convert to a controller with a memory, and check the shape of its torques.
 
     **Raises:** `ValueError` if the torques have another shape than `(2,)`.
     """
@@ -178,7 +178,7 @@ def _simulate(
     steps: int,
     record: bool,
 ) -> tuple[State, Any]:
-    """Simulate from hanging at rest, in the order of measurement, control, motor, motion."""
+    """Simulate from hanging at rest: in each step measure, control, actuate, integrate."""
     driven = jnp.arange(2) == realaigym.DRIVEN[robot]
     limit = jnp.where(driven, realaigym.TORQUE, 0.0)
     hanging = State(jnp.asarray([-jnp.pi, 0.0]), jnp.zeros(2))
@@ -188,7 +188,7 @@ def _simulate(
     def body(carry: Any, step: Int[Array, ""]) -> tuple[Any, Any]:
         state, applied, memory, history = carry
         history = jax.tree.map(lambda h, x: h.at[step % size].set(x), history, state)
-        # Before the first state there is nothing older to measure.
+        # The initial state is the oldest measurement.
         measured = jnp.maximum(step - variation.delay, 0) % size
         q, qd = jax.tree.map(lambda h: h[measured], history)
         noise = jax.random.normal(jax.random.fold_in(key, step), (2, 2))

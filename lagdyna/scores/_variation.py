@@ -7,13 +7,13 @@ from jaxtyping import Array, Float, Int, Scalar
 from ..mechanics import State
 from ..tasks.suite import realaigym
 
-PUSHES = 3  # of the driven joint in one simulation
+PUSHES = 3  # pushes of the driven joint in one simulation
 
 
 class Variation(NamedTuple):
-    """Differences of a simulated double pendulum from RealAIGym's nominal one.
+    """Parameters and disturbances of a simulated double pendulum of RealAIGym.
 
-    The defaults are the nominal values.
+    The defaults are the nominal values, without disturbances.
 
     **Attributes:**
 
@@ -21,14 +21,14 @@ class Variation(NamedTuple):
     - `mass`: of the outer link, kg.
     - `moment`: mass of each link times the distance of its centre from its joint, kg m.
     - `rotor`: inertia of the rotor of each motor, behind a gear with ratio 6, kg m^2.
-    - `viscous`: friction of each joint per speed, N m s.
-    - `coulomb`: largest dry friction of each joint, `-c arctan(100 qd)`, N m.
+    - `viscous`: coefficient of viscous friction of each joint, N m s.
+    - `coulomb`: coefficient `c` of dry friction of each joint, `-c arctan(100 qd)`, N m.
     - `speed_noise`: standard deviation of each measured speed, rad/s.
     - `torque_noise`: standard deviation of the motor's torque, N m.
-    - `response`: part of a change of torque that the motor does in one step.
-    - `delay`: steps of 2 ms by which measured states are old, at most 20.
-    - `push_time`, `push_width`, `push_torque`: middle (s), standard deviation (s) and largest
-        torque (N m) of Gaussian pushes on the driven joint.
+    - `response`: fraction of a change of torque that the motor makes in one step.
+    - `delay`: delay of measured states in steps of 2 ms, at most 20.
+    - `push_time`, `push_width`, `push_torque`: mean (s), standard deviation (s) and peak torque
+        (N m) of Gaussian pushes on the driven joint.
     """
 
     inertia: Float[Array | np.ndarray, " 2"] = np.array(realaigym.INERTIA)
@@ -53,8 +53,8 @@ class Variation(NamedTuple):
     def slope(self, state: State, tau: Float[Array, " 2"]) -> State:
         """Compute velocities and accelerations under torques on both joints.
 
-        The inertias are about the joints, so that the moments only change gravity and the
-        coupling of the links. The rotors sit on the link before their joint.
+        The inertias are about the joints, so the moments only change gravity and the coupling
+        of the links. Each rotor is mounted on the link before its joint.
         """
         q, qd = state
         length, ratio = realaigym.LENGTH[0], realaigym.GEAR_RATIO

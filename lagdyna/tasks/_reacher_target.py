@@ -10,12 +10,15 @@ _LINK = 0.12  # length of either link in dm_control's reacher.xml, metres
 class ReacherTarget(gym.ObservationWrapper):
     """Wrapper that adds the position of the target to observations of dm_control's reacher.
 
-    The environment observes the vector from fingertip to target. The target is that vector
-    plus the fingertip, which follows from both angles and the lengths of the links. It is
-    computed once in an episode, and stands in the last two entries.
+    Observations of the environment contain the vector from fingertip to target. The position
+    of the target is the sum of that vector and the position of the fingertip, which follows
+    from both angles and the lengths of the links. `reset` computes it once per episode.
+    Observations have it as their last two entries.
 
-    **Arguments:** `env`, with `position` (both angles), `to_target` and `velocity` as
-    observation.
+    **Arguments:**
+
+    - `env`: an environment with observations `position` (both angles), `to_target` and
+        `velocity`.
     """
 
     def __init__(self, env: gym.Env):

@@ -104,7 +104,7 @@ def _round(
             now = now._replace(evaluating=True, unfinished=environment.unfinished())
         try:
             returns = _evaluate(seeds, environment, training, metrics.shown(active), progress)
-        except BaseException:  # what this phase has learned outlives an environment that fails
+        except BaseException:  # keep the trained phase if the environment fails
             keep(training, now)
             raise
         clock.lap("evaluate")

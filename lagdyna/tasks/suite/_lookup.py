@@ -14,8 +14,8 @@ def suite_name(spec: TaskSpec) -> str | None:
     """Return the short name of the suite task that a description matches.
 
     The environment, the observation indices, the context and the number of actions must match.
-    State limits, `repeat` and forces may differ; there must be no time limit of its own, no
-    arguments of `gymnasium.make` and no wrappers.
+    State limits, `repeat` and forces may differ. The description must have no
+    `max_episode_steps`, no arguments of `gymnasium.make` and no wrappers.
 
     **Returns:** the name, or `None` if no task matches.
     """

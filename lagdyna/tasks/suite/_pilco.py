@@ -25,7 +25,7 @@ class CartFriction(AbstractDissipation):
 
 
 class _Scenario(NamedTuple):
-    """Numbers of a scenario of PILCO.
+    """Parameters of a scenario of PILCO.
 
     Source: `settings_cp.m`, `dynamics_cp.m`, `settings_cdp.m` and `dynamics_cdp.m` of PILCO
     v0.9, https://github.com/UCL-SML/pilco-matlab (BSD licence).
@@ -42,7 +42,7 @@ _SCENARIOS = {
     "pilco-cartpole": _Scenario(0.5, 0.25, 50, (0.1, 0.1)),
     "pilco-cart2pole": _Scenario(0.6, 0.5, 100, (0.1, 0.01, 0.01)),
 }
-_INTERNAL_STEP = 0.01  # seconds; PILCO integrates with a step of its own choice
+_INTERNAL_STEP = 0.01  # seconds; PILCO's solver has adaptive steps
 
 
 def pilco_task(name: str, entry: SuiteEntry) -> SuiteTask:

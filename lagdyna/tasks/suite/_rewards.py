@@ -34,12 +34,12 @@ class TipReward(AbstractReward):
 
 
 class SaturatingReward(AbstractReward):
-    """PILCO's reward of a chain on a cart, 1 minus its saturating cost.
+    """Reward of PILCO for a chain on a cart: 1 minus its saturating cost.
 
         exp(-d^2 / (2 w^2))
 
-    Here `d` is the distance of the tip from its place above the middle of the track when the
-    chain is upright (Deisenroth & Rasmussen, 2011).
+    Here `d` is the distance of the tip from its position when the chain is upright and the
+    cart in the middle of the track (Deisenroth & Rasmussen, 2011).
 
     **Arguments:**
 

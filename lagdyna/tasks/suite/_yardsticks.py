@@ -79,7 +79,7 @@ def yardstick_task(name: str) -> SuiteTask:
 
 
 def _realaigym_task(name: str, entry: SuiteEntry) -> SuiteTask:
-    """Construct a double pendulum of RealAIGym, exactly hanging at rest at the start."""
+    """Construct a double pendulum of RealAIGym; episodes start hanging, exactly at rest."""
     mass, length = np.asarray(realaigym.MASS), np.asarray(realaigym.LENGTH)
     centre = np.asarray(realaigym.CENTRE)
     about_centre = np.asarray(realaigym.INERTIA) - mass * centre**2
