@@ -1,6 +1,6 @@
-"""The stored runs in `results/`: a small file each, of which the tables are made.
+"""Stored runs in `results/`, one small file per run, the source of all tables.
 
-A file is JSON, with one line for each key and each line of metrics, and has a checksum.
+A file is JSON with a checksum. It has one line for each key and each line of metrics.
 """
 
 import json
@@ -24,7 +24,7 @@ from lagdyna.results import (
 )
 
 RESULTS = HERE.parent / "results"
-_DIGITS = 9  # significant digits that determine a number of float32
+_DIGITS = 9  # significant digits that determine a float32
 
 
 class Stored(msgspec.Struct, kw_only=True):
@@ -33,13 +33,14 @@ class Stored(msgspec.Struct, kw_only=True):
     **Attributes:**
 
     - `protocol`: name of its protocol.
-    - `seed`: of the run.
-    - `seconds`: of the whole run, or of the program that `at_once` seeds were run in.
-    - `numerics`, `lagdyna`, `commit`, `versions`: the code.
-    - `device`, `machine`: where it ran.
-    - `config`: the resolved config.
-    - `figures`: figures of the final model that need its weights; none for some protocols.
-    - `metrics`: the lines of `metrics.jsonl`.
+    - `seed`: seed of the run.
+    - `seconds`: wall time of the whole run, or of all seeds that ran together.
+    - `at_once`: number of seeds that ran together in one program.
+    - `numerics`, `lagdyna`, `commit`, `versions`: versions of the code.
+    - `device`, `machine`: hardware.
+    - `config`: resolved config.
+    - `figures`: figures that need the weights of the final model; empty for some protocols.
+    - `metrics`: lines of `metrics.jsonl`.
     """
 
     protocol: str
@@ -74,11 +75,11 @@ class Stored(msgspec.Struct, kw_only=True):
 
 
 class Ledger:
-    """All stored runs, by the fingerprint of their protocol.
+    """Stored runs by the fingerprint of their protocol.
 
-    **Arguments:** `runs`, with the path of each; `protocols`, that the tables are of.
+    **Arguments:** `runs`, stored runs with their paths; `protocols`, those of the tables.
 
-    **Raises:** `UserError` if a run is of a protocol that there is not, or there twice.
+    **Raises:** `UserError` if the protocol of a run is unknown, or a seed is stored twice.
     """
 
     def __init__(self, runs: Iterable[tuple[Path, Stored]], protocols: list[Protocol]):
@@ -113,7 +114,7 @@ class Ledger:
 def read_ledger(protocols: list[Protocol], folder: Path = RESULTS) -> Ledger:
     """Read all stored runs.
 
-    **Raises:** `UserError` if a file is damaged, or of no protocol.
+    **Raises:** `UserError` if a file is damaged, or its protocol is unknown.
     """
     return Ledger(((path, read_run(path)) for path in _files(folder)), protocols)
 
@@ -135,7 +136,7 @@ def read_run(path: Path) -> Stored:
 
 
 def write_run(run: Stored, folder: Path = RESULTS) -> Path:
-    """Write a run to a new file, as a whole.
+    """Write a run to a new file.
 
     **Returns:** the path.
 
@@ -150,21 +151,21 @@ def write_run(run: Stored, folder: Path = RESULTS) -> Path:
 
 
 def path_of(run: Stored, folder: Path, mark: str) -> Path:
-    """Build the path of a stored run; its name has the seed and its fingerprint's start."""
+    """Build the path of a stored run from its seed and the start of its fingerprint."""
     return folder / run.protocol / f"seed-{run.seed}-{mark}.json"
 
 
 def _files(folder: Path) -> list[Path]:
     """List the files of the ledger.
 
-    **Raises:** `UserError` if there is one of another kind.
+    **Raises:** `UserError` if the folder has another file.
     """
     found = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in found:
         if path.suffix != ".json" or len(path.relative_to(folder).parts) != 3:
             raise UserError(
-                f"{str(path)!r} is no stored run: GROUP/PROTOCOL/seed-N-FINGERPRINT.json is; "
-                "remove it"
+                f"{str(path)!r} is no stored run; files named "
+                "GROUP/PROTOCOL/seed-N-FINGERPRINT.json are accepted; remove it"
             )
     return found
 

@@ -26,8 +26,8 @@ _COLUMNS = 4
 class Panel(NamedTuple):
     """Learning curves of a task.
 
-    **Attributes:** `title`; `steps`, of the longest run; `curves`, of each seed, by label;
-    `lines`, returns to compare with, by label.
+    **Attributes:** `title`; `steps`, those of the longest run; `curves`, learning curves of all
+    seeds by label; `lines`, reference returns by label.
     """
 
     title: str

@@ -16,20 +16,20 @@ from lagdyna.results import NUMERICS, digest_of
 HERE = Path(__file__).parent
 PROTOCOLS = HERE / "protocols"
 SEEDS = range(5)
-# Options that no number depends on. The action bounds are read from the environment.
+# Options that change no results. The action bounds are read from the environment.
 _WORDS = ("description", "steps", "target_return", "unchecked", "action_bounds")
 
 
 class Protocol(NamedTuple):
-    """Config that a published figure is of.
+    """Training config of one entry of a published table.
 
     **Attributes:**
 
-    - `group`, `task`, `variant`: table, row and column that it belongs to.
-    - `name`: `GROUP/FILE`, which is also the folder of its runs in `results/`.
+    - `group`, `task`, `variant`: table, and labels of its row.
+    - `name`: `GROUP/FILE`, also the folder of its runs in `results/`.
     - `path`: its file.
-    - `config`: resolved, of seed 0.
-    - `fingerprint`: of everything in it that changes numbers.
+    - `config`: resolved config with seed 0.
+    - `fingerprint`: digest of all options that change results.
     """
 
     group: str
@@ -42,7 +42,7 @@ class Protocol(NamedTuple):
 
     @property
     def estimate(self) -> float:
-        """Rough seconds of a run on one of two busy cores; stored runs know better."""
+        """Rough wall time of a run on one of two busy cores, used until a run is stored."""
         config, n = self.config, len(self.config.task.coordinates)
         solved = config.model is not None and not config.model.discrete
         model = config.model_updates / 2_000 * (2 + 2.5 * n if solved else 3.5)
@@ -57,7 +57,7 @@ class Protocol(NamedTuple):
 def read_protocols(folder: Path = PROTOCOLS) -> list[Protocol]:
     """Read all protocols, in the order of their names.
 
-    **Raises:** `UserError` if a file is no config, or two are of the same runs.
+    **Raises:** `UserError` if a file is no config, or two files are the same protocol.
     """
     found: dict[str, Protocol] = {}
     for path in sorted(folder.glob("*/*.toml")):
@@ -80,10 +80,10 @@ def read_protocols(folder: Path = PROTOCOLS) -> list[Protocol]:
 
 
 def fingerprint_of(config: Config, numerics: int = NUMERICS) -> str:
-    """Compute the fingerprint of a config and of the code that runs it.
+    """Compute the fingerprint of a config and of the version of the numerics.
 
-    It depends on every option of the resolved config but for the seed and for words, and on
-    the version of the numerics. It does not depend on paths, comments or the layout of code.
+    The fingerprint depends on every option of the resolved config except the seed and options
+    that change no results. It does not depend on paths, comments or the layout of the code.
 
     **Returns:** 64 hexadecimal digits.
     """
@@ -99,12 +99,12 @@ def plain(config: Config) -> dict[str, Any]:
 
 
 def fingerprint_of_table(table: Mapping[str, Any], numerics: int) -> str | None:
-    """Compute the fingerprint of a stored config, as this lagdyna reads it.
+    """Compute the fingerprint of a stored config.
 
-    Options that are newer than the stored config get their defaults, so that a new option
-    does not set old runs apart if its default changes no numbers.
+    Options that are newer than the stored config get their defaults. A new option whose
+    default changes no results therefore leaves the fingerprints of old runs unchanged.
 
-    **Returns:** `None` if this lagdyna has other options.
+    **Returns:** the fingerprint, or `None` if this lagdyna cannot read the config.
     """
     try:
         return fingerprint_of(config_from_table(table), numerics)

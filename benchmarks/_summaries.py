@@ -19,16 +19,16 @@ Row = dict[str, Any]
 
 
 class Figure(msgspec.Struct, rename={"value": "return"}, forbid_unknown_fields=True):
-    """Figure that others have published.
+    """Published figure of another method.
 
-    **Attributes:** (figures that are not published are `None`)
+    **Attributes:** (`None` if not published)
 
-    - `task`, `method`.
-    - `source`: a key of the file's `sources`.
-    - `steps`: of the environment.
-    - `seconds`: of experience.
-    - `value`: return after them.
-    - `score`, `robustness`: of RealAIGym's leaderboard.
+    - `task`, `method`: task of the protocols, and name of the method.
+    - `source`: key of `sources` in the file.
+    - `steps`: environment steps.
+    - `seconds`: simulated time of the experience.
+    - `value`: return after these steps.
+    - `score`, `robustness`: scores of RealAIGym's leaderboard.
     """
 
     task: str
@@ -42,10 +42,10 @@ class Figure(msgspec.Struct, rename={"value": "return"}, forbid_unknown_fields=T
 
 
 class Published(msgspec.Struct, forbid_unknown_fields=True):
-    """What others have published: content of `published.toml`.
+    """Published figures of other methods, the content of `published.toml`.
 
-    **Attributes:** `targets`, returns that count as solved, by task; `sources`, texts by name;
-    `figures`.
+    **Attributes:** `targets`, returns that count as solved, by task; `sources`, citations by
+    name; `figures`, the figures.
     """
 
     targets: dict[str, float]
@@ -63,7 +63,7 @@ def read_published(path: Path = PUBLISHED) -> Published:
 
 
 def target_of(protocol: Protocol, published_figures: Published) -> float | None:
-    """Return that a protocol's steps are counted to."""
+    """Look up the target return of a protocol."""
     if protocol.group == "suite" and protocol.task in PAPER:
         return REACHED * published(f"{protocol.task}.{protocol.variant}").value
     return published_figures.targets.get(protocol.task)
@@ -116,7 +116,7 @@ def seed_row(run: Stored, target: float | None) -> Row:
 
 
 def compare_models(task: str, delan: list[Stored], mlp: list[Stored]) -> Row:
-    """Compare the DeLaN with the network on a task of the suite, to the same target."""
+    """Compare the DeLaN with the network on a task of the suite, with the same target."""
     row: Row = {"seeds": [len(delan), len(mlp)]}
     if not (delan and mlp):
         return row
@@ -130,12 +130,12 @@ def compare_models(task: str, delan: list[Stored], mlp: list[Stored]) -> Row:
 def aggregate(scores: list[np.ndarray]) -> tuple[float, float, float] | None:
     """Compute the interquartile mean over tasks and seeds, with its 95 % interval.
 
-    The bootstrap is stratified: the seeds of each task are drawn with replacement 2000 times
+    The bootstrap is stratified: it draws the seeds of each task with replacement 2000 times
     (Agarwal et al. 2021).
 
-    **Arguments:** `scores`, normalised, an array of seeds for each task.
+    **Arguments:** `scores`, normalised scores, one array of seeds per task.
 
-    **Returns:** the mean and the ends; `None` for no tasks.
+    **Returns:** the mean and both ends of the interval; `None` without tasks.
     """
     from scipy.stats import trim_mean
 
@@ -149,7 +149,7 @@ def aggregate(scores: list[np.ndarray]) -> tuple[float, float, float] | None:
 
 
 def suite_scores(ledger: Ledger, protocols: list[Protocol], model: str) -> list[np.ndarray]:
-    """Collect returns over the paper's of its LNN, of the suite's tasks with any seed."""
+    """Divide returns by that of the paper's LNN, for each task of the suite with a run."""
     found = []
     for protocol in protocols:
         runs = ledger.runs_of(protocol)
@@ -168,7 +168,7 @@ def _end(runs: list[Stored]) -> float:
 
 
 def _held(run: Stored, target: float | None) -> bool:
-    """Whether no evaluation after the first at the target is below it."""
+    """Whether the return stays at the target once an evaluation has reached it."""
     if target is None:
         return False
     at = run.curve[1] >= target

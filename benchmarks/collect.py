@@ -4,9 +4,9 @@
     python benchmarks/collect.py --missing
     python benchmarks/collect.py --missing suite
 
-A run is a directory of `lagdyna train`, also of `--seeds`. Its protocol is found by the
-fingerprint of its config. All runs are checked before any is added. Figures that need the
-weights, such as the one-step error, are computed here, since weights are not stored.
+A run is a directory of `lagdyna train`, with or without `--seeds`. The fingerprint of its
+config identifies its protocol. All runs are checked before any is added. This script computes the
+figures that need the weights, such as the one-step error, since weights are not stored.
 `--missing` lists the cheapest runs first.
 """
 
@@ -38,14 +38,18 @@ def collect(
     protocols: Path = PROTOCOLS,
     figures: Callable[[Path, Protocol], Figures] | None = None,
 ) -> list[Path]:
-    """Add finished runs to the ledger; all of them, or none.
+    """Add finished runs to the ledger: all of them, or none.
 
-    **Arguments:** `results`, `protocols`: their folders; `figures`, computes the figures of
-    the final model of a run, by default those of its group.
+    **Arguments:**
 
-    **Returns:** the files that were written.
+    - `runs`: directories of finished runs.
+    - `results`, `protocols`: folders of the stored runs and of the protocols.
+    - `figures`: computes the figures of the final model or policy of a run; by default
+        `model_figures`.
 
-    **Raises:** `UserError` if a run or the ledger cannot be used; nothing has been written.
+    **Returns:** paths of the new files.
+
+    **Raises:** `UserError` if a run or the ledger cannot be used. No file is written then.
     """
     known = read_protocols(protocols)
     ledger = read_ledger(known, results)
@@ -80,7 +84,7 @@ def collect(
 
 
 def _seeds_of(run: Path) -> list[tuple[Path, int]]:
-    """List the directories of the seeds of a run, with the number of seeds of its program."""
+    """List the directory of each seed of a run, with the number of seeds run together."""
     kind = kind_of(run)
     if kind not in ("train", "seeds"):
         held = "no run" if kind is None else f"a run of another kind, {kind!r}"
@@ -100,29 +104,29 @@ def _finished(run: Path, seeds: list[Path] | None = None) -> dict[str, Any]:
     summary = finished_summary(run, seeds)
     if summary is None:
         raise UserError(
-            f"{str(run)!r} is not finished; once `lagdyna resume {run}` has finished it, it is "
-            "accepted"
+            f"{str(run)!r} is not finished; once `lagdyna resume {run}` has finished it, "
+            "collect it again"
         )
     return summary
 
 
 def _checked(run: Path, known: list[Protocol]) -> tuple[Protocol, Config, dict[str, Any]]:
-    """Check a run of one seed, and find its protocol.
+    """Check a run of one seed, and look up its protocol.
 
-    **Raises:** `UserError` if it cannot be stored.
+    **Raises:** `UserError` if the run cannot be stored.
     """
     summary = _finished(run)
     if not checkpoint_of(run).is_file():
         raise UserError(
-            f"{str(run)!r} has no checkpoint, with which its config is compared; a whole run "
-            "directory is accepted"
+            f"{str(run)!r} has no checkpoint, with which its config is compared; give the "
+            "whole directory of the run"
         )
     config, facts = config_of(run), run_facts(run)
     seed, seconds = summary.get("seed"), summary["wall_seconds"]
     if type(seed) is not int or seed != config.seed:
         raise UserError(
             f"{str(run)!r} has the seed {seed!r} in 'summary.json' and {config.seed} in "
-            "'config.toml'; a run that says its seed is accepted"
+            "'config.toml'; a run with the same seed in both is accepted"
         )
     if not (math.isfinite(seconds) and seconds > 0):
         raise UserError(
@@ -133,7 +137,7 @@ def _checked(run: Path, known: list[Protocol]) -> tuple[Protocol, Config, dict[s
     if versions != {NUMERICS}:
         shown = ", ".join(sorted("unknown" if x is None else str(x) for x in versions))
         raise UserError(
-            f"{str(run)!r} is of version {shown} of the numerics, and this lagdyna of "
+            f"{str(run)!r} is of version {shown} of the numerics, this lagdyna of version "
             f"{NUMERICS}; collect it with the lagdyna that ran it, or run it again"
         )
     if facts.given or facts.precision != "float32":
@@ -142,7 +146,7 @@ def _checked(run: Path, known: list[Protocol]) -> tuple[Protocol, Config, dict[s
     if facts.steps != config.steps:
         raise UserError(
             f"{str(run)!r} was begun with {facts.steps} steps and extended to {config.steps}, "
-            "which is no run of that many; run it anew"
+            f"which no protocol does; train a new run with {config.steps} steps"
         )
     return _protocol_of(run, config, known), config, summary
 
@@ -198,7 +202,7 @@ def _stored(
 
 
 def model_figures(run: Path, protocol: Protocol) -> Figures:
-    """Compute the figures of the final model or policy that the tables of its task have."""
+    """Compute the figures of the final model or policy for the tables of its task."""
     if protocol.group == "suite":
         return _model_errors(run)
     for start, figures in SCORES.items():
@@ -213,7 +217,7 @@ def _model_errors(run: Path) -> Figures:
     from lagdyna.runs import load_run
 
     made = {name: float(each) for name, each in model_errors(load_run(run)).items()}
-    # A network for whole steps has no error over the task's own `dt`.
+    # A network that predicts whole actions has no error over the task's `dt`.
     known = math.isfinite(made["l1"])
     return {
         "one_step_l1": made["l1" if known else "held_l1"],
@@ -241,7 +245,7 @@ def _pilco_success(run: Path) -> Figures:
     return {"success": success_of_run(run)["success"]}
 
 
-# Figures of tasks whose names begin so.
+# Functions that compute further figures, by the start of a task's name.
 SCORES: dict[str, Callable[[Path], Figures]] = {
     "realaigym-": _realaigym_scores,
     "pilco-": _pilco_success,
@@ -251,9 +255,9 @@ SCORES: dict[str, Callable[[Path], Figures]] = {
 def missing(
     group: str | None = None, results: Path = RESULTS, protocols: Path = PROTOCOLS
 ) -> list[str]:
-    """List the commands of the seeds that are missing, those that take least time first.
+    """List the commands of missing seeds, the shortest runs first.
 
-    **Raises:** `UserError` if there is no such group, or the ledger is damaged.
+    **Raises:** `UserError` if the group is unknown, or the ledger is damaged.
     """
     known = read_protocols(protocols)
     groups = sorted({protocol.group for protocol in known})
@@ -283,13 +287,17 @@ def _command(protocol: Protocol, seed: int) -> str:
 
 
 def main() -> int:
-    """Add runs, or print the commands of those that are missing."""
+    """Add runs, or print the commands of missing runs."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", nargs="*", type=Path, help="directories of finished runs")
     parser.add_argument(
-        "--missing", nargs="?", const="", metavar="GROUP", help="list missing runs, of a group"
+        "--missing",
+        nargs="?",
+        const="",
+        metavar="GROUP",
+        help="list missing runs, or those of a group",
     )
     args = parser.parse_args()
     try:

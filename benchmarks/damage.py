@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.damage import LIMIT, Target, damage, fingerprint, outcome, restored, targets
 
-_CLEARED_EVERY = 500  # inputs; every damaged model that loads compiles programs of its own
-_WAITS = 6  # on the clock, since other programs may have the cores
+_CLEARED_EVERY = 500  # inputs; each damaged model that loads compiles new programs
+_WAITS = 6  # wall time per CPU time, since other programs may use the cores
 _KINDS = ("refused", "unchanged", "accepted", "unclear", "traceback", "hang", "silent change")
 
 
@@ -94,7 +94,7 @@ def campaign(root: Path, inputs: int, seed: int) -> dict[str, Any]:
 
 
 def _limited(target: Target, before: str) -> tuple[str, str]:
-    """Read, for `LIMIT` seconds of computing at most, or `_WAITS` times that on the clock."""
+    """Read within `LIMIT` seconds of CPU time and `_WAITS` times that of wall time."""
     signal.setitimer(signal.ITIMER_PROF, LIMIT)
     signal.setitimer(signal.ITIMER_REAL, _WAITS * LIMIT)
     try:

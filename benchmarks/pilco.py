@@ -1,11 +1,11 @@
-"""Success of a trained policy by the criterion of PILCO.
+"""Success rate of a trained policy on the tasks of PILCO.
 
     lagdyna train pilco-cartpole --out runs/pilco
     python benchmarks/pilco.py runs/pilco
 
-The policy of the run, without noise, acts in new trials from random starts. The output is the
-seconds of interaction and the part of the trials in which the tip is within 8 cm of its goal
-for the last second.
+The policy of the run, without noise, acts in new trials from random initial states. The output
+is the time of interaction in seconds and the fraction of successful trials. In a successful
+trial the tip is within 8 cm of its goal for the last second.
 """
 
 import argparse
@@ -29,13 +29,13 @@ TASKS = ("pilco-cartpole", "pilco-cart2pole")
 def success_of_run(
     directory: str | Path, *, trials: int = 100, seed: int = 0
 ) -> dict[str, Any]:
-    """Compute the part of new trials in which the policy of a training run succeeds.
+    """Compute the fraction of new trials in which the policy of a training run succeeds.
 
     **Arguments:**
 
     - `directory`: directory of a run of `pilco-cartpole` or `pilco-cart2pole`.
     - `trials`: number of trials.
-    - `seed`: seed of their starts.
+    - `seed`: seed of the initial states.
 
     **Returns:** `task`, `env_steps` and `seconds` of interaction, `trials` and `success`.
 
@@ -77,7 +77,7 @@ def success_of_run(
 
 
 def main() -> None:
-    """Run the benchmark, print the table, write the result as JSON if asked to."""
+    """Run the benchmark, print the result, and write it as JSON if requested."""
     parser = arguments(__doc__, "")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("run", type=Path, help="directory of a training run")

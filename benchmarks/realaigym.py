@@ -5,9 +5,9 @@
     python benchmarks/realaigym.py runs/acrobot --robustness --out scores.json
 
 The policy of the run, without noise, controls the simulator of the leaderboard for 10 s from
-hanging at rest. Each action is held as in the run. The output is a Markdown table of the five
-criteria and the performance score, version 2. With `--robustness` the 722 simulations of the
-robustness score, version 2, follow.
+hanging at rest. Actions are held for as long as in the run. The output is a Markdown table of
+the five criteria and the performance score, version 2. `--robustness` adds the robustness
+score, version 2, from 722 simulations.
 """
 
 import argparse
@@ -37,7 +37,7 @@ ROBOTS = {f"realaigym-{robot}": robot for robot in realaigym.ROBOTS}
 
 
 class PolicyFeedback(eqx.Module):
-    """Torques of a policy's mode, computed in the precision of the policy."""
+    """Feedback law of a policy without noise, computed in the precision of the policy."""
 
     policy: AbstractPolicy
     actuation: FixedActuation
@@ -59,8 +59,8 @@ def score_of_run(directory: str | Path, *, robustness: bool = False) -> dict[str
     - `directory`: directory of a run of `realaigym-acrobot` or `realaigym-pendubot`.
     - `robustness`: whether to compute the robustness score too.
 
-    **Returns:** `robot`, `env_steps` and `seconds` of interaction, `performance` and, if asked
-    for, `robustness`: the criteria and the `score`.
+    **Returns:** `robot`, `env_steps` and `seconds` of interaction, `performance` and, if
+    requested, `robustness`. The last two have the criteria and the `score`.
 
     **Raises:** `UserError` if the directory has no run, or one of another task.
     """
@@ -106,7 +106,7 @@ def options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run the benchmark, print the table, write the result as JSON if asked to."""
+    """Run the benchmark, print the table, and write the result as JSON if requested."""
     args = options()
     try:
         result = score_of_run(args.run, robustness=args.robustness)

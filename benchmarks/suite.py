@@ -2,16 +2,16 @@
 
     python benchmarks/suite.py --tasks acrobot --out suite.json
 
-It is the time of the updates that the code of Ramesh & Ravindran (2023) runs after each
-episode: 10,000 updates of dynamics and reward on 64 steps, then 1,000 updates of actor and
-critic on 64 imagined rollouts of 16 steps. Network sizes are those of the paper, 64x64 for
+The updates are those that the code of Ramesh & Ravindran (2023) runs after each episode:
+10,000 updates of dynamics and reward on 64 steps, then 1,000 updates of actor and critic on
+64 imagined rollouts of 16 steps. Network sizes are those of the paper, 64x64 for
 dynamics and reward, 256x256 for actor and critic. Actions are not repeated. The data are ten
 episodes of random actions, as at the start of their code. The programs are those of
 `lagdyna train`, compiled before the timing starts. Their code takes 336 s on the acrobot, in
 float64 on two CPU cores; this number was not measured by this benchmark.
 
-The output is a Markdown table. Returns and model errors of the suite are tables of stored
-runs: `python benchmarks/tables.py`.
+The output is a Markdown table. `python benchmarks/tables.py` makes the tables of returns and
+model errors from stored runs.
 """
 
 import dataclasses
@@ -108,7 +108,7 @@ def line(cells: list[str]) -> None:
 
 
 def main() -> None:
-    """Measure, print the table, write the results as JSON."""
+    """Run the benchmark, print the table, and write the results as JSON."""
     parser = arguments(__doc__, "suite.json")
     parser.add_argument("--tasks", nargs="+", choices=[*PAPER], default=["acrobot"])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=[*MODELS])

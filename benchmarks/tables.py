@@ -1,11 +1,11 @@
-"""Make the tables and figures of the docs' results from the stored runs; nothing is trained.
+"""Make the tables and figures of the docs from the stored runs, without training.
 
     python benchmarks/tables.py          # writes docs/outputs/*.txt and docs/images/*.png
     python benchmarks/tables.py --json   # prints the same figures and writes nothing
 
 Returns are means of the last tenth of a run's evaluations. Over seeds they are interquartile
 means with 95 % bootstrap intervals (Agarwal et al. 2021). A seed that misses a target counts
-as infinite. Seeds that are not stored are counted: `2 of 5`.
+as infinite. The column `seeds` counts the stored seeds: `2 of 5`.
 """
 
 import argparse
@@ -40,11 +40,11 @@ SCORED = ("realaigym-", "pilco-")  # tasks with a score besides the return
 
 
 class Tables:
-    """All tables, of the runs that are stored.
+    """Tables and figures of the stored runs.
 
-    **Arguments:** `results`, `protocols`: folders.
+    **Arguments:** `results`, `protocols`: folders of the stored runs and of the protocols.
 
-    **Raises:** `UserError` if a file in them is damaged.
+    **Raises:** `UserError` if a file in one of them is damaged.
     """
 
     def __init__(self, results: Path = RESULTS, protocols: Path = PROTOCOLS):
@@ -53,7 +53,7 @@ class Tables:
         self.published: Published = read_published()
 
     def target(self, protocol: Protocol) -> float | None:
-        """Return that the steps of a protocol are counted to."""
+        """Look up the target return of a protocol."""
         return target_of(protocol, self.published)
 
     def row(self, protocol: Protocol) -> Row:
@@ -65,7 +65,7 @@ class Tables:
         return [protocol for protocol in self.protocols if protocol.group == group]
 
     def compared(self) -> dict[str, Row]:
-        """Compare DeLaN and network on each task of the suite."""
+        """Compare the DeLaN with the network on each task of the suite."""
         runs = {(p.task, p.variant): self.ledger.runs_of(p) for p in self.of("suite")}
         tasks = dict.fromkeys(task for task, _ in runs)
         return {
@@ -92,7 +92,7 @@ class Tables:
         return found
 
     def texts(self) -> dict[str, str]:
-        """Make the Markdown tables by the names of their files."""
+        """Make the Markdown tables, by file name."""
         return {
             "suite_tasks": _table(*self._suite_tasks()),
             "suite_models": _table(*self._suite_models()),
@@ -138,7 +138,7 @@ class Tables:
         heads = ("task", "agent", "seeds", "steps", "decisions", "experience, s", "return")
         heads += ("95 %", "target", "steps to it", "held", "s")
         tasks = {protocol.task for protocol in self.of(group)}
-        # The default agent is a yardstick, and stands beside the others of its tasks.
+        # The runs of the default agent are in the group `yardsticks`.
         default = [each for each in self.of("yardsticks") if each.task in tasks]
         lines = []
         for protocol in dict.fromkeys([*default, *self.of(group)]):
@@ -230,7 +230,7 @@ def _place(protocol: Protocol) -> tuple[str, int, str, str]:
 
 
 def _number(value: float | None, missing: str = "") -> str:
-    """Format a number; small ones, which are errors, in units of 1e-5."""
+    """Format a number; errors, which are small, in units of 1e-5."""
     if value is None:
         return missing
     if 0 < value < 0.01:
