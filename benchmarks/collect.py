@@ -5,8 +5,8 @@
     python benchmarks/collect.py --missing suite
 
 A run is a directory of `lagdyna train`, with or without `--seeds`. The fingerprint of its
-config identifies its protocol. All runs are checked before any is added. This script computes the
-figures that need the weights, such as the one-step error, since weights are not stored.
+config identifies its protocol. All runs are checked before any is added. This script computes
+the figures that need the weights, such as the one-step error, since weights are not stored.
 `--missing` lists the cheapest runs first.
 """
 

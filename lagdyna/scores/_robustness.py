@@ -48,10 +48,14 @@ def realaigym_robustness(
 ) -> RealAIGymRobustness:
     """Compute the robustness score of RealAIGym's leaderboard, version 2.
 
-    The score uses 722 simulations of 10 s from hanging: ten parameters of the model with 21
-    values each, 21 levels each of velocity noise and torque noise with ten repetitions, 21
-    motor responses, 21 delays, and 50 simulations with random pushes. A simulation succeeds if
-    its last state is within 0.35 rad and 1 rad/s of upright. A noise level succeeds if more
+    The score uses 722 simulations of 10 s from hanging:
+
+    - ten parameters of the model with 21 values each,
+    - 21 levels each of velocity noise and torque noise, with ten repetitions,
+    - 21 motor responses and 21 delays,
+    - 50 simulations with random pushes.
+
+    A simulation succeeds if its last state is within 0.35 rad and 1 rad/s of upright. A noise level succeeds if more
     than half of its repetitions do. Ranges are those of `leaderboard/acrobot/robustness_v2` in
     https://github.com/dfki-ric-underactuated-lab/double_pendulum (BSD licence). Noise and
     pushes have the same distributions. As on the leaderboard, pushes of the joint without a

@@ -11,9 +11,9 @@ class ReacherTarget(gym.ObservationWrapper):
     """Wrapper that adds the position of the target to observations of dm_control's reacher.
 
     Observations of the environment contain the vector from fingertip to target. The position
-    of the target is the sum of that vector and the position of the fingertip, which follows
-    from both angles and the lengths of the links. `reset` computes it once per episode.
-    Observations have it as their last two entries.
+    of the target is the sum of that vector and the position of the fingertip. The fingertip
+    follows from both angles and the lengths of the links. `reset` computes the target once per
+    episode. It is the last two entries of each observation.
 
     **Arguments:**
 

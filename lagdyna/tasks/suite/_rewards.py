@@ -38,8 +38,10 @@ class SaturatingReward(AbstractReward):
 
         exp(-d^2 / (2 w^2))
 
-    Here `d` is the distance of the tip from its position when the chain is upright and the
-    cart in the middle of the track (Deisenroth & Rasmussen, 2011).
+    Here `d` is the distance of the tip from its goal, and `w` the width. The goal is the
+    position of the tip of an upright chain with the cart in the middle of the track.
+
+    Source: Deisenroth & Rasmussen (2011).
 
     **Arguments:**
 
