@@ -28,7 +28,7 @@ YARDSTICKS = MappingProxyType(
         "pilco-cart2pole": ("lagdyna/PilcoCartDoublePole-v0", 100),
     }
 )
-"""Gymnasium ids and steps per episode of the suite's published benchmarks by short name."""
+"""Gymnasium id and episode length of each published benchmark, by short name."""
 
 
 def register_suite() -> None:

@@ -26,9 +26,9 @@ def compare_fits(runs: list[str | Path], out: str | Path | None = None) -> list[
 
     **Returns:** a row for each run. Errors of vectors are root mean squares over their
     coordinates; a quantity that the model or its data do not have is `None`. `relative` has
-    the errors as fractions, also root mean squares: of a one-step error of the change in a
-    step, of the others of the variation of the data. `notes` lists what differs from the first
-    fit besides the model: data, updates, seed.
+    the same errors as fractions: one-step errors relative to the change in a step, others
+    relative to the variation of the data. `notes` lists the differences from the first fit
+    besides the model: data, updates, seed.
 
     **Raises:** `UserError` if there are no runs, or one holds no finished fit.
     """

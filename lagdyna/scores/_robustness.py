@@ -55,11 +55,13 @@ def realaigym_robustness(
     - 21 motor responses and 21 delays,
     - 50 simulations with random pushes.
 
-    A simulation succeeds if its last state is within 0.35 rad and 1 rad/s of upright. A noise level succeeds if more
-    than half of its repetitions do. Ranges are those of `leaderboard/acrobot/robustness_v2` in
+    A simulation succeeds if its last state is within 0.35 rad and 1 rad/s of upright. A noise
+    level succeeds if more than half of its repetitions do. As on the leaderboard, pushes of the
+    joint without a motor have no effect.
+
+    Ranges are those of `leaderboard/acrobot/robustness_v2` in
     https://github.com/dfki-ric-underactuated-lab/double_pendulum (BSD licence). Noise and
-    pushes have the same distributions. As on the leaderboard, pushes of the joint without a
-    motor have no effect.
+    pushes have the same distributions.
 
     **Arguments:**
 
