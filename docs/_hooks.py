@@ -2,8 +2,11 @@
 
 import dataclasses
 import re
+from html import unescape
 from pathlib import Path
 from typing import Any
+
+import latex2mathml.converter
 
 from lagdyna.cli._app import app
 from lagdyna.cli._describe import FAMILIES, Option, Variant, describe_part
@@ -23,6 +26,21 @@ _TABLES = {
     "evaluation": EvaluationConfig,
     "data": DataConfig,
 }
+
+
+def on_page_content(html: str, **kwargs: Any) -> str:
+    """Convert formulas to MathML, which browsers typeset without a script."""
+    return _FORMULA.sub(_mathml, html)
+
+
+_FORMULA = re.compile(
+    r'<(span|div) class="arithmatex">(?:\\\(|\\\[)(.*?)(?:\\\)|\\\])</\1>', re.S
+)
+
+
+def _mathml(found: re.Match[str]) -> str:
+    display = "block" if found[1] == "div" else "inline"
+    return latex2mathml.converter.convert(unescape(found[2]), display=display)
 
 
 def on_page_markdown(markdown: str, **kwargs: Any) -> str:
