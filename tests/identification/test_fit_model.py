@@ -25,6 +25,8 @@ from lagdyna.runs._fit import _config, fit_directory
 
 from .small import ANGLE, SHORT, SMALL, small
 
+MLP = MLPConfig(hidden=(8,))  # its programs are the shortest
+
 
 class Interruption(Exception):
     pass
@@ -147,6 +149,7 @@ def test_the_run_directory_has_the_resolved_config(learned: Path) -> None:
 def test_an_interrupted_fit_resumes_to_the_same_end(file: Path, tmp_path: Path) -> None:
     config = small(
         file,
+        model=MLP,
         learner=AdamConfig(updates=60, batch=16, weight_decay=0.1),
     )
     whole = fit_model(config, tmp_path / "whole")
@@ -172,7 +175,7 @@ def test_a_fit_does_not_resume_with_other_recordings(
     path = tmp_path / "data.npz"
     write(path, recordings)
     with pytest.raises(Interruption):
-        fit_model(small(path), tmp_path / "run", progress=interrupt_after(1))
+        fit_model(small(path, model=MLP), tmp_path / "run", progress=interrupt_after(1))
     path.unlink()
     write(path, TrajectorySet(list(recordings)[:-1]))
     with pytest.raises(UserError, match="has changed since"):
@@ -187,7 +190,8 @@ def test_a_fit_that_was_moved_together_with_its_data_resumes(
     write(project / "data.npz", recordings)
     monkeypatch.chdir(project)
     with pytest.raises(Interruption):
-        fit_model(small(Path("data.npz")), "runs/one", progress=interrupt_after(1))
+        config = small(Path("data.npz"), model=MLP)
+        fit_model(config, "runs/one", progress=interrupt_after(1))
     monkeypatch.chdir(tmp_path)
     moved = project.rename(tmp_path / "moved")
     run = moved / "runs" / "one"
@@ -244,7 +248,7 @@ def test_a_file_name_is_a_config(file: Path) -> None:
 
 def test_fits_are_compared_by_their_reports(learned: Path, file: Path, tmp_path: Path) -> None:
     other = tmp_path / "mlp"
-    fit_model(small(file, model=MLPConfig(hidden=(8,))), other)
+    fit_model(small(file, model=MLP), other)
     rows = compare_fits([learned, other], tmp_path / "table")
     assert rows == json.loads((tmp_path / "table" / "compare.json").read_text())
     assert [row["model"] for row in rows] == ["delan", "mlp"]
