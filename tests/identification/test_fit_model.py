@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import Array
 
 from lagdyna import FitConfig, State, UserError
 from lagdyna.config import fit_config
@@ -22,6 +23,7 @@ from lagdyna.results import kind_of
 from lagdyna.runs import FittedRun, compare_fits, fit_model, load, load_fit, resume, resume_fit
 from lagdyna.runs._config_of import Objects
 from lagdyna.runs._fit import _config, fit_directory
+from lagdyna.simulate import LearnedModel
 
 from .small import ANGLE, SHORT, SMALL, small
 
@@ -89,23 +91,22 @@ def test_the_report_has_the_errors_of_the_loaded_model(
     assert isinstance(run, FittedRun)
     assert run.report is not None
     validation = run.report["validation"]
-    candidates = []
-    for x in recordings:
-        assert x.qd is not None
-        assert x.qdd is not None
-        assert x.tau is not None
-        q, qd, qdd, tau = (jnp.asarray(a) for a in (x.q, x.qd, x.qdd, x.tau))
-        torque = jax.vmap(run.model.inverse_dynamics)(q, qd, qdd) - tau
-        acceleration = jax.vmap(run.model.forward_dynamics)(q, qd, tau) - qdd
-        path = run.model.rollout(State(q[0], qd[0]), tau[:-1])
+
+    @eqx.filter_jit
+    def errors(
+        model: LearnedModel, q: Array, qd: Array, qdd: Array, tau: Array
+    ) -> tuple[Array, Array, Array]:
+        torque = jax.vmap(model.inverse_dynamics)(q, qd, qdd) - tau
+        acceleration = jax.vmap(model.forward_dynamics)(q, qd, tau) - qdd
+        path = model.rollout(State(q[0], qd[0]), tau[:-1])
         end = ANGLE.difference(path.q[-1], q[-1])
-        candidates.append(
-            [
-                float(jnp.sqrt(jnp.mean(torque**2))),
-                float(jnp.sqrt(jnp.mean(acceleration**2))),
-                float(jnp.abs(end[0])),
-            ]
-        )
+        torque, acceleration = (jnp.sqrt(jnp.mean(x**2)) for x in (torque, acceleration))
+        return torque, acceleration, jnp.abs(end[0])
+
+    candidates = [
+        [float(error) for error in errors(run.model, *map(jnp.asarray, arrays))]
+        for arrays in ((x.q, x.qd, x.qdd, x.tau) for x in recordings)
+    ]
     reported = [
         validation["torque"][0],
         validation["acceleration"][0],
