@@ -1,7 +1,6 @@
 """Parts in a user's own files, through the whole library."""
 
 import dataclasses
-import importlib.util
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -13,12 +12,13 @@ from lagdyna import UserError
 from lagdyna.config import config_from_table, fit_config
 from lagdyna.data import Trajectory, TrajectorySet, write
 from lagdyna.options import read_table
+from lagdyna.parts import MLPConfig
 from lagdyna.runs import compare, load_fit, load_run, resume_run
 from lagdyna.tasks import get_task
 from lagdyna.training import AbstractProgress
 
 from . import environments as environments  # registers them
-from .small import small_table
+from .small import DYNA, SOLVER, small_table
 
 PLUGINS = Path(__file__).parents[1] / "examples" / "plugins"
 MODEL, LEARNER, AGENT = (
@@ -35,19 +35,10 @@ LEARNER_OPTIONS = {"name": LEARNER, "updates": 20, "batch": 8, "rho": 0.02}
 AGENT_OPTIONS = {"name": AGENT, "hidden": [8], "critics": 3, "updates": 1}
 
 
-def small(model: object) -> lagdyna.Config:
-    """A run of two training phases with a learner and an agent of our own."""
-    collect = {"train_every": 20}
-    return config_from_table(
-        small_table(
-            steps=40,
-            task=dataclasses.asdict(TASK),
-            model=model,
-            learner=LEARNER_OPTIONS,
-            agent=AGENT_OPTIONS,
-            collect=collect,
-        )
-    )
+def small(**parts: object) -> lagdyna.Config:
+    """A run of two training phases."""
+    task, collect = dataclasses.asdict(TASK), {"train_every": 20}
+    return config_from_table(small_table(steps=40, task=task, collect=collect, **parts))
 
 
 class Interruption(AbstractProgress):
@@ -66,11 +57,9 @@ class Interruption(AbstractProgress):
 
 
 def test_a_run_with_three_parts_of_our_own(tmp_path: Path) -> None:
-    config, run, seeds = (
-        small({"name": MODEL, "hidden": [8]}),
-        tmp_path / "run",
-        tmp_path / "two",
-    )
+    parts = {"learner": LEARNER_OPTIONS, "agent": AGENT_OPTIONS}
+    config = small(model={"name": MODEL, "hidden": [8]}, **parts)
+    run, seeds = tmp_path / "run", tmp_path / "two"
     with pytest.raises(KeyboardInterrupt):
         lagdyna.train(config, run, progress=Interruption())
     table = read_table(run / "config.toml")
@@ -101,6 +90,7 @@ def test_a_fit_with_a_model_and_a_learner_of_our_own(tmp_path: Path) -> None:
     table = {
         "data": str(tmp_path / "swings.npz"),
         "model": {"name": MODEL, "hidden": [8]},
+        "solver": SOLVER,
         "learner": {"name": LEARNER, "updates": 400, "batch": 64},
     }
     run = tmp_path / "run"
@@ -113,25 +103,14 @@ def test_a_fit_with_a_model_and_a_learner_of_our_own(tmp_path: Path) -> None:
 
 
 def test_a_class_given_in_python_is_given_again(tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("mine", PLUGINS / "port_hamiltonian.py")
-    assert spec is not None
-    assert spec.loader is not None
-    mine = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(mine)
-
-    class Mine(mine.PortHamiltonian, frozen=True, kw_only=True):
-        """The same sizes as above, so that compiled programs are found again."""
+    class Mine(MLPConfig, frozen=True, kw_only=True):
+        """A class that no file or name in the config leads to."""
 
         hidden: tuple[int, ...] = (8,)
 
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        lagdyna.train(
-            small(model=None),
-            run,
-            model=Mine,
-            progress=Interruption(),
-        )
+        lagdyna.train(small(model=None, agent=DYNA), run, model=Mine, progress=Interruption())
     assert "Mine" in read_table(run / "config.toml")["model"]["name"]
     said = "an object of Python; give the object again, as `model=...`"
     for command in (resume_run, load_run, lagdyna.evaluate):

@@ -45,7 +45,7 @@ from .toys import phase, weights
 
 FEATURES = Features(PENDULUM, (4.0,))
 BATCH = 32
-PLAIN, ADAM = optax.sgd(1e-2), optax.adam(3e-3)
+PLAIN, ADAM = optax.sgd(1e-2), optax.adam(1e-2)
 
 
 class DDPG(AbstractOffPolicy):
@@ -184,7 +184,7 @@ def test_the_temperature_rises_if_entropy_is_too_low(bias: float, x64: None) -> 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_policy_learns_an_immediate_reward(kind: type[AbstractOffPolicy]) -> None:
     """The best action is `sin q / 2`, and every step terminates."""
-    agent = kind(**options(optimiser=ADAM, target_rate=0.05, hidden=(32, 32)))
+    agent = kind(**options(optimiser=ADAM, target_rate=0.05, hidden=(32,)))
     first, rest = eqx.partition(agent.init(jax.random.key(0)), eqx.is_array)
 
     def body(arrays: Any, key: Array) -> tuple[Any, None]:
@@ -197,11 +197,11 @@ def test_the_policy_learns_an_immediate_reward(kind: type[AbstractOffPolicy]) ->
         learned, _ = agent.update(eqx.combine(arrays, rest), batch, key)
         return eqx.filter(learned, eqx.is_array), None
 
-    keys = jax.random.split(jax.random.key(1), 3000)
+    keys = jax.random.split(jax.random.key(1), 1000)
     learned = eqx.combine(jax.jit(lambda a, k: jax.lax.scan(body, a, k)[0])(first, keys), rest)
     q = jnp.linspace(-3, 3, 25)[:, None]
     action = jax.vmap(learned.policy.mode)(State(q, 0 * q))
-    assert float(jnp.max(jnp.abs(action - 0.5 * jnp.sin(q)))) < 0.15
+    assert float(jnp.max(jnp.abs(action - 0.5 * jnp.sin(q)))) < 0.1
 
 
 class Drift(AbstractTransition):
@@ -304,8 +304,8 @@ def test_the_ratio_is_the_imagined_fraction_of_a_batch(ratio: float, broken: str
     assert metrics["skipped"] > 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("ratio", [0.0, 0.5])
+# A batch without imagined transitions is the same to every learner.
+@pytest.mark.parametrize(("kind", "ratio"), [(TD3, 0.0), *((kind, 0.5) for kind in KINDS)])
 def test_improving_imagines_once_and_updates_the_actor(
     kind: type[AbstractOffPolicy], ratio: float
 ) -> None:

@@ -36,6 +36,7 @@ def distance(state: State, action: Array, next_state: State) -> Scalar:
 
 
 FAR = WorldModel(Mass(), GivenReward(distance))
+PLANNER = ShootingPlanner(1, NO_LIMITS, actions=10)  # shared, since each one compiles anew
 
 
 @eqx.filter_jit
@@ -53,8 +54,7 @@ def improved(planner: ShootingPlanner, rounds: int, world: WorldModel, starts: S
 
 
 def test_a_reward_of_distance_gives_full_force() -> None:
-    planner = ShootingPlanner(1, NO_LIMITS, actions=10)
-    plans = improved(planner, 12, FAR, here())
+    plans = improved(PLANNER, 12, FAR, here(number=3))
     best = np.asarray(plans.actions)[-4:, :, 0]
     # The last two actions do not change any position.
     assert best[:, :-2].min() > 0.8
@@ -80,17 +80,16 @@ def test_plans_reach_a_target_and_stop() -> None:
 
 
 def test_states_are_those_along_the_plans() -> None:
-    planner = ShootingPlanner(1, NO_LIMITS, actions=5)
     starts = State(jnp.arange(3.0)[:, None], jnp.arange(3.0)[:, None])
-    plans = improved(planner, 3, FAR, starts)
-    states = planner.states(plans, FAR)
-    found = np.asarray(states.q).reshape(4, 6), np.asarray(states.qd).reshape(4, 6)
+    plans = improved(PLANNER, 3, FAR, starts)
+    states = PLANNER.states(plans, FAR)
+    found = np.asarray(states.q).reshape(4, 11), np.asarray(states.qd).reshape(4, 11)
     for i in range(4):
         q, qd = plans.starts.q[i - 4, 0], plans.starts.qd[i - 4, 0]
         total = 0.0
-        for t in range(6):
+        for t in range(11):
             np.testing.assert_allclose([found[0][i, t], found[1][i, t]], [q, qd], atol=1e-5)
-            if t < 5:
+            if t < 10:
                 q, qd = q + 0.1 * qd, qd + 0.1 * plans.actions[i - 4, t, 0]
                 total += q
         np.testing.assert_allclose(plans.returns[i - 4], total, rtol=1e-5)
@@ -193,9 +192,9 @@ def test_plans_swing_a_pendulum_up() -> None:
 
 
 def test_plans_are_reproducible_and_keep_the_precision() -> None:
-    planner = ShootingPlanner(1, NO_LIMITS, actions=4, levels=(2, 1))
-    a, b = (improved(planner, 3, FAR, here()) for _ in range(2))
+    a, b = (improved(PLANNER, 3, FAR, here(number=3)) for _ in range(2))
     np.testing.assert_array_equal(a.raw, b.raw)
+    planner = ShootingPlanner(1, NO_LIMITS, actions=4, levels=(2, 1))
     with jax.enable_x64(True):
         double = improved(planner, 3, FAR, here())
         assert double.raw.dtype == double.returns.dtype == np.float64

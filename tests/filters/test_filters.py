@@ -31,6 +31,7 @@ from ..learners.regressions import (
     linear,
     network,
     nonlinear,
+    regression,
     split,
     update,
 )
@@ -45,7 +46,8 @@ FILTERS = {
 }
 
 
-@pytest.mark.parametrize("cuts", [(5,), tuple(range(1, 12))])
+# Equal parts, since every number of rows is another program.
+@pytest.mark.parametrize("cuts", [(6,), tuple(range(1, 12))])
 @pytest.mark.parametrize(
     "points", [{}, {"alpha": 0.3, "beta": 2.0}, {"alpha": 0.5, "beta": 0.0, "kappa": 1.0}]
 )
@@ -88,7 +90,7 @@ def test_ensemble_update_equals_the_kalman_update_of_its_covariance(x64: None) -
     start = np.asarray(learner.init(linear()).belief)
     np.testing.assert_allclose(start.mean(axis=0), 0, atol=1e-12)
     prior = np.cov(start, rowvar=False)
-    model, state, _ = learned(learner, linear(), split(data(0), 5))
+    model, state, _ = learned(learner, linear(), split(data(0), 6))
     x, y = (np.asarray(each) for each in data(0))
     design = np.zeros((24, 8))  # both outputs of each row, in the order of the weights
     design[0::2, 0:3], design[0::2, 6] = x, 1
@@ -150,15 +152,15 @@ def test_every_filter_learns_a_network(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_a_batch_of_missing_entries_is_skipped(name: str) -> None:
-    learner, model = FILTERS[name], linear()
-    x, y = data(7)
+    learner, model = FILTERS[name], network()
+    x, y = nonlinear(7)
     state = learner.init(model)
     found, after, metrics = update(learner, model, state, (x, jnp.full_like(y, jnp.nan)))
     identical((found, after), (model, state))
     assert float(metrics["skipped"]) == 1
 
 
-@pytest.mark.parametrize("name", ["low rank", "cubature", "unscented", "ensemble", "particles"])
+@pytest.mark.parametrize("name", ["low rank", "cubature", "ensemble", "particles"])
 def test_rows_of_missing_entries_have_no_effect(name: str, x64: None) -> None:
     learner = eqx.tree_at(lambda f: f.repeats, FILTERS[name], 1.0)
     x, y = data(6)
@@ -218,19 +220,20 @@ def test_repeated_passes_do_not_change_the_posterior(name: str) -> None:
     """Float32, with a weight on which the data have no influence."""
     x, y = data(0)
     batch = (x.at[:, 2].set(0.0), y)
-    found = []
-    for times in (1, 400):
-        learner = FILTERS[name]
-        options = {"noise": 0.05, "repeats": float(times)}
-        learner = dataclasses.replace(learner, **options)
+
+    def deviations(times: int) -> np.ndarray:
+        learner = dataclasses.replace(FILTERS[name], noise=0.05, repeats=float(times))
         fitted = fit(
             linear(), learner, batch, key=jax.random.key(0), steps=times, batch_size=None
         )
         assert float(jnp.sum(fitted.metrics["skipped"])) == 0
         posterior = learner.posterior(fitted.model, fitted.state)
-        found.append(posterior.predict(lambda m: m.matrix[0]).covariance)
-    once, often = (np.sqrt(np.diagonal(each)) for each in found)
-    np.testing.assert_allclose(often, once, rtol=0.05)
+        return np.sqrt(np.diagonal(posterior.predict(lambda m: m.matrix[0]).covariance))
+
+    # One pass gives the posterior of Bayesian regression, up to the sample of an ensemble.
+    exact = np.sqrt(np.diagonal(regression(batch, 1.0, 0.05)[1]))[:3]
+    once = deviations(1) if name == "ensemble" else exact
+    np.testing.assert_allclose(deviations(400), once, rtol=0.05)
 
 
 @pytest.mark.parametrize("process", [1e-5, 1e-3])

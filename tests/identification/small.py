@@ -6,12 +6,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from lagdyna import FitConfig, State
 from lagdyna.config import DataConfig
 from lagdyna.data import Trajectory, TrajectorySet
 from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem
 from lagdyna.parts import AdamConfig, DeLaNConfig
+from lagdyna.runs import fit_model
 from lagdyna.simulate import LagrangianField, SolvedTransition, rollout
 from lagdyna.systems import Pendulum
 
@@ -64,3 +66,18 @@ def small(file: Path, *, data: dict[str, Any] | None = None, **parts: Any) -> Fi
     """Create the config of a fit of a few updates; other parts replace the small ones."""
     recordings = DataConfig(file=str(file), **{"angles": "all", **(data or {})})
     return FitConfig(data=recordings, **{"model": SMALL, "learner": SHORT, **parts})
+
+
+class AllUpdatesDone(Exception):
+    """Ends a fit before its report."""
+
+
+def fit_without_report(config: FitConfig, out: Path, **objects: Any) -> None:
+    """Fit a model as far as its weights: programs of the report take longer than the fit."""
+
+    def progress(record: dict[str, Any]) -> None:
+        if record["updates"] == config.learner.updates:
+            raise AllUpdatesDone
+
+    with pytest.raises(AllUpdatesDone):
+        fit_model(config, out, progress=progress, **objects)

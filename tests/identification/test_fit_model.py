@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import Array
 
 from lagdyna import FitConfig, State, UserError
 from lagdyna.config import fit_config
@@ -22,8 +23,11 @@ from lagdyna.results import kind_of
 from lagdyna.runs import FittedRun, compare_fits, fit_model, load, load_fit, resume, resume_fit
 from lagdyna.runs._config_of import Objects
 from lagdyna.runs._fit import _config, fit_directory
+from lagdyna.simulate import LearnedModel
 
 from .small import ANGLE, SHORT, SMALL, small
+
+MLP = MLPConfig(hidden=(8,))  # its programs are the shortest
 
 
 class Interruption(Exception):
@@ -87,23 +91,22 @@ def test_the_report_has_the_errors_of_the_loaded_model(
     assert isinstance(run, FittedRun)
     assert run.report is not None
     validation = run.report["validation"]
-    candidates = []
-    for x in recordings:
-        assert x.qd is not None
-        assert x.qdd is not None
-        assert x.tau is not None
-        q, qd, qdd, tau = (jnp.asarray(a) for a in (x.q, x.qd, x.qdd, x.tau))
-        torque = jax.vmap(run.model.inverse_dynamics)(q, qd, qdd) - tau
-        acceleration = jax.vmap(run.model.forward_dynamics)(q, qd, tau) - qdd
-        path = run.model.rollout(State(q[0], qd[0]), tau[:-1])
+
+    @eqx.filter_jit
+    def errors(
+        model: LearnedModel, q: Array, qd: Array, qdd: Array, tau: Array
+    ) -> tuple[Array, Array, Array]:
+        torque = jax.vmap(model.inverse_dynamics)(q, qd, qdd) - tau
+        acceleration = jax.vmap(model.forward_dynamics)(q, qd, tau) - qdd
+        path = model.rollout(State(q[0], qd[0]), tau[:-1])
         end = ANGLE.difference(path.q[-1], q[-1])
-        candidates.append(
-            [
-                float(jnp.sqrt(jnp.mean(torque**2))),
-                float(jnp.sqrt(jnp.mean(acceleration**2))),
-                float(jnp.abs(end[0])),
-            ]
-        )
+        torque, acceleration = (jnp.sqrt(jnp.mean(x**2)) for x in (torque, acceleration))
+        return torque, acceleration, jnp.abs(end[0])
+
+    candidates = [
+        [float(error) for error in errors(run.model, *map(jnp.asarray, arrays))]
+        for arrays in ((x.q, x.qd, x.qdd, x.tau) for x in recordings)
+    ]
     reported = [
         validation["torque"][0],
         validation["acceleration"][0],
@@ -147,6 +150,7 @@ def test_the_run_directory_has_the_resolved_config(learned: Path) -> None:
 def test_an_interrupted_fit_resumes_to_the_same_end(file: Path, tmp_path: Path) -> None:
     config = small(
         file,
+        model=MLP,
         learner=AdamConfig(updates=60, batch=16, weight_decay=0.1),
     )
     whole = fit_model(config, tmp_path / "whole")
@@ -172,7 +176,7 @@ def test_a_fit_does_not_resume_with_other_recordings(
     path = tmp_path / "data.npz"
     write(path, recordings)
     with pytest.raises(Interruption):
-        fit_model(small(path), tmp_path / "run", progress=interrupt_after(1))
+        fit_model(small(path, model=MLP), tmp_path / "run", progress=interrupt_after(1))
     path.unlink()
     write(path, TrajectorySet(list(recordings)[:-1]))
     with pytest.raises(UserError, match="has changed since"):
@@ -187,7 +191,8 @@ def test_a_fit_that_was_moved_together_with_its_data_resumes(
     write(project / "data.npz", recordings)
     monkeypatch.chdir(project)
     with pytest.raises(Interruption):
-        fit_model(small(Path("data.npz")), "runs/one", progress=interrupt_after(1))
+        config = small(Path("data.npz"), model=MLP)
+        fit_model(config, "runs/one", progress=interrupt_after(1))
     monkeypatch.chdir(tmp_path)
     moved = project.rename(tmp_path / "moved")
     run = moved / "runs" / "one"
@@ -244,7 +249,7 @@ def test_a_file_name_is_a_config(file: Path) -> None:
 
 def test_fits_are_compared_by_their_reports(learned: Path, file: Path, tmp_path: Path) -> None:
     other = tmp_path / "mlp"
-    fit_model(small(file, model=MLPConfig(hidden=(8,))), other)
+    fit_model(small(file, model=MLP), other)
     rows = compare_fits([learned, other], tmp_path / "table")
     assert rows == json.loads((tmp_path / "table" / "compare.json").read_text())
     assert [row["model"] for row in rows] == ["delan", "mlp"]

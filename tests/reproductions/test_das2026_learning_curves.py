@@ -72,11 +72,12 @@ def test_the_energy_grows_by_the_work_of_the_actuator(
 
 
 def test_training_and_unseen_episodes_differ() -> None:
-    problem = prepare(make_task("acrobot"), 0)
+    task = make_task("pendulum")  # its equations of motion compile fastest
+    problem = prepare(task, 0)
     assert len(problem.data.action) == 1600
     assert len(problem.unseen.action) == 1000
     assert not np.isin(np.asarray(problem.unseen.action), np.asarray(problem.data.action)).any()
-    other = prepare(make_task("acrobot"), 1)
+    other = prepare(task, 1)
     assert not np.isin(np.asarray(other.data.action), np.asarray(problem.data.action)).any()
 
 

@@ -36,12 +36,12 @@ def stopped(config: Config, evaluations: int, out: Path) -> Path:
 
 def test_a_run_of_the_suite_continues_after_its_last_phase(tmp_path: Path) -> None:
     collect = {"train_every": 120, "random_steps": 60}  # one round within an episode
-    config = small_config(task="pendulum", steps=300, collect=collect, **QUICK)
+    config = small_config(task="pendulum", steps=200, collect=collect, **QUICK)
     train(config, tmp_path / "whole")
-    run = stopped(config, 2, tmp_path / "run")
+    run = stopped(config, 1, tmp_path / "run")
     progress = StopAfterRounds()
     resume(run, progress=progress)
-    assert progress.began == [240]
+    assert progress.began == [120]
     same_run(tmp_path / "whole", run)
 
 

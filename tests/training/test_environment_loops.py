@@ -12,6 +12,7 @@ from lagdyna.config import Config, given
 from lagdyna.mechanics import State
 from lagdyna.tasks import SuiteEnv, get_task
 from lagdyna.training import (
+    AbstractEnvironmentLoop,
     OneSeed,
     Records,
     Round,
@@ -26,12 +27,12 @@ from lagdyna.training._compiled import CompiledLoop
 from lagdyna.training._host import HostLoop
 
 from .. import environments as environments  # registers them
-from ..small import small_config
+from ..small import MLP, REPLAYED, small_config
 
 
 def config_of(name: str, repeat: int, **changes: Any) -> Config:
     task = dataclasses.replace(get_task(name), repeat=repeat)
-    return small_config(task=dataclasses.asdict(task), **changes)
+    return small_config(task=dataclasses.asdict(task), model=MLP, **changes)
 
 
 def countdown(repeat: int, **changes: Any) -> Config:
@@ -41,25 +42,41 @@ def countdown(repeat: int, **changes: Any) -> Config:
         repeat=repeat,
         unchecked=True,
     )
-    return small_config(task=dataclasses.asdict(task), **changes)
+    return small_config(task=dataclasses.asdict(task), model=MLP, **changes)
 
 
 def collected(config: Config) -> tuple[TrainingState, float]:
     """All steps of a run that never trains, and the sum of their rewards."""
     seeds = OneSeed(Trainer(config))
     loop = make_environment_loop(seeds)
-    steps = np.asarray([given(config.steps)])
-    training, rewards = loop.collect(
-        seeds.start(), steps, steps, np.asarray([True]), lambda done: None
-    )
+    training, rewards = collect(loop, seeds.start(), given(config.steps))
     loop.close()
+    return training, rewards
+
+
+def collect(
+    loop: AbstractEnvironmentLoop, training: TrainingState, stop: int, end: int | None = None
+) -> tuple[TrainingState, float]:
+    """Collect until step `stop`; episodes may end a round from `end` on, by default `stop`."""
+    ends = np.asarray([stop if end is None else end])
+    stops, active = np.asarray([stop]), np.asarray([True])
+    training, rewards = loop.collect(training, stops, ends, active, lambda done: None)
     return training, float(rewards[0])
 
 
 @pytest.fixture(scope="module")
-def whole() -> tuple[TrainingState, float]:
+def compiled() -> tuple[OneSeed, AbstractEnvironmentLoop]:
+    """Actions of 30 steps in the suite, so that the last action of an episode has 10."""
+    config = config_of("pendulum", 30, steps=1500, collect={"random_steps": 700})
+    seeds = OneSeed(Trainer(config))
+    return seeds, make_environment_loop(seeds)
+
+
+@pytest.fixture(scope="module")
+def whole(compiled: tuple[OneSeed, AbstractEnvironmentLoop]) -> tuple[TrainingState, float]:
     """33 actions of 30 steps and one of 10, and half an episode more."""
-    return collected(config_of("pendulum", 30, steps=1500, collect={"random_steps": 700}))
+    seeds, loop = compiled
+    return collect(loop, seeds.start(), 1500)
 
 
 def test_steps_of_a_run_are_steps_of_the_environment(
@@ -104,35 +121,25 @@ def test_compiled_experience_is_that_of_the_environment(
 
 
 def test_collecting_in_pieces_equals_collecting_at_once(
-    whole: tuple[TrainingState, float],
+    compiled: tuple[OneSeed, AbstractEnvironmentLoop], whole: tuple[TrainingState, float]
 ) -> None:
-    seeds = OneSeed(
-        Trainer(config_of("pendulum", 30, steps=1500, collect={"random_steps": 700}))
-    )
-    loop, training = make_environment_loop(seeds), seeds.start()
-    ends = np.asarray([1500])
+    seeds, loop = compiled
+    training = seeds.start()
     for stop in (1, 31, 400, 1500):
-        training, _ = loop.collect(
-            training, np.asarray([stop]), ends, np.asarray([True]), lambda done: None
-        )
+        training, _ = collect(loop, training, stop, 1500)
     for a, b in zip(jax.tree.leaves(whole[0]), jax.tree.leaves(training), strict=True):
         if isinstance(a, jax.Array):
             np.testing.assert_array_equal(a, b)
 
 
-def test_a_round_ends_at_the_end_of_an_episode() -> None:
+def test_a_round_ends_at_the_end_of_an_episode(
+    compiled: tuple[OneSeed, AbstractEnvironmentLoop],
+) -> None:
     """Training may interrupt an episode after any action, here of 30 steps each."""
-    config = config_of("pendulum", 30, steps=1500, collect={"random_steps": 700})
-    seeds = OneSeed(Trainer(config))
-    loop, training = make_environment_loop(seeds), seeds.start()
+    seeds, loop = compiled
+    training = seeds.start()
     for stop, steps, between in ((400, 420, False), (900, 900, False), (2000, 1000, True)):
-        training, _ = loop.collect(
-            training,
-            np.asarray([stop]),
-            np.asarray([300]),
-            np.asarray([True]),
-            lambda done: None,
-        )
+        training, _ = collect(loop, training, stop, 300)
         assert int(training.env_steps) == steps
         assert loop.between_episodes(training).tolist() == [between]
 
@@ -152,8 +159,9 @@ def test_the_host_loop_stores_context_beside_the_coordinates() -> None:
 
 
 def test_a_thousand_compiled_steps_are_one_call_of_the_host(
-    monkeypatch: pytest.MonkeyPatch,
+    compiled: tuple[OneSeed, AbstractEnvironmentLoop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    seeds, loop = compiled
     calls: list[int] = []
     update = OneSeed.update
 
@@ -162,16 +170,17 @@ def test_a_thousand_compiled_steps_are_one_call_of_the_host(
         return update(self, *args, **kwargs)
 
     monkeypatch.setattr(OneSeed, "update", counted)
-    training, _ = collected(config_of("pendulum", 2, steps=1000))
+    training, _ = collect(loop, seeds.start(), 1000)
     assert int(training.env_steps) == 1000
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize("repeat", [30, 7])
-def test_compiled_evaluations_equal_those_in_the_environment(repeat: int) -> None:
-    """Step by step in the float32 environment; 7 and 30 do not divide the 1000 steps."""
-    seeds = OneSeed(Trainer(config_of("pendulum", repeat)))
-    training, loop = seeds.start(), make_environment_loop(seeds)
+def test_compiled_evaluations_equal_those_in_the_environment(
+    compiled: tuple[OneSeed, AbstractEnvironmentLoop],
+) -> None:
+    """Step by step in the float32 environment; 30 does not divide the 1000 steps."""
+    seeds, loop = compiled
+    training = seeds.start()
     assert isinstance(loop, CompiledLoop)
     starts = start_seeds(0, 1, 2)[None]
     returns = loop.evaluate(training, starts)
@@ -180,7 +189,7 @@ def test_compiled_evaluations_equal_those_in_the_environment(repeat: int) -> Non
     for i, start in enumerate(starts[0]):
         env.reset(seed=int(start))
         for step in range(1000):
-            if step % repeat == 0:
+            if step % 30 == 0:
                 state = State(env.state.q[None], env.state.qd[None])
                 action = np.asarray(seeds.trainer.act(training, state))[0]
             expected[i] += env.step(action)[1]
@@ -218,7 +227,8 @@ def test_the_host_loop_stores_no_action_that_truncation_cuts_short() -> None:
     task = dataclasses.replace(
         get_task("Pendulum-v1"), env_id="lagdyna-tests/ShortPendulum-v0", repeat=8
     )
-    training, _ = collected(small_config(task=dataclasses.asdict(task), steps=45))
+    table = dataclasses.asdict(task)
+    training, _ = collected(small_config(task=table, model=MLP, steps=45))
     assert (int(training.env_steps), int(training.episodes)) == (45, 3)
     assert int(training.actions) == 3 + 3 + 1
     assert int(training.buffer.added) == 2 + 2
@@ -232,7 +242,7 @@ def test_nothing_is_compiled_after_the_first_round(compilations: Callable[[], in
         "pendulum",
         2,
         steps=3000,
-        solver={"name": "euler"},
+        agent=REPLAYED,
         collect={"train_every": 600, "steps_per_round": 900},
     )
     seeds = OneSeed(Trainer(config))

@@ -18,13 +18,14 @@ from lagdyna.tasks import Outcome, get_task
 from lagdyna.training import LearnerStates, Trainer, TrainingState
 
 from .. import environments as environments  # registers them
-from ..small import DYNA, recorded, small_config
+from ..small import DYNA, MLP, REPLAYED, recorded, small_config
 from .experience import explored, moved
 
 
 @pytest.fixture(scope="module")
 def trainer() -> Trainer:
-    return Trainer(small_config(collect={"random_steps": 6, "hold": 3}, steps=20))
+    collect = {"random_steps": 6, "hold": 3}
+    return Trainer(small_config(model=MLP, collect=collect, steps=20))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,8 @@ def test_the_scale_of_the_rewards_may_only_grow(
 def test_weight_decay_follows_a_cosine_over_the_run(until: float, last: int) -> None:
     """Or over its first phases, at least five; dynamics and reward have their own strength."""
     options = {"weight_decay": 0.2, "weight_decay_until": until}
-    config = small_config(learner=options, reward={"weight_decay": 0.4}, steps=100)
+    reward = {"weight_decay": 0.4}
+    config = small_config(model=MLP, learner=options, reward=reward, steps=100)
     trainer = Trainer(config)
     assert trainer.config.phases == 10
 
@@ -107,7 +109,8 @@ def test_the_agent_determines_the_usual_weight_decay_and_activation() -> None:
 
 def test_a_filter_learns_dynamics_and_reward() -> None:
     learner = {"name": "ekf", "updates": 40, "batch": 8}
-    trainer = Trainer(small_config(collect={"random_steps": 12, "hold": 3}, learner=learner))
+    collect = {"random_steps": 12, "hold": 3}
+    trainer = Trainer(small_config(model=MLP, collect=collect, learner=learner))
     training = trainer.begin_phase(explored(trainer, trainer.init(), 12))
     chunk = jnp.asarray(0)
     before, first = trainer.fit(training, chunk, 20)
@@ -124,7 +127,7 @@ def test_a_filter_learns_dynamics_and_reward() -> None:
 
 
 def test_the_members_of_an_ensemble_depend_on_the_seed_of_the_run() -> None:
-    trainer = Trainer(small_config(learner={"name": "enkf"}))
+    trainer = Trainer(small_config(model=MLP, learner={"name": "enkf"}))
 
     def members(seed: int) -> np.ndarray:
         first = trainer.first(jnp.asarray(seed, jnp.uint32))
@@ -135,10 +138,12 @@ def test_the_members_of_an_ensemble_depend_on_the_seed_of_the_run() -> None:
 
 
 def test_a_covariance_that_does_not_fit_into_memory_is_refused() -> None:
-    config = small_config(learner={"name": "ekf"}, reward={"hidden": [900, 900]})
+    changes = {"model": MLP, "reward": {"hidden": [900, 900]}}
+    config = small_config(learner={"name": "ekf"}, **changes)
     with pytest.raises(UserError, match="`reward.hidden` was .900, 900., which makes 8"):
         Trainer(config).init()
-    blocks = small_config(learner={"name": "ekf-block"}, reward={"hidden": [16, 16]})
+    changes["reward"] = {"hidden": [16, 16]}
+    blocks = small_config(learner={"name": "ekf-block"}, **changes)
     Trainer(blocks).init()
 
 
@@ -146,7 +151,7 @@ def test_context_and_termination_are_inputs_of_the_agent_and_not_of_the_dynamics
     """A pendulum whose target lies elsewhere in each episode, which ends beyond 1."""
     pendulum = small_config().task
     task = dataclasses.replace(pendulum, context=(0, 1), context_range=0.5, terminates=True)
-    config = small_config(learner={"updates": 400, "batch": 8})
+    config = small_config(learner={"updates": 400, "batch": 8}, agent=REPLAYED)
     trainer = Trainer(dataclasses.replace(config, task=task))
     training = trainer.init()
     qd = np.asarray([-1.0, 0.0, 0.0], np.float32)
@@ -191,7 +196,8 @@ def test_context_and_termination_are_inputs_of_the_agent_and_not_of_the_dynamics
 
 
 def test_a_given_reward_is_not_learned() -> None:
-    trainer = Trainer(small_config(), reward=lambda state, action, _: jnp.cos(state.q[0]))
+    config = small_config(model=MLP)
+    trainer = Trainer(config, reward=lambda state, action, _: jnp.cos(state.q[0]))
     training = trainer.begin_phase(explored(trainer, trainer.init(), 4))
     after, metrics = trainer.fit(training, jnp.asarray(0), 2)
     assert set(metrics) == {"model_loss", "model_skipped"}
