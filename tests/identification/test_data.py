@@ -53,7 +53,8 @@ def test_actions_drive_through_a_known_or_a_learned_map(
         assert report["control"] == "action"
         actuation = load_fit(out).model.system.actuation
         push = actuation(jnp.zeros(1), jnp.ones(1))
-        assert (float(push[0]) == 2.0) == (force is not None)
+        # The known map is rounded by the conversion to natural units and back.
+        assert (abs(float(push[0]) - 2.0) < 1e-6) == (force is not None)
     with pytest.raises(UserError, match=r"`data.force`.*1 rows of 1 numbers"):
         fit_model(small(path, data={"force": ((1.0, 2.0),)}), tmp_path / "no")
     assert not (tmp_path / "no").exists()
