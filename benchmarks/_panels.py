@@ -37,7 +37,11 @@ class Panel(NamedTuple):
 
 
 def plot_panels(path: Path, panels: list[Panel]) -> None:
-    """Plot interquartile means over seeds, with 95 % bootstrap bands, to a PNG file."""
+    """Plot interquartile means over seeds, with 95 % bootstrap bands, to a PNG file.
+
+    Tasks without a stored run have no panel.
+    """
+    panels = [panel for panel in panels if any(panel.curves.values())] or panels[:1]
     columns = min(len(panels), _COLUMNS)
     rows = math.ceil(len(panels) / columns)
     figure = blank(max(3.2 * columns, 6.4), 2.6 * rows + 0.9)
@@ -64,7 +68,8 @@ def plot_panels(path: Path, panels: list[Panel]) -> None:
             axes.text(0.5, 0.2, "no run stored", transform=axes.transAxes, ha="center")
         axes.tick_params(labelsize=7)
         axes.set_xlim(0, panel.steps)
-        axes.xaxis.set_major_formatter(lambda steps, _: f"{steps / 1000:g}k")
+        if panel.steps >= 2000:
+            axes.xaxis.set_major_formatter(lambda steps, _: f"{steps / 1000:g}k")
         finish(axes)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
