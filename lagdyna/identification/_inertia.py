@@ -45,11 +45,11 @@ def usual_inertia(
     and of friction are constrained to be non-negative.
 
     **Returns:** the estimate; 0 for a coordinate whose inertia the data do not determine; all
-    `nan` if no motion is longer than `lag`, or every force is 0.
+    `nan` if no motion has `lag` steps of finite numbers, or every force is 0.
     """
     n = len(angles)
-    motions = [each for each in motions if len(each.q) > lag]
-    if not motions or not any(np.any(each.tau[np.isfinite(each.tau)]) for each in motions):
+    motions = [each for each in motions if np.any(_starts(each, lag))]
+    if not motions or not any(np.any(each.tau[_finite(each)]) for each in motions):
         return np.full(n, np.nan)
     kinds = [False, True] if n <= _VARYING and any(angles) else [False]
     found = [_fit(motions, np.array(angles), dt, lag, varying) for varying in kinds]
@@ -66,9 +66,9 @@ def _fit(
 ) -> _Fit:
     """Fit the coefficients, with the ridge penalty of the least cross-validation error."""
     n = len(angles)
-    q = np.concatenate([each.q for each in motions])
+    q = np.concatenate([each.q[_finite(each)] for each in motions])
     mean = _cosines(q, angles)[0].mean(0) if varying else np.zeros(0)
-    stride = max(1, sum(len(each.q) - lag for each in motions) // _WINDOWS)
+    stride = max(1, sum(np.sum(_starts(each, lag)) for each in motions) // _WINDOWS)
     pieces = [_equations(each, angles, mean, dt, lag, stride) for each in motions]
     rows = np.concatenate([features for features, _ in pieces])
     changes = np.concatenate([change for _, change in pieces])
@@ -131,7 +131,9 @@ def _equations(
     mean of an entry, then its deviations), potential, viscous friction, Coulomb friction,
     constant force.
     """
-    q, qd, tau = motion
+    starts = np.flatnonzero(_starts(motion, lag))[::stride]
+    finite = _finite(motion)[:, None]
+    q, qd, tau = (np.where(finite, x, 0.0) for x in motion)
     n = len(angles)
     values, slopes = np.ones((len(q), 1)), np.zeros((len(q), 1, n))
     if len(mean):
@@ -158,14 +160,20 @@ def _equations(
         np.broadcast_to(eye, (len(q), n, n)),
     ]
     integrals = _integral(np.concatenate(sides, axis=2), dt)
-    starts = np.arange(0, len(q) - lag, stride)
     features = integrals[starts + lag] - integrals[starts]
     features[:, :, : momentum.shape[2]] += momentum[starts + lag] - momentum[starts]
-    impulse = _integral(np.where(np.isfinite(tau), tau, 0.0), dt)
-    finite = [np.all(np.isfinite(x), axis=1) for x in motion]
-    broken = np.cumsum(np.concatenate([[0], ~np.logical_and.reduce(finite)]))
-    whole = broken[starts + lag + 1] == broken[starts]
-    return features[whole], (impulse[starts + lag] - impulse[starts])[whole]
+    impulse = _integral(tau, dt)
+    return features, impulse[starts + lag] - impulse[starts]
+
+
+def _finite(motion: Motion) -> Bool[np.ndarray, " time"]:
+    return np.logical_and.reduce([np.all(np.isfinite(x), axis=1) for x in motion])
+
+
+def _starts(motion: Motion, lag: int) -> Bool[np.ndarray, " windows"]:
+    """Select the starts of windows whose rows are all finite."""
+    broken = np.cumsum(np.concatenate([[0], ~_finite(motion)]))
+    return broken[lag + 1 :] == broken[: max(len(motion.q) - lag, 0)]
 
 
 def _cosines(

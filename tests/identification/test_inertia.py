@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lagdyna.identification._inertia import Motion, usual_inertia
 
@@ -46,11 +48,32 @@ def test_the_inertia_of_an_arm_is_found_beside_gravity_and_friction() -> None:
     np.testing.assert_allclose(found, expected, rtol=0.3)
 
 
-def test_rows_that_are_not_finite_are_left_out() -> None:
+@pytest.mark.parametrize("name", Motion._fields)
+def test_rows_that_are_not_finite_are_left_out(name: str) -> None:
     data = motions()
     expected = usual_inertia(data, (True, True), DT, 20)
-    data[0].tau[100] = np.nan
+    getattr(data[0], name)[100, 1] = np.nan
     np.testing.assert_allclose(usual_inertia(data, (True, True), DT, 20), expected, rtol=0.02)
+    getattr(data[0], name)[:] = np.nan
+    found = usual_inertia(data[:1], (True, True), DT, 20)
+    assert np.isnan(found).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(3, 90), st.integers(1, 60))
+def test_any_motion_gives_positive_inertia_or_none(
+    seed: int, n: int, rows: int, lag: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    q = np.cumsum(rng.normal(size=(rows, n)), axis=0)
+    qd, tau = rng.normal(size=(2, rows, n)) * 10.0 ** rng.integers(-9, 10, (2, 1, n))
+    for array in (q, qd, tau):
+        what = rng.integers(4)
+        array[:, 0] *= what != 0
+        array[rng.integers(rows)] *= np.nan if what == 1 else 1.0
+    angles = tuple(bool(x) for x in rng.integers(0, 2, n))
+    found = usual_inertia([Motion(q, qd, tau)], angles, DT, lag)
+    assert found.shape == (n,)
+    assert (np.isnan(found) | (found >= 0)).all()
 
 
 def test_a_coordinate_without_a_force_shows_its_inertia_by_coupling() -> None:
