@@ -4,6 +4,7 @@ from pathlib import Path
 from rich.table import Column, Table
 from rich.text import Text
 
+from ._mistakes import use_working_directory
 from ._options import Location, Seed, Settings, Whole, configured
 from ._print import console, say, write_list
 
@@ -43,6 +44,7 @@ def check_task(
     is_file = task.endswith(".toml") or Path(task).is_file()
     named = {} if is_file else {"task": task}
     config = configured(config_from_table, Path(task) if is_file else None, named, set)
+    use_working_directory(config.task.env_id)
     from ..checks import check_task as check
 
     findings = check(config.task, steps=50 if steps is None else steps, seed=seed)

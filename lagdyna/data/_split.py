@@ -59,7 +59,8 @@ def split(trajectories: TrajectorySet, validation: float = 0.2, *, seed: int = 0
     if not _is_close(share := _share(trajectories, drawn), validation):
         pieces = _cut_in_time(trajectories)
         again = _draw(pieces, validation, seed)
-        if abs(_share(pieces, again) - validation) < abs(share - validation):
+        closer = abs(_share(pieces, again) - validation) < abs(share - validation)
+        if not drawn or closer:
             _warn_of_cut(trajectories, pieces, share, validation)
             trajectories, drawn = pieces, again
     return Split(

@@ -19,7 +19,8 @@ def read_table(path: Path) -> Table:
     try:
         text = _content(path).decode("utf-8")
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        said = getattr(error, "strerror", None) or str(error)
+        reason = " ".join(said.split())
         raise UserError(
             f"`config` was {str(path)!r}, which cannot be read: {reason}"
         ) from error

@@ -31,7 +31,13 @@ def test_a_wrong_description_has_exit_code_1_and_says_what_to_do(here, tmp_path)
     findings = json.loads((tmp_path / "checked" / "check_task.json").read_text())
     (wrong,) = [each for each in findings if each["verdict"] == "wrong"]
     assert "`dt = 0.05" in wrong["advice"]
-    assert here("check-task", "own.toml", "--task.dt", "0.05").returncode == 0
+    (tmp_path / "own_place.py").write_text(
+        "import gymnasium\n"
+        "place = 'gymnasium.envs.classic_control.pendulum:PendulumEnv'\n"
+        "gymnasium.register('Own-v0', place, max_episode_steps=200)\n"
+    )
+    place = ["--task.env_id", "own_place:Own-v0"]
+    assert here("check-task", "own.toml", "--task.dt", "0.05", *place).returncode == 0
 
 
 def test_mistakes_are_one_sentence(here):

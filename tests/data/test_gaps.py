@@ -134,3 +134,10 @@ def test_a_short_piece_is_not_all_that_is_learned_from():
         with pytest.warns(SplitWarning, match="2 trajectories were cut in time into 11 pieces"):
             training, validation = split(of_rows(494, 5), 0.2, seed=seed)
         assert 0.1 < validation.rows / (training.rows + validation.rows) < 0.3
+
+
+@pytest.mark.parametrize("rows", [4, 5, 7])
+def test_one_short_trajectory_is_split_too(rows):
+    with pytest.warns(SplitWarning, match="the only trajectory was cut in time"):
+        training, validation = split(of_rows(rows), 0.2)
+    assert training.rows + validation.rows == rows
