@@ -41,7 +41,8 @@ def measure(
 
     The unit of time is `1 / omega` for an oscillation of frequency `omega`. A linear
     coordinate is measured by its standard deviation. The unit of energy follows from the
-    masses, and these from a regression of the forces on the accelerations.
+    masses. They come from changes of momentum; where these say nothing, from a regression of
+    each force on its own acceleration.
 
     **Arguments:**
 
