@@ -38,8 +38,9 @@ class DataConfig:
     - `unchecked`: whether to fit columns that contradict each other, which are refused
         otherwise; see [`lagdyna.checks.check_recordings`][].
     - `columns`: the file's names of columns or arrays, by lagdyna's names, such as
-        `q0 = "shoulder_pos"`. Columns that are neither named here nor lagdyna's are then not
-        read.
+        `q0 = "shoulder_pos"`, or patterns, such as `q = "pos_*"`, whose `*` stands for a number
+        or for the name of a joint. Columns that are neither named here nor lagdyna's are then
+        not read.
     - `merge`: `interpolate` if columns were recorded at different times; see
         [`lagdyna.data.read`][].
     - `duplicates`: `drop` to keep only the first of rows with the same time.

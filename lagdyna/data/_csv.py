@@ -6,7 +6,7 @@ from typing import IO
 import numpy as np
 
 from ..tables import Header, read_header
-from ._assemble import ReadOptions, assemble
+from ._assemble import ReadOptions, assemble, named
 from ._data_error import DataError, one_line
 from ._fields import column_indices, column_names
 from ._limit import check_limit
@@ -25,11 +25,12 @@ def read_csv(path: Path, options: ReadOptions) -> list[Trajectory]:
     try:
         # `utf-8-sig` removes the byte order mark that spreadsheets write.
         with path.open(encoding="utf-8-sig") as file:
-            names, table, lines = _read_table(path, file, options)
+            header, table, lines = _read_table(path, file, options)
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: not text ({one_line(error)}); a .csv file in UTF-8 is accepted"
         ) from error
+    names = header.names
     labels = table[:, names.index("trajectory")] if "trajectory" in names else None
     columns = [name for name in names if name != "trajectory"]
     if labels is not None:
@@ -46,7 +47,7 @@ def read_csv(path: Path, options: ReadOptions) -> list[Trajectory]:
             lambda row, first=first: f"line {lines[first + row]}",
             several=labels is None,
         )
-    return trajectories
+    return named(trajectories, header.joints, str(path))
 
 
 def write_csv(path: Path, trajectories: TrajectorySet) -> None:
@@ -64,8 +65,8 @@ def write_csv(path: Path, trajectories: TrajectorySet) -> None:
 
 def _read_table(
     path: Path, file: IO[str], options: ReadOptions
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Read the column names, the table, and the line number of each table row."""
+) -> tuple[Header, np.ndarray, np.ndarray]:
+    """Read the header, the table, and the line number of each table row."""
     numbered = _numbered_lines(path, file)
     number, first = next(numbered, (0, ""))
     if number == 0:
@@ -96,7 +97,7 @@ def _read_table(
         lines.append(np.array([number for number, _ in block]))
     if len(tables) == 0:
         raise DataError(f"{path}: no line after the column names; at least two are needed")
-    return header.names, np.concatenate(tables) * factors, np.concatenate(lines)
+    return header, np.concatenate(tables) * factors, np.concatenate(lines)
 
 
 def _numbered_lines(path: Path, file: IO[str]) -> Iterator[tuple[int, str]]:

@@ -1,5 +1,6 @@
 import os
 import secrets
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Literal, NamedTuple
 from ..mechanics import Coordinates
 from ..tables import Source, find_files, is_minari
 from ._angles import check_coordinate_count
-from ._assemble import ReadOptions
+from ._assemble import ReadOptions, ReadWarning
 from ._csv import read_csv, write_csv
 from ._data_error import DataError, one_line
 from ._degrees import warn_if_degrees
@@ -64,9 +65,10 @@ def read(
         to be in degrees raise a [`lagdyna.data.DegreesWarning`][].
     - `layout`: indices of `q` and `qd` in the observations of a Minari data set. Required
         for Minari, ignored for files.
-    - `columns`: names in the files, by lagdyna's names, such as `{"q0": "shoulder_pos"}`; of
-        arrays for `.npz` and HDF5. Columns that are neither named here nor lagdyna's are
-        then not read.
+    - `columns`: names in the files, by lagdyna's names, such as `{"q0": "shoulder_pos"}`, or
+        patterns, such as `{"q": "pos_*"}`; of arrays for `.npz` and HDF5. Columns that are
+        neither named here nor lagdyna's are then not read. The `*` of a pattern stands for a
+        number or for the name of a joint, which the trajectories keep.
     - `merge`: `"interpolate"` if columns were recorded at different times, with NaN in the
         other rows. They are interpolated at the times of the positions: actions keep their
         last value, other columns are linear between their neighbours, `coordinates` that are
@@ -101,6 +103,7 @@ def read(
                 f"{name} has {told[1]}, and {names[0]} has {told[0]}; files of one system "
                 "must have the same arrays and columns"
             )
+        found = _with_joints_of(sets[0] if sets else found, found, name, names[0])
         used += sum(x.nbytes for each in found for x in each.arrays.values())
         check_limit(f"{names[0]} and {len(sets)} further files", used, limit_bytes)
         sets.append(found)
@@ -115,6 +118,26 @@ def read(
                 )
         warn_if_degrees(TrajectorySet([x for each in sets for x in each]), known, shown)
     return TrajectorySet([trajectory for each in sets for trajectory in each])
+
+
+def _with_joints_of(
+    first: TrajectorySet, found: TrajectorySet, name: str, first_name: str
+) -> TrajectorySet:
+    """Bring the coordinates of a file into the order of the joints of the first file."""
+    joints, others = first.joints, found.joints
+    if joints is None or others is None or others == joints:
+        return found
+    if set(others) != set(joints):
+        raise DataError(
+            f"{name} has the joints {', '.join(others)}, and {first_name} has "
+            f"{', '.join(joints)}; files of one system must have the same joints"
+        )
+    warnings.warn(
+        f"{name}: coordinates were brought into the order of the joints in {first_name}",
+        ReadWarning,
+        stacklevel=3,
+    )
+    return TrajectorySet([each.of_joints(joints) for each in found])
 
 
 def _checked(coordinates: Coordinates, n: int) -> Coordinates:

@@ -1,5 +1,9 @@
 """Tables of numbers in files: names of files and columns, units, columns of other times."""
 
+from ._columns import Columns as Columns
+from ._columns import expand_columns as expand_columns
+from ._columns import field_of as field_of
+from ._columns import stack_columns as stack_columns
 from ._header import Header as Header
 from ._header import read_header as read_header
 from ._merge import merge_columns as merge_columns
