@@ -40,8 +40,8 @@ def fit(
     Parameters
     ----------
     data
-        Files of trajectories: .npz, .csv, .h5, .hdf5, folders of them, quoted patterns such as
-        'logs/*.csv', or minari:NAME.
+        Files of trajectories: .npz, .csv, .h5, .hdf5, ROS recordings (.db3, .mcap, .bag, a bag
+        directory), folders of them, quoted patterns such as 'logs/*.csv', or minari:NAME.
     angles
         Coordinates that are angles, counted from 0: "all", or as 0,2 or q0,q2; none by
         default.

@@ -28,6 +28,7 @@ class ReadOptions(NamedTuple):
     merge: Literal["interpolate"] | None = None
     duplicates: Literal["drop"] | None = None
     coordinates: Callable[[int], Coordinates] | None = None
+    topic: str | None = None
 
     def check(self) -> None:
         """Raise `DataError` for values that are not accepted."""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from ..mechanics import Coordinates
-from ..tables import Source, find_files, is_minari
+from ..tables import Source, find_files, is_bag, is_minari
 from ._angles import check_coordinate_count
 from ._assemble import ReadOptions, ReadWarning
 from ._csv import read_csv, write_csv
@@ -18,14 +18,15 @@ from ._hdf5 import read_hdf5, write_hdf5
 from ._limit import LIMIT_BYTES, check_limit
 from ._minari import ObservationLayout, read_minari
 from ._npz import read_npz, write_npz
+from ._ros import read_ros
 from ._trajectory import Trajectory, TrajectorySet, difference
 
 
 class _Format(NamedTuple):
-    """Reader and writer of one file format."""
+    """Reader of one file format, and its writer if there is one."""
 
     read: Callable[[Path, ReadOptions], list[Trajectory]]
-    write: Callable[[Path, TrajectorySet], None]
+    write: Callable[[Path, TrajectorySet], None] | None = None
 
 
 _FORMATS: Mapping[str, _Format] = MappingProxyType(
@@ -34,8 +35,12 @@ _FORMATS: Mapping[str, _Format] = MappingProxyType(
         ".csv": _Format(read_csv, write_csv),
         ".h5": _Format(read_hdf5, write_hdf5),
         ".hdf5": _Format(read_hdf5, write_hdf5),
+        ".db3": _Format(read_ros),
+        ".mcap": _Format(read_ros),
+        ".bag": _Format(read_ros),
     }
 )
+_WRITTEN = [suffix for suffix, each in _FORMATS.items() if each.write is not None]
 
 
 def read(
@@ -46,9 +51,10 @@ def read(
     columns: Mapping[str, str] | None = None,
     merge: Literal["interpolate"] | None = None,
     duplicates: Literal["drop"] | None = None,
+    topic: str | None = None,
     limit_bytes: int = LIMIT_BYTES,
 ) -> TrajectorySet:
-    """Read trajectories from `.npz`, `.csv`, `.h5` and `.hdf5` files, or from Minari.
+    """Read trajectories from `.npz`, `.csv` and HDF5 files, recordings of ROS, or Minari.
 
     Rows with NaN are gaps. The reader splits trajectories at gaps; see
     [`lagdyna.data.split_at_gaps`][]. Where `t` returns to its start, or falls back by more
@@ -74,6 +80,7 @@ def read(
         last value, other columns are linear between their neighbours, `coordinates` that are
         angles along the shorter way round the circle.
     - `duplicates`: `"drop"` to keep only the first of rows with the same time.
+    - `topic`: topic of the joint states in recordings of ROS, if several have any.
     - `limit_bytes`: maximum memory of the arrays in bytes, 2 GiB by default. Larger files
         are rejected before they are read. Splitting needs up to three copies of the arrays,
         which the limit does not count.
@@ -89,9 +96,13 @@ def read(
         known = partial(_checked, coordinates)
     elif coordinates is not None:
         known = coordinates
-    options = ReadOptions(limit_bytes, columns or {}, merge, duplicates, known)
+    options = ReadOptions(limit_bytes, columns or {}, merge, duplicates, known, topic)
     options.check()
     names = find_files(path, tuple(_FORMATS))
+    if topic is not None and not any(is_bag(Path(name)) for name in names):
+        raise DataError(
+            f"`topic` was {topic!r}, and {names[0]} is no recording of ROS; leave it out"
+        )
     sets, used = [], 0
     for name in names:
         if is_minari(name):
@@ -161,7 +172,7 @@ def _read_file(path: Path, options: ReadOptions) -> TrajectorySet:
     """Read one file."""
     file_format = _get_format(path)
     try:
-        if path.stat().st_size == 0:
+        if path.is_file() and path.stat().st_size == 0:
             raise DataError(f"{path}: empty; a file with at least `t` and `q` is accepted")
         trajectories = file_format.read(path, options)
     except OSError as error:
@@ -191,13 +202,18 @@ def write(
     if it cannot be written.
     """
     path = Path(path)
-    file_format = _get_format(path)
+    write = _get_format(path).write
+    if write is None:
+        raise DataError(
+            f"{path}: recordings of ROS are read, not written; {', '.join(_WRITTEN)} are "
+            "accepted"
+        )
     if path.exists() and not overwrite:
         raise DataError(f"{path}: already exists; pass `overwrite=True` to replace it")
     # Use the same directory, since a rename is atomic only within one file system.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        file_format.write(temporary, trajectories)
+        write(temporary, trajectories)
         os.replace(temporary, path)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({one_line(error)})") from error
@@ -206,7 +222,9 @@ def write(
 
 
 def _get_format(path: Path) -> _Format:
-    """Look up the format by the suffix of `path`."""
+    """Look up the format by the suffix of `path`; a directory is a bag of ROS 2."""
+    if path.is_dir() and is_bag(path):
+        return _FORMATS[".db3"]
     if path.suffix.lower() not in _FORMATS:
         raise DataError(
             f"{path}: unknown file suffix {path.suffix!r}; {', '.join(_FORMATS)} are accepted"

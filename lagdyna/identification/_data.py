@@ -134,6 +134,7 @@ def _read(data: DataConfig) -> TrajectorySet:
         columns=data.columns,
         merge=data.merge,
         duplicates=data.duplicates,
+        topic=data.topic,
     )
 
 
