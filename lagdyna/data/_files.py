@@ -7,8 +7,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from ..mechanics import Coordinates
-from ..tables import Source, find_files, is_bag, is_minari
+from ..tables import (
+    Source,
+    epoch_unit,
+    find_files,
+    is_bag,
+    is_minari,
+    shifted_note,
+    since_start,
+)
 from ._angles import check_coordinate_count
 from ._assemble import ReadOptions, ReadWarning
 from ._csv import read_csv, write_csv
@@ -172,15 +182,30 @@ def _read_file(path: Path, options: ReadOptions) -> TrajectorySet:
     """Read one file."""
     file_format = _get_format(path)
     try:
-        if path.is_file() and path.stat().st_size == 0:
+        if path.stat().st_size == 0 and not path.is_dir():
             raise DataError(f"{path}: empty; a file with at least `t` and `q` is accepted")
         trajectories = file_format.read(path, options)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({one_line(error)})") from error
     try:
-        return TrajectorySet(trajectories)
+        return TrajectorySet(_begun_at_zero(path, trajectories))
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
+
+
+def _begun_at_zero(path: Path, trajectories: list[Trajectory]) -> list[Trajectory]:
+    """Shift times that count since 1970, so that the first one is 0 s."""
+    times = np.concatenate([each.t for each in trajectories])
+    found = epoch_unit(times)
+    if found is None:
+        return trajectories
+    unit, seconds = found
+    start = float(times.min())
+    warnings.warn(f"{path}: {shifted_note(unit, start * seconds)}", ReadWarning, stacklevel=4)
+    return [
+        each.replaced({**each.arrays, "t": since_start(each.t, start, seconds)})
+        for each in trajectories
+    ]
 
 
 def write(

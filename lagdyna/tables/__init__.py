@@ -19,5 +19,6 @@ from ._times import begin_at_zero as begin_at_zero
 from ._times import epoch_unit as epoch_unit
 from ._times import parse_stamp as parse_stamp
 from ._times import shifted_note as shifted_note
+from ._times import since_start as since_start
 from ._units import factor_of as factor_of
 from ._units import is_unit as is_unit

@@ -84,6 +84,11 @@ def read_header(source: str, line: str, columns: Mapping[str, str]) -> Header:
     line = line.removeprefix("#")  # as `numpy.savetxt` writes it
     separator = next((each for each in ",;\t" if each in line), None)
     found = [name.strip() for name in _split(source, 1, line, separator)]
+    if found and all(_is_number(name) for name in found):
+        raise DataError(
+            f"{source}: the first line holds numbers, {', '.join(found[:4])}, ...; a first "
+            "line of column names is needed, as t,q0,qd0,tau0"
+        )
     bare = [_without_unit(name) for name in found]
     theirs = {name: i for pair in (bare, found) for i, name in enumerate(pair)}
     whole = dict(zip(found, bare, strict=True))
@@ -134,6 +139,14 @@ def _without_unit(name: str) -> str:
 def _unit_in(name: str) -> str | None:
     match = _UNIT_IN_NAME.fullmatch(name)
     return None if match is None else match[2]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
 
 
 def _is_ours(name: str) -> bool:

@@ -6,8 +6,17 @@ import numpy as np
 
 # Units in which programs count since 1970, by their seconds, and what the first and the last
 # second of the years 2001 to 2065 are.
-_UNITS = (("nanoseconds", 1e-9), ("microseconds", 1e-6), ("milliseconds", 1e-3), ("seconds", 1))
+_UNITS = (
+    ("nanoseconds", 1e-9),
+    ("microseconds", 1e-6),
+    ("milliseconds", 1e-3),
+    ("seconds", 1.0),
+)
 _FIRST, _LAST = 1e9, 3e9
+
+_DAY = datetime.date(1970, 1, 1)
+_LONGEST = 60.0  # seconds; a longer usual step belongs to a clock of another unit
+_ROUNDING = 3e-7  # of seconds since 1970 in double precision
 
 
 def epoch_unit(t: np.ndarray) -> tuple[str, float] | None:
@@ -16,13 +25,28 @@ def epoch_unit(t: np.ndarray) -> tuple[str, float] | None:
     **Arguments:** `t`, times without nan.
 
     **Returns:** the name of the unit and its seconds; `None` unless all times would be of the
-    years 2001 to 2065 in one of nanoseconds, microseconds, milliseconds and seconds.
+    years 2001 to 2065 in one of nanoseconds, microseconds, milliseconds and seconds, and the
+    usual step at most a minute.
     """
     low, high = float(t.min()), float(t.max())
+    step = float(np.median(np.abs(np.diff(t)))) if len(t) > 1 else 0.0
     for name, seconds in _UNITS:
-        if low * seconds >= _FIRST and high * seconds <= _LAST:
+        within = low * seconds >= _FIRST and high * seconds <= _LAST
+        if within and step * seconds <= _LONGEST:
             return name, seconds
     return None
+
+
+def since_start(t: np.ndarray, start: float, seconds: float) -> np.ndarray:
+    """Convert times since 1970 to seconds since a start.
+
+    Times that are whole microseconds but for the rounding of large numbers are made so.
+
+    **Arguments:** `t` and `start` in units of `seconds`.
+    """
+    shifted = (t - start) * seconds
+    rounded = np.round(shifted, 6)
+    return rounded if np.all(np.abs(rounded - shifted) <= _ROUNDING) else shifted
 
 
 def begin_at_zero(nanoseconds: np.ndarray) -> tuple[np.ndarray, str | None]:
@@ -49,14 +73,21 @@ def shifted_note(unit: str, start: float) -> str:
 
 
 def parse_stamp(text: str) -> float | None:
-    """Convert a time stamp of ISO 8601 to seconds since 1970; one without zone is UTC.
+    """Convert a time stamp of ISO 8601 to seconds.
 
-    **Returns:** `None` for any other text.
+    **Returns:** seconds since 1970 for a date and a time, which is UTC without a zone; seconds
+    since midnight for a time alone; `None` for any other text.
     """
-    try:
-        found = datetime.datetime.fromisoformat(text.strip())
-    except ValueError:
+    text = text.strip()
+    if ":" not in text:
         return None
+    try:
+        found = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            found = datetime.datetime.combine(_DAY, datetime.time.fromisoformat(text))
+        except ValueError:
+            return None
     if found.tzinfo is None:
         found = found.replace(tzinfo=datetime.UTC)
     return found.timestamp()
