@@ -14,6 +14,7 @@ from ._options import (
     Whole,
     configured,
     indices,
+    mapping,
 )
 from ._print import console, print_report
 
@@ -22,6 +23,7 @@ def fit(
     *data: str,
     config: Config = None,
     angles: Name = None,
+    columns: Name = None,
     model: Model = None,
     known: Equations = None,
     loss: FitLoss = None,
@@ -38,11 +40,14 @@ def fit(
     Parameters
     ----------
     data
-        Files of trajectories: .npz, .csv, .h5, .hdf5, folders of them, quoted patterns such as
-        'logs/*.csv', or minari:NAME.
+        Files of trajectories: .npz, .csv, .h5, .hdf5, ROS recordings (.db3, .mcap, .bag, a bag
+        directory), folders of them, quoted patterns such as 'logs/*.csv', or minari:NAME.
     angles
         Coordinates that are angles, counted from 0: "all", or as 0,2 or q0,q2; none by
         default.
+    columns
+        Columns of the files, as q=pos_*,tau=effort_*,t=stamp; * stands for a number or for
+        the name of a joint. Lagdyna's own names by default.
     seed
         Seed of everything random, the choice of validation data included; 0 by default.
     out
@@ -57,6 +62,7 @@ def fit(
     named = {
         "data.file": data[0] if len(data) == 1 else list(data) or None,
         "data.angles": angles and indices(angles),
+        "data.columns": columns and mapping("columns", columns),
         "model": model,
         "model.known": known,
         "loss": loss,

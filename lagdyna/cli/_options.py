@@ -247,3 +247,18 @@ def _is_switch(token: str) -> bool:
 def indices(text: str) -> Any:
     """Split `q0,2` to a list; `all` is returned as it is. The config checks the words."""
     return text if text == "all" else text.split(",")
+
+
+def mapping(option: str, text: str) -> dict[str, str]:
+    """Split `q=pos_*,t=stamp` to names by lagdyna's names.
+
+    **Raises:** `UserError` for other texts.
+    """
+    pairs = [part.partition("=") for part in text.split(",")]
+    found = {name.strip(): value.strip() for name, _, value in pairs}
+    if len(found) < len(pairs) or not all(name and value for name, value in found.items()):
+        raise UserError(
+            f"`--{option}` was {text!r}; names as q=pos_*,t=stamp are accepted, each once; for "
+            f"a name with a comma use --data.{option}.q0 NAME"
+        )
+    return found

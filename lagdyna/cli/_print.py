@@ -132,6 +132,8 @@ def print_report(report: Mapping[str, Any], directory: Path) -> None:
     validation = report["validation"]
     for note in report["notes"]:
         say(f"note: {note}")
+    if report.get("joints"):
+        say(f"joints, in this order: {', '.join(report['joints'])}")
     found = validation["relative"]
     parts = [
         f"one step q {beside(validation['one_step']['q'], found['one_step_q'])}",

@@ -38,11 +38,13 @@ class DataConfig:
     - `unchecked`: whether to fit columns that contradict each other, which are refused
         otherwise; see [`lagdyna.checks.check_recordings`][].
     - `columns`: the file's names of columns or arrays, by lagdyna's names, such as
-        `q0 = "shoulder_pos"`. Columns that are neither named here nor lagdyna's are then not
-        read.
+        `q0 = "shoulder_pos"`, or patterns, such as `q = "pos_*"`, whose `*` stands for a number
+        or for the name of a joint. Columns that are neither named here nor lagdyna's are then
+        not read.
     - `merge`: `interpolate` if columns were recorded at different times; see
         [`lagdyna.data.read`][].
     - `duplicates`: `drop` to keep only the first of rows with the same time.
+    - `topic`: topic of the joint states in recordings of ROS, if several have any.
     - `layout`: where the observations of a Minari data set keep coordinates and velocities, a
         [`lagdyna.config.LayoutConfig`][] or the name of a task; by default that of the data
         set's environment, if it is one of `lagdyna tasks`. It also says which coordinates are
@@ -61,6 +63,7 @@ class DataConfig:
     columns: Mapping[str, str] | None = field(default=None, hash=False)
     merge: Literal["interpolate"] | None = None
     duplicates: Literal["drop"] | None = None
+    topic: str | None = None
     layout: LayoutConfig | None = None
 
     def __post_init__(self):

@@ -1,13 +1,13 @@
 """From the arrays of one recording in a file to trajectories."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from ..mechanics import Coordinates
-from ..tables import merge_columns, sort_by_time
+from ..tables import Columns, expand_columns, field_of, merge_columns, sort_by_time
 from ._check import check_times, validate_arrays
 from ._data_error import DataError
 from ._limit import LIMIT_BYTES
@@ -28,6 +28,7 @@ class ReadOptions(NamedTuple):
     merge: Literal["interpolate"] | None = None
     duplicates: Literal["drop"] | None = None
     coordinates: Callable[[int], Coordinates] | None = None
+    topic: str | None = None
 
     def check(self) -> None:
         """Raise `DataError` for values that are not accepted."""
@@ -37,25 +38,24 @@ class ReadOptions(NamedTuple):
                     f"`{name}` was {getattr(self, name)!r}; None and {accepted!r} are accepted"
                 )
 
-    def renamed(self, source: str, names: list[str]) -> dict[str, str]:
+    def renamed(self, source: str, names: list[str]) -> Columns:
         """Give each array that is read its name in the file, by lagdyna's name.
 
         **Raises:** [`lagdyna.data.DataError`][] if `columns` names an array that is missing.
         """
-        for ours, theirs in self.columns.items():
-            if theirs not in names:
-                raise DataError(
-                    f"{source}: `columns` names {theirs!r} for {ours}, and there is no such "
-                    f"array; found {', '.join(map(repr, names))}"
-                )
-        mapped = set(self.columns.values())
-        same = {name: name for name in names if name not in mapped | set(self.columns)}
+        given = expand_columns(source, self.columns, names, "array")
+        mapped = set(given.names.values()) | {field_of(name) for name in given.names}
+        same = {name: name for name in names if name not in mapped}
         if self.columns:
             same = {name: name for name in same if name in _OURS}
-        return {**same, **self.columns}
+        return Columns({**same, **given.names}, given.joints)
+
+    def keeps_joints(self) -> bool:
+        """Whether `q` is as it was stored, so that the stored names of joints hold."""
+        return not any(field_of(name) == "q" for name in self.columns)
 
 
-_OURS = ("t", "q", "qd", "qdd", "tau", "action", "lengths")
+_OURS = ("t", "q", "qd", "qdd", "tau", "action", "lengths", "joints")
 
 
 def assemble(
@@ -116,6 +116,21 @@ def assemble(
             stacklevel=3,
         )
     return trajectories
+
+
+def named(
+    trajectories: list[Trajectory], joints: Sequence[str] | None, source: str
+) -> list[Trajectory]:
+    """Give the coordinates of trajectories the names of joints, if there are any.
+
+    **Raises:** [`lagdyna.data.DataError`][] for another number of names, or equal ones.
+    """
+    if joints is None:
+        return trajectories
+    try:
+        return [Trajectory(**each.arrays, joints=joints) for each in trajectories]
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from error
 
 
 def _run_starts(t: np.ndarray) -> list[int]:

@@ -1,12 +1,13 @@
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from ..tables import Header, read_header
-from ._assemble import ReadOptions, assemble
+from ..tables import Header, parse_stamp, read_header
+from ._assemble import ReadOptions, assemble, named
 from ._data_error import DataError, one_line
 from ._fields import column_indices, column_names
 from ._limit import check_limit
@@ -25,11 +26,12 @@ def read_csv(path: Path, options: ReadOptions) -> list[Trajectory]:
     try:
         # `utf-8-sig` removes the byte order mark that spreadsheets write.
         with path.open(encoding="utf-8-sig") as file:
-            names, table, lines = _read_table(path, file, options)
+            header, table, lines = _read_table(path, file, options)
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: not text ({one_line(error)}); a .csv file in UTF-8 is accepted"
         ) from error
+    names = header.names
     labels = table[:, names.index("trajectory")] if "trajectory" in names else None
     columns = [name for name in names if name != "trajectory"]
     if labels is not None:
@@ -46,7 +48,7 @@ def read_csv(path: Path, options: ReadOptions) -> list[Trajectory]:
             lambda row, first=first: f"line {lines[first + row]}",
             several=labels is None,
         )
-    return trajectories
+    return named(trajectories, header.joints, str(path))
 
 
 def write_csv(path: Path, trajectories: TrajectorySet) -> None:
@@ -64,10 +66,12 @@ def write_csv(path: Path, trajectories: TrajectorySet) -> None:
 
 def _read_table(
     path: Path, file: IO[str], options: ReadOptions
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Read the column names, the table, and the line number of each table row."""
+) -> tuple[Header, np.ndarray, np.ndarray]:
+    """Read the header, the table, and the line number of each table row."""
     numbered = _numbered_lines(path, file)
     number, first = next(numbered, (0, ""))
+    if re.fullmatch(r"sep=.\s*", first):  # as Excel writes it
+        number, first = next(numbered, (0, ""))
     if number == 0:
         raise DataError(
             f"{path}: empty; a line of column names and lines of numbers are needed"
@@ -84,6 +88,7 @@ def _read_table(
         if units is None:
             numbered = itertools.chain([second], numbered)
     factors = header.factors(str(path), units)
+    numbered = _with_seconds(path, header, factors, numbered)
     tables, lines, size, characters = [], [], 0, 0
     while block := list(itertools.islice(numbered, _BLOCK_LINES)):
         table = _parse_block(path, header, block)
@@ -96,7 +101,23 @@ def _read_table(
         lines.append(np.array([number for number, _ in block]))
     if len(tables) == 0:
         raise DataError(f"{path}: no line after the column names; at least two are needed")
-    return header.names, np.concatenate(tables) * factors, np.concatenate(lines)
+    return header, np.concatenate(tables) * factors, np.concatenate(lines)
+
+
+def _with_seconds(
+    path: Path, header: Header, factors: list[float], numbered: Iterator[tuple[int, str]]
+) -> Iterator[tuple[int, str]]:
+    """Refuse time stamps below a unit that is not seconds."""
+    number, line = next(numbered, (0, ""))
+    column = header.names.index("t") if "t" in header.names else 0
+    cells = header.cells(str(path), number, line)
+    cell = cells[header.places[column]] if len(cells) == header.width else ""
+    if factors[column] != 1 and parse_stamp(cell.replace(",", ".")) is not None:
+        raise DataError(
+            f"{path}: column t, line {number}: found the time stamp {cell.strip()!r} below a "
+            "unit of time; leave the unit out, or write numbers"
+        )
+    return itertools.chain([(number, line)] if number else [], numbered)
 
 
 def _numbered_lines(path: Path, file: IO[str]) -> Iterator[tuple[int, str]]:
@@ -167,10 +188,14 @@ def _parse_cell(path: Path, column: str, number: int, cell: str) -> float:
             return float(cell)
     except ValueError:
         pass
+    stamp = parse_stamp(cell) if column == "t" else None
+    if stamp is not None:
+        return stamp
     shown = cell if len(cell) <= 40 else cell[:40] + "..."
+    stamps = ", time stamps as 2026-05-04T10:00:00.125Z" if column == "t" else ""
     raise DataError(
         f"{path}: column {column}, line {number}: found {shown!r}; "
-        "real numbers are accepted, and nan or an empty cell for a gap"
+        f"real numbers are accepted{stamps}, and nan or an empty cell for a gap"
     )
 
 

@@ -94,6 +94,20 @@ def column_indices(source: str, columns: list[str], hint: str = "") -> dict[str,
     }
 
 
+def check_joints(joints: Iterable[str], n: int) -> tuple[str, ...]:
+    """Return the names of `n` joints as a tuple.
+
+    **Raises:** [`lagdyna.data.DataError`][] for another number of names, or equal ones.
+    """
+    names = tuple(str(name) for name in joints)
+    if len(names) != n or len(set(names)) != n or not all(names):
+        raise DataError(
+            f"`joints` was {', '.join(map(repr, names))}; one name of its own for each of the "
+            f"{n} coordinates is accepted"
+        )
+    return names
+
+
 def check_dtype(source: str, name: str, dtype: np.dtype) -> None:
     """Raise `DataError` if `dtype` is not a type of real numbers."""
     if dtype.kind not in "fiu":

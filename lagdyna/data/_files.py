@@ -1,15 +1,26 @@
 import os
 import secrets
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from ..mechanics import Coordinates
-from ..tables import Source, find_files, is_minari
+from ..tables import (
+    Source,
+    epoch_unit,
+    find_files,
+    is_bag,
+    is_minari,
+    shifted_note,
+    since_start,
+)
 from ._angles import check_coordinate_count
-from ._assemble import ReadOptions
+from ._assemble import ReadOptions, ReadWarning
 from ._csv import read_csv, write_csv
 from ._data_error import DataError, one_line
 from ._degrees import warn_if_degrees
@@ -17,14 +28,15 @@ from ._hdf5 import read_hdf5, write_hdf5
 from ._limit import LIMIT_BYTES, check_limit
 from ._minari import ObservationLayout, read_minari
 from ._npz import read_npz, write_npz
+from ._ros import read_ros
 from ._trajectory import Trajectory, TrajectorySet, difference
 
 
 class _Format(NamedTuple):
-    """Reader and writer of one file format."""
+    """Reader of one file format, and its writer if there is one."""
 
     read: Callable[[Path, ReadOptions], list[Trajectory]]
-    write: Callable[[Path, TrajectorySet], None]
+    write: Callable[[Path, TrajectorySet], None] | None = None
 
 
 _FORMATS: Mapping[str, _Format] = MappingProxyType(
@@ -33,8 +45,12 @@ _FORMATS: Mapping[str, _Format] = MappingProxyType(
         ".csv": _Format(read_csv, write_csv),
         ".h5": _Format(read_hdf5, write_hdf5),
         ".hdf5": _Format(read_hdf5, write_hdf5),
+        ".db3": _Format(read_ros),
+        ".mcap": _Format(read_ros),
+        ".bag": _Format(read_ros),
     }
 )
+_WRITTEN = [suffix for suffix, each in _FORMATS.items() if each.write is not None]
 
 
 def read(
@@ -45,9 +61,10 @@ def read(
     columns: Mapping[str, str] | None = None,
     merge: Literal["interpolate"] | None = None,
     duplicates: Literal["drop"] | None = None,
+    topic: str | None = None,
     limit_bytes: int = LIMIT_BYTES,
 ) -> TrajectorySet:
-    """Read trajectories from `.npz`, `.csv`, `.h5` and `.hdf5` files, or from Minari.
+    """Read trajectories from `.npz`, `.csv` and HDF5 files, recordings of ROS, or Minari.
 
     Rows with NaN are gaps. The reader splits trajectories at gaps; see
     [`lagdyna.data.split_at_gaps`][]. Where `t` returns to its start, or falls back by more
@@ -64,14 +81,16 @@ def read(
         to be in degrees raise a [`lagdyna.data.DegreesWarning`][].
     - `layout`: indices of `q` and `qd` in the observations of a Minari data set. Required
         for Minari, ignored for files.
-    - `columns`: names in the files, by lagdyna's names, such as `{"q0": "shoulder_pos"}`; of
-        arrays for `.npz` and HDF5. Columns that are neither named here nor lagdyna's are
-        then not read.
+    - `columns`: names in the files, by lagdyna's names, such as `{"q0": "shoulder_pos"}`, or
+        patterns, such as `{"q": "pos_*"}`; of arrays for `.npz` and HDF5. Columns that are
+        neither named here nor lagdyna's are then not read. The `*` of a pattern stands for a
+        number or for the name of a joint, which the trajectories keep.
     - `merge`: `"interpolate"` if columns were recorded at different times, with NaN in the
         other rows. They are interpolated at the times of the positions: actions keep their
         last value, other columns are linear between their neighbours, `coordinates` that are
         angles along the shorter way round the circle.
     - `duplicates`: `"drop"` to keep only the first of rows with the same time.
+    - `topic`: topic of the joint states in recordings of ROS, if several have any.
     - `limit_bytes`: maximum memory of the arrays in bytes, 2 GiB by default. Larger files
         are rejected before they are read. Splitting needs up to three copies of the arrays,
         which the limit does not count.
@@ -87,9 +106,13 @@ def read(
         known = partial(_checked, coordinates)
     elif coordinates is not None:
         known = coordinates
-    options = ReadOptions(limit_bytes, columns or {}, merge, duplicates, known)
+    options = ReadOptions(limit_bytes, columns or {}, merge, duplicates, known, topic)
     options.check()
     names = find_files(path, tuple(_FORMATS))
+    if topic is not None and not any(is_bag(Path(name)) for name in names):
+        raise DataError(
+            f"`topic` was {topic!r}, and {names[0]} is no recording of ROS; leave it out"
+        )
     sets, used = [], 0
     for name in names:
         if is_minari(name):
@@ -101,6 +124,7 @@ def read(
                 f"{name} has {told[1]}, and {names[0]} has {told[0]}; files of one system "
                 "must have the same arrays and columns"
             )
+        found = _with_joints_of(sets[0] if sets else found, found, name, names[0])
         used += sum(x.nbytes for each in found for x in each.arrays.values())
         check_limit(f"{names[0]} and {len(sets)} further files", used, limit_bytes)
         sets.append(found)
@@ -115,6 +139,26 @@ def read(
                 )
         warn_if_degrees(TrajectorySet([x for each in sets for x in each]), known, shown)
     return TrajectorySet([trajectory for each in sets for trajectory in each])
+
+
+def _with_joints_of(
+    first: TrajectorySet, found: TrajectorySet, name: str, first_name: str
+) -> TrajectorySet:
+    """Bring the coordinates of a file into the order of the joints of the first file."""
+    joints, others = first.joints, found.joints
+    if joints is None or others is None or others == joints:
+        return found
+    if set(others) != set(joints):
+        raise DataError(
+            f"{name} has the joints {', '.join(others)}, and {first_name} has "
+            f"{', '.join(joints)}; files of one system must have the same joints"
+        )
+    warnings.warn(
+        f"{name}: coordinates were brought into the order of the joints in {first_name}",
+        ReadWarning,
+        stacklevel=3,
+    )
+    return TrajectorySet([each.of_joints(joints) for each in found])
 
 
 def _checked(coordinates: Coordinates, n: int) -> Coordinates:
@@ -138,15 +182,30 @@ def _read_file(path: Path, options: ReadOptions) -> TrajectorySet:
     """Read one file."""
     file_format = _get_format(path)
     try:
-        if path.stat().st_size == 0:
+        if path.stat().st_size == 0 and not path.is_dir():
             raise DataError(f"{path}: empty; a file with at least `t` and `q` is accepted")
         trajectories = file_format.read(path, options)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({one_line(error)})") from error
     try:
-        return TrajectorySet(trajectories)
+        return TrajectorySet(_begun_at_zero(path, trajectories))
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
+
+
+def _begun_at_zero(path: Path, trajectories: list[Trajectory]) -> list[Trajectory]:
+    """Shift times that count since 1970, so that the first one is 0 s."""
+    times = np.concatenate([each.t for each in trajectories])
+    found = epoch_unit(times)
+    if found is None:
+        return trajectories
+    unit, seconds = found
+    start = float(times.min())
+    warnings.warn(f"{path}: {shifted_note(unit, start * seconds)}", ReadWarning, stacklevel=4)
+    return [
+        each.replaced({**each.arrays, "t": since_start(each.t, start, seconds)})
+        for each in trajectories
+    ]
 
 
 def write(
@@ -168,13 +227,18 @@ def write(
     if it cannot be written.
     """
     path = Path(path)
-    file_format = _get_format(path)
+    write = _get_format(path).write
+    if write is None:
+        raise DataError(
+            f"{path}: recordings of ROS are read, not written; {', '.join(_WRITTEN)} are "
+            "accepted"
+        )
     if path.exists() and not overwrite:
         raise DataError(f"{path}: already exists; pass `overwrite=True` to replace it")
     # Use the same directory, since a rename is atomic only within one file system.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        file_format.write(temporary, trajectories)
+        write(temporary, trajectories)
         os.replace(temporary, path)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({one_line(error)})") from error
@@ -183,7 +247,9 @@ def write(
 
 
 def _get_format(path: Path) -> _Format:
-    """Look up the format by the suffix of `path`."""
+    """Look up the format by the suffix of `path`; a directory is a bag of ROS 2."""
+    if path.is_dir() and is_bag(path):
+        return _FORMATS[".db3"]
     if path.suffix.lower() not in _FORMATS:
         raise DataError(
             f"{path}: unknown file suffix {path.suffix!r}; {', '.join(_FORMATS)} are accepted"

@@ -5,8 +5,8 @@ from types import ModuleType
 
 import numpy as np
 
-from ..tables import natural_sort_key
-from ._assemble import ReadOptions, assemble
+from ..tables import field_of, natural_sort_key, stack_columns
+from ._assemble import ReadOptions, assemble, named
 from ._data_error import DataError, one_line
 from ._episodes import are_episodes, read_episodes
 from ._fields import FIELDS, check_dtype, check_names
@@ -19,14 +19,18 @@ def read_hdf5(path: Path, options: ReadOptions) -> list[Trajectory]:
     h5py = _import_h5py(path)
     try:
         with h5py.File(path, "r") as file:
-            recordings = [
-                (source, {ours: arrays[name] for ours, name in names.items()})
-                for source, arrays in _list_recordings(h5py, path, file)
-                for names in (options.renamed(source, list(arrays)),)
-            ]
+            stored = file.attrs.get("joints")
+            joints = list(stored) if stored is not None and options.keeps_joints() else None
+            recordings = []
+            for source, arrays in _list_recordings(h5py, path, file):
+                names = options.renamed(source, list(arrays))
+                joints = joints or names.joints
+                members = {ours: arrays[name] for ours, name in names.names.items()}
+                recordings.append((source, members))
             needed = 0
             for source, arrays in recordings:
-                check_names(source, arrays, ("lengths",) if source == str(path) else ())
+                extra = ("lengths",) if source == str(path) else ()
+                check_names(source, dict.fromkeys(map(field_of, arrays)), extra)
                 for name, dataset in arrays.items():
                     needed += 8 * _count_values(source, name, dataset)
             check_limit(str(path), needed, options.limit_bytes)
@@ -44,6 +48,7 @@ def read_hdf5(path: Path, options: ReadOptions) -> list[Trajectory]:
         ) from error
     trajectories = []
     for source, arrays in read:
+        arrays = stack_columns(source, arrays)
         lengths = arrays.pop("lengths", None)
         if are_episodes(arrays):
             trajectories += read_episodes(source, arrays, lengths, options)
@@ -54,7 +59,7 @@ def read_hdf5(path: Path, options: ReadOptions) -> list[Trajectory]:
             )
         else:
             trajectories += assemble(source, arrays, options, several=source == str(path))
-    return trajectories
+    return named(trajectories, joints, str(path))
 
 
 def write_hdf5(path: Path, trajectories: TrajectorySet) -> None:
@@ -62,6 +67,8 @@ def write_hdf5(path: Path, trajectories: TrajectorySet) -> None:
     h5py = _import_h5py(path)
     # This format version also adds checksums to the metadata.
     with h5py.File(path, "x", libver=("v110", "v110")) as file:
+        if trajectories.joints is not None:
+            file.attrs["joints"] = list(trajectories.joints)
         for i, trajectory in enumerate(trajectories):
             group = file.create_group(f"trajectory_{i:06d}")
             for name, x in trajectory.arrays.items():

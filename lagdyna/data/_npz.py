@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ._assemble import ReadOptions, assemble
+from ..tables import field_of, stack_columns
+from ._assemble import ReadOptions, assemble, named
 from ._data_error import DataError, one_line
 from ._episodes import are_episodes, read_episodes
 from ._fields import FIELDS, check_dtype, check_names
@@ -17,7 +18,7 @@ def read_npz(path: Path, options: ReadOptions) -> list[Trajectory]:
     """Read the trajectories of a `.npz` file. The user guide describes the layout."""
     try:
         with zipfile.ZipFile(path) as archive:
-            arrays = _read_arrays(str(path), archive, options)
+            arrays, joints = _read_arrays(str(path), archive, options)
     except DataError:
         raise
     except Exception as error:
@@ -28,19 +29,24 @@ def read_npz(path: Path, options: ReadOptions) -> list[Trajectory]:
         ) from error
     lengths = arrays.pop("lengths", None)
     if are_episodes(arrays):
-        return read_episodes(str(path), arrays, lengths, options)
-    if lengths is None:
-        return assemble(str(path), arrays, options)
-    return _split_by_lengths(path, arrays, _validate_lengths(path, arrays, lengths), options)
+        found = read_episodes(str(path), arrays, lengths, options)
+    elif lengths is None:
+        found = assemble(str(path), arrays, options)
+    else:
+        counts = _validate_lengths(path, arrays, lengths)
+        found = _split_by_lengths(path, arrays, counts, options)
+    return named(found, joints, str(path))
 
 
 def write_npz(path: Path, trajectories: TrajectorySet) -> None:
-    """Write the concatenated arrays of all trajectories, and their lengths."""
+    """Write the concatenated arrays of all trajectories, their lengths, and their joints."""
     arrays = {
         name: np.concatenate([trajectory.arrays[name] for trajectory in trajectories])
         for name in trajectories.fields
     }
     arrays["lengths"] = np.array([trajectory.rows for trajectory in trajectories])
+    if trajectories.joints is not None:
+        arrays["joints"] = np.array(trajectories.joints)
     # Equivalent to `numpy.savez`, without the clash of its keyword arguments with array
     # names that some versions of NumPy have.
     with zipfile.ZipFile(path, "x") as archive:
@@ -51,18 +57,24 @@ def write_npz(path: Path, trajectories: TrajectorySet) -> None:
 
 def _read_arrays(
     source: str, archive: zipfile.ZipFile, options: ReadOptions
-) -> dict[str, np.ndarray]:
-    """Check names, types and sizes of all arrays from their headers, then read them."""
+) -> tuple[dict[str, np.ndarray], Sequence[str] | None]:
+    """Check names, types and sizes of all arrays from their headers, then read them.
+
+    **Returns:** the arrays, and the names of the joints if there are any.
+    """
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     if len(members) != len(archive.infolist()):
         raise DataError(f"{source}: two arrays have the same name; array names must be unique")
-    names = options.renamed(source, list(members))
+    names, joints = options.renamed(source, list(members))
     members = {ours: members[theirs] for ours, theirs in names.items()}
-    check_names(source, members, ("lengths",))
+    check_names(source, dict.fromkeys(map(field_of, members)), ("lengths", "joints"))
     values = 0
     for name, info in members.items():
         shape, dtype = _read_header(archive, info)
-        check_dtype(source, name, dtype)
+        if name == "joints":
+            _check_strings(source, shape, dtype)
+        else:
+            check_dtype(source, name, dtype)
         # Arrays are converted to float64, so count at least 8 bytes per value.
         values += math.prod(shape) * max(1, math.ceil(dtype.itemsize / 8))
     check_limit(source, 8 * values, options.limit_bytes)
@@ -73,7 +85,19 @@ def _read_arrays(
             # Reading past the end triggers the comparison of the checksum.
             if file.read(1) != b"":
                 raise DataError(f"{source}: array `{name}` has extra bytes after its end")
-    return arrays
+    stored = arrays.pop("joints", None)
+    if stored is not None and options.keeps_joints():
+        joints = stored.tolist()
+    return stack_columns(source, arrays), joints
+
+
+def _check_strings(source: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Raise `DataError` unless an array holds one name for each joint."""
+    if dtype.kind != "U" or len(shape) != 1:
+        raise DataError(
+            f"{source}: array `joints` has shape {shape} and type {dtype}; strings are "
+            "accepted, the name of each coordinate"
+        )
 
 
 def _read_header(

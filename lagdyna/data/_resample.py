@@ -87,7 +87,7 @@ def _resample_one(trajectory: Trajectory, coordinates: Coordinates, dt: float) -
             result[name] = np.stack(columns, axis=1)
     if "action" in arrays:
         result["action"] = _average_actions(old, arrays["action"], new)
-    return Trajectory(**result)
+    return trajectory.replaced(result)
 
 
 def _average_actions(old: np.ndarray, action: np.ndarray, new: np.ndarray) -> np.ndarray:

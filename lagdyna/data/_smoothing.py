@@ -99,7 +99,7 @@ def _add_velocities(
         _smoothed_derivative(trajectory.t, x, float(deviation))
         for x, deviation in zip(q.T, deviations, strict=True)
     ]
-    return Trajectory(**trajectory.arrays, qd=np.stack(columns, axis=1))
+    return trajectory.replaced({**trajectory.arrays, "qd": np.stack(columns, axis=1)})
 
 
 def _smoothed_derivative(t: np.ndarray, x: np.ndarray, deviation: float) -> np.ndarray:

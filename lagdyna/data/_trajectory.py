@@ -1,5 +1,5 @@
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import equinox as eqx
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from ._check import validate_arrays
 from ._data_error import DataError
-from ._fields import FIELDS
+from ._fields import FIELDS, check_joints
 from ._pauses import is_pause
 
 
@@ -25,6 +25,7 @@ class Trajectory(eqx.Module):
     - `tau`: generalised forces at the times `t`, N or N m, shape `(time, n)`.
     - `action`: actions of the agent in `[-1, 1]^m`, shape `(time, m)`. Row `k` is constant
         from `t[k]` to `t[k + 1]`. The last row is not used and may be NaN.
+    - `joints`: a name for each coordinate, if they have names.
 
     **Raises:** [`lagdyna.data.DataError`][] for arrays that do not match this description.
     """
@@ -35,6 +36,7 @@ class Trajectory(eqx.Module):
     qdd: Float64[np.ndarray, "time n"] | None
     tau: Float64[np.ndarray, "time n"] | None
     action: Float64[np.ndarray, "time m"] | None
+    joints: tuple[str, ...] | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -44,6 +46,8 @@ class Trajectory(eqx.Module):
         qdd: ArrayLike | None = None,
         tau: ArrayLike | None = None,
         action: ArrayLike | None = None,
+        *,
+        joints: Sequence[str] | None = None,
     ):
         given = {"t": t, "q": q, "qd": qd, "qdd": qdd, "tau": tau, "action": action}
         arrays = validate_arrays(
@@ -60,6 +64,7 @@ class Trajectory(eqx.Module):
         self.t, self.q = arrays["t"][:, 0], arrays["q"]
         self.qd, self.qdd = arrays.get("qd"), arrays.get("qdd")
         self.tau, self.action = arrays.get("tau"), arrays.get("action")
+        self.joints = None if joints is None else check_joints(joints, self.q.shape[1])
 
     @property
     def n(self) -> int:
@@ -85,7 +90,21 @@ class Trajectory(eqx.Module):
 
     def between(self, first: int, last: int) -> "Trajectory":
         """Return rows `first` to `last`, `last` excluded."""
-        return Trajectory(**{name: x[first:last] for name, x in self.arrays.items()})
+        return self.replaced({name: x[first:last] for name, x in self.arrays.items()})
+
+    def replaced(self, arrays: Mapping[str, ArrayLike]) -> "Trajectory":
+        """Return a trajectory of other arrays, with the same names of joints."""
+        return Trajectory(**arrays, joints=self.joints)
+
+    def of_joints(self, joints: Sequence[str]) -> "Trajectory":
+        """Return a trajectory whose coordinates have another order; an action keeps its own.
+
+        **Arguments:** `joints`, the names of this trajectory in the new order.
+        """
+        order = [(self.joints or ()).index(name) for name in joints]
+        own = ("t", "action")
+        arrays = {name: x if name in own else x[:, order] for name, x in self.arrays.items()}
+        return Trajectory(**arrays, joints=joints)
 
 
 class TrajectorySet(eqx.Module):
@@ -94,10 +113,10 @@ class TrajectorySet(eqx.Module):
     **Arguments:**
 
     - `trajectories`: at least one trajectory. All must have the same arrays with the same
-        numbers of columns.
+        numbers of columns, and the same names of joints where they have names.
 
-    **Raises:** [`lagdyna.data.DataError`][] if there is no trajectory, or if arrays or
-    numbers of columns differ.
+    **Raises:** [`lagdyna.data.DataError`][] if there is no trajectory, or if arrays, numbers
+    of columns or names of joints differ.
     """
 
     trajectories: tuple[Trajectory, ...]
@@ -106,7 +125,7 @@ class TrajectorySet(eqx.Module):
         self.trajectories = tuple(trajectories)
         if len(self.trajectories) == 0:
             raise DataError("trajectory set: no trajectory; at least one is needed")
-        expected = _widths(self.trajectories[0])
+        expected, joints = _widths(self.trajectories[0]), self.joints
         for i, trajectory in enumerate(self.trajectories):
             if (found := _widths(trajectory)) != expected:
                 raise DataError(
@@ -114,6 +133,17 @@ class TrajectorySet(eqx.Module):
                     f"trajectory 0 has {_describe(expected)}; all must have the same arrays "
                     "and columns"
                 )
+            if trajectory.joints not in (None, joints):
+                raise DataError(
+                    f"trajectory set: trajectory {i} has the joints "
+                    f"{', '.join(trajectory.joints or ())}, but one before it has "
+                    f"{', '.join(joints or ())}; all must have the same joints"
+                )
+
+    @property
+    def joints(self) -> tuple[str, ...] | None:
+        """Names of the coordinates, if any trajectory has them."""
+        return next((x.joints for x in self.trajectories if x.joints is not None), None)
 
     @property
     def n(self) -> int:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import hashlib
+import re
 import warnings
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -48,6 +50,7 @@ class PreparedData(NamedTuple):
     - `raw`: trajectories at their recorded times, with velocities, split.
     - `steps`: the same trajectories at equal steps of `dt`, split.
     - `notes`: sentences for the report about what was done to the data.
+    - `joints`: names of the coordinates, if the recordings have them.
     """
 
     coordinates: Coordinates
@@ -57,6 +60,7 @@ class PreparedData(NamedTuple):
     raw: Split
     steps: Split
     notes: list[str]
+    joints: tuple[str, ...] | None = None
 
 
 def prepare(config: FitConfig) -> PreparedData:
@@ -99,7 +103,8 @@ def prepare(config: FitConfig) -> PreparedData:
     except DataError as error:
         raise UserError(str(error)) from error
     width = {None: 0, "tau": recorded.n, "action": recorded.m}[control]
-    return PreparedData(coordinates, control, width, dt, raw, steps, notes)
+    joints = recorded.joints
+    return PreparedData(coordinates, control, width, dt, raw, steps, notes, joints)
 
 
 def with_layout(data: DataConfig) -> DataConfig:
@@ -129,6 +134,7 @@ def _read(data: DataConfig) -> TrajectorySet:
         columns=data.columns,
         merge=data.merge,
         duplicates=data.duplicates,
+        topic=data.topic,
     )
 
 
@@ -143,7 +149,8 @@ def _describe_velocities(data: DataConfig, recorded: TrajectorySet) -> str:
     # Steps of rounded decimals are not worth a word.
     spans = np.ptp(np.concatenate([each.q for each in recorded]), axis=0)
     found = [f"{step:.4g} in q{i}" for i, step in enumerate(steps) if step > 1e-5 * spans[i]]
-    return f"{text}, which are rounded to steps of {', '.join(found)}" if found else text
+    rounded = with_joints(", ".join(found), recorded.joints)
+    return f"{text}, which are rounded to steps of {rounded}" if found else text
 
 
 def _findings(
@@ -153,7 +160,10 @@ def _findings(
 
     **Raises:** `UserError` if columns contradict each other and `data.unchecked` is not set.
     """
-    findings = check_recordings(recorded, coordinates, control)
+    findings = [
+        each._replace(text=with_joints(each.text, recorded.joints))
+        for each in check_recordings(recorded, coordinates, control)
+    ]
     wrong = [each.text for each in findings if each.contradiction]
     if wrong and not data.unchecked:
         raise UserError(
@@ -161,6 +171,16 @@ def _findings(
             "`data.unchecked` to fit them as they are"
         )
     return [each.text for each in findings]
+
+
+def with_joints(text: str, joints: Sequence[str] | None) -> str:
+    """Add the name of the joint to the columns in a sentence: `q0` becomes `q0 (elbow)`."""
+
+    def name(match: re.Match[str]) -> str:
+        i = int(match[1])
+        return match[0] if i >= len(joints or ()) else f"{match[0]} ({(joints or ())[i]})"
+
+    return re.sub(r"\b(?:q|qd|qdd|tau)([0-9]{1,4})\b", name, text)
 
 
 def coordinates_of(data: DataConfig, n: int) -> Coordinates:
@@ -200,7 +220,8 @@ def _with_control(trajectories: TrajectorySet, control: Control) -> TrajectorySe
         {name: x for name, x in each.arrays.items() if name not in unused}
         for each in trajectories
     ]
-    return TrajectorySet([Trajectory(**arrays) for arrays in kept])
+    pairs = zip(trajectories, kept, strict=True)
+    return TrajectorySet([each.replaced(arrays) for each, arrays in pairs])
 
 
 def _check_no_noise(data: DataConfig) -> None:

@@ -53,8 +53,8 @@ class Torques(NamedTuple):
 class Drawn(NamedTuple):
     """Content of the figures of a fit, from validation data.
 
-    **Attributes:** `coordinates`; `motions`; `torques` at the times `t`, or `None`; and
-    `rollout`, the errors of rollouts as in the report.
+    **Attributes:** `coordinates`; `motions`; `torques` at the times `t`, or `None`;
+    `rollout`, the errors of rollouts as in the report; and `joints`, names of the coordinates.
     """
 
     coordinates: Coordinates
@@ -62,6 +62,7 @@ class Drawn(NamedTuple):
     torques: Torques | None
     t: np.ndarray
     rollout: Report
+    joints: tuple[str, ...] | None = None
 
 
 def evaluate(model: LearnedModel, data: PreparedData) -> tuple[Report, Drawn]:
@@ -97,7 +98,7 @@ def evaluate(model: LearnedModel, data: PreparedData) -> tuple[Report, Drawn]:
     first = data.raw.validation[0]
     forces = torques(model, [first]) if data.control == "tau" else None
     rollout = report["validation"]["rollout"]
-    return report, Drawn(data.coordinates, moved, forces, first.t, rollout)
+    return report, Drawn(data.coordinates, moved, forces, first.t, rollout, data.joints)
 
 
 def step_errors(model: LearnedModel, steps: Experience) -> Report:

@@ -1,11 +1,11 @@
 """Figures of a fit, and of several in one plot."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..mechanics import Coordinates
 from ..results import BLUE, GREEN, GREY, ORANGE, blank, finish, literal, save
 from ._evaluation import Drawn, Motion, Torques
 
@@ -20,10 +20,10 @@ def draw_fit(out: Path, drawn: Drawn, records: list[dict[str, Any]], title: str)
     """
     name, title = title, literal(title)
     _learning(out / "learning_curve.png", records, title)
-    _phase(out / "phase.png", drawn.coordinates, drawn.motions, title)
+    _phase(out / "phase.png", drawn, title)
     plot_rollout_errors(out / "rollout_error.png", {name: drawn.rollout})
     if drawn.torques is not None:
-        plot_torques(out / "torque.png", drawn.torques, drawn.t, title)
+        plot_torques(out / "torque.png", drawn.torques, drawn.t, title, joints=drawn.joints)
     if drawn.motions[0].energy is not None:
         _energy(out / "energy.png", drawn.motions, title)
 
@@ -68,7 +68,8 @@ def _learning(path: Path, records: list[dict[str, Any]], title: str) -> None:
     save(figure, path)
 
 
-def _phase(path: Path, coordinates: Coordinates, motions: list[Motion], title: str) -> None:
+def _phase(path: Path, drawn: Drawn, title: str) -> None:
+    coordinates, motions = drawn.coordinates, drawn.motions
     n = coordinates.n
     figure = blank(max(4.2, 3.6 * min(n, 4)), 3.8 * -(-n // 4))
     panels = figure.subplots(-(-n // 4), min(n, 4), squeeze=False).ravel()
@@ -89,7 +90,10 @@ def _phase(path: Path, coordinates: Coordinates, motions: list[Motion], title: s
                     lw=1.2,
                     label=label if k == 0 and i == 0 else None,
                 )
-        axes.set(xlabel=f"q{i}", ylabel=f"qd{i}")
+        if drawn.joints is None:
+            axes.set(xlabel=f"q{i}", ylabel=f"qd{i}")
+        else:
+            axes.set(xlabel="q", ylabel="qd", title=literal(drawn.joints[i]))
         finish(axes)
     for axes in panels[n:]:
         axes.set_visible(False)
@@ -104,11 +108,12 @@ def plot_torques(
     t: np.ndarray,
     title: str,
     where: str = "along a validation trajectory",
+    joints: Sequence[str] | None = None,
 ) -> None:
     """Plot recorded and predicted forces and the parts of the latter, a panel per coordinate.
 
     **Arguments:** `path`, a PNG file; `t`, seconds, shape `(rows,)`; `where`, a phrase for the
-    title.
+    title; `joints`, names of the coordinates.
     """
     n = torques.recorded.shape[1]
     figure = blank(7.2, 2.2 + 1.8 * n)
@@ -130,7 +135,10 @@ def plot_torques(
                 lw=width,
                 label=label if i == 0 else None,
             )
-        axes.set(ylabel=f"force {i} / (N m or N)")
+        if joints is None:
+            axes.set(ylabel=f"force {i} / (N m or N)")
+        else:
+            axes.set(ylabel="force / (N m or N)", title=literal(joints[i]))
         finish(axes)
     panels[-1].set(xlabel="time / s")
     figure.suptitle(f"{title}: forces {where}")

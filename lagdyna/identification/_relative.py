@@ -71,8 +71,14 @@ def warnings_of(report: Report) -> list[str]:
         poor = [i for i, share in enumerate(shares) if share is not None and share > _POOR]
         if poor:
             worst = max(shares[i] for i in poor)
+            names = report.get("joints")
+            which = (
+                f"joint {', '.join(names[i] for i in poor)}"
+                if names
+                else (f"coordinate {', '.join(map(str, poor))}")
+            )
             notes.append(
-                f"the {what} of coordinate {', '.join(map(str, poor))} is {share_of(worst)} "
+                f"the {what} of {which} is {share_of(worst)} "
                 f"its {of} on validation data, so a constant predicts it as well or better; "
                 "check units, signs and `data.angles`, and try more updates, more "
                 "data or another model, or a larger `data.dt` if noise hides the motion"

@@ -63,6 +63,7 @@ def _summary(problem: FitProblem, model: LearnedModel, records: list[Record]) ->
         "weights": count_weights(model),
         "dt": data.dt,
         "control": data.control,
+        "joints": None if data.joints is None else list(data.joints),
         "parameters": parameters,
         "notes": notes,
         "loss_training": records[-1]["loss"],

@@ -1,15 +1,18 @@
 """Header of a table: separator, column names, and units."""
 
 import csv
-import difflib
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from .._errors import DataError
+from ._columns import expand_columns, field_of
 from ._units import factor_of, is_unit
 
-_UNIT_IN_NAME = re.compile(r"(.*?)\s*[\[(]([^\[\]()]*)[\])]")
+# A number that follows at once, as in `position[0]`, is no unit.
+_UNIT_IN_NAME = re.compile(r"(.*?)(?:\s+|(?![\[(][0-9]+[\])]))[\[(]([^\[\]()]*)[\])]")
+
 
 # Words in names of other programs, by array. The order decides between several.
 _WORDS = (
@@ -33,6 +36,7 @@ class Header(NamedTuple):
     - `width`: number of cells of a line.
     - `separator`: the character between cells; `None` for white space.
     - `hint`: what to do about unknown names, for messages; empty if there is none.
+    - `joints`: names of the joints, if a pattern found them.
     """
 
     names: list[str]
@@ -41,6 +45,7 @@ class Header(NamedTuple):
     width: int
     separator: str | None
     hint: str
+    joints: tuple[str, ...] | None = None
 
     def cells(self, source: str, number: int, line: str) -> list[str]:
         """Split a line at the separator."""
@@ -70,24 +75,26 @@ def read_header(source: str, line: str, columns: Mapping[str, str]) -> Header:
 
     - `source`: name of the file in error messages.
     - `line`: the line.
-    - `columns`: the file's name of a column, by lagdyna's name. Without an entry a column must
-        have lagdyna's name. With any entry, columns of other names are not read.
+    - `columns`: the file's name of a column, or a pattern, by lagdyna's name; see
+        [`lagdyna.tables.expand_columns`][]. Without an entry a column must have lagdyna's
+        name. With any entry, columns of other names are not read.
 
     **Raises:** [`lagdyna.data.DataError`][] for a name of `columns` that is not found.
     """
     line = line.removeprefix("#")  # as `numpy.savetxt` writes it
     separator = next((each for each in ",;\t" if each in line), None)
     found = [name.strip() for name in _split(source, 1, line, separator)]
+    if found and all(_is_number(name) for name in found):
+        raise DataError(
+            f"{source}: the first line holds numbers, {', '.join(found[:4])}, ...; a first "
+            "line of column names is needed, as t,q0,qd0,tau0"
+        )
     bare = [_without_unit(name) for name in found]
     theirs = {name: i for pair in (bare, found) for i, name in enumerate(pair)}
-    for ours, name in columns.items():
-        if name not in theirs:
-            near = difflib.get_close_matches(name, theirs, n=1)
-            hint = f"nearest: {near[0]!r}; " if near else ""
-            raise DataError(
-                f"{source}: `columns` names {name!r} for {ours}, and there is no such column; "
-                f"{hint}found {', '.join(map(repr, found))}"
-            )
+    whole = dict(zip(found, bare, strict=True))
+    given = {ours: whole.get(name, name) for ours, name in _numbered(columns).items()}
+    expanded = expand_columns(source, given, bare)
+    columns = expanded.names
     mapped = {theirs[name]: ours for ours, name in columns.items()}
     names, places = [], []
     for i, name in enumerate(bare):
@@ -98,8 +105,16 @@ def read_header(source: str, line: str, columns: Mapping[str, str]) -> Header:
     if names.count("trajectory") > 1:
         raise DataError(f"{source}: column 'trajectory' appears twice; names must be unique")
     units = [_unit_in(found[i]) for i in places]
-    hint = "" if columns else _suggestion(bare)
-    return Header(names, places, units, len(found), separator, hint)
+    hint = _suggestion(bare, columns)
+    return Header(names, places, units, len(found), separator, hint, expanded.joints)
+
+
+def _numbered(columns: Mapping[str, str]) -> dict[str, str]:
+    """Number the name of a single column of an array: `q` becomes `q0`."""
+    return {
+        f"{ours}0" if field_of(f"{ours}0") == ours and "*" not in theirs else ours: theirs
+        for ours, theirs in columns.items()
+    }
 
 
 def _split(source: str, number: int, line: str, separator: str | None) -> list[str]:
@@ -126,31 +141,74 @@ def _unit_in(name: str) -> str | None:
     return None if match is None else match[2]
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
 def _is_ours(name: str) -> bool:
     return name in ("t", "trajectory") or _is_numbered(name)
 
 
 def _is_numbered(name: str) -> bool:
-    return re.fullmatch(r"(q|qd|qdd|tau|action)(0|[1-9][0-9]{0,5})", name) is not None
+    return field_of(name) != name
 
 
-def _suggestion(names: Sequence[str]) -> str:
-    """Propose a mapping of foreign column names; empty if all names are lagdyna's."""
+def _suggestion(names: Sequence[str], columns: Mapping[str, str]) -> str:
+    """Propose a mapping of foreign column names; empty if all names are lagdyna's.
+
+    With `columns`, only required arrays are proposed that these leave out.
+    """
     if all(map(_is_ours, names)):
         return ""
-    counts: dict[str, int] = {}
-    options = []
+    given = {field_of(ours) for ours in columns}
+    found: dict[str, list[str]] = {}
     for name in names:
         words = set(re.split(r"[^a-z]+", name.casefold()))
         field = next((field for field, known in _WORDS if words & known), None)
-        if field is None or (field == "t" and "t" in counts):
+        wanted = field in ("t", "q") and field not in given if columns else field is not None
+        if field is None or not wanted or (field == "t" and "t" in found):
             continue
-        number = counts.get(field, 0)
-        counts[field] = number + 1
-        ours = field if field == "t" else f"{field}{number}"
-        if ours != name:
-            shown = name if re.fullmatch(r"\w+", name) else repr(name)
-            options.append(f"--data.columns.{ours} {shown}")
-    if "q" not in counts:
-        options.append("--data.columns.q0 NAME")
-    return f"; or say which column is which: {' '.join(options[:12])} (`columns` of `read`)"
+        found.setdefault(field, []).append(name)
+    if "q" not in found and "q" not in given:
+        found["q"] = ["NAME"]
+    if not found:
+        return ""
+    return f"; or say which column is which: {_options(found, names)} (`columns` of `read`)"
+
+
+def _options(found: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
+    """Write a mapping of columns as options: patterns if there are several of each array."""
+    patterns = {field: _pattern(mine) for field, mine in found.items()}
+    try:
+        if max(map(len, found.values())) > 1 and not any(set(",= '") & set(x) for x in names):
+            expand_columns("", patterns, names)
+            return "--columns " + ",".join(f"{x}={name}" for x, name in patterns.items())
+    except DataError:
+        pass
+    options = []
+    for field, mine in found.items():
+        for i, name in enumerate(mine):
+            ours = field if field == "t" else f"{field}{i}"
+            if ours != name:
+                shown = name if re.fullmatch(r"\w+", name) else repr(name)
+                options.append(f"--data.columns.{ours} {shown}")
+    return " ".join(options[:12])
+
+
+def _pattern(names: Sequence[str]) -> str:
+    """Find the pattern of several names, and of one the name itself."""
+    if len(names) == 1:
+        return names[0]
+    before = _shared_start(names).rstrip("0123456789")
+    ends = [name[len(before) :][::-1] for name in names]
+    return f"{before}*{_shared_start(ends).rstrip('0123456789')[::-1]}"
+
+
+def _shared_start(names: Sequence[str]) -> str:
+    """The characters with which all names begin."""
+    same = itertools.takewhile(lambda x: len(set(x)) == 1, zip(*names, strict=False))
+    return "".join(each[0] for each in same)

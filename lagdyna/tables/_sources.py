@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .._errors import DataError
+from ._joint_states import is_bag
 
 Source = str | os.PathLike[str]
 
@@ -17,7 +18,8 @@ def find_files(given: Source | Sequence[Source], suffixes: Sequence[str]) -> lis
     **Arguments:**
 
     - `given`: files, folders, patterns such as `logs/*.csv`, and `minari:NAME`. A folder
-        stands for the files in it with a known suffix, without its own folders.
+        stands for the files in it with a known suffix, and for the bags of ROS 2 in it, but
+        one with `metadata.yaml` is such a bag itself.
     - `suffixes`: the suffixes of the known formats.
 
     **Returns:** the names, each once, in natural order (`run_9` before `run_10`).
@@ -48,18 +50,24 @@ def natural_sort_key(name: str) -> list[tuple[int, int, str]]:
 def _expanded(name: str, suffixes: Sequence[str]) -> Iterator[str]:
     """Iterate over the files that one name stands for."""
     accepted = ", ".join(suffixes)
-    if is_minari(name) or os.path.isfile(name):
+    if is_minari(name) or os.path.isfile(name) or is_bag(Path(name)):
         yield name
     elif os.path.isdir(name):
         inside = (each for each in Path(name).iterdir() if not each.name.startswith("."))
-        files = [str(x) for x in inside if x.suffix.lower() in suffixes and x.is_file()]
+        files = [str(x) for x in inside if _is_recording(x, suffixes)]
         if not files:
             raise DataError(f"{name}: a folder without recordings; {accepted} are accepted")
         yield from files
     elif glob.has_magic(name):
-        files = [each for each in glob.glob(name, recursive=True) if os.path.isfile(each)]
+        found = glob.glob(name, recursive=True)
+        files = [each for each in found if os.path.isfile(each) or is_bag(Path(each))]
         if not files:
             raise DataError(f"{name}: no file has such a name; {accepted} are accepted")
         yield from files
     else:
         yield name  # the reader says that there is no such file
+
+
+def _is_recording(path: Path, suffixes: Sequence[str]) -> bool:
+    known = path.suffix.lower() in suffixes and path.is_file()
+    return known or (path.is_dir() and is_bag(path))

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from lagdyna.data import DataError, ReadWarning, Trajectory, TrajectorySet, read, write
 from lagdyna.data._assemble import ReadOptions
 from lagdyna.mechanics import Coordinates
+from lagdyna.tables import factor_of
 
 T = np.linspace(0, 1, 21)
 TABLE = np.stack([T, np.sin(T), np.cos(T), 3 * T - 1], axis=1)
@@ -279,3 +280,90 @@ def test_the_limit_counts_all_files(tmp_path):
     assert len(read(tmp_path, limit_bytes=3 * 2 * 8 * 21)) == 3
     with pytest.raises(DataError, match="and 2 further files: its arrays take"):
         read(tmp_path, limit_bytes=3 * 2 * 8 * 21 - 1)
+
+
+EPOCH = 1_777_888_800  # 4 May 2026, 10:00 UTC
+
+
+@pytest.mark.parametrize(
+    ("times", "unit"),
+    [
+        ([f"{EPOCH}{i:03d}000000" for i in (1, 9, 17)], "nanoseconds"),
+        ([f"{EPOCH}{i:03d}000" for i in (1, 9, 17)], "microseconds"),
+        ([f"{EPOCH}{i:03d}" for i in (1, 9, 17)], "milliseconds"),
+        ([f"{EPOCH}.{i:03d}" for i in (1, 9, 17)], "seconds"),
+        ([f"2026-05-04T10:00:00.{i:03d}Z" for i in (1, 9, 17)], "seconds"),
+        ([f"2026-05-04 12:00:00.{i:03d}+02:00" for i in (1, 9, 17)], "seconds"),
+    ],
+)
+def test_times_since_1970_begin_at_zero(times, unit, tmp_path):
+    path = table(tmp_path / "a.csv", ("t", "q0"), [(t, "1.0") for t in times])
+    with pytest.warns(ReadWarning, match=rf"{unit} since 1970 .* is 2026-05-04 10:00:00 UTC"):
+        (found,) = read(path)
+    np.testing.assert_allclose(found.t, [0, 0.008, 0.016], atol=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [
+        (["10:00:00.5", "10:00:01.5"], [36000.5, 36001.5]),
+        (["1200000000", "1200008000"], [1.2e9, 1.200008e9]),  # microseconds of a clock
+        (["0.5", "1.5"], [0.5, 1.5]),
+    ],
+)
+def test_other_times_stay_as_they_are(times, seconds, tmp_path):
+    path = table(tmp_path / "a.csv", ("t", "q0"), [(t, "1.0") for t in times])
+    assert read(path)[0].t.tolist() == seconds
+
+
+@pytest.mark.filterwarnings("ignore::lagdyna.data.ReadWarning")
+def test_time_stamps_may_have_decimal_commas(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "sep=;\nt;q0\n2026-05-04 10:00:00,125;1,5\n2026-05-04 10:00:00,250;2\n"
+    )
+    (found,) = read(tmp_path / "a.csv")
+    assert (found.t.tolist(), found.q[:, 0].tolist()) == ([0, 0.125], [1.5, 2])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "t,q0\n04/05/2026,1\n05/05/2026,2",
+            "found '04/05/2026'; .* as 2026-05-04T10:00",
+        ),
+        ("t,q0\nms,rad\n2026-05-04T10:00Z,1\n", "line 3: found the time stamp .* below a unit"),
+        (
+            "0,0.5\n1,2",
+            "first line holds numbers, 0, 0.5, ...; a first line of",
+        ),
+        ("t,q0,tau0\ns,rad,mA\n0,1,2\n1,1,2", "found 'mA'; .* or name the column action0"),
+        ("t,q0\ns,ticks\n0,1\n1,1", "found 'ticks'; .* 2 pi over the counts of a turn"),
+    ],
+)
+def test_a_table_that_cannot_be_understood_is_one_sentence(text, said, tmp_path):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError, match=said) as caught:
+        read(tmp_path / "a.csv")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "unit", "factor"),
+    [
+        ("qd0", "rad s^-1", 1),
+        ("qd0", "radians/second", 1),
+        ("qd0", "deg/sec", np.pi / 180),
+        ("qd0", "r/min", np.pi / 30),
+        ("qd0", "1/min", np.pi / 30),
+        ("qdd0", "rad/s/s", 1),
+        ("qdd0", "rad s⁻²", 1),
+        ("q0", "mrad", 1e-3),
+        ("q0", "Turns", 2 * np.pi),
+        ("tau0", "N-m", 1),
+        ("tau0", "Newton metre", 1),
+    ],
+)
+def test_spellings_of_units(column, unit, factor):
+    assert factor_of("log", column, unit) == pytest.approx(factor)
