@@ -12,6 +12,8 @@ from ._dissipation import NoDissipation as NoDissipation
 from ._dissipation import SumDissipation as SumDissipation
 from ._dissipation import ViscousDissipation as ViscousDissipation
 from ._dynamics import AbstractDynamics as AbstractDynamics
+from ._friction import QuadraticDissipation as QuadraticDissipation
+from ._friction import StribeckDissipation as StribeckDissipation
 from ._frozen import frozen as frozen
 from ._hamiltonian import AbstractHamiltonian as AbstractHamiltonian
 from ._lagrangian import AbstractGeneralLagrangian as AbstractGeneralLagrangian

@@ -35,7 +35,7 @@ class ViscousDissipation(AbstractDissipation):
     raw: Float[Array, " n"]
 
     def __init__(self, coefficients: Float[Array, " n"]):
-        self.raw = _inverse_softplus(coefficients)
+        self.raw = inverse_softplus(coefficients)
 
     @property
     def coefficients(self) -> Float[Array, " n"]:
@@ -69,7 +69,7 @@ class CoulombDissipation(AbstractDissipation):
     def __init__(self, coefficients: Float[Array, " n"], width: float = 0.05):
         if width <= 0:
             raise ValueError(f"`width` must be a positive speed, got {width}")
-        self.raw = _inverse_softplus(coefficients)
+        self.raw = inverse_softplus(coefficients)
         self.width = float(width)
 
     @property
@@ -103,6 +103,6 @@ class SumDissipation(AbstractDissipation):
         return sum((part(q, qd) for part in self.parts), jnp.zeros_like(qd))
 
 
-def _inverse_softplus(x: Float[Array, " n"]) -> Float[Array, " n"]:
+def inverse_softplus(x: Float[Array, " n"]) -> Float[Array, " n"]:
     """Compute `y` with `softplus(y) = x` without overflow."""
     return x + jnp.log(-jnp.expm1(-x))
