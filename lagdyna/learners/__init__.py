@@ -5,7 +5,6 @@ from ._fit import Fit as Fit
 from ._fit import fit as fit
 from ._fit import learn as learn
 from ._frozen import FrozenLoss as FrozenLoss
-from ._frozen import multiplied as multiplied
 from ._frozen import parameter_name as parameter_name
 from ._frozen import partition as partition
 from ._frozen import trainable as trainable
@@ -31,6 +30,9 @@ from ._optimisers import count_weights as count_weights
 from ._optimisers import make_optimiser as make_optimiser
 from ._optimisers import set_weight_decay as set_weight_decay
 from ._optimisers import with_weight_decay as with_weight_decay
+from ._parametrisation import Parametrisation as Parametrisation
+from ._parametrisation import physical as physical
+from ._parametrisation import received as received
 from ._residual_loss import MotionResidual as MotionResidual
 from ._residual_loss import Residual as Residual
 from ._residual_loss import ResidualLoss as ResidualLoss

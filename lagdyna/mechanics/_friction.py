@@ -1,11 +1,14 @@
 """Friction beyond viscous and Coulomb: drag, and extra friction near rest."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._dissipation import AbstractDissipation, inverse_softplus
+from ._dissipation import AbstractDissipation, Coefficient, inverse_softplus
 
 
 class QuadraticDissipation(AbstractDissipation):
@@ -20,6 +23,10 @@ class QuadraticDissipation(AbstractDissipation):
     """
 
     raw: Float[Array, " n"]
+
+    coefficient_names: ClassVar[Mapping[str, Coefficient]] = {
+        "raw": Coefficient("quadratic", "coefficients", 1, -2)
+    }
 
     def __init__(self, coefficients: Float[Array, " n"]):
         self.raw = inverse_softplus(coefficients)
@@ -55,6 +62,11 @@ class StribeckDissipation(AbstractDissipation):
     raw: Float[Array, " n"]
     raw_speed: Float[Array, " n"]
     width: float = eqx.field(static=True)
+
+    coefficient_names: ClassVar[Mapping[str, Coefficient]] = {
+        "raw": Coefficient("stribeck", "coefficients", 1, 0),
+        "raw_speed": Coefficient("stribeck_speed", "speed", 0, 1),
+    }
 
     def __init__(
         self,
