@@ -8,6 +8,10 @@ from ._frozen import FrozenLoss as FrozenLoss
 from ._frozen import parameter_name as parameter_name
 from ._frozen import partition as partition
 from ._frozen import trainable as trainable
+from ._jacobian_factor import FEW_WEIGHTS as FEW_WEIGHTS
+from ._jacobian_factor import jacobian_factor as jacobian_factor
+from ._jacobian_factor import linearised as linearised
+from ._jacobian_factor import undetermined as undetermined
 from ._learner import AbstractLearner as AbstractLearner
 from ._learner import GradientLearner as GradientLearner
 from ._learner import GradientState as GradientState
@@ -16,6 +20,7 @@ from ._learner import Metrics as Metrics
 from ._learner import all_finite as all_finite
 from ._learner import apply_gradient as apply_gradient
 from ._least_squares import LevenbergMarquardtLearner as LevenbergMarquardtLearner
+from ._least_squares import LevenbergMarquardtState as LevenbergMarquardtState
 from ._losses import AbstractLoss as AbstractLoss
 from ._losses import AbstractSquaredLoss as AbstractSquaredLoss
 from ._losses import Accelerations as Accelerations
