@@ -11,13 +11,13 @@ from .._errors import UserError
 from ..config import FitConfig, given
 from ..learners import (
     OneStepLoss,
-    multiplied,
+    Parametrisation,
     partition,
+    received,
 )
 from ..mechanics import MechanicalSystem, State, unscaled_system
 from ..parts import (
     Budget,
-    DynamicsConfig,
     GradientConfig,
     LossConfig,
     SolverConfig,
@@ -82,20 +82,21 @@ def initial_state(config: FitConfig, plant: Plant) -> FitState:
     transition = eqx.filter_jit(config.model.transition)(plant, solver, key)
     learner = config.learner.build(any_loss(plant.n), budget_of(config))
     weights = trainable_parameters(config, transition)
-    weights = multiplied(weights, parameter_scales(config, plant), -1)
+    weights = received(weights, parametrisation(config, plant))
     return FitState(transition, learner.init(weights))
 
 
-def parameter_scales(config: FitConfig, plant: Plant) -> PyTree | None:
-    """Compute the unit in which the learner receives each parameter; `None` for ones.
+def parametrisation(config: FitConfig, plant: Plant) -> Parametrisation | None:
+    """Create the coordinates in which the learner receives parameters; `None` for the same.
 
     They follow from the initial model, so they are the same when a fit is resumed.
+
+    **Raises:** `UserError` if a positive parameter starts at 0 or below.
     """
-    if type(config.model).parameter_scales is DynamicsConfig.parameter_scales:
-        return None
     solver, key = config.solver or SolverConfig(), jax.random.key(0)
-    transition = config.model.transition(plant, solver, key)
-    return config.model.parameter_scales(trainable_parameters(config, transition))
+    return config.model.parametrisation(
+        lambda: trainable_parameters(config, config.model.transition(plant, solver, key))
+    )
 
 
 def budget_of(config: FitConfig, repeats: float = 1.0) -> Budget:

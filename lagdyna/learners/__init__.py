@@ -5,10 +5,13 @@ from ._fit import Fit as Fit
 from ._fit import fit as fit
 from ._fit import learn as learn
 from ._frozen import FrozenLoss as FrozenLoss
-from ._frozen import multiplied as multiplied
 from ._frozen import parameter_name as parameter_name
 from ._frozen import partition as partition
 from ._frozen import trainable as trainable
+from ._jacobian_factor import FEW_WEIGHTS as FEW_WEIGHTS
+from ._jacobian_factor import jacobian_factor as jacobian_factor
+from ._jacobian_factor import linearised as linearised
+from ._jacobian_factor import undetermined as undetermined
 from ._learner import AbstractLearner as AbstractLearner
 from ._learner import GradientLearner as GradientLearner
 from ._learner import GradientState as GradientState
@@ -17,6 +20,7 @@ from ._learner import Metrics as Metrics
 from ._learner import all_finite as all_finite
 from ._learner import apply_gradient as apply_gradient
 from ._least_squares import LevenbergMarquardtLearner as LevenbergMarquardtLearner
+from ._least_squares import LevenbergMarquardtState as LevenbergMarquardtState
 from ._losses import AbstractLoss as AbstractLoss
 from ._losses import AbstractSquaredLoss as AbstractSquaredLoss
 from ._losses import Accelerations as Accelerations
@@ -31,6 +35,9 @@ from ._optimisers import count_weights as count_weights
 from ._optimisers import make_optimiser as make_optimiser
 from ._optimisers import set_weight_decay as set_weight_decay
 from ._optimisers import with_weight_decay as with_weight_decay
+from ._parametrisation import Parametrisation as Parametrisation
+from ._parametrisation import physical as physical
+from ._parametrisation import received as received
 from ._residual_loss import MotionResidual as MotionResidual
 from ._residual_loss import Residual as Residual
 from ._residual_loss import ResidualLoss as ResidualLoss

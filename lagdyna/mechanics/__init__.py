@@ -7,11 +7,14 @@ from ._actuation import FixedActuation as FixedActuation
 from ._actuation import LearnedActuation as LearnedActuation
 from ._coordinates import Coordinates as Coordinates
 from ._dissipation import AbstractDissipation as AbstractDissipation
+from ._dissipation import Coefficient as Coefficient
 from ._dissipation import CoulombDissipation as CoulombDissipation
 from ._dissipation import NoDissipation as NoDissipation
 from ._dissipation import SumDissipation as SumDissipation
 from ._dissipation import ViscousDissipation as ViscousDissipation
 from ._dynamics import AbstractDynamics as AbstractDynamics
+from ._friction import QuadraticDissipation as QuadraticDissipation
+from ._friction import StribeckDissipation as StribeckDissipation
 from ._frozen import frozen as frozen
 from ._hamiltonian import AbstractHamiltonian as AbstractHamiltonian
 from ._lagrangian import AbstractGeneralLagrangian as AbstractGeneralLagrangian
@@ -26,6 +29,8 @@ from ._momentum import AbstractMomentumMap as AbstractMomentumMap
 from ._momentum import GivenMomentum as GivenMomentum
 from ._momentum import RigidBodyMomentum as RigidBodyMomentum
 from ._momentum import VelocityMomentum as VelocityMomentum
+from ._parameters import Parameter as Parameter
+from ._parameters import physical_parameters as physical_parameters
 from ._rigid_body import AbstractRigidBody as AbstractRigidBody
 from ._scaled import ScaledActuation as ScaledActuation
 from ._scaled import ScaledDissipation as ScaledDissipation
