@@ -18,7 +18,6 @@ from ..learners import (
     PseudoHuberLoss,
     learn,
     multiplied,
-    partition,
 )
 from ..parts import Budget, GradientConfig, LearnerConfig, LossConfig, StepsLossConfig
 from ._evaluation import finite
@@ -28,6 +27,7 @@ from ._state import (
     budget_of,
     learned_part,
     parameter_scales,
+    partition_part,
     with_learned_part,
 )
 
@@ -136,7 +136,7 @@ def _piece(
         drawn = jax.random.randint(key, (batch,), 0, rows)
         return jax.tree.map(lambda x: x[drawn], training)
 
-    free, frozen = partition(learned_part(loss_config, state.transition), fixed)
+    free, frozen = partition_part(learned_part(loss_config, state.transition), fixed)
     free = multiplied(free, scales, -1)
     squared = FrozenLoss(loss, frozen, scales)
     huber = isinstance(loss_config, StepsLossConfig) and loss_config.norm == "pseudo-huber"
