@@ -75,6 +75,11 @@ class SignalsConfig:
 
         **Raises:** `UserError` that says what is accepted.
         """
+        if self.noise and loss in ("forward", "inverse"):
+            raise UserError(
+                f"`signals.noise` was given with the loss {loss!r}, which compares no "
+                "positions; one-step and multi-step accept it"
+            )
         names = self.learned
         physical = model.equations and not model.discrete
         for name in ("gain", "position_offset"):

@@ -66,7 +66,7 @@ def _summary(problem: FitProblem, model: LearnedModel, records: list[Record]) ->
         "dt": data.dt,
         "control": data.control,
         "parameters": parameters,
-        "signals": signal_values(model.signals),
+        "signals": signal_values(problem, model.signals),
         "notes": notes,
         "loss_training": records[-1]["loss"],
         "loss_validation": records[-1]["validation_loss"],

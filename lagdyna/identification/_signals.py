@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float, PyTree
 
 from ..config import FitConfig
-from ..data import Experience, Split, Trajectory, TrajectorySet
+from ..data import Experience, Split, Trajectory, TrajectorySet, estimate_noise
 from ..learners import AbstractSquaredLoss, SignalLoss, SignalRows
-from ..mechanics import Signals
+from ..mechanics import Coordinates, Signals, State
 from ..parts import StepsLossConfig
 from ..tasks import Plant
 from ._data import PreparedData, controls_of, rows_of
@@ -63,7 +63,6 @@ class SignalData:
         self, rows: PyTree, trajectories: TrajectorySet, signals: Signals
     ) -> SignalRows:
         """Find the place of each row's control, by rows made of places instead of controls."""
-        longest = round((signals.max_delay + signals.max_lag) / signals.dt)
         marked, kept = [], []
         start = sum(map(len, self._controls))
         for each in trajectories:
@@ -71,7 +70,7 @@ class SignalData:
             ends = ((signals.past, signals.future), (0, 0))
             self._controls.append(np.pad(_known(control), ends, mode="edge"))
             place = np.arange(each.rows)
-            kept.append(np.pad(place >= min(longest, each.rows // 10), ends[0]))
+            kept.append(np.pad(place >= _unknown(each, signals), ends[0]))
             # A row without a control is left out of rows of accelerations.
             missing = np.isnan(control).any(axis=1)
             places = np.where(missing, np.nan, place + start + signals.past)
@@ -90,6 +89,14 @@ class SignalData:
 
 
 _CONTROLS = ("tau", "action")
+
+
+def _unknown(trajectory: Trajectory, signals: Signals) -> int:
+    """Count the first rows, at most a tenth, whose earlier controls are unknown."""
+    if not signals.has_memory:
+        return 0
+    longest = round((signals.max_delay + signals.max_lag) / signals.dt)
+    return min(longest, trajectory.rows // 10)
 
 
 def _ahead(data: PreparedData) -> float:
@@ -117,7 +124,10 @@ def signal_notes(config: FitConfig) -> list[str]:
 
 
 def true_data(data: PreparedData, signals: Signals | None) -> PreparedData:
-    """Convert recordings to true positions and to the controls that act."""
+    """Convert recordings to true positions and to the controls that act.
+
+    The start of each trajectory is left out if the controls before it act there too.
+    """
     if signals is None:
         return data
     raw, steps = (
@@ -140,7 +150,8 @@ def _true_set(
             arrays[data.control] = _acting(
                 each.t, arrays[data.control], data.dt, signals, ahead
             )
-        found.append(Trajectory(**arrays))
+        first = _unknown(each, signals)
+        found.append(Trajectory(**{name: x[first:] for name, x in arrays.items()}))
     return TrajectorySet(found)
 
 
@@ -177,10 +188,43 @@ def _known(control: Float[np.ndarray, "time m"]) -> Float[np.ndarray, "time m"]:
     return found
 
 
-def signal_values(signals: Signals | None) -> dict[str, Any] | None:
-    """List what was learned of sensors and motors, in SI units, for the report."""
-    if signals is None:
-        return None
-    names = ("gain", "offset", "delay", "lag", "position_offset")
-    found = {name: getattr(signals, name) for name in names}
-    return {name: np.asarray(x, float).tolist() for name, x in found.items() if x is not None}
+def noise_of(data: PreparedData) -> State:
+    """Estimate the standard deviation of the noise of positions and of recorded velocities.
+
+    It includes the rounding of encoders; see [`lagdyna.data.estimate_noise`][]. That of
+    velocities which were estimated from positions is taken as 0.
+    """
+    training = data.raw.training
+    velocities = TrajectorySet(
+        [Trajectory(t=each.t, q=each.arrays["qd"], qd=each.arrays["qd"]) for each in training]
+    )
+    linear = Coordinates((False,) * training.n)
+    return State(
+        jnp.asarray(estimate_noise(training, data.coordinates)),
+        jnp.asarray(estimate_noise(velocities, linear)),
+    )
+
+
+def noisy_scale(scale: State, noise: State, dt: float) -> State:
+    """Add the noise of both ends of a step to the scale of its error."""
+    q, qd = scale
+    return State(
+        jnp.sqrt(q**2 + 2 * noise.q**2 + (dt * noise.qd) ** 2),
+        jnp.sqrt(qd**2 + 2 * noise.qd**2),
+    )
+
+
+def signal_values(problem: Any, signals: Signals | None) -> dict[str, Any] | None:
+    """List what was found out about sensors and motors, in SI units, for the report.
+
+    **Arguments:** `problem`, a `FitProblem`; `signals`, learned.
+    """
+    found = {}
+    if signals is not None:
+        names = ("gain", "offset", "delay", "lag", "position_offset")
+        found = {name: getattr(signals, name) for name in names}
+    if problem.config.signals.noise:
+        noise = noise_of(problem.data)
+        found.update(position_noise=noise.q, velocity_noise=noise.qd)
+    values = {name: np.asarray(x, float).tolist() for name, x in found.items() if x is not None}
+    return values or None
