@@ -148,6 +148,8 @@ def print_report(report: Mapping[str, Any], directory: Path) -> None:
         parts[-1] += " of the variation"
     for each in report["parameters"] or []:
         say(f"{each['name']}: {cell(each['start'])} -> {cell(each['fitted'])}")
+    for line in _signal_lines(report.get("signals") or {}):
+        say(line)
     say(
         f"{report['model']} by its {report['loss']} loss, {report['updates']} updates, "
         f"{report['seconds']:.0f} s; root mean square errors on "
@@ -164,6 +166,17 @@ def print_report(report: Mapping[str, Any], directory: Path) -> None:
             f"{calibration['temperature']:.2g}"
         )
     say(f"the run is in {directory}: report.json, learning_curve.png, phase.png, ...")
+
+
+def _signal_lines(signals: Mapping[str, Any]) -> list[str]:
+    """Describe what was learned of sensors and motors, a line for each."""
+    lines = []
+    for name, value in signals.items():
+        if name in ("delay", "lag"):
+            lines.append(f"{name}: {1e3 * value:.3g} ms")
+        else:
+            lines.append(f"{name.replace('_', ' ')}: {cell(value)}")
+    return lines
 
 
 def print_entries(entries: Sequence[Any], directory: Path) -> None:

@@ -15,6 +15,8 @@ from ._override import override as override
 from ._sections import CollectConfig as CollectConfig
 from ._sections import EvaluationConfig as EvaluationConfig
 from ._sections import RewardConfig as RewardConfig
+from ._signals import SignalsConfig as SignalsConfig
+from ._signals import is_signal as is_signal
 from ._tables import check_config as check_config
 from ._tables import config_from_table as config_from_table
 from ._tables import load_config as load_config

@@ -25,6 +25,7 @@ from ..tasks import Plant
 from ._checks import check_loss, check_solver
 from ._data import DataConfig, Source
 from ._names import named_solver
+from ._signals import SignalsConfig
 from ._tables import checked_part
 
 
@@ -42,6 +43,7 @@ class FitConfig:
     - `seed`: of everything random, the choice of validation data included.
     - `model`, `solver`, `loss`, `learner`: the parts; by default `delan`, `heun`, `auto` and
         `adam`.
+    - `signals`: a [`lagdyna.config.SignalsConfig`][], or a table of its options.
 
     **Raises:** `UserError` if a name is unknown, or options contradict each other.
     """
@@ -52,6 +54,7 @@ class FitConfig:
     solver: SolverConfig | None
     loss: LossConfig
     learner: LearnerConfig
+    signals: SignalsConfig
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class FitConfig:
         solver: SolverConfig | str | None = None,
         loss: LossConfig | str = LOSSES.default,
         learner: LearnerConfig | type[LearnerConfig] | str = LEARNERS.default,
+        signals: SignalsConfig | Mapping[str, Any] = SignalsConfig(),
     ):
         values = {
             "data": DataConfig.of(data),
@@ -70,6 +74,7 @@ class FitConfig:
             "solver": named_solver(solver),
             "loss": part_of(loss, LOSSES, "loss"),
             "learner": part_of(learner, LEARNERS, "learner"),
+            "signals": convert(table_of(signals), SignalsConfig, "signals"),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -106,6 +111,7 @@ class FitConfig:
         if not model.discrete:
             solver = (self.solver or SolverConfig()).resolved(plant.substeps)
         loss = self._loss(recorded, solver)
+        self.signals.check(model, plant, loss.name)
         return dataclasses.replace(self, model=model, learner=learner, solver=solver, loss=loss)
 
     def _loss(self, recorded: Sequence[str], solver: SolverConfig | None) -> LossConfig:

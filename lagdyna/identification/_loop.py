@@ -18,7 +18,6 @@ from ..learners import (
     Parametrisation,
     PseudoHuberLoss,
     learn,
-    partition,
     physical,
     received,
 )
@@ -30,6 +29,7 @@ from ._state import (
     budget_of,
     learned_part,
     parametrisation,
+    partition_part,
     with_learned_part,
 )
 
@@ -138,7 +138,7 @@ def _piece(
         drawn = jax.random.randint(key, (batch,), 0, rows)
         return jax.tree.map(lambda x: x[drawn], training)
 
-    free, frozen = partition(learned_part(loss_config, state.transition), fixed)
+    free, frozen = partition_part(learned_part(loss_config, state.transition), fixed)
     free = received(free, coordinates)
     squared = FrozenLoss(loss, frozen, coordinates)
     huber = isinstance(loss_config, StepsLossConfig) and loss_config.norm == "pseudo-huber"

@@ -27,6 +27,7 @@ from ..simulate import is_solved
 from ..tasks import Plant
 from ._data import PreparedData, digest_of, prepare, rows_of, with_layout
 from ._pieces import size_notes
+from ._signals import SignalData, has_memory, noise_of, noisy_scale, signal_notes
 from ._sizes import Sizes, plant_of, sizes_of
 from ._state import trainable_shapes
 
@@ -81,10 +82,20 @@ def fit_problem(
     plant = with_equations(plant, config.model, known=known, residual=residual, states=states)
     shapes = trainable_shapes(config, plant)
     config = config.resolved(plant, recorded, [shapes])
-    trajectories = data.steps if isinstance(config.loss, StepsLossConfig) else data.raw
+    even = isinstance(config.loss, StepsLossConfig) or has_memory(config)
+    trajectories = data.steps if even else data.raw
     training, validation = (rows_of(config.loss, data, part) for part in trajectories)
-    loss, rows = _loss(config, plant, training), distinct_rows(training)
+    scale = plant.step_scale
+    assert scale is not None
+    if config.signals.noise:
+        scale = noisy_scale(scale, noise_of(data), data.dt)
+    scaled = plant._replace(step_scale=scale)
+    loss, rows = _loss(config, scaled, training), distinct_rows(training)
     data.notes.extend(size_notes(training, validation, rows, shapes))
+    data.notes.extend(signal_notes(config))
+    signals = SignalData(config, data, trajectories, plant)
+    training, validation = signals.rows((training, validation))
+    loss = signals.loss(loss)
     batch = config.learner.batch
     if config.learner.same_batch:
         training, batch = some_rows(training, given(batch), config.seed), None

@@ -10,12 +10,13 @@ from ..config import given
 from ..learners import count_weights, parameter_name
 from ..mechanics import MechanicalSystem
 from ..parts import KnownConfig
-from ..simulate import LearnedModel
+from ..simulate import LearnedModel, without_signals
 from ._evaluation import Drawn, Report, evaluate
 from ._loop import Record
 from ._posterior import calibration
 from ._problem import FitProblem
 from ._relative import warnings_of
+from ._signals import signal_values, true_data
 from ._state import FitState
 
 
@@ -29,7 +30,8 @@ def fit_report(
     **Returns:** the content of `report.json` and that of the figures.
     """
     model = LearnedModel(state.transition)
-    evaluated, drawn = evaluate(model, problem.data)
+    inner = LearnedModel(without_signals(state.transition))
+    evaluated, drawn = evaluate(inner, true_data(problem.data, model.signals))
     report = {
         **_summary(problem, model, records),
         "calibration": calibration(problem, state),
@@ -65,6 +67,7 @@ def _summary(problem: FitProblem, model: LearnedModel, records: list[Record]) ->
         "control": data.control,
         "joints": None if data.joints is None else list(data.joints),
         "parameters": parameters,
+        "signals": signal_values(problem, model.signals),
         "notes": notes,
         "loss_training": records[-1]["loss"],
         "loss_validation": records[-1]["validation_loss"],

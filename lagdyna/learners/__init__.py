@@ -43,4 +43,7 @@ from ._residual_loss import Residual as Residual
 from ._residual_loss import ResidualLoss as ResidualLoss
 from ._scales import root_mean_square as root_mean_square
 from ._scales import step_scale as step_scale
+from ._signal_loss import SignalLoss as SignalLoss
+from ._signal_loss import SignalModel as SignalModel
+from ._signal_loss import SignalRows as SignalRows
 from ._substeps import SubstepsLoss as SubstepsLoss

@@ -38,6 +38,7 @@ from ._scaled import ScaledDynamics as ScaledDynamics
 from ._scaled import ScaledLagrangian as ScaledLagrangian
 from ._scaled import scaled_system as scaled_system
 from ._scaled import unscaled_system as unscaled_system
+from ._signals import Signals as Signals
 from ._state import State as State
 from ._sum_lagrangian import SumLagrangian as SumLagrangian
 from ._system import MechanicalSystem as MechanicalSystem

@@ -277,9 +277,7 @@ def _to_parent(joint: _Joint, v: Vector) -> Vector:
 
 def _rotation(joint: _Joint) -> Matrix:
     c, s = joint.cosine, joint.sine
-    rows = [
-        (c * x + s * y, c * y - s * x, z) for x, y, z in matrix(joint.rotation)
-    ]
+    rows = [(c * x + s * y, c * y - s * x, z) for x, y, z in matrix(joint.rotation)]
     return rows[0], rows[1], rows[2]
 
 

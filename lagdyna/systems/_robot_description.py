@@ -173,9 +173,7 @@ def _parsed(robot: str | PathLike[str], form: str, tag: str) -> tuple[str, ET.El
     if root.tag != tag:
         also = {"robot": "URDF", "mujoco": "MJCF"}.get(root.tag)
         what = "" if also is None else f", as {also} has it"
-        raise UserError(
-            f"{name} begins with <{root.tag}>{what}; {form} begins with <{tag}>"
-        )
+        raise UserError(f"{name} begins with <{root.tag}>{what}; {form} begins with <{tag}>")
     return name, root
 
 
@@ -413,9 +411,7 @@ def _pseudo_inertia(
     return pseudo
 
 
-def _inertia(
-    pseudo: np.ndarray, body: str, name: str, notes: list[str]
-) -> dict[str, Any]:
+def _inertia(pseudo: np.ndarray, body: str, name: str, notes: list[str]) -> dict[str, Any]:
     mass = float(pseudo[3, 3])
     if mass == 0 and not pseudo.any():
         # One of several joints of a body. Its parameters have no effect.
