@@ -75,7 +75,7 @@ class SignalData:
             missing = np.isnan(control).any(axis=1)
             places = np.where(missing, np.nan, place + start + signals.past)
             arrays = {name: x for name, x in each.arrays.items() if name not in _CONTROLS}
-            marked.append(Trajectory(**{**arrays, _PLACE: places[:, None]}))
+            marked.append(each.replaced({**arrays, _PLACE: places[:, None]}))
             start += len(self._controls[-1])
         data = self._data._replace(control=_PLACE, action_size=1)
         found = rows_of(self._config.loss, data, TrajectorySet(marked))
@@ -151,7 +151,7 @@ def _true_set(
                 each.t, arrays[data.control], data.dt, signals, ahead
             )
         first = _unknown(each, signals)
-        found.append(Trajectory(**{name: x[first:] for name, x in arrays.items()}))
+        found.append(each.replaced({name: x[first:] for name, x in arrays.items()}))
     return TrajectorySet(found)
 
 

@@ -124,7 +124,7 @@ def forward_dynamics(
 
     def velocities(state, x):
         joint, qd = x
-        w, v = _velocity(joint, *state, qd)
+        w, v = _velocity(joint, state, qd)
         return (w, v), (w, v)
 
     def inertias(below: _Articulated, x):
@@ -202,7 +202,7 @@ def kinetic_energy(
 
     def outward(state, x):
         joint, body, qd = x
-        w, v = _velocity(joint, *state, qd)
+        w, v = _velocity(joint, state, qd)
         h = vector(body.moment)
         spin = dot(w, times(matrix(body.inertia), w))
         return (w, v), 0.5 * (body.mass * dot(v, v) + spin) + dot(v, cross(w, h))
@@ -281,7 +281,11 @@ def _rotation(joint: _Joint) -> Matrix:
     return rows[0], rows[1], rows[2]
 
 
-def _velocity(joint: _Joint, w: Vector, v: Vector, qd: Scalar) -> tuple[Vector, Vector]:
+def _velocity(
+    joint: _Joint, parent: tuple[Vector, Vector], qd: Scalar
+) -> tuple[Vector, Vector]:
+    """Compute the angular and linear velocity of a link from those of its parent."""
+    w, v = parent
     v = _to_link(joint, add(v, cross(w, vector(joint.position))))
     w = _to_link(joint, w)
     return (
