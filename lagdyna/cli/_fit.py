@@ -24,6 +24,7 @@ def fit(
     config: Config = None,
     angles: Name = None,
     columns: Name = None,
+    test: Name = None,
     model: Model = None,
     known: Equations = None,
     loss: FitLoss = None,
@@ -48,6 +49,9 @@ def fit(
     columns
         Columns of the files, as q=pos_*,tau=effort_*,t=stamp; * stands for a number or for
         the name of a joint. Lagdyna's own names by default.
+    test
+        A file, folder or quoted pattern of recordings that are not learned from, to measure
+        the errors on; part of the validation data by default.
     seed
         Seed of everything random, the choice of validation data included; 0 by default.
     out
@@ -62,6 +66,7 @@ def fit(
     named = {
         "data.file": data[0] if len(data) == 1 else list(data) or None,
         "data.angles": angles and indices(angles),
+        "data.test": test,
         "data.columns": columns and mapping("columns", columns),
         "model": model,
         "model.known": known,

@@ -129,21 +129,23 @@ def print_seeds(summary: Mapping[str, Any], directory: Path) -> None:
 
 def print_report(report: Mapping[str, Any], directory: Path) -> None:
     """Print the result of a fit."""
-    validation = report["validation"]
+    from ..identification import unseen_part
+
+    part, unseen = unseen_part(report)
     for note in report["notes"]:
         say(f"note: {note}")
     if report.get("joints"):
         say(f"joints, in this order: {', '.join(report['joints'])}")
-    found = validation["relative"]
+    found = unseen["relative"]
     parts = [
-        f"one step q {beside(validation['one_step']['q'], found['one_step_q'])}",
-        f"qd {beside(validation['one_step']['qd'], found['one_step_qd'])}",
+        f"one step q {beside(unseen['one_step']['q'], found['one_step_q'])}",
+        f"qd {beside(unseen['one_step']['qd'], found['one_step_qd'])}",
     ]
     parts[1] += " of the change in a step"
-    if validation.get("acceleration") is not None:
-        parts.append(f"qdd {beside(validation['acceleration'], found['acceleration'])}")
-    if validation["torque"] is not None:
-        parts.append(f"force {beside(validation['torque'], found['torque'])}")
+    if unseen.get("acceleration") is not None:
+        parts.append(f"qdd {beside(unseen['acceleration'], found['acceleration'])}")
+    if unseen["torque"] is not None:
+        parts.append(f"force {beside(unseen['torque'], found['torque'])}")
     if len(parts) > 2:
         parts[-1] += " of the variation"
     for each in report["parameters"] or []:
@@ -153,7 +155,7 @@ def print_report(report: Mapping[str, Any], directory: Path) -> None:
     say(
         f"{report['model']} by its {report['loss']} loss, {report['updates']} updates, "
         f"{report['seconds']:.0f} s; root mean square errors on "
-        f"{validation['trajectories']} validation trajectories: {', '.join(parts)}"
+        f"{unseen['trajectories']} {part} trajectories: {', '.join(parts)}"
     )
     calibration = report.get("calibration")
     if calibration is not None:

@@ -34,7 +34,11 @@ class DataConfig:
     - `dt`: seconds of a step of the model; by default the median of the recorded steps.
     - `noise`: standard deviation of the noise of `q`, where velocities were not recorded;
         estimated by default.
+    - `accelerations`: `estimate` to estimate accelerations that were not recorded, so that they
+        can be learned and forces compared. A loss that needs them estimates them too.
     - `validation`: fraction of the duration of the data that is not learned from.
+    - `test`: files as `file` of which nothing is learned or chosen. The errors of a fit are
+        then those on these files.
     - `unchecked`: whether to fit columns that contradict each other, which are refused
         otherwise; see [`lagdyna.checks.check_recordings`][].
     - `columns`: the file's names of columns or arrays, by lagdyna's names, such as
@@ -58,7 +62,9 @@ class DataConfig:
     force: tuple[tuple[float, ...], ...] | None = None
     dt: Positive | None = None
     noise: NonNegative | None = None
+    accelerations: Literal["estimate"] | None = None
     validation: Annotated[float, Meta(gt=0, lt=1)] = 0.2
+    test: str | tuple[str, ...] | None = None
     unchecked: bool = False
     columns: Mapping[str, str] | None = field(default=None, hash=False)
     merge: Literal["interpolate"] | None = None

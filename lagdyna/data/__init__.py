@@ -22,6 +22,7 @@ from ._recorded import recorded_steps as recorded_steps
 from ._recorded import recorded_windows as recorded_windows
 from ._replay import ReplayBuffer as ReplayBuffer
 from ._resample import resample as resample
+from ._smoothing import estimate_accelerations as estimate_accelerations
 from ._smoothing import estimate_noise as estimate_noise
 from ._smoothing import estimate_velocities as estimate_velocities
 from ._split import Split as Split
@@ -29,5 +30,6 @@ from ._split import SplitWarning as SplitWarning
 from ._split import split as split
 from ._trajectory import Trajectory as Trajectory
 from ._trajectory import TrajectorySet as TrajectorySet
+from ._trajectory import difference as difference
 from ._trajectory import split_at_gaps as split_at_gaps
 from ._trajectory import split_at_pauses as split_at_pauses

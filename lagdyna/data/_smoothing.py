@@ -12,6 +12,7 @@ from ._trajectory import Trajectory, TrajectorySet
 
 _DIFFERENCE_ORDER = 4
 _SPLINE_DEGREE = 5
+_QUIET = 5.0  # noise of velocities over that of positions, in frequencies of the motion
 _ROUNDED = 1.2  # times the error of rounding; noise of less is taken for it
 
 
@@ -90,6 +91,55 @@ def estimate_velocities(
     return TrajectorySet([_add_velocities(x, coordinates, deviations) for x in trajectories])
 
 
+def estimate_accelerations(
+    trajectories: TrajectorySet, coordinates: Coordinates
+) -> TrajectorySet:
+    """Estimate accelerations with smoothing splines.
+
+    They are second derivatives of splines through the positions, as those of
+    [`lagdyna.data.estimate_velocities`][]. Where the velocities are much less noisy, they are
+    first derivatives of splines through the velocities. Values at both ends of a trajectory
+    are the least accurate.
+
+    **Arguments:**
+
+    - `trajectories`: trajectories with `qd` and without `qdd`.
+    - `coordinates`: which coordinates are angles.
+
+    **Returns:** the trajectories with `qdd` added.
+
+    **Raises:** [`lagdyna.data.DataError`][] if `qdd` was recorded, or `qd` is missing.
+    """
+    check_coordinate_count(trajectories.n, coordinates)
+    if "qdd" in trajectories.fields or "qd" not in trajectories.fields:
+        raise DataError(
+            f"trajectory set: has the arrays {', '.join(trajectories.fields)}; `qd` is needed "
+            "to estimate accelerations, and no `qdd`"
+        )
+    velocities = [Trajectory(each.t, each.arrays["qd"]) for each in trajectories]
+    linear = Coordinates((False,) * trajectories.n)
+    noise = estimate_noise(trajectories, coordinates)
+    velocity_noise = estimate_noise(TrajectorySet(velocities), linear)
+    # Each derivative multiplies noise by a frequency, a few times that of the motion.
+    positions = np.concatenate([unwrap(each.q, coordinates) for each in trajectories])
+    spread = np.std(positions, axis=0)
+    speeds = np.std(np.concatenate([each.q for each in velocities]), axis=0)
+    frequency = speeds / np.where(spread > 0, spread, 1)
+    from_velocities = velocity_noise < _QUIET * frequency * noise
+    completed = []
+    for trajectory, velocity in zip(trajectories, velocities, strict=True):
+        q, t = unwrap(trajectory.q, coordinates), trajectory.t
+        columns = [
+            _smoothed_derivative(t, velocity.q[:, i], float(velocity_noise[i]))
+            if from_velocities[i]
+            else _smoothed_derivative(t, q[:, i], float(noise[i]), 2)
+            for i in range(trajectories.n)
+        ]
+        qdd = np.stack(columns, axis=1)
+        completed.append(trajectory.replaced({**trajectory.arrays, "qdd": qdd}))
+    return TrajectorySet(completed)
+
+
 def _add_velocities(
     trajectory: Trajectory, coordinates: Coordinates, deviations: np.ndarray
 ) -> Trajectory:
@@ -102,10 +152,12 @@ def _add_velocities(
     return trajectory.replaced({**trajectory.arrays, "qd": np.stack(columns, axis=1)})
 
 
-def _smoothed_derivative(t: np.ndarray, x: np.ndarray, deviation: float) -> np.ndarray:
-    """Compute the derivative of the smoothing spline of one coordinate at the times `t`."""
+def _smoothed_derivative(
+    t: np.ndarray, x: np.ndarray, deviation: float, order: int = 1
+) -> np.ndarray:
+    """Compute a derivative of the smoothing spline of one coordinate at the times `t`."""
     if len(t) == 2:
-        return np.gradient(x, t)
+        return np.gradient(x, t) if order == 1 else np.zeros_like(x)
     degree = min(_SPLINE_DEGREE, len(t) - 1)
     # Standardise the data, since FITPACK's tolerances are absolute.
     step, scale = (t[-1] - t[0]) / (len(t) - 1), float(np.std(x))
@@ -117,7 +169,7 @@ def _smoothed_derivative(t: np.ndarray, x: np.ndarray, deviation: float) -> np.n
         spline = scipy.interpolate.make_interp_spline(s, y, degree)
     else:
         spline = scipy.interpolate.UnivariateSpline(s, y, k=degree, s=len(t) * relative**2)
-    return spline.derivative()(s) * (scale / step)
+    return spline.derivative(order)(s) * (scale / step**order)
 
 
 def _scaled_differences(t: np.ndarray, q: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from ._problem import FitProblem as FitProblem
 from ._problem import fit_problem as fit_problem
 from ._relative import percent as percent
 from ._relative import share_of as share_of
+from ._relative import unseen_part as unseen_part
 from ._report import fit_report as fit_report
 from ._sizes import Sizes as Sizes
 from ._sizes import plant_of as plant_of
@@ -28,3 +29,4 @@ from ._sizes import sizes_of as sizes_of
 from ._state import FitState as FitState
 from ._state import initial_state as initial_state
 from ._state import trainable_shapes as trainable_shapes
+from ._test_data import Unseen as Unseen

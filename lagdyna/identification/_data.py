@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..data import (
     Split,
     Trajectory,
     TrajectorySet,
+    estimate_accelerations,
     estimate_velocities,
     minari_environment,
     quantisation_steps,
@@ -34,6 +35,7 @@ from ..mechanics import Coordinates
 from ..options import located
 from ..parts import LossConfig, StepsLossConfig
 from ._pieces import SMOOTHED_ROWS, without_pauses, without_short
+from ._test_data import Unseen, check_test, in_order
 
 Control = Literal["tau", "action"] | None
 
@@ -51,6 +53,7 @@ class PreparedData(NamedTuple):
     - `steps`: the same trajectories at equal steps of `dt`, split.
     - `notes`: sentences for the report about what was done to the data.
     - `joints`: names of the coordinates, if the recordings have them.
+    - `test`: recordings that are neither learned from nor used to choose anything, if any.
     """
 
     coordinates: Coordinates
@@ -61,15 +64,52 @@ class PreparedData(NamedTuple):
     steps: Split
     notes: list[str]
     joints: tuple[str, ...] | None = None
+    test: Unseen | None = None
+
+    @property
+    def parts(self) -> list[tuple[str, TrajectorySet, TrajectorySet]]:
+        """Name, raw trajectories and those at equal steps of each part; test data last."""
+        found = list(zip(Split._fields, self.raw, self.steps, strict=True))
+        return found if self.test is None else [*found, ("test", *self.test)]
 
 
 def prepare(config: FitConfig) -> PreparedData:
     """Read, complete and split the recordings of a fit.
 
     Trajectories are split at pauses, and checked; see [`lagdyna.checks.check_recordings`][].
-    Missing velocities are estimated from positions. Unequal steps are interpolated.
+    Missing velocities are estimated from positions, and accelerations where the config asks
+    for them. Unequal steps are interpolated. The files of `data.test` go the same way.
 
     **Raises:** `UserError` if the recordings cannot be used.
+    """
+    data = config.data
+    prepared = _prepare(config, lambda found: split(found, data.validation, seed=config.seed))
+    if data.test is None:
+        return prepared
+    files = dataclasses.replace(data, file=data.test, test=None, dt=prepared.dt)
+    try:
+        found = _prepare(
+            dataclasses.replace(config, data=files),
+            lambda found: Split(found, found),
+            prepared.joints,
+        )
+    except UserError as error:
+        raise UserError(f"`data.test`: {error}") from error
+    doubts = check_test(data, prepared, found)
+    notes = [f"{files.title}: {note}" for note in found.notes if note not in prepared.notes]
+    test = Unseen(found.raw.validation, found.steps.validation)
+    return prepared._replace(notes=[*prepared.notes, *notes, *doubts], test=test)
+
+
+def _prepare(
+    config: FitConfig,
+    divide: Callable[[TrajectorySet], Split],
+    joints: tuple[str, ...] | None = None,
+) -> PreparedData:
+    """Read and complete recordings.
+
+    **Arguments:** `divide`, the split; `joints`, the order of the joints, that of the first
+    file by default.
     """
     notes: list[str] = []
     try:
@@ -78,14 +118,15 @@ def prepare(config: FitConfig) -> PreparedData:
             warnings.simplefilter("always")
             # Degrees are found again by the checks below.
             warnings.simplefilter("ignore", DegreesWarning)
-            recorded = _read(data)
+            recorded = in_order(_read(data), joints, data.title)
             coordinates = coordinates_of(data, recorded.n)
             control = _control(data, recorded)
             recorded, found = without_pauses(_with_control(recorded, control))
             notes += found
             dt = _median_step(recorded) if data.dt is None else data.dt
             estimated = "qd" not in recorded.fields
-            rows = SMOOTHED_ROWS if estimated else 2
+            smoothed = _wants_accelerations(config, recorded)
+            rows = SMOOTHED_ROWS if estimated or smoothed else 2
             recorded, short = without_short(recorded, dt, rows=rows)
             notes += short
             if not estimated:
@@ -94,8 +135,11 @@ def prepare(config: FitConfig) -> PreparedData:
                 notes.append(_describe_velocities(data, recorded))
                 recorded = estimate_velocities(recorded, coordinates, data.noise)
             notes += _findings(data, recorded, coordinates, control)
-            raw = split(recorded, data.validation, seed=config.seed)
-        notes += [str(warning.message) for warning in caught]
+            if smoothed:
+                recorded = estimate_accelerations(recorded, coordinates)
+                notes.append("accelerations were not recorded and were estimated by smoothing")
+            raw = divide(recorded)
+        notes += dict.fromkeys(str(warning.message) for warning in caught)
         steps, lengths = raw, np.concatenate([np.diff(each.t) for each in recorded])
         if np.any(np.abs(lengths - dt) > 0.01 * dt):
             steps = Split(*(resample(each, coordinates, dt) for each in raw))
@@ -103,8 +147,8 @@ def prepare(config: FitConfig) -> PreparedData:
     except DataError as error:
         raise UserError(str(error)) from error
     width = {None: 0, "tau": recorded.n, "action": recorded.m}[control]
-    joints = recorded.joints
-    return PreparedData(coordinates, control, width, dt, raw, steps, notes, joints)
+    named = recorded.joints
+    return PreparedData(coordinates, control, width, dt, raw, steps, notes, named)
 
 
 def with_layout(data: DataConfig) -> DataConfig:
@@ -224,6 +268,17 @@ def _with_control(trajectories: TrajectorySet, control: Control) -> TrajectorySe
     return TrajectorySet([each.replaced(arrays) for each, arrays in pairs])
 
 
+def _wants_accelerations(config: FitConfig, recorded: TrajectorySet) -> bool:
+    """Whether accelerations are to be estimated: by the option, or for the loss."""
+    there, asked = "qdd" in recorded.fields, config.data.accelerations is not None
+    if there and asked:
+        raise UserError(
+            f"`data.accelerations` was {config.data.accelerations!r}, and {config.data.title} "
+            "has accelerations `qdd`; leave the option or the array out"
+        )
+    return not there and (asked or config.loss.needs == "qdd")
+
+
 def _check_no_noise(data: DataConfig) -> None:
     if data.noise is not None:
         raise UserError(
@@ -268,7 +323,8 @@ def rows_of(loss: LossConfig, data: PreparedData, trajectories: TrajectorySet) -
 def digest_of(data: PreparedData) -> str:
     """Compute a digest of every number of the recordings."""
     digest = hashlib.sha256()
-    for trajectory in (*data.raw.training, *data.raw.validation):
+    test = () if data.test is None else data.test.raw
+    for trajectory in (*data.raw.training, *data.raw.validation, *test):
         for array in trajectory.arrays.values():
             digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..data import Experience, Split, Trajectory, TrajectorySet
+from ..data import Experience, Trajectory, TrajectorySet
 from ..learners import accelerations
 from ..mechanics import Coordinates, Forces, State
 from ..simulate import LearnedModel
@@ -51,10 +51,11 @@ class Torques(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Content of the figures of a fit, from validation data.
+    """Content of the figures of a fit, from test data or else validation data.
 
     **Attributes:** `coordinates`; `motions`; `torques` at the times `t`, or `None`;
-    `rollout`, the errors of rollouts as in the report; and `joints`, names of the coordinates.
+    `rollout`, the errors of rollouts as in the report; `joints`, names of the coordinates; and
+    `part`, the part of the data.
     """
 
     coordinates: Coordinates
@@ -63,18 +64,19 @@ class Drawn(NamedTuple):
     t: np.ndarray
     rollout: Report
     joints: tuple[str, ...] | None = None
+    part: str = "validation"
 
 
 def evaluate(model: LearnedModel, data: PreparedData) -> tuple[Report, Drawn]:
-    """Evaluate a model on training and on validation data.
+    """Evaluate a model on training, validation and test data.
 
     **Returns:** for the report, root mean square errors per coordinate in the units of the
     data; and the content of the figures.
     """
     report = {}
     moved: list[Motion] = []
-    # Validation comes last, so that the figures show its motions.
-    for name, raw, steps in zip(Split._fields, data.raw, data.steps, strict=True):
+    # Unseen data come last, so that the figures show their motions.
+    for name, raw, steps in data.parts:
         part: Report = {
             "trajectories": len(raw),
             "rows": raw.rows,
@@ -95,10 +97,11 @@ def evaluate(model: LearnedModel, data: PreparedData) -> tuple[Report, Drawn]:
         )
         part["relative"] = relative_errors(part)
         report[name] = part
-    first = data.raw.validation[0]
+    name, raw, _ = data.parts[-1]
+    first = raw[0]
     forces = torques(model, [first]) if data.control == "tau" else None
-    rollout = report["validation"]["rollout"]
-    return report, Drawn(data.coordinates, moved, forces, first.t, rollout, data.joints)
+    rollout = report[name]["rollout"]
+    return report, Drawn(data.coordinates, moved, forces, first.t, rollout, data.joints, name)
 
 
 def step_errors(model: LearnedModel, steps: Experience) -> Report:

@@ -21,17 +21,27 @@ def draw_fit(out: Path, drawn: Drawn, records: list[dict[str, Any]], title: str)
     name, title = title, literal(title)
     _learning(out / "learning_curve.png", records, title)
     _phase(out / "phase.png", drawn, title)
-    plot_rollout_errors(out / "rollout_error.png", {name: drawn.rollout})
+    plot_rollout_errors(out / "rollout_error.png", {name: drawn.rollout}, drawn.part)
     if drawn.torques is not None:
-        plot_torques(out / "torque.png", drawn.torques, drawn.t, title, joints=drawn.joints)
+        plot_torques(
+            out / "torque.png",
+            drawn.torques,
+            drawn.t,
+            title,
+            f"along a {drawn.part} trajectory",
+            drawn.joints,
+        )
     if drawn.motions[0].energy is not None:
         _energy(out / "energy.png", drawn.motions, title)
 
 
-def plot_rollout_errors(path: Path, runs: dict[str, dict[str, Any]]) -> None:
+def plot_rollout_errors(
+    path: Path, runs: dict[str, dict[str, Any]], part: str = "validation"
+) -> None:
     """Plot the errors of rollouts against their horizon, in panels for `q` and `qd`.
 
-    **Arguments:** `path`, a PNG file; `runs`, the entry `rollout` of each report, by label.
+    **Arguments:** `path`, a PNG file; `runs`, the entry `rollout` of each report, by label;
+    `part`, of the data.
     """
     figure = blank(8.0, 3.6)
     for axes, name, unit in zip(
@@ -48,7 +58,7 @@ def plot_rollout_errors(path: Path, runs: dict[str, dict[str, Any]]) -> None:
     if len(runs) > 1:
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, frameon=False, ncols=3, loc="outside lower center")
-    figure.suptitle("root mean square error of rollouts on validation data")
+    figure.suptitle(f"root mean square error of rollouts on {part} data")
     save(figure, path)
 
 
@@ -97,7 +107,7 @@ def _phase(path: Path, drawn: Drawn, title: str) -> None:
         finish(axes)
     for axes in panels[n:]:
         axes.set_visible(False)
-    figure.suptitle(f"{title}: validation data and rollouts from their initial states")
+    figure.suptitle(f"{title}: {drawn.part} data and rollouts from their initial states")
     figure.legend(frameon=False, ncols=2, loc="outside lower center")
     save(figure, path)
 

@@ -60,12 +60,22 @@ def relative_errors(part: Report) -> Report:
     }
 
 
+def unseen_part(report: Report) -> tuple[str, Report]:
+    """Find the part of a report with the errors that count: test data, else validation data.
+
+    **Returns:** its name, and the part.
+    """
+    name = "test" if report.get("test") else "validation"
+    return name, report[name]
+
+
 def warnings_of(report: Report) -> list[str]:
-    """Say in words when a model is wrong on validation data, or much worse than on training.
+    """Say in words when a model is wrong on unseen data, or much worse than on training.
 
     **Returns:** sentences for the notes of the report.
     """
-    notes, found = [], report["validation"]["relative"]
+    part, unseen = unseen_part(report)
+    notes, found = [], unseen["relative"]
     for name, (what, of) in _NAMES.items():
         shares = found[name] or []
         poor = [i for i, share in enumerate(shares) if share is not None and share > _POOR]
@@ -79,7 +89,7 @@ def warnings_of(report: Report) -> list[str]:
             )
             notes.append(
                 f"the {what} of {which} is {share_of(worst)} "
-                f"its {of} on validation data, so a constant predicts it as well or better; "
+                f"its {of} on {part} data, so a constant predicts it as well or better; "
                 "check units, signs and `data.angles`, and try more updates, more "
                 "data or another model, or a larger `data.dt` if noise hides the motion"
             )

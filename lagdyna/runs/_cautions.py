@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..identification import unseen_part
 from ..options import differences
 
 # Fewer seeds on either side say next to nothing about a probability of improvement.
@@ -36,7 +37,10 @@ def fit_cautions(
     for key in ("updates", "seed", "dt"):
         if report.get(key) != first.get(key):
             found.append(f"{key} {report.get(key)}, where {name} has {first.get(key)}")
-    seconds, wanted = (each["validation"]["rollout"]["seconds"][-1] for each in reports)
+    (part, unseen), (other, first_unseen) = map(unseen_part, reports)
+    if part != other:
+        found.append(f"errors of {part} data, where {name} has those of {other} data")
+    seconds, wanted = (each["rollout"]["seconds"][-1] for each in (unseen, first_unseen))
     if abs(seconds - wanted) > 1e-6 * abs(wanted):
         found.append(f"rollouts of {seconds:.3g} s, where {name} has {wanted:.3g} s")
     return found

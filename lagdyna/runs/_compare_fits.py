@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .._errors import UserError
-from ..identification import plot_rollout_errors
+from ..identification import plot_rollout_errors, unseen_part
 from ..options import read_table
 from ..results import check_kind, kind_of, new_directory, write_json
 from ._cautions import fit_cautions, run_label
@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 def compare_fits(runs: list[str | Path], out: str | Path | None = None) -> list[Row]:
-    """Compare several fits by their errors on validation data.
+    """Compare several fits by their errors on test data, or else validation data.
 
     **Arguments:**
 
@@ -44,7 +44,8 @@ def compare_fits(runs: list[str | Path], out: str | Path | None = None) -> list[
     if out is not None:
         out = new_directory(Path(out))
         write_json(out / "compare.json", rows)
-        plot_rollout_errors(out / "rollout_error.png", _rollouts(reports))
+        parts = " or ".join(sorted({unseen_part(each)[0] for each in reports.values()}))
+        plot_rollout_errors(out / "rollout_error.png", _rollouts(reports), parts)
     return rows
 
 
@@ -73,14 +74,14 @@ def _rollouts(reports: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         run: Path(run).name if names.count(Path(run).name) == 1 else run for run in reports
     }
     return {
-        f"{report['model']} ({labels[run]})": report["validation"]["rollout"]
+        f"{report['model']} ({labels[run]})": unseen_part(report)[1]["rollout"]
         for run, report in reports.items()
     }
 
 
 def _row(name: str, report: dict[str, Any]) -> Row:
-    validation, drift = report["validation"], report["validation"]["energy_drift"]
-    rollout = validation["rollout"]
+    _, unseen = unseen_part(report)
+    drift, rollout = unseen["energy_drift"], unseen["rollout"]
     return {
         "run": name,
         "model": report["model"],
@@ -88,15 +89,15 @@ def _row(name: str, report: dict[str, Any]) -> Row:
         "learner": report["learner"],
         "weights": report["weights"],
         "seconds": report["seconds"],
-        "one_step_q": _rms(validation["one_step"]["q"]),
-        "one_step_qd": _rms(validation["one_step"]["qd"]),
-        "acceleration": _rms(validation.get("acceleration")),
-        "torque": _rms(validation["torque"]),
+        "one_step_q": _rms(unseen["one_step"]["q"]),
+        "one_step_qd": _rms(unseen["one_step"]["qd"]),
+        "acceleration": _rms(unseen.get("acceleration")),
+        "torque": _rms(unseen["torque"]),
         "rollout_seconds": rollout["seconds"][-1],
         "rollout_q": _rms(rollout["q"][-1]),
         "rollout_qd": _rms(rollout["qd"][-1]),
         "energy_drift": None if drift is None else drift["rollout"],
-        "relative": {name: _rms_of_known(x) for name, x in validation["relative"].items()},
+        "relative": {name: _rms_of_known(x) for name, x in unseen["relative"].items()},
         "notes": [],
     }
 

@@ -8,6 +8,7 @@ from lagdyna.data import (
     DataError,
     Trajectory,
     TrajectorySet,
+    estimate_accelerations,
     estimate_noise,
     estimate_velocities,
     quantisation_steps,
@@ -161,3 +162,27 @@ def test_smooth_and_noisy_positions_are_on_no_grid(seed, noise, dt):
     assert quantisation_steps(TrajectorySet([Trajectory(t, q)]))[0] == 0
     # A wheel of constant speed has equal steps.
     assert quantisation_steps(TrajectorySet([Trajectory(t, 3 * t)]))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("noise", "velocity_noise", "error"),
+    [(0, 0, 1e-3), (1e-5, 1e-2, 0.01), (1e-3, 1e-3, 0.01), (1e-3, 0.1, 0.06)],
+)
+def test_accelerations_come_from_the_less_noisy_of_positions_and_velocities(
+    noise, velocity_noise, error
+):
+    rng = np.random.default_rng(0)
+    t = np.arange(800) / 100
+    waves = [(1, 1, 0.3), (0.5, 2.3, 1.1), (0.3, 3.7, 4), (0.05, 9, 2)]
+    q, qd, qdd = (
+        sum(a * w**k * np.sin(w * t + phase + k * np.pi / 2) for a, w, phase in waves)
+        for k in range(3)
+    )
+    q = np.angle(np.exp(1j * (3 + q + noise * rng.normal(size=800))))  # wrapped
+    recorded = Trajectory(t, q, qd + velocity_noise * rng.normal(size=800), joints=("elbow",))
+    found = estimate_accelerations(TrajectorySet([recorded]), ANGLE)
+    assert found.joints == ("elbow",)
+    assert found[0].qdd is not None
+    assert rms(found[0].qdd[5:-5, 0] - qdd[5:-5]) < error * rms(qdd)
+    with pytest.raises(DataError, match="has the arrays t, q, qd, qdd; `qd` is needed"):
+        estimate_accelerations(found, ANGLE)
