@@ -6,7 +6,6 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, PyTree
 
-from ..config import given
 from ..learners import count_weights, parameter_name
 from ..mechanics import MechanicalSystem
 from ..parts import KnownConfig
@@ -41,7 +40,7 @@ def fit_report(
 
 def _summary(problem: FitProblem, model: LearnedModel, records: list[Record]) -> Report:
     config, data = problem.config, problem.data
-    notes, updates = list(data.notes), given(config.learner.updates)
+    notes, updates = list(data.notes), records[-1]["updates"]
     skipped = sum(record["skipped_updates"] for record in records)
     if 2 * skipped > updates:
         notes.append(
