@@ -127,6 +127,36 @@ def print_seeds(summary: Mapping[str, Any], directory: Path) -> None:
     say(f"the runs are in {directory}: learning_curve.png, summary.json, seed-...")
 
 
+def parameter_line(parameter: Mapping[str, Any]) -> str:
+    """Describe a parameter of a known system: start, estimate and interval of each number."""
+    start, fitted, intervals = (
+        _flat(parameter[name], depth)
+        for name, depth in (("start", 0), ("fitted", 0), ("interval", 1))
+    )
+    if not parameter["learned"]:
+        return f"{parameter['name']}: {cell(start)}, not learned"
+    if len(intervals) != len(fitted):  # too many parameters for intervals
+        return f"{parameter['name']}: {cell(start)} -> {cell(fitted)}"
+    found = [
+        f"{cell(value)} (not identifiable from these data)"
+        if ends is None
+        else f"{value:.4g} ({cell(ends[0])} to {cell(ends[1])})"
+        for value, ends in zip(fitted, intervals, strict=True)
+    ]
+    return f"{parameter['name']}: {cell(start)} -> {', '.join(found)}"
+
+
+def _flat(values: Any, depth: int) -> list[Any]:
+    """List the entries of nested lists; those of depth 1 are pairs of numbers."""
+    if values is None:
+        return [None]
+    if not isinstance(values, list) or (
+        depth == 1 and len(values) == 2 and all(isinstance(x, float) for x in values)
+    ):
+        return [values]
+    return [entry for each in values for entry in _flat(each, depth)]
+
+
 def print_report(report: Mapping[str, Any], directory: Path) -> None:
     """Print the result of a fit."""
     from ..identification import unseen_part
@@ -149,7 +179,7 @@ def print_report(report: Mapping[str, Any], directory: Path) -> None:
     if len(parts) > 2:
         parts[-1] += " of the variation"
     for each in report["parameters"] or []:
-        say(f"{each['name']}: {cell(each['start'])} -> {cell(each['fitted'])}")
+        say(parameter_line(each))
     for line in _signal_lines(report.get("signals") or {}):
         say(line)
     say(

@@ -41,8 +41,8 @@ class FitConfig:
 
     - `data`: a [`lagdyna.config.DataConfig`][].
     - `seed`: of everything random, the choice of validation data included.
-    - `model`, `solver`, `loss`, `learner`: the parts; by default `delan`, `heun`, `auto` and
-        `adam`.
+    - `model`, `solver`, `loss`, `learner`: the parts; by default `delan`, `heun`, `auto`, and
+        `adam` or what is usual for the model, `levenberg-marquardt` for `known`.
     - `signals`: a [`lagdyna.config.SignalsConfig`][], or a table of its options.
 
     **Raises:** `UserError` if a name is unknown, or options contradict each other.
@@ -64,15 +64,18 @@ class FitConfig:
         model: DynamicsConfig | type[DynamicsConfig] | str = MODELS.default,
         solver: SolverConfig | str | None = None,
         loss: LossConfig | str = LOSSES.default,
-        learner: LearnerConfig | type[LearnerConfig] | str = LEARNERS.default,
+        learner: LearnerConfig | type[LearnerConfig] | str | None = None,
         signals: SignalsConfig | Mapping[str, Any] = SignalsConfig(),
     ):
+        model, loss = part_of(model, MODELS, "model"), part_of(loss, LOSSES, "loss")
+        if learner is None:
+            learner = usual_learner(model, loss)
         values = {
             "data": DataConfig.of(data),
             "seed": seed,
-            "model": part_of(model, MODELS, "model"),
+            "model": model,
             "solver": named_solver(solver),
-            "loss": part_of(loss, LOSSES, "loss"),
+            "loss": loss,
             "learner": part_of(learner, LEARNERS, "learner"),
             "signals": convert(table_of(signals), SignalsConfig, "signals"),
         }
@@ -138,6 +141,14 @@ class FitConfig:
         return loss
 
 
+def usual_learner(model: DynamicsConfig, loss: LossConfig) -> str:
+    """Name the learner of a model whose learner was left open."""
+    usual = LEARNERS.variants[model.usual_learner]
+    if usual.squared and isinstance(loss, StepsLossConfig) and loss.norm == "pseudo-huber":
+        return LEARNERS.default  # no sum of squares
+    return model.usual_learner
+
+
 def fit_config(table: Mapping[str, Any]) -> FitConfig:
     """Convert a table to the config of a fit; options left out keep their defaults.
 
@@ -150,6 +161,16 @@ def fit_config(table: Mapping[str, Any]) -> FitConfig:
         isinstance(data, Mapping) and "file" in data
     ):
         raise UserError("`data.file` is missing: the file to learn from, say data.npz")
+    learner = table.get("learner")
+    if isinstance(learner, Mapping) and "name" not in learner:
+        # Options of a learner that was not named.
+        model, loss = (
+            part_of(table.get(name) or family.default, family, name)
+            for name, family in (("model", MODELS), ("loss", LOSSES))
+        )
+        usual = usual_learner(model, loss)
+        if set(learner) <= set(LEARNERS.variants[usual].__struct_fields__):
+            table = {**table, "learner": {"name": usual, **learner}}
     return convert(table, FitConfig)
 
 

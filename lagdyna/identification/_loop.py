@@ -97,6 +97,8 @@ def fit_loop(
             )
         records = [*records, record]
         keep(state, records)
+        if metrics.get("converged", 0.0) > 0:
+            break
     return state, records
 
 
@@ -151,6 +153,7 @@ def _piece(
         "skipped": jnp.sum(fitted.metrics["skipped"]),
         "validation_loss": free_loss(fitted.model, validation),
         **{name: jnp.mean(x) for name, x in fitted.metrics.items() if name in _OF_FILTERS},
+        **{name: x[-1] for name, x in fitted.metrics.items() if name == "converged"},
     }
     transition = with_learned_part(loss_config, state.transition, learned)
     return FitState(transition, fitted.state), metrics

@@ -60,8 +60,9 @@ def linearised(
         return errors(weights, row)
 
     try:
-        e, push = jax.linearize(of_row, weights)
-        return e, jax.vmap(push, out_axes=1)(jnp.eye(weights.size, dtype=weights.dtype))
+        basis = jnp.eye(weights.size, dtype=weights.dtype)
+        push = lambda direction: jax.jvp(of_row, (weights,), (direction,))  # noqa: E731
+        return jax.vmap(push, out_axes=(None, 1))(basis)
     except TypeError:  # of a function with a derivative of its own, which is a reverse one
         e, pull = jax.vjp(of_row, weights)
         return e, jax.vmap(pull)(jnp.eye(e.size, dtype=e.dtype))[0]

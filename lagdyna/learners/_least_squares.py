@@ -76,8 +76,10 @@ class LevenbergMarquardtLearner(AbstractLearner[Model, Batch]):
         def advance(
             weights: Array, state: LevenbergMarquardtState
         ) -> tuple[Array, LevenbergMarquardtState, Scalar]:
-            loss = self.loss(model, batch)
             proposed, last, total = self._step(errors, weights, batch, state.damping)
+            few = weights.size <= FEW_WEIGHTS
+            # The sum of squares saves few weights the compilation of another rollout.
+            loss = total / _rows(batch) if few else self.loss(model, batch)
             finite = all_finite((loss, proposed))
             following = LevenbergMarquardtState(
                 last.damping, _converged(last, total, self.tolerance), loss
@@ -99,7 +101,12 @@ class LevenbergMarquardtLearner(AbstractLearner[Model, Batch]):
         else:
             found = advance(weights, state)
         weights, state, skipped = found
-        metrics = {"loss": state.loss, "skipped": skipped, "damping": state.damping}
+        metrics = {
+            "loss": state.loss,
+            "skipped": skipped,
+            "damping": state.damping,
+            "converged": jnp.asarray(state.converged, state.damping.dtype),
+        }
         return eqx.combine(unravel(weights), rest), state, metrics
 
     def _step(
@@ -146,7 +153,7 @@ def _normal_equations(errors: Errors, weights: Array, batch: PyTree) -> _NormalE
 
     Only one chunk of at most `_MAX_JACOBIAN_SIZE` entries is in memory at a time.
     """
-    rows = jax.tree.leaves(batch)[0].shape[0]
+    rows = _rows(batch)
     width = jax.eval_shape(errors, weights, jax.tree.map(lambda x: x[0], batch)).shape[0]
     chunk = max(1, min(rows, _MAX_JACOBIAN_SIZE // (width * weights.size)))
     basis = jnp.eye(width, dtype=weights.dtype)
@@ -212,6 +219,10 @@ def _few_weights(factor: Array, count: int | None) -> tuple[_NormalEquations, "S
         return step * jnp.minimum(1, _LARGEST_STEP / jnp.max(jnp.abs(step)))
 
     return quadratic, solve
+
+
+def _rows(batch: PyTree) -> int:
+    return jax.tree.leaves(batch)[0].shape[0]
 
 
 def _scale(curvature: Float[Array, " weights"]) -> Float[Array, " weights"]:

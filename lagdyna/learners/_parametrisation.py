@@ -36,10 +36,11 @@ class Parametrisation(eqx.Module):
         **Raises:** `UserError` if a positive parameter is 0 or negative.
         """
         named = physical_parameters(parameters)
-        for name, value, positive in named:
-            if positive and not np.all(np.asarray(value) > 0):
+        for each in named:
+            start = np.asarray(each.value)
+            if each.positive and not np.all(start > 0):
                 raise UserError(
-                    f"`{name}` starts at {np.asarray(value).tolist()}, and it must be "
+                    f"`{each.name}` starts at {start.tolist()}, and it must be "
                     "positive, as a mass must; give numbers above 0, or leave it as it is by "
                     "its name in `model.fixed`"
                 )

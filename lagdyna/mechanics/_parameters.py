@@ -20,12 +20,14 @@ class Parameter(NamedTuple):
     - `name`: such as `lagrangian.mass`, or `dissipation.viscous` of a trainable array that is
         not itself physical.
     - `value`: in SI units, of the shape of the array.
-    - `positive`: whether the model declares the array itself as positive.
+    - `positive`: whether the model declares the array as positive.
+    - `converted`: whether the value is a positive coefficient that the array determines.
     """
 
     name: str
     value: Float[Array, "..."]
     positive: bool
+    converted: bool = False
 
 
 def physical_parameters(model: PyTree) -> list[Parameter]:
@@ -68,8 +70,8 @@ def _parameter(model: PyTree, path: Any, leaf: Array) -> Parameter:
     if coefficient is None:
         return Parameter(label, leaf, positive)
     value = getattr(owner, coefficient.attribute) * _unit(coefficient, units, leaf)
-    place = re.sub(r"((?<=\w)\.dissipation|\.parts\[\d+\])*\.\w+$", "", label)
-    return Parameter(f"{place}.{coefficient.name}", value, False)
+    place = re.sub(r"((?<=dissipation)\.dissipation)?(\.parts\[\d+\])*\.\w+$", "", label)
+    return Parameter(f"{place}.{coefficient.name}", value, False, True)
 
 
 def _unit(coefficient: Any, units: Units | None, like: Array) -> Array | float:

@@ -30,6 +30,7 @@ class DynamicsConfig(Part, frozen=True, kw_only=True):
     - `accelerations`: whether it has accelerations, for the loss `forward`.
     - `forces`: whether it has inverse dynamics, for the loss `inverse`.
     - `equations`: whether it contains known equations of motion.
+    - `usual_learner`: name of the learner of its fits where none is chosen.
     - `natural`: whether `build` receives the plant in its natural units; in SI units if not.
     """
 
@@ -37,6 +38,7 @@ class DynamicsConfig(Part, frozen=True, kw_only=True):
     accelerations: ClassVar[bool] = False
     forces: ClassVar[bool] = False
     equations: ClassVar[bool] = False
+    usual_learner: ClassVar[str] = "adam"
     natural: ClassVar[bool] = True
 
     @abc.abstractmethod

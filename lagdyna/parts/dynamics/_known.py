@@ -52,6 +52,7 @@ class KnownConfig(DynamicsConfig, frozen=True, kw_only=True, tag="known"):
     accelerations: ClassVar[bool] = True
     forces: ClassVar[bool] = True
     equations: ClassVar[bool] = True
+    usual_learner: ClassVar[str] = "levenberg-marquardt"
     natural: ClassVar[bool] = False
 
     def build(
