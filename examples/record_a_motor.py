@@ -5,8 +5,8 @@ encoder counts 4,096 steps a turn, and its zero is 0.05 rad off. The file has no
 
 Run `python examples/record_a_motor.py`. It writes motor.npz.
 
-`rod` is what is known of it, for `lagdyna fit motor.npz --model known`: the rod was weighed, and
-the guess of its length is wrong.
+`rod` is what is known of it, for `lagdyna fit motor.npz --model known`: the rod was weighed,
+and the guess of its length is wrong.
 """
 
 import jax
