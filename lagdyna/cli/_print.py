@@ -180,7 +180,7 @@ def print_report(report: Mapping[str, Any], directory: Path) -> None:
         parts[-1] += " of the variation"
     for each in report["parameters"] or []:
         say(parameter_line(each))
-    for line in _signal_lines(report.get("signals") or {}):
+    for line in signal_lines(report.get("signals") or {}):
         say(line)
     say(
         f"{report['model']} by its {report['loss']} loss, {report['updates']} updates, "
@@ -200,7 +200,7 @@ def print_report(report: Mapping[str, Any], directory: Path) -> None:
     say(f"the run is in {directory}: report.json, learning_curve.png, phase.png, ...")
 
 
-def _signal_lines(signals: Mapping[str, Any]) -> list[str]:
+def signal_lines(signals: Mapping[str, Any]) -> list[str]:
     """Describe what was learned of sensors and motors, a line for each."""
     lines = []
     for name, value in signals.items():

@@ -27,7 +27,7 @@ from ..simulate import is_solved
 from ..tasks import Plant
 from ._data import PreparedData, digest_of, prepare, rows_of, with_layout
 from ._pieces import size_notes
-from ._signals import SignalData, has_memory, noise_of, noisy_scale, signal_notes
+from ._signals import has_memory, noise_of, noisy_scale, signal_notes, with_signals
 from ._sizes import Sizes, plant_of, sizes_of
 from ._state import trainable_shapes
 
@@ -93,9 +93,8 @@ def fit_problem(
     loss, rows = _loss(config, scaled, training), distinct_rows(training)
     data.notes.extend(size_notes(training, validation, rows, shapes))
     data.notes.extend(signal_notes(config))
-    signals = SignalData(config, data, trajectories, plant)
-    training, validation = signals.rows((training, validation))
-    loss = signals.loss(loss)
+    both = (training, validation)
+    loss, training, validation = with_signals(config, data, plant, trajectories, loss, both)
     batch = config.learner.batch
     if config.learner.same_batch:
         training, batch = some_rows(training, given(batch), config.seed), None

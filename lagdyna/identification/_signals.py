@@ -1,6 +1,6 @@
 """Sensors and motors of a fit: rows that keep the place of their controls, true data."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,87 +16,94 @@ from ..tasks import Plant
 from ._data import PreparedData, controls_of, rows_of
 
 _PLACE = "action"  # the array that holds the places of controls
-
-
-class SignalData:
-    """Controls of all trajectories, and rows that keep their places among them.
-
-    **Arguments:** `config`, whose loss is resolved; `data`; `trajectories`, the split that the
-    rows are made of; `plant`.
-    """
-
-    def __init__(
-        self, config: FitConfig, data: PreparedData, trajectories: Split, plant: Plant
-    ):
-        self._config, self._data, self._split = config, data, trajectories
-        self._signals = config.signals.build(plant)
-        self._controls: list[np.ndarray] = []
-
-    def rows(self, rows: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
-        """Add places to rows of training and of validation data.
-
-        Rows at the start of a trajectory are left out, since the controls before them are
-        unknown.
-        """
-        signals = self._signals
-        if signals is None:
-            return rows
-        if not signals.has_memory:
-            return SignalRows(rows[0], None), SignalRows(rows[1], None)
-        training, validation = (
-            self._placed(each, part, signals)
-            for each, part in zip(rows, self._split, strict=True)
-        )
-        return training, validation
-
-    def loss(self, loss: AbstractSquaredLoss) -> AbstractSquaredLoss:
-        """Make a loss of recorded rows from one of true rows; after `rows`."""
-        if self._signals is None:
-            return loss
-        if not self._controls:
-            return SignalLoss(loss)
-        controls = jnp.asarray(np.concatenate(self._controls))
-        over_steps = isinstance(self._config.loss, StepsLossConfig)
-        return SignalLoss(loss, controls, _ahead(self._data) if over_steps else 0.0)
-
-    def _placed(
-        self, rows: PyTree, trajectories: TrajectorySet, signals: Signals
-    ) -> SignalRows:
-        """Find the place of each row's control, by rows made of places instead of controls."""
-        marked, kept = [], []
-        start = sum(map(len, self._controls))
-        for each in trajectories:
-            control = controls_of(self._data, each)
-            ends = ((signals.past, signals.future), (0, 0))
-            self._controls.append(np.pad(_known(control), ends, mode="edge"))
-            place = np.arange(each.rows)
-            kept.append(np.pad(place >= _unknown(each, signals), ends[0]))
-            # A row without a control is left out of rows of accelerations.
-            missing = np.isnan(control).any(axis=1)
-            places = np.where(missing, np.nan, place + start + signals.past)
-            arrays = {name: x for name, x in each.arrays.items() if name not in _CONTROLS}
-            marked.append(each.replaced({**arrays, _PLACE: places[:, None]}))
-            start += len(self._controls[-1])
-        data = self._data._replace(control=_PLACE, action_size=1)
-        found = rows_of(self._config.loss, data, TrajectorySet(marked))
-        windows = isinstance(found, tuple) and not isinstance(found, Experience)
-        place = np.asarray((found[0] if windows else found).action[..., 0]).astype(int)
-        before = sum(map(len, self._controls)) - sum(map(len, kept))
-        first = place[:, 0] if windows else place
-        keep = np.flatnonzero(np.concatenate(kept)[first - before])
-        rows, place = jax.tree.map(lambda x: x[keep], (rows, jnp.asarray(place)))
-        return SignalRows(rows, place)
-
-
 _CONTROLS = ("tau", "action")
 
 
-def _unknown(trajectory: Trajectory, signals: Signals) -> int:
-    """Count the first rows, at most a tenth, whose earlier controls are unknown."""
+class _Placed(NamedTuple):
+    """Controls of some trajectories, and which of their rows have a known past.
+
+    **Attributes:** `controls`, `(samples, m)`; `kept`, `(samples,)`; `marked`, the trajectories
+    with the place of each control in its stead.
+    """
+
+    controls: np.ndarray
+    kept: np.ndarray
+    marked: TrajectorySet
+
+
+def with_signals(
+    config: FitConfig,
+    data: PreparedData,
+    plant: Plant,
+    trajectories: Split,
+    loss: AbstractSquaredLoss,
+    rows: tuple[PyTree, PyTree],
+) -> tuple[AbstractSquaredLoss, PyTree, PyTree]:
+    """Make a loss of recorded rows from one of true rows, if signals are learned.
+
+    **Arguments:** `config`, whose loss is resolved; `trajectories`, the split that the rows of
+    training and of validation data were made of.
+
+    **Returns:** the loss, and both rows with the places of their controls. Rows at the start of
+    a trajectory are left out if the controls before them act there.
+    """
+    training, validation = rows
+    signals = config.signals.build(plant)
+    if signals is None:
+        return loss, training, validation
     if not signals.has_memory:
-        return 0
-    longest = round((signals.max_delay + signals.max_lag) / signals.dt)
-    return min(longest, trajectory.rows // 10)
+        return SignalLoss(loss), SignalRows(training, None), SignalRows(validation, None)
+    first = _place(data, trajectories.training, signals, 0)
+    second = _place(data, trajectories.validation, signals, len(first.controls))
+    both = [
+        np.concatenate(pair)
+        for pair in ((first.controls, second.controls), (first.kept, second.kept))
+    ]
+    over_steps = isinstance(config.loss, StepsLossConfig)
+    return (
+        SignalLoss(loss, jnp.asarray(both[0]), _ahead(data) if over_steps else 0.0),
+        _known_rows(config, data, training, first, both[1]),
+        _known_rows(config, data, validation, second, both[1]),
+    )
+
+
+def _place(
+    data: PreparedData, trajectories: TrajectorySet, signals: Signals, start: int
+) -> _Placed:
+    """Line up the controls of trajectories, each with further ones before and after.
+
+    **Arguments:** `start`, the place of the first.
+    """
+    controls, kept, marked = [], [], []
+    ends = (signals.past, signals.future)
+    for each in trajectories:
+        control, row = controls_of(data, each), np.arange(each.rows)
+        controls.append(np.pad(_known(control), (ends, (0, 0)), mode="edge"))
+        kept.append(np.pad(row >= _unknown(each, signals), ends))
+        # A row without a control is left out of rows of accelerations.
+        missing = np.isnan(control).any(axis=1)
+        places = np.where(missing, np.nan, start + signals.past + row)
+        arrays = {name: x for name, x in each.arrays.items() if name not in _CONTROLS}
+        marked.append(Trajectory(**{**arrays, _PLACE: places[:, None]}))
+        start += len(controls[-1])
+    return _Placed(np.concatenate(controls), np.concatenate(kept), TrajectorySet(marked))
+
+
+def _known_rows(
+    config: FitConfig, data: PreparedData, rows: PyTree, placed: _Placed, kept: np.ndarray
+) -> SignalRows:
+    """Add places to rows, found by rows made of places, and keep those of a known past.
+
+    **Arguments:** `kept`, of all places.
+    """
+    data = data._replace(control=_PLACE, action_size=1)
+    found: Any = rows_of(config.loss, data, placed.marked)
+    windows = isinstance(found, tuple) and not isinstance(found, Experience)
+    found = found[0] if windows else found
+    place = np.asarray(found.action[..., 0]).astype(int)
+    keep = np.flatnonzero(kept[place[:, 0] if windows else place])
+    rows, place = jax.tree.map(lambda x: x[keep], (rows, jnp.asarray(place)))
+    return SignalRows(rows, place)
 
 
 def _ahead(data: PreparedData) -> float:
@@ -105,6 +112,14 @@ def _ahead(data: PreparedData) -> float:
     A force is sampled, and an action is held.
     """
     return 0.5 if data.control == "tau" else 0.0
+
+
+def _unknown(trajectory: Trajectory, signals: Signals) -> int:
+    """Count the first rows, at most a tenth, whose earlier controls are unknown."""
+    if not signals.has_memory:
+        return 0
+    longest = round((signals.max_delay + signals.max_lag) / signals.dt)
+    return min(longest, trajectory.rows // 10)
 
 
 def has_memory(config: FitConfig) -> bool:

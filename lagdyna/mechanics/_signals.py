@@ -155,7 +155,8 @@ class Signals(eqx.Module):
         steps = np.arange(-self.future, self.past + 1)
         delay, lag = self.delay, self.lag
         shift = jnp.asarray(-ahead if delay is None else delay / self.dt - ahead)
-        weights = jnp.maximum(1 - jnp.abs(steps - shift), 0)
+        # Not by `abs`, whose slope at 0 is that of one side.
+        weights = jnp.maximum(jnp.minimum(1 + steps - shift, 1 - steps + shift), 0)
         if lag is not None:
             # Second differences of the twice integrated impulse response, without its ramp.
             wider = np.arange(-self.future - 1, self.past + 2)
