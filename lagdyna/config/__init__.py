@@ -12,6 +12,9 @@ from ._layout import LayoutConfig as LayoutConfig
 from ._layout import ObservedCoordinate as ObservedCoordinate
 from ._layout import layout_of as layout_of
 from ._override import override as override
+from ._robots import ROBOT_FILE as ROBOT_FILE
+from ._robots import described_robot as described_robot
+from ._robots import robot_file as robot_file
 from ._sections import CollectConfig as CollectConfig
 from ._sections import EvaluationConfig as EvaluationConfig
 from ._sections import RewardConfig as RewardConfig

@@ -27,6 +27,7 @@ from ..simulate import is_solved
 from ..tasks import Plant
 from ._data import PreparedData, digest_of, prepare, rows_of, with_layout
 from ._pieces import size_notes
+from ._robot_data import robot_notes, with_robot
 from ._signals import has_memory, noise_of, noisy_scale, signal_notes, with_signals
 from ._sizes import Sizes, plant_of, sizes_of
 from ._state import trainable_shapes
@@ -71,7 +72,8 @@ def fit_problem(
     **Raises:** `UserError` if the config or the recordings cannot be used.
     """
     config = dataclasses.replace(config, data=with_layout(config.data))
-    data = prepare(config)
+    config, joints = with_robot(config)
+    data = prepare(config, joints)
     sizes = sizes_of(config, data)
     plant, recorded = plant_of(config, sizes), data.raw.training.fields
     config = config.resolved(plant, recorded)
@@ -80,6 +82,7 @@ def fit_problem(
     if first.qd is not None:
         states = State(jnp.asarray(first.q), jnp.asarray(first.qd))
     plant = with_equations(plant, config.model, known=known, residual=residual, states=states)
+    data.notes.extend(robot_notes(data, plant.known))
     shapes = trainable_shapes(config, plant)
     config = config.resolved(plant, recorded, [shapes])
     even = isinstance(config.loss, StepsLossConfig) or has_memory(config)

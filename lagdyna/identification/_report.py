@@ -1,7 +1,7 @@
 """Report of a fit, the content of `report.json`."""
 
 from ..learners import count_weights
-from ..parts import KnownConfig
+from ..parts import KnownConfig, RobotConfig
 from ..simulate import LearnedModel, without_signals
 from ._evaluation import Drawn, Report, evaluate
 from ._loop import Record
@@ -26,7 +26,7 @@ def fit_report(
     inner = LearnedModel(without_signals(state.transition))
     evaluated, drawn = evaluate(inner, true_data(problem.data, model.signals))
     parameters, identified, found = None, None, []
-    if isinstance(problem.config.model, KnownConfig):
+    if isinstance(problem.config.model, KnownConfig | RobotConfig):
         parameters, identified, found = parameter_report(problem, state)
     report = {
         **_summary(problem, model, records),

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from os import PathLike
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -11,7 +12,8 @@ from ..mechanics import AbstractRigidBody, Coordinates, Forces, linalg
 from . import _recursions as recursions
 from ._pseudo_inertia import log_cholesky, rigid_bodies
 from ._recursions import RigidBodies
-from ._robot_description import RobotDescription, read_mjcf, read_urdf
+from ._robot_description import RobotDescription
+from ._robot_parsing import read_mjcf, read_urdf
 from ._tree import KinematicTree
 
 
@@ -33,10 +35,9 @@ class RobotModel(AbstractRigidBody):
     - `inertia`: log-Cholesky parameters of the pseudo-inertia of each link, shape
         `(links, 10)` (Rucker & Wensing 2022). `bodies` has masses, first moments and moments
         of inertia.
-    - `log_armature`: logarithm of the inertia of each joint's rotor behind its gear, kg m^2
-        (kg for a prismatic joint), shape `(links,)`; `-inf` for none, and `None` if no joint
-        has any.
     - `gravity`: gravitational acceleration in the world, m/s^2, shape `(3,)`.
+    - `armature`: inertia of each joint's rotor behind its gear, kg m^2 (kg for a prismatic
+        joint), positive, shape `(links,)`; `None` without rotors.
     - `stiffness`, `rest`: stiffness of springs in the joints, N m/rad, and the position where
         they exert no force, shape `(links,)`; `None` without springs.
     - `description`: names, limits and friction in the robot description, static.
@@ -45,10 +46,12 @@ class RobotModel(AbstractRigidBody):
     tree: KinematicTree
     inertia: Float[Array, "links 10"]
     gravity: Float[Array, " 3"]
-    log_armature: Float[Array, " links"] | None = None
+    armature: Float[Array, " links"] | None = None
     stiffness: Float[Array, " links"] | None = None
     rest: Float[Array, " links"] | None = None
     description: RobotDescription | None = eqx.field(static=True, default=None)
+
+    positive_parameters: ClassVar[tuple[str, ...]] = ("armature",)
 
     @classmethod
     def from_urdf(
@@ -102,13 +105,11 @@ class RobotModel(AbstractRigidBody):
             tuple(link.rotation for link in links),
             tuple(link.position for link in links),
         )
-        with np.errstate(divide="ignore"):
-            logarithm = np.log(armature)
         return cls(
             tree,
             jnp.asarray(parameters, float),
             jnp.asarray(description.gravity, float),
-            jnp.asarray(logarithm, float) if np.any(armature) else None,
+            jnp.asarray(armature, float) if np.any(armature) else None,
             jnp.asarray(stiffness, float) if np.any(stiffness) else None,
             jnp.asarray(rest, float) if np.any(stiffness) else None,
             description,
@@ -124,13 +125,6 @@ class RobotModel(AbstractRigidBody):
         """Mass, first moment and moments of inertia of each link."""
         return rigid_bodies(self.inertia)
 
-    @property
-    def armature(self) -> Float[Array, " links"]:
-        """Rotor inertia of each joint, kg m^2 or kg."""
-        if self.log_armature is None:
-            return jnp.zeros_like(self.inertia[:, 0])
-        return jnp.exp(self.log_armature)
-
     def mass_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
         return linalg.cholesky(self.mass_matrix(q, jnp.zeros_like(q)), upper=True)
 
@@ -142,7 +136,7 @@ class RobotModel(AbstractRigidBody):
         return self._newton_euler(q, jnp.zeros_like(q), qd, 0.0)
 
     def kinetic_energy(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
-        rotors = 0.5 * jnp.sum(self.armature.astype(q.dtype) * qd**2)
+        rotors = 0.5 * jnp.sum(self._armature(q) * qd**2)
         return recursions.kinetic_energy(self.tree, self._bodies(q), q, qd) + rotors
 
     def potential_energy(self, q: Float[Array, " n"]) -> Scalar:
@@ -158,7 +152,7 @@ class RobotModel(AbstractRigidBody):
         return recursions.forward_dynamics(
             self.tree,
             self._bodies(q),
-            self.armature.astype(q.dtype),
+            self._armature(q),
             self.gravity.astype(q.dtype),
             q,
             qd,
@@ -224,6 +218,9 @@ class RobotModel(AbstractRigidBody):
             lambda x: jnp.where(solid.reshape(-1, *[1] * (x.ndim - 1)), x, 0.0), bodies
         )
 
+    def _armature(self, q: Float[Array, " n"]) -> Float[Array, " n"]:
+        return jnp.zeros_like(q) if self.armature is None else self.armature.astype(q.dtype)
+
     def _springs(self, q: Float[Array, " n"]) -> Float[Array, " n"]:
         if self.stiffness is None or self.rest is None:
             return jnp.zeros_like(q)
@@ -238,4 +235,4 @@ class RobotModel(AbstractRigidBody):
     ) -> Float[Array, " n"]:
         gravity = weight * self.gravity.astype(q.dtype)
         force = recursions.inverse_dynamics(self.tree, self._bodies(q), gravity, q, qd, qdd)
-        return force + self.armature.astype(q.dtype) * qdd
+        return force + self._armature(q) * qdd
