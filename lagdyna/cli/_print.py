@@ -146,6 +146,27 @@ def parameter_line(parameter: Mapping[str, Any]) -> str:
     return f"{parameter['name']}: {cell(start)} -> {', '.join(found)}"
 
 
+def robot_lines(robot: Mapping[str, Any] | None) -> list[str]:
+    """Describe the links of an identified robot."""
+    if robot is None:
+        return []
+    lines = []
+    for link in robot["links"]:
+        before, after = link["start"], link["fitted"]
+        unknown = [each["name"] for each in link["numbers"] if each["interval"] is None]
+        told = f"; not identifiable from these data: {', '.join(unknown)}" if unknown else ""
+        lines.append(
+            f"link of {link['joint']}: mass {cell(before['mass'])} -> {cell(after['mass'])} kg, "
+            f"centre {cell(after['centre'])} m, moments {cell(after['moments'])} kg m^2{told}"
+        )
+    lines.append(
+        f"the data determine {robot['base_parameters']} combinations of "
+        f"{robot['parameters']} numbers (base parameters), condition number "
+        f"{cell(robot['condition'])}"
+    )
+    return lines
+
+
 def _flat(values: Any, depth: int) -> list[Any]:
     """List the entries of nested lists; those of depth 1 are pairs of numbers."""
     if values is None:
@@ -180,6 +201,8 @@ def print_report(report: Mapping[str, Any], directory: Path) -> None:
         parts[-1] += " of the variation"
     for each in report["parameters"] or []:
         say(parameter_line(each))
+    for line in robot_lines(report.get("robot")):
+        say(line)
     for line in signal_lines(report.get("signals") or {}):
         say(line)
     say(

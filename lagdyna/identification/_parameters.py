@@ -20,6 +20,7 @@ from ..learners import (
 from ..mechanics import Parameter, physical_parameters
 from ..parts import SolverConfig
 from ..simulate import LearnedModel
+from ..systems import RobotModel
 from ._evaluation import Report, finite
 from ._identifiability import Direction, Spread, directions_of, spread_of
 from ._problem import FitProblem, some_rows
@@ -42,7 +43,7 @@ def parameter_report(
     """
     model = LearnedModel(state.transition)
     before = {each.name: each.value for each in physical_parameters(problem.plant.known)}
-    after = physical_parameters(model.system)
+    after = [each for each in physical_parameters(model.system) if not _of_links(each.name)]
     table = {
         each.name: {
             "name": each.name,
@@ -57,8 +58,14 @@ def parameter_report(
         f"not physical: {text}; check units, lengths and `model.fixed`"
         for text in model.system.lagrangian.warnings()
     ]
-    found = _identified(problem, state)
+    found = (
+        None if isinstance(model.system.lagrangian, RobotModel) else _identified(problem, state)
+    )
     if found is None:
+        free, _ = partition_learned(problem.config, state.transition)
+        for each in physical_parameters(free):
+            if (name := _in_model(each.name)) in table:
+                table[name]["learned"] = True
         return [*table.values()], None, notes
     learned, start, spread = found
     numbers = _Numbers(learned, start)
@@ -84,6 +91,11 @@ def parameter_report(
         "degrees_of_freedom": spread.degrees,
     }
     return [*table.values()], report, notes
+
+
+def _of_links(name: str) -> bool:
+    """Whether a parameter is that of a robot's links, which have a table of their own."""
+    return name == "lagrangian.inertia"
 
 
 class _Numbers:

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Array, Float, PyTree
 
 from .._errors import UserError
 from ..config import FitConfig, Known, given, with_equations
@@ -18,6 +18,7 @@ from ..learners import (
     InverseLoss,
     Residual,
     ResidualLoss,
+    SignalRows,
     SubstepsLoss,
     root_mean_square,
 )
@@ -27,10 +28,17 @@ from ..simulate import is_solved
 from ..tasks import Plant
 from ._data import PreparedData, digest_of, prepare, rows_of, with_layout
 from ._pieces import size_notes
+from ._regressor import identified_start
 from ._robot_data import robot_notes, with_robot
 from ._signals import has_memory, noise_of, noisy_scale, signal_notes, with_signals
 from ._sizes import Sizes, plant_of, sizes_of
-from ._state import trainable_shapes
+from ._state import (
+    FitState,
+    initial_state,
+    learned_part,
+    trainable_shapes,
+    with_learned_part,
+)
 
 
 class FitProblem(NamedTuple):
@@ -107,6 +115,33 @@ def fit_problem(
     )
 
 
+def starting_state(problem: FitProblem) -> FitState:
+    """Build the model and the state of its learner before the first update.
+
+    The parameters of a robot are those of least force error already, where forces and
+    accelerations were recorded.
+
+    **Raises:** `UserError` if the learner would not fit into memory.
+    """
+    config, state = problem.config, initial_state(problem.config, problem.plant)
+    prior = getattr(config.model, "prior", None)
+    if prior is None or isinstance(config.loss, StepsLossConfig):
+        return state
+    part = learned_part(config.loss, state.transition)
+    scale = force_scale(problem.plant, problem.training)
+    fixed = config.model.fixed_parameters()
+    part = identified_start(problem.training, part, scale, prior=prior, fixed=fixed)
+    return state._replace(transition=with_learned_part(config.loss, state.transition, part))
+
+
+def force_scale(plant: Plant, training: Any) -> Float[Array, " n"]:
+    """Compute the root mean square of each recorded force."""
+    rows = training.rows if isinstance(training, SignalRows) else training
+    assert plant.units is not None
+    force = jax.vmap(plant.actuation)(rows.state.q, rows.action)
+    return root_mean_square(force, unit=jnp.asarray(plant.units.force))
+
+
 def _loss(config: FitConfig, plant: Plant, training: Any) -> AbstractSquaredLoss:
     """Build the loss, its scales measured on the training data."""
     if not isinstance(config.loss, StepsLossConfig):
@@ -117,8 +152,7 @@ def _loss(config: FitConfig, plant: Plant, training: Any) -> AbstractSquaredLoss
                 root_mean_square(training.qdd, unit=jnp.asarray(units.acceleration))
             )
         # The recorded force is that of the action through the known map.
-        force = jax.vmap(plant.actuation)(training.state.q, training.action)
-        return InverseLoss(root_mean_square(force, unit=jnp.asarray(units.force)))
+        return InverseLoss(force_scale(plant, training))
     assert plant.step_scale is not None
     loss = _with_substeps(config.loss.build(plant.step_scale), config, plant)
     if isinstance(training, Experience):  # no model constrains windows

@@ -1,16 +1,20 @@
 """Report of a fit, the content of `report.json`."""
 
+import jax.numpy as jnp
+
 from ..learners import count_weights
-from ..parts import KnownConfig, RobotConfig
+from ..mechanics import MechanicalSystem
+from ..parts import KnownConfig, RobotConfig, StepsLossConfig
 from ..simulate import LearnedModel, without_signals
 from ._evaluation import Drawn, Report, evaluate
 from ._loop import Record
 from ._parameters import parameter_report
 from ._posterior import calibration
-from ._problem import FitProblem
+from ._problem import FitProblem, force_scale
 from ._relative import warnings_of
+from ._robot_report import robot_report
 from ._signals import signal_values, true_data
-from ._state import FitState
+from ._state import FitState, learned_part
 
 
 def fit_report(
@@ -28,10 +32,18 @@ def fit_report(
     parameters, identified, found = None, None, []
     if isinstance(problem.config.model, KnownConfig | RobotConfig):
         parameters, identified, found = parameter_report(problem, state)
+    robot = None
+    if isinstance(problem.plant.known, MechanicalSystem):
+        part = learned_part(problem.config.loss, state.transition)
+        scale = jnp.ones(problem.plant.n)
+        if not isinstance(problem.config.loss, StepsLossConfig):
+            scale = force_scale(problem.plant, problem.training)
+        robot = robot_report(problem.plant.known, part, problem.training, scale)
     report = {
         **_summary(problem, model, records),
         "parameters": parameters,
         "identifiability": identified,
+        "robot": robot,
         "calibration": calibration(problem, state),
         **evaluated,
     }

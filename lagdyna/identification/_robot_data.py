@@ -11,6 +11,7 @@ from .._errors import UserError
 from ..config import FitConfig, described_robot, robot_file
 from ..data import DataError
 from ..mechanics import MechanicalSystem
+from ..parts import AutoLossConfig, InverseLossConfig, RobotConfig
 from ..systems import RobotDescription, RobotModel
 from ._data import PreparedData, controls_of, read_recordings
 
@@ -58,7 +59,11 @@ def with_robot(config: FitConfig) -> tuple[FitConfig, tuple[str, ...] | None]:
         robot = described_robot(model)
     angles = tuple(i for i, link in enumerate(robot.links) if not link.slides)
     data = dataclasses.replace(config.data, angles=angles)
-    return dataclasses.replace(config, data=data, model=model), order
+    loss = config.loss
+    if isinstance(loss, AutoLossConfig) and isinstance(model, RobotConfig):
+        forces = config.data.control in (None, "tau") and "tau" in recorded.fields
+        loss = InverseLossConfig() if forces else loss
+    return dataclasses.replace(config, data=data, model=model, loss=loss), order
 
 
 def robot_notes(data: PreparedData, known: MechanicalSystem | None) -> list[str]:

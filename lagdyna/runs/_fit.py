@@ -34,6 +34,7 @@ from ..identification import (
     initial_state,
     model_posterior,
     plant_of,
+    starting_state,
     trainable_shapes,
 )
 from ..learners import Residual
@@ -141,7 +142,7 @@ def fit_model(
     """
     given = _config(config, Objects(model, learner))
     problem = fit_problem(given, known=known, residual=residual)
-    state = initial_state(problem.config, problem.plant)
+    state = starting_state(problem)
     chosen = None if out is None else Path(out)
     with reserved(chosen, fit_paths(problem.config)) as path, new_run(path):
         write_run_file(path, "fit")

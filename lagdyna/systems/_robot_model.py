@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Sequence
 from os import PathLike
 from typing import ClassVar
@@ -173,6 +174,26 @@ class RobotModel(AbstractRigidBody):
             self._newton_euler(q, qd, rest, 0.0),
             self.inverse_dynamics(q, rest, rest),
         )
+
+    def link_forces(
+        self,
+        bodies: RigidBodies,
+        q: Float[Array, " n"],
+        qd: Float[Array, " n"],
+        qdd: Float[Array, " n"],
+    ) -> Float[Array, " n"]:
+        """Compute joint forces that move links of given inertia, shape `(n,)`.
+
+        They are linear in `bodies`: the regressor of the robot is their derivative. Rotors and
+        springs are left out.
+        """
+        return recursions.inverse_dynamics(
+            self.tree, bodies, self.gravity.astype(q.dtype), q, qd, qdd
+        )
+
+    def without_springs(self) -> "RobotModel":
+        """Return the robot without the springs in its joints."""
+        return dataclasses.replace(self, stiffness=None, rest=None)
 
     def link_poses(
         self, q: Float[Array, " n"]

@@ -26,6 +26,9 @@ class RobotConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot"):
     - `inertia`: starting values: those of the `description`; or `unknown`, equal links.
     - `armature`: starting value of the rotor inertia of each joint, kg m^2 or kg, where the
         file gives none; 0 for joints without rotors.
+    - `prior`: weight of the squared distance from the starting inertia, in log-Cholesky
+        coordinates, relative to the mean squared force error. It decides where the recordings
+        tell nothing.
     - `fixed`: parameters that are not learned, by name, such as `armature`.
     - `dissipation`: friction of the joints: `none`, `viscous`, `coulomb` (smoothed), `both`,
         `stribeck` (both, and extra friction near rest) or `all` (also quadratic).
@@ -35,6 +38,7 @@ class RobotConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot"):
     joints: tuple[str, ...] | None = None
     inertia: InertiaName = "description"
     armature: NonNegative = 0.01
+    prior: NonNegative = 1e-6
     fixed: tuple[str, ...] = ("gravity",)
     dissipation: DissipationName = "both"
 
