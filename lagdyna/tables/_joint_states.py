@@ -58,7 +58,10 @@ def read_joint_states(
     or there are no joint states on one topic; `OSError` if the file cannot be opened.
     """
     try:
-        from rosbags.typesys import Stores, get_typestore
+        from rosbags.typesys import (  # pyright: ignore[reportMissingImports]
+            Stores,
+            get_typestore,
+        )
     except ImportError as error:
         raise DataError(
             f"{path}: recordings of ROS need rosbags, which is not installed; "
@@ -66,11 +69,11 @@ def read_joint_states(
         ) from error
     try:
         if path.suffix.lower() == ".bag":
-            from rosbags.rosbag1 import Reader
+            from rosbags.rosbag1 import Reader  # pyright: ignore[reportMissingImports]
 
             parse = get_typestore(Stores.ROS1_NOETIC).deserialize_ros1
         else:
-            from rosbags.rosbag2 import Reader
+            from rosbags.rosbag2 import Reader  # pyright: ignore[reportMissingImports]
 
             parse = get_typestore(Stores.ROS2_HUMBLE).deserialize_cdr
         with Reader(path) as bag:
