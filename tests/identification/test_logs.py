@@ -16,6 +16,7 @@ from lagdyna.identification import _plots as plots
 from lagdyna.identification._data import digest_of, with_joints
 from lagdyna.identification._relative import warnings_of
 from lagdyna.mechanics import Coordinates, FixedActuation, Forces, MechanicalSystem, State
+from lagdyna.runs._cautions import fit_cautions
 from lagdyna.simulate import LagrangianField, LearnedModel, SolvedTransition
 from lagdyna.systems import Pendulum
 
@@ -186,3 +187,10 @@ def at_rest(trajectory: Trajectory) -> Motion:
     states = State(trajectory.q, np.asarray(trajectory.qd))
     still = State(np.tile(trajectory.q[:1], (trajectory.rows, 1)), 0 * states.qd)
     return Motion(trajectory.t, states, still, None, None, None)
+
+
+def test_fits_with_other_unseen_data_are_cautioned() -> None:
+    part = {"rollout": {"seconds": [1.0]}}
+    report = {"validation": part, "data": "a", "updates": 1, "seed": 0, "dt": 0.1}
+    found = fit_cautions("first", ({**report, "test": part}, report), ({}, {}))
+    assert found == ["errors of test data, where first has those of validation data"]
