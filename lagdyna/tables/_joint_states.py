@@ -38,8 +38,10 @@ class JointStates(NamedTuple):
 
 def is_bag(path: Path) -> bool:
     """Whether a path is a bag of ROS 2 with its metadata, or has the suffix of a bag."""
-    if path.is_dir():
-        return (path / "metadata.yaml").is_file()
+    metadata = path / "metadata.yaml"
+    if metadata.is_file():
+        with metadata.open("rb") as file:
+            return b"rosbag2_bagfile_information" in file.read(4096)
     return path.suffix.lower() in SUFFIXES
 
 
