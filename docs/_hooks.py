@@ -17,6 +17,7 @@ from lagdyna.config import (
     EvaluationConfig,
     FitConfig,
     RewardConfig,
+    SignalsConfig,
 )
 from lagdyna.options import config_to_toml, described
 
@@ -25,6 +26,7 @@ _TABLES = {
     "collect": CollectConfig,
     "evaluation": EvaluationConfig,
     "data": DataConfig,
+    "signals": SignalsConfig,
 }
 
 

@@ -211,7 +211,7 @@ def configured(
 def as_settings(tokens: Sequence[str]) -> list[str]:
     """Rewrite `--agent.horizon 20` and `--agent.horizon=20` as `--set agent.horizon=20`.
 
-    A switch of the data, such as `--data.unchecked`, needs no value.
+    A switch, such as `--data.unchecked` or `--signals.delay`, needs no value.
 
     **Raises:** `UserError` if such an option has no value.
     """
@@ -220,7 +220,7 @@ def as_settings(tokens: Sequence[str]) -> list[str]:
     written, rest = [], [*tokens]
     while rest:
         token, value = rest.pop(0), rest[0] if rest else None
-        if value not in ("true", "false") and _is_switch(token):
+        if _is_switch(token, value):
             written += ["--set", f"{token[2:]}=true"]
         elif re.fullmatch(r"--\w+(\.\w+)+", token):
             if value is None or value.startswith("--"):
@@ -235,8 +235,18 @@ def as_settings(tokens: Sequence[str]) -> list[str]:
     return written
 
 
-def _is_switch(token: str) -> bool:
-    """Whether a token is an option of the data that is true or false."""
+def _is_switch(token: str, value: str | None) -> bool:
+    """Whether a token is an option that stands alone, for `true`.
+
+    **Arguments:** `value`, the next token.
+    """
+    if value in ("true", "false"):
+        return False
+    if token.startswith("--signals."):
+        from ..config import is_signal
+
+        numbers = value is not None and re.fullmatch(r"[-+.\d\[][-+.,\de\s\]]*", value)
+        return is_signal(token.removeprefix("--signals.")) and not numbers
     if not token.startswith("--data."):
         return False
     from ..config import DataConfig

@@ -127,6 +127,36 @@ def print_seeds(summary: Mapping[str, Any], directory: Path) -> None:
     say(f"the runs are in {directory}: learning_curve.png, summary.json, seed-...")
 
 
+def parameter_line(parameter: Mapping[str, Any]) -> str:
+    """Describe a parameter of a known system: start, estimate and interval of each number."""
+    start, fitted, intervals = (
+        _flat(parameter[name], depth)
+        for name, depth in (("start", 0), ("fitted", 0), ("interval", 1))
+    )
+    if not parameter["learned"]:
+        return f"{parameter['name']}: {cell(start)}, not learned"
+    if len(intervals) != len(fitted):  # too many parameters for intervals
+        return f"{parameter['name']}: {cell(start)} -> {cell(fitted)}"
+    found = [
+        f"{cell(value)} (not identifiable from these data)"
+        if ends is None
+        else f"{value:.4g} ({cell(ends[0])} to {cell(ends[1])})"
+        for value, ends in zip(fitted, intervals, strict=True)
+    ]
+    return f"{parameter['name']}: {cell(start)} -> {', '.join(found)}"
+
+
+def _flat(values: Any, depth: int) -> list[Any]:
+    """List the entries of nested lists; those of depth 1 are pairs of numbers."""
+    if values is None:
+        return [None]
+    if not isinstance(values, list) or (
+        depth == 1 and len(values) == 2 and all(isinstance(x, float) for x in values)
+    ):
+        return [values]
+    return [entry for each in values for entry in _flat(each, depth)]
+
+
 def print_report(report: Mapping[str, Any], directory: Path) -> None:
     """Print the result of a fit."""
     from ..identification import unseen_part
@@ -149,7 +179,9 @@ def print_report(report: Mapping[str, Any], directory: Path) -> None:
     if len(parts) > 2:
         parts[-1] += " of the variation"
     for each in report["parameters"] or []:
-        say(f"{each['name']}: {cell(each['start'])} -> {cell(each['fitted'])}")
+        say(parameter_line(each))
+    for line in signal_lines(report.get("signals") or {}):
+        say(line)
     say(
         f"{report['model']} by its {report['loss']} loss, {report['updates']} updates, "
         f"{report['seconds']:.0f} s; root mean square errors on "
@@ -166,6 +198,17 @@ def print_report(report: Mapping[str, Any], directory: Path) -> None:
             f"{calibration['temperature']:.2g}"
         )
     say(f"the run is in {directory}: report.json, learning_curve.png, phase.png, ...")
+
+
+def signal_lines(signals: Mapping[str, Any]) -> list[str]:
+    """Describe what was learned of sensors and motors, a line for each."""
+    lines = []
+    for name, value in signals.items():
+        if name in ("delay", "lag"):
+            lines.append(f"{name}: {1e3 * value:.3g} ms")
+        else:
+            lines.append(f"{name.replace('_', ' ')}: {cell(value)}")
+    return lines
 
 
 def print_entries(entries: Sequence[Any], directory: Path) -> None:

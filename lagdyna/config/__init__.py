@@ -12,9 +12,14 @@ from ._layout import LayoutConfig as LayoutConfig
 from ._layout import ObservedCoordinate as ObservedCoordinate
 from ._layout import layout_of as layout_of
 from ._override import override as override
+from ._robots import ROBOT_FILE as ROBOT_FILE
+from ._robots import described_robot as described_robot
+from ._robots import robot_file as robot_file
 from ._sections import CollectConfig as CollectConfig
 from ._sections import EvaluationConfig as EvaluationConfig
 from ._sections import RewardConfig as RewardConfig
+from ._signals import SignalsConfig as SignalsConfig
+from ._signals import is_signal as is_signal
 from ._tables import check_config as check_config
 from ._tables import config_from_table as config_from_table
 from ._tables import load_config as load_config

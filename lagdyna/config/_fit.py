@@ -25,6 +25,7 @@ from ..tasks import Plant
 from ._checks import check_loss, check_solver
 from ._data import DataConfig, Source
 from ._names import named_solver
+from ._signals import SignalsConfig
 from ._tables import checked_part
 
 
@@ -40,8 +41,9 @@ class FitConfig:
 
     - `data`: a [`lagdyna.config.DataConfig`][].
     - `seed`: of everything random, the choice of validation data included.
-    - `model`, `solver`, `loss`, `learner`: the parts; by default `delan`, `heun`, `auto` and
-        `adam`.
+    - `model`, `solver`, `loss`, `learner`: the parts; by default `delan`, `heun`, `auto`, and
+        `adam` or what is usual for the model, `levenberg-marquardt` for `known`.
+    - `signals`: a [`lagdyna.config.SignalsConfig`][], or a table of its options.
 
     **Raises:** `UserError` if a name is unknown, or options contradict each other.
     """
@@ -52,6 +54,7 @@ class FitConfig:
     solver: SolverConfig | None
     loss: LossConfig
     learner: LearnerConfig
+    signals: SignalsConfig
 
     def __init__(
         self,
@@ -61,15 +64,20 @@ class FitConfig:
         model: DynamicsConfig | type[DynamicsConfig] | str = MODELS.default,
         solver: SolverConfig | str | None = None,
         loss: LossConfig | str = LOSSES.default,
-        learner: LearnerConfig | type[LearnerConfig] | str = LEARNERS.default,
+        learner: LearnerConfig | type[LearnerConfig] | str | None = None,
+        signals: SignalsConfig | Mapping[str, Any] = SignalsConfig(),
     ):
+        model, loss = part_of(model, MODELS, "model"), part_of(loss, LOSSES, "loss")
+        if learner is None:
+            learner = usual_learner(model, loss)
         values = {
             "data": DataConfig.of(data),
             "seed": seed,
-            "model": part_of(model, MODELS, "model"),
+            "model": model,
             "solver": named_solver(solver),
-            "loss": part_of(loss, LOSSES, "loss"),
+            "loss": loss,
             "learner": part_of(learner, LEARNERS, "learner"),
+            "signals": convert(table_of(signals), SignalsConfig, "signals"),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -106,6 +114,7 @@ class FitConfig:
         if not model.discrete:
             solver = (self.solver or SolverConfig()).resolved(plant.substeps)
         loss = self._loss(recorded, solver)
+        self.signals.check(model, plant, loss.name)
         return dataclasses.replace(self, model=model, learner=learner, solver=solver, loss=loss)
 
     def _loss(self, recorded: Sequence[str], solver: SolverConfig | None) -> LossConfig:
@@ -132,6 +141,14 @@ class FitConfig:
         return loss
 
 
+def usual_learner(model: DynamicsConfig, loss: LossConfig) -> str:
+    """Name the learner of a model whose learner was left open."""
+    usual = LEARNERS.variants[model.usual_learner]
+    if usual.squared and isinstance(loss, StepsLossConfig) and loss.norm == "pseudo-huber":
+        return LEARNERS.default  # no sum of squares
+    return model.usual_learner
+
+
 def fit_config(table: Mapping[str, Any]) -> FitConfig:
     """Convert a table to the config of a fit; options left out keep their defaults.
 
@@ -144,6 +161,16 @@ def fit_config(table: Mapping[str, Any]) -> FitConfig:
         isinstance(data, Mapping) and "file" in data
     ):
         raise UserError("`data.file` is missing: the file to learn from, say data.npz")
+    learner = table.get("learner")
+    if isinstance(learner, Mapping) and "name" not in learner:
+        # Options of a learner that was not named.
+        model, loss = (
+            part_of(table.get(name) or family.default, family, name)
+            for name, family in (("model", MODELS), ("loss", LOSSES))
+        )
+        usual = usual_learner(model, loss)
+        if set(learner) <= set(LEARNERS.variants[usual].__struct_fields__):
+            table = {**table, "learner": {"name": usual, **learner}}
     return convert(table, FitConfig)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -9,8 +10,9 @@ from .._errors import UserError
 from ..learners import Residual
 from ..mechanics import AbstractLagrangian, MechanicalSystem, State
 from ..options import DissipationName, user_part
-from ..parts import ConstrainedMLPConfig, DynamicsConfig
+from ..parts import ConstrainedMLPConfig, DynamicsConfig, RobotConfig
 from ..tasks import Plant, TaskSpec, in_bounds, known_equations
+from ._robots import described_robot, robot_file, robot_lagrangian
 from ._user_functions import check_equations
 
 Known = MechanicalSystem | AbstractLagrangian
@@ -37,12 +39,12 @@ def with_equations(
     **Raises:** `UserError` if the model needs equations and there are none, they do not fit
     the plant, or equations are given to a model without any.
     """
-    if not model.equations:
+    if not (model.equations or robot_file(model)):
         if known is not None or residual is not None:
             what = "known" if known is not None else "residual"
             raise UserError(
                 f"`{what}` was given with the model {model.name!r}, which contains no "
-                "equations; the models known, residual and constrained-mlp do"
+                "equations; the models known, robot, residual and constrained-mlp do"
             )
         return plant
     if isinstance(model, ConstrainedMLPConfig):
@@ -56,10 +58,14 @@ def with_equations(
         )
     named: str | None = getattr(model, "known", None)
     given: Any = known
-    if given is None and named is not None:
+    if given is None and robot_file(model) is not None:
+        given = robot_lagrangian(model)
+    elif given is None and named is not None:
         given = user_part("model.known", named)
     if given is None and task is not None:
         given = known_equations(task)
+    if given is None and isinstance(model, RobotConfig):
+        described_robot(model)  # says what is missing
     if given is None:
         also = ", or `model.residual`" if isinstance(model, ConstrainedMLPConfig) else ""
         raise UserError(
@@ -72,10 +78,21 @@ def with_equations(
         friction: DissipationName = getattr(model, "dissipation", "none") or plant.dissipation
         given = plant.system(given, friction)
     option = "model.known" if known is None else "known"
+    if known is None and robot_file(model) is not None:
+        option = "model.robot"
     fitting = _fitting(given, option, None if known is not None else named, plant)
     if states is not None:
         check_equations(option, fitting, states, plant.action_size)
-    return plant.with_known(fitting)
+    return plant.with_known(_strongly_typed(fitting))
+
+
+def _strongly_typed(system: MechanicalSystem) -> MechanicalSystem:
+    """Give every array a type of its own.
+
+    Arrays of Python numbers adopt the type of others. They lose that in the first update, and
+    the program of the second would be compiled anew.
+    """
+    return jax.tree.map(lambda x: jnp.asarray(x, x.dtype) if eqx.is_array(x) else x, system)
 
 
 def known_option(config: Any, known: Known | None) -> str | None:

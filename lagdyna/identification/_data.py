@@ -74,17 +74,22 @@ class PreparedData(NamedTuple):
         return [*found, *test]
 
 
-def prepare(config: FitConfig) -> PreparedData:
+def prepare(config: FitConfig, joints: tuple[str, ...] | None = None) -> PreparedData:
     """Read, complete and split the recordings of a fit.
 
     Trajectories are split at pauses, and checked; see [`lagdyna.checks.check_recordings`][].
     Missing velocities are estimated from positions, and accelerations where the config asks
     for them. Unequal steps are interpolated. The files of `data.test` go the same way.
 
+    **Arguments:** `config`; `joints`, the order of the joints, by default that of the first
+    file.
+
     **Raises:** `UserError` if the recordings cannot be used.
     """
     data = config.data
-    prepared = _prepare(config, lambda found: split(found, data.validation, seed=config.seed))
+    prepared = _prepare(
+        config, lambda found: split(found, data.validation, seed=config.seed), joints
+    )
     if data.test is None:
         return prepared
     files = dataclasses.replace(data, file=data.test, test=None, dt=prepared.dt)
@@ -119,7 +124,7 @@ def _prepare(
             warnings.simplefilter("always")
             # Degrees are found again by the checks below.
             warnings.simplefilter("ignore", DegreesWarning)
-            recorded = in_order(_read(data), joints, data.title)
+            recorded = in_order(read_recordings(data), joints, data.title)
             coordinates = coordinates_of(data, recorded.n)
             control = _control(data, recorded)
             recorded, found = without_pauses(_with_control(recorded, control))
@@ -170,7 +175,7 @@ def with_layout(data: DataConfig) -> DataConfig:
     return dataclasses.replace(data, layout=layout, angles=angles, chain=chain)
 
 
-def _read(data: DataConfig) -> TrajectorySet:
+def read_recordings(data: DataConfig) -> TrajectorySet:
     """Read the recordings."""
     return read(
         [located(each) for each in data.files],

@@ -15,10 +15,11 @@ from ..learners import (
     AbstractLoss,
     AbstractSquaredLoss,
     FrozenLoss,
+    Parametrisation,
     PseudoHuberLoss,
     learn,
-    multiplied,
-    partition,
+    physical,
+    received,
 )
 from ..parts import Budget, GradientConfig, LearnerConfig, LossConfig, StepsLossConfig
 from ._evaluation import finite
@@ -27,7 +28,8 @@ from ._state import (
     FitState,
     budget_of,
     learned_part,
-    parameter_scales,
+    parametrisation,
+    partition_part,
     with_learned_part,
 )
 
@@ -57,7 +59,7 @@ def fit_loop(
     used = problem.batch or jax.tree.leaves(problem.training)[0].shape[0]
     budget = budget_of(config, updates * used / problem.rows)
     piece = -(-updates // PIECES)
-    scales = parameter_scales(config, problem.plant)
+    coordinates = parametrisation(config, problem.plant)
     done = sum(record["piece"] for record in records)
     while done < updates:
         size = min(piece, updates - done)
@@ -69,7 +71,7 @@ def fit_loop(
             config.learner,
             problem.loss,
             budget,
-            scales,
+            coordinates,
             state,
             problem.training,
             problem.validation,
@@ -95,6 +97,8 @@ def fit_loop(
             )
         records = [*records, record]
         keep(state, records)
+        if metrics.get("converged", 0.0) > 0:
+            break
     return state, records
 
 
@@ -120,7 +124,7 @@ def _piece(
     learner_config: LearnerConfig,
     loss: AbstractSquaredLoss,
     budget: Budget,
-    scales: PyTree | None,
+    coordinates: Parametrisation | None,
     state: FitState,
     training: PyTree,
     validation: PyTree,
@@ -136,19 +140,20 @@ def _piece(
         drawn = jax.random.randint(key, (batch,), 0, rows)
         return jax.tree.map(lambda x: x[drawn], training)
 
-    free, frozen = partition(learned_part(loss_config, state.transition), fixed)
-    free = multiplied(free, scales, -1)
-    squared = FrozenLoss(loss, frozen, scales)
+    free, frozen = partition_part(learned_part(loss_config, state.transition), fixed)
+    free = received(free, coordinates)
+    squared = FrozenLoss(loss, frozen, coordinates)
     huber = isinstance(loss_config, StepsLossConfig) and loss_config.norm == "pseudo-huber"
     free_loss: AbstractLoss = PseudoHuberLoss(squared) if huber else squared
     learner = learner_config.build(free_loss, budget)
     fitted = learn(learner, free, state.learner_state, sample, key=key, steps=updates)
-    learned = eqx.combine(multiplied(fitted.model, scales), frozen)
+    learned = eqx.combine(physical(fitted.model, coordinates), frozen)
     metrics = {
         "loss": jnp.mean(fitted.metrics["loss"]),
         "skipped": jnp.sum(fitted.metrics["skipped"]),
         "validation_loss": free_loss(fitted.model, validation),
         **{name: jnp.mean(x) for name, x in fitted.metrics.items() if name in _OF_FILTERS},
+        **{name: x[-1] for name, x in fitted.metrics.items() if name == "converged"},
     }
     transition = with_learned_part(loss_config, state.transition, learned)
     return FitState(transition, fitted.state), metrics

@@ -10,7 +10,7 @@ from jaxtyping import PyTree
 
 from ..config import FitConfig
 from ..filters import LEVELS, AbstractFilter, AbstractPosterior, calibrated, coverage
-from ..learners import AbstractSquaredLoss, FrozenLoss, multiplied
+from ..learners import AbstractSquaredLoss, FrozenLoss, Parametrisation, physical, received
 from ..simulate import LearnedModel
 from ..tasks import Plant
 from ._evaluation import Report, finite
@@ -19,7 +19,7 @@ from ._state import (
     FitState,
     any_loss,
     budget_of,
-    parameter_scales,
+    parametrisation,
     partition_learned,
     with_learned_part,
 )
@@ -37,8 +37,8 @@ def model_posterior(
 
     **Returns:** `None` if the learner is no filter.
     """
-    scales = parameter_scales(config, plant)
-    posterior = _posterior(config, state, scales)
+    coordinates = parametrisation(config, plant)
+    posterior = _posterior(config, state, coordinates)
     if posterior is None:
         return None
     found = None if report is None else report.get("calibration")
@@ -48,14 +48,14 @@ def model_posterior(
     _, frozen = partition_learned(config, state.transition)
 
     def whole(free: PyTree) -> LearnedModel:
-        learned = eqx.combine(multiplied(free, scales), frozen)
+        learned = eqx.combine(physical(free, coordinates), frozen)
         return LearnedModel(with_learned_part(config.loss, state.transition, learned))
 
     return posterior.transformed(whole)
 
 
 def _posterior(
-    config: FitConfig, state: FitState, scales: PyTree | None
+    config: FitConfig, state: FitState, coordinates: Parametrisation | None
 ) -> AbstractPosterior[Any] | None:
     """Build the posterior of the free parameters; `None` if the learner is no filter."""
     loss = any_loss(state.transition.coordinates.n)
@@ -63,7 +63,7 @@ def _posterior(
     if not isinstance(learner, AbstractFilter):
         return None
     free, _ = partition_learned(config, state.transition)
-    return learner.posterior(multiplied(free, scales, -1), state.learner_state)
+    return learner.posterior(received(free, coordinates), state.learner_state)
 
 
 def calibration(problem: FitProblem, state: FitState) -> Report | None:
@@ -75,12 +75,12 @@ def calibration(problem: FitProblem, state: FitState) -> Report | None:
     **Returns:** `None` if there is no posterior, too few rows, or nothing is finite.
     """
     config = problem.config
-    scales = parameter_scales(config, problem.plant)
-    posterior = _posterior(config, state, scales)
+    coordinates = parametrisation(config, problem.plant)
+    posterior = _posterior(config, state, coordinates)
     if posterior is None:
         return None
     _, frozen = partition_learned(config, state.transition)
-    loss = FrozenLoss(problem.loss, frozen, scales)
+    loss = FrozenLoss(problem.loss, frozen, coordinates)
     some = some_rows(problem.validation, _ROWS, config.seed)
     even, odd = (jax.tree.map(lambda x, i=i: x[i::2], some) for i in (0, 1))
     if len(jax.tree.leaves(odd)[0]) == 0:

@@ -27,6 +27,8 @@ from ..simulate import is_solved
 from ..tasks import Plant
 from ._data import PreparedData, digest_of, prepare, rows_of, with_layout
 from ._pieces import size_notes
+from ._robot_data import robot_notes, with_robot
+from ._signals import has_memory, noise_of, noisy_scale, signal_notes, with_signals
 from ._sizes import Sizes, plant_of, sizes_of
 from ._state import trainable_shapes
 
@@ -70,7 +72,8 @@ def fit_problem(
     **Raises:** `UserError` if the config or the recordings cannot be used.
     """
     config = dataclasses.replace(config, data=with_layout(config.data))
-    data = prepare(config)
+    config, joints = with_robot(config)
+    data = prepare(config, joints)
     sizes = sizes_of(config, data)
     plant, recorded = plant_of(config, sizes), data.raw.training.fields
     config = config.resolved(plant, recorded)
@@ -79,12 +82,22 @@ def fit_problem(
     if first.qd is not None:
         states = State(jnp.asarray(first.q), jnp.asarray(first.qd))
     plant = with_equations(plant, config.model, known=known, residual=residual, states=states)
+    data.notes.extend(robot_notes(data, plant.known))
     shapes = trainable_shapes(config, plant)
     config = config.resolved(plant, recorded, [shapes])
-    trajectories = data.steps if isinstance(config.loss, StepsLossConfig) else data.raw
+    even = isinstance(config.loss, StepsLossConfig) or has_memory(config)
+    trajectories = data.steps if even else data.raw
     training, validation = (rows_of(config.loss, data, part) for part in trajectories)
-    loss, rows = _loss(config, plant, training), distinct_rows(training)
+    scale = plant.step_scale
+    assert scale is not None
+    if config.signals.noise:
+        scale = noisy_scale(scale, noise_of(data), data.dt)
+    scaled = plant._replace(step_scale=scale)
+    loss, rows = _loss(config, scaled, training), distinct_rows(training)
     data.notes.extend(size_notes(training, validation, rows, shapes))
+    data.notes.extend(signal_notes(config))
+    both = (training, validation)
+    loss, training, validation = with_signals(config, data, plant, trajectories, loss, both)
     batch = config.learner.batch
     if config.learner.same_batch:
         training, batch = some_rows(training, given(batch), config.seed), None

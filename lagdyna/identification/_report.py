@@ -1,21 +1,15 @@
 """Report of a fit, the content of `report.json`."""
 
-from typing import Any
-
-import equinox as eqx
-import jax
-from jaxtyping import Array, PyTree
-
-from ..config import given
-from ..learners import count_weights, parameter_name
-from ..mechanics import MechanicalSystem
-from ..parts import KnownConfig
-from ..simulate import LearnedModel
+from ..learners import count_weights
+from ..parts import KnownConfig, RobotConfig
+from ..simulate import LearnedModel, without_signals
 from ._evaluation import Drawn, Report, evaluate
 from ._loop import Record
+from ._parameters import parameter_report
 from ._posterior import calibration
 from ._problem import FitProblem
 from ._relative import warnings_of
+from ._signals import signal_values, true_data
 from ._state import FitState
 
 
@@ -29,28 +23,31 @@ def fit_report(
     **Returns:** the content of `report.json` and that of the figures.
     """
     model = LearnedModel(state.transition)
-    evaluated, drawn = evaluate(model, problem.data)
+    inner = LearnedModel(without_signals(state.transition))
+    evaluated, drawn = evaluate(inner, true_data(problem.data, model.signals))
+    parameters, identified, found = None, None, []
+    if isinstance(problem.config.model, KnownConfig | RobotConfig):
+        parameters, identified, found = parameter_report(problem, state)
     report = {
         **_summary(problem, model, records),
+        "parameters": parameters,
+        "identifiability": identified,
         "calibration": calibration(problem, state),
         **evaluated,
     }
-    report["notes"] += warnings_of(report)
+    report["notes"] += [*found, *warnings_of(report)]
     return report, drawn
 
 
 def _summary(problem: FitProblem, model: LearnedModel, records: list[Record]) -> Report:
     config, data = problem.config, problem.data
-    notes, updates = list(data.notes), given(config.learner.updates)
+    notes, updates = list(data.notes), records[-1]["updates"]
     skipped = sum(record["skipped_updates"] for record in records)
     if 2 * skipped > updates:
         notes.append(
             f"{skipped} of {updates} updates were skipped, since they were not finite; a "
             "filter may need a smaller `learner.prior`, an optimiser a smaller `learner.rate`"
         )
-    parameters = None
-    if isinstance(config.model, KnownConfig):
-        parameters = _parameters(problem.plant.known, model)
     return {
         "data": ", ".join(config.data.files),
         "model": config.model.name,
@@ -64,23 +61,8 @@ def _summary(problem: FitProblem, model: LearnedModel, records: list[Record]) ->
         "dt": data.dt,
         "control": data.control,
         "joints": None if data.joints is None else list(data.joints),
-        "parameters": parameters,
+        "signals": signal_values(problem, model.signals),
         "notes": notes,
         "loss_training": records[-1]["loss"],
         "loss_validation": records[-1]["validation_loss"],
     }
-
-
-def _parameters(known: MechanicalSystem | None, model: LearnedModel) -> list[dict[str, Any]]:
-    """List the parameters of a known system before and after the fit."""
-
-    def leaves(tree: PyTree) -> dict[str, Array]:
-        arrays = eqx.filter(tree, eqx.is_inexact_array)
-        found = jax.tree_util.tree_leaves_with_path(arrays)
-        return {parameter_name(path): leaf for path, leaf in found}
-
-    before, after = leaves(known), leaves(model.system)
-    return [
-        {"name": name, "start": before[name].tolist(), "fitted": after[name].tolist()}
-        for name in after
-    ]

@@ -11,20 +11,21 @@ from .._errors import UserError
 from ..config import FitConfig, given
 from ..learners import (
     OneStepLoss,
-    multiplied,
+    Parametrisation,
+    SignalModel,
     partition,
+    received,
 )
 from ..mechanics import MechanicalSystem, State, unscaled_system
 from ..parts import (
     Budget,
-    DynamicsConfig,
     GradientConfig,
     LossConfig,
     SolverConfig,
     StepsLossConfig,
     check_memory,
 )
-from ..simulate import AbstractTransition, LearnedModel, ScaledTransition
+from ..simulate import AbstractTransition, LearnedModel, ScaledTransition, SignalTransition
 from ..tasks import Plant
 
 
@@ -46,9 +47,20 @@ def trainable_shapes(config: FitConfig, plant: Plant) -> PyTree:
     **Raises:** `UserError` if every parameter is fixed.
     """
     solver, key = config.solver or SolverConfig(), jax.random.key(0)
-    return eqx.filter_eval_shape(
-        lambda: trainable_parameters(config, config.model.transition(plant, solver, key))
-    )
+
+    def parameters() -> PyTree:
+        transition = config.model.transition(plant, solver, key)
+        return trainable_parameters(config, _with_signals(config, plant, transition))
+
+    return eqx.filter_eval_shape(parameters)
+
+
+def _with_signals(
+    config: FitConfig, plant: Plant, transition: AbstractTransition
+) -> AbstractTransition:
+    """Put sensors and motors before a transition, if these are learned."""
+    signals = config.signals.build(plant)
+    return transition if signals is None else SignalTransition(transition, signals)
 
 
 def trainable_parameters(config: FitConfig, transition: AbstractTransition) -> PyTree:
@@ -80,22 +92,34 @@ def initial_state(config: FitConfig, plant: Plant) -> FitState:
     key = jax.random.fold_in(jax.random.key(config.seed), 0)
     solver = config.solver or SolverConfig()
     transition = eqx.filter_jit(config.model.transition)(plant, solver, key)
+    transition = _with_signals(config, plant, transition)
     learner = config.learner.build(any_loss(plant.n), budget_of(config))
     weights = trainable_parameters(config, transition)
-    weights = multiplied(weights, parameter_scales(config, plant), -1)
+    weights = received(weights, parametrisation(config, plant))
     return FitState(transition, learner.init(weights))
 
 
-def parameter_scales(config: FitConfig, plant: Plant) -> PyTree | None:
-    """Compute the unit in which the learner receives each parameter; `None` for ones.
+def parametrisation(config: FitConfig, plant: Plant) -> Parametrisation | None:
+    """Create the coordinates in which the learner receives parameters; `None` for the same.
 
     They follow from the initial model, so they are the same when a fit is resumed.
+
+    **Raises:** `UserError` if a positive parameter starts at 0 or below.
     """
-    if type(config.model).parameter_scales is DynamicsConfig.parameter_scales:
-        return None
     solver, key = config.solver or SolverConfig(), jax.random.key(0)
-    transition = config.model.transition(plant, solver, key)
-    return config.model.parameter_scales(trainable_parameters(config, transition))
+
+    transition = config.model.transition
+    shapes = trainable_shapes(config, plant)
+    signals = shapes.signals if isinstance(shapes, SignalModel) else None
+
+    found = config.model.parametrisation(
+        lambda: trainable_parameters(config, transition(plant, solver, key))
+    )
+    if found is None or signals is None:
+        return found
+    ones = jax.tree.map(lambda x: jnp.ones(x.shape, x.dtype), signals)
+    count = len(jax.tree.leaves(ones))
+    return Parametrisation(SignalModel(found.units, ones), (*found.positive, *[False] * count))
 
 
 def budget_of(config: FitConfig, repeats: float = 1.0) -> Budget:
@@ -117,6 +141,9 @@ def any_loss(n: int) -> OneStepLoss:
 
 def learned_part(loss: LossConfig, transition: AbstractTransition) -> Any:
     """Select the part of a transition that a loss takes."""
+    if isinstance(transition, SignalTransition):
+        inner = learned_part(loss, transition.transition)
+        return SignalModel(inner, transition.signals)
     if isinstance(loss, StepsLossConfig):
         return transition
     return LearnedModel(transition).dynamics
@@ -124,6 +151,9 @@ def learned_part(loss: LossConfig, transition: AbstractTransition) -> Any:
 
 def with_learned_part(loss: LossConfig, transition: AbstractTransition, part: Any) -> Any:
     """Replace the part of a transition that a loss takes."""
+    if isinstance(transition, SignalTransition):
+        inner = with_learned_part(loss, transition.transition, part.model)
+        return SignalTransition(inner, part.signals)
     if isinstance(loss, StepsLossConfig):
         return part
     if isinstance(transition, ScaledTransition):
@@ -142,5 +172,17 @@ def partition_learned(
 
     **Raises:** `UserError` if `model.fixed` names no parameter.
     """
-    part = learned_part(config.loss, transition)
-    return partition(part, config.model.fixed_parameters())
+    fixed = config.model.fixed_parameters()
+    return partition_part(learned_part(config.loss, transition), fixed)
+
+
+def partition_part(part: Any, fixed: tuple[str, ...]) -> tuple[PyTree, PyTree]:
+    """Split a part that a loss takes; sensors and motors are free.
+
+    **Raises:** `UserError` if `model.fixed` names no parameter.
+    """
+    if not isinstance(part, SignalModel):
+        return partition(part, fixed)
+    free, frozen = partition(part.model, fixed)
+    signals, rest = eqx.partition(part.signals, eqx.is_array)
+    return SignalModel(free, signals), SignalModel(frozen, rest)

@@ -10,6 +10,7 @@ from .._errors import UserError
 from ..models import RewardNetwork
 from ..simulate import MLPTransition, ScaledTransition
 from ._losses import AbstractSquaredLoss
+from ._parametrisation import Parametrisation, physical
 
 
 class FrozenLoss(AbstractSquaredLoss[PyTree, PyTree]):
@@ -20,13 +21,13 @@ class FrozenLoss(AbstractSquaredLoss[PyTree, PyTree]):
     - `loss`: of the whole model.
     - `frozen`: the frozen part, `None` in place of what is free; see
         [`lagdyna.learners.partition`][].
-    - `scales`: unit of each free parameter, a PyTree of the structure of the free part; by
-        default parameters are in SI units.
+    - `parametrisation`: of the free part, see [`lagdyna.learners.Parametrisation`][]; by
+        default its parameters are those of the model.
     """
 
     loss: AbstractSquaredLoss[Any, Any]
     frozen: PyTree
-    scales: PyTree | None = None
+    parametrisation: Parametrisation | None = None
 
     def __call__(self, model: PyTree, batch: PyTree) -> Scalar:
         return self.loss(self._whole(model), batch)
@@ -40,19 +41,7 @@ class FrozenLoss(AbstractSquaredLoss[PyTree, PyTree]):
         return self.loss.observed_errors(self._whole(model), row)
 
     def _whole(self, model: PyTree) -> PyTree:
-        return eqx.combine(multiplied(model, self.scales), self.frozen)
-
-
-def multiplied(parameters: PyTree, scales: PyTree | None, power: int = 1) -> PyTree:
-    """Multiply parameters by their units, or divide them with `power` -1.
-
-    **Arguments:** `scales`, of the structure of the parameters; `None` for ones.
-    """
-    if scales is None:
-        return parameters
-    arrays, rest = eqx.partition(parameters, eqx.is_inexact_array)
-    scaled = jax.tree.map(lambda x, unit: x * unit**power, arrays, scales)
-    return eqx.combine(scaled, rest)
+        return eqx.combine(physical(model, self.parametrisation), self.frozen)
 
 
 def partition(model: PyTree, fixed: tuple[str, ...] = ()) -> tuple[PyTree, PyTree]:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PyTree, Scalar
 
+from ._jacobian_factor import FEW_WEIGHTS, Errors, jacobian_factor, undetermined
 from ._learner import AbstractLearner, LearnerState, Metrics, all_finite
 from ._losses import AbstractSquaredLoss
 
@@ -14,6 +15,8 @@ Model = TypeVar("Model")
 Batch = TypeVar("Batch")
 
 _MAX_JACOBIAN_SIZE = 2**24  # entries of the Jacobian in memory at a time
+_LARGEST_STEP = 3.0  # of one weight of few; positive parameters change by a factor of e^3
+_HOPELESS = 1e6  # damping beyond which steps are too short to matter
 _MAX_TRIALS = 6  # dampings tried in one update
 
 
@@ -35,18 +38,31 @@ class LevenbergMarquardtLearner(AbstractLearner[Model, Batch]):
     scaling by `diag(J'J)` follows Marquardt (1963). Optimistix offers the method for general
     residuals. This version uses that the errors of a row depend on that row alone.
 
+    Up to 200 weights are treated with more care. Derivatives are taken forward, all of them at
+    once. A triangular factor of the Jacobian takes the place of `J'J`, whose condition number
+    is the square.
+
     **Arguments:**
 
     - `loss`: a [`lagdyna.learners.AbstractSquaredLoss`][].
     - `damping`: initial damping, relative to the curvature of each weight.
+    - `tolerance`: relative decrease of the loss below which the method has converged. Further
+        updates then cost nothing and change nothing. By default it is never reached.
+    - `physical`: whether the weights are few parameters of a known system. Directions that
+        the data do not tell are then left as they are, see
+        [`lagdyna.learners.undetermined`][], and steps are limited.
     """
 
     loss: AbstractSquaredLoss[Model, Batch]
     damping: float = eqx.field(static=True, default=1e-2)
+    tolerance: float = eqx.field(static=True, default=0.0)
+    physical: bool = eqx.field(static=True, default=False)
 
     def init(self, model: Model) -> LearnerState:
         dtype = jnp.result_type(*jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
-        return jnp.asarray(self.damping, dtype)
+        return LevenbergMarquardtState(
+            jnp.asarray(self.damping, dtype), jnp.asarray(False), jnp.asarray(jnp.inf, dtype)
+        )
 
     def update(
         self, model: Model, state: LearnerState, batch: Batch
@@ -57,18 +73,71 @@ class LevenbergMarquardtLearner(AbstractLearner[Model, Batch]):
         def errors(weights: Array, row: PyTree) -> Array:
             return self.loss.errors(eqx.combine(unravel(weights), rest), row)
 
-        normal = _normal_equations(errors, weights, batch)
-        proposed = _damped_step(errors, weights, batch, normal, state)
-        loss = self.loss(model, batch)
-        finite = all_finite((loss, normal, proposed))
-        weights, state = jax.tree.map(
-            lambda new, old: jnp.where(finite, new, old), proposed, (weights, state)
-        )
-        metrics = {"loss": loss, "skipped": 1.0 - finite, "damping": state}
+        def advance(
+            weights: Array, state: LevenbergMarquardtState
+        ) -> tuple[Array, LevenbergMarquardtState, Scalar]:
+            proposed, last, total = self._step(errors, weights, batch, state.damping)
+            few = weights.size <= FEW_WEIGHTS
+            # The sum of squares saves few weights the compilation of another rollout.
+            loss = total / _rows(batch) if few else self.loss(model, batch)
+            finite = all_finite((loss, proposed))
+            following = LevenbergMarquardtState(
+                last.damping, _converged(last, total, self.tolerance), loss
+            )
+            weights, state = jax.tree.map(
+                lambda new, old: jnp.where(finite, new, old),
+                (proposed, following),
+                (weights, state),
+            )
+            return weights, state, 1.0 - finite
+
+        def stay(
+            weights: Array, state: LevenbergMarquardtState
+        ) -> tuple[Array, LevenbergMarquardtState, Scalar]:
+            return weights, state, jnp.zeros_like(state.damping)
+
+        if self.tolerance > 0:
+            found = jax.lax.cond(state.converged, stay, advance, weights, state)
+        else:
+            found = advance(weights, state)
+        weights, state, skipped = found
+        metrics = {
+            "loss": state.loss,
+            "skipped": skipped,
+            "damping": state.damping,
+            "converged": jnp.asarray(state.converged, state.damping.dtype),
+        }
         return eqx.combine(unravel(weights), rest), state, metrics
 
+    def _step(
+        self, errors: Errors, weights: Array, batch: PyTree, damping: Scalar
+    ) -> tuple[Array, "_Trial", Scalar]:
+        """Take one damped step.
 
-Errors = Callable[[Array, PyTree], Array]
+        **Returns:** the weights; the last trial; the sum of squares before.
+        """
+        if weights.size <= FEW_WEIGHTS:
+            factor, count = jacobian_factor(errors, weights, batch)
+            quadratic, solve = _few_weights(factor, count if self.physical else None)
+        else:
+            quadratic = _normal_equations(errors, weights, batch)
+            solve = _many_weights(quadratic)
+        last = _damped_step(errors, weights, batch, quadratic, solve, damping)
+        # A Jacobian that is not finite must not pass as a step of length 0.
+        usable = all_finite(quadratic)
+        return jnp.where(usable, last.weights, jnp.nan), last, quadratic.total
+
+
+class LevenbergMarquardtState(NamedTuple):
+    """State of a [`lagdyna.learners.LevenbergMarquardtLearner`][].
+
+    **Attributes:** `damping`, of the next step; `converged`, whether further steps would
+    change nothing; `loss`, before the last step.
+    """
+
+    damping: Scalar
+    converged: Bool[Array, ""]
+    loss: Scalar
 
 
 class _NormalEquations(NamedTuple):
@@ -84,7 +153,7 @@ def _normal_equations(errors: Errors, weights: Array, batch: PyTree) -> _NormalE
 
     Only one chunk of at most `_MAX_JACOBIAN_SIZE` entries is in memory at a time.
     """
-    rows = jax.tree.leaves(batch)[0].shape[0]
+    rows = _rows(batch)
     width = jax.eval_shape(errors, weights, jax.tree.map(lambda x: x[0], batch)).shape[0]
     chunk = max(1, min(rows, _MAX_JACOBIAN_SIZE // (width * weights.size)))
     basis = jnp.eye(width, dtype=weights.dtype)
@@ -111,11 +180,66 @@ def _normal_equations(errors: Errors, weights: Array, batch: PyTree) -> _NormalE
     return total
 
 
+def _many_weights(quadratic: _NormalEquations) -> "Solve":
+    """Solve the damped normal equations by their Cholesky factor."""
+    scale = _scale(jnp.diag(quadratic.matrix))
+
+    def solve(damping: Scalar) -> Array:
+        matrix = quadratic.matrix + damping * jnp.diag(scale)
+        return -jax.scipy.linalg.solve(matrix, quadratic.gradient, assume_a="pos")
+
+    return solve
+
+
+def _few_weights(factor: Array, count: int | None) -> tuple[_NormalEquations, "Solve"]:
+    """Solve the damped equations by orthogonal factors.
+
+    **Arguments:** `factor`, see `jacobian_factor`; `count`, number of errors if steps are to
+    be limited and to leave undetermined directions.
+    """
+    size = factor.shape[0] - 1
+    triangle, right = factor[:size, :size], factor[:size, size]
+    total = right @ right + factor[size, size] ** 2
+    matrix = triangle.T @ triangle
+    quadratic = _NormalEquations(total, triangle.T @ right, matrix)
+    scale = jnp.sqrt(_scale(jnp.diag(matrix)))
+    basis, held = jnp.eye(size, dtype=factor.dtype), jnp.zeros(size, bool)
+    if count is not None:
+        directions, held = undetermined(factor, count)
+        basis = directions.T * ~held
+
+    def solve(damping: Scalar) -> Array:
+        damped = jnp.sqrt(damping) * scale[:, None] * basis
+        rows = [triangle @ basis, damped, jnp.diag(held.astype(factor.dtype))]
+        orthogonal, upper = jnp.linalg.qr(jnp.concatenate(rows))
+        given = -orthogonal[:size].T @ right
+        step = basis @ jax.scipy.linalg.solve_triangular(upper, given)
+        if count is None:
+            return step
+        return step * jnp.minimum(1, _LARGEST_STEP / jnp.max(jnp.abs(step)))
+
+    return quadratic, solve
+
+
+def _rows(batch: PyTree) -> int:
+    return jax.tree.leaves(batch)[0].shape[0]
+
+
+def _scale(curvature: Float[Array, " weights"]) -> Float[Array, " weights"]:
+    """Damp weights without influence too, so that the matrix stays positive definite."""
+    return curvature + _tiny(curvature) * jnp.max(curvature)
+
+
+def _tiny(like: Array) -> float:
+    return 10 * float(jnp.finfo(like.dtype).eps)
+
+
 class _Trial(NamedTuple):
     """State of the search for a step that reduces the sum of squares.
 
     **Attributes:** `trials`, their number; `accepted`, whether the last step was; `weights`,
-    after it; `damping`, of the next trial; `growth`, factor of the damping on rejection.
+    after it; `damping`, of the next trial; `growth`, factor of the damping on rejection;
+    `total`, sum of squares after the last step.
     """
 
     trials: Int[Array, ""]
@@ -123,23 +247,22 @@ class _Trial(NamedTuple):
     weights: Float[Array, " weights"]
     damping: Scalar
     growth: Scalar
+    total: Scalar
 
 
 def _damped_step(
-    errors: Errors, weights: Array, batch: PyTree, normal: _NormalEquations, damping: Scalar
-) -> tuple[Array, Scalar]:
-    """Try steps of growing damping until one reduces the sum of squares.
-
-    **Returns:** the weights, unchanged if no step reduced it, and the next damping.
-    """
-    curvature = jnp.diag(normal.matrix)
-    tiny = 10 * jnp.finfo(weights.dtype).eps
-    # Damp weights without influence too, so that the matrix stays positive definite.
-    scale = curvature + tiny * jnp.max(curvature)
+    errors: Errors,
+    weights: Array,
+    batch: PyTree,
+    normal: _NormalEquations,
+    solve: "Solve",
+    damping: Scalar,
+) -> _Trial:
+    """Try steps of growing damping until one reduces the sum of squares."""
+    tiny = _tiny(weights)
 
     def attempt(last: _Trial) -> _Trial:
-        matrix = normal.matrix + last.damping * jnp.diag(scale)
-        step = -jax.scipy.linalg.solve(matrix, normal.gradient, assume_a="pos")
+        step = solve(last.damping)
         total = jnp.sum(jax.vmap(errors, (None, 0))(weights + step, batch) ** 2)
         predicted = -(2 * normal.gradient @ step + step @ (normal.matrix @ step))
         gain_ratio = (normal.total - total) / predicted
@@ -153,10 +276,24 @@ def _damped_step(
             jnp.where(accepted, weights + step, weights),
             jnp.clip(last.damping * factor, tiny, 1 / tiny),
             2 * last.growth,
+            jnp.where(accepted, total, normal.total),
         )
 
     first = _Trial(
-        jnp.asarray(0), jnp.asarray(False), weights, damping, jnp.full_like(damping, 2)
+        jnp.asarray(0),
+        jnp.asarray(False),
+        weights,
+        damping,
+        jnp.full_like(damping, 2),
+        normal.total,
     )
-    last = jax.lax.while_loop(lambda t: (t.trials < _MAX_TRIALS) & ~t.accepted, attempt, first)
-    return last.weights, last.damping
+    return jax.lax.while_loop(lambda t: (t.trials < _MAX_TRIALS) & ~t.accepted, attempt, first)
+
+
+def _converged(last: _Trial, total: Scalar, tolerance: float) -> Bool[Array, ""]:
+    """Whether a step gained next to nothing, or none of any length gains anything."""
+    gained = total - last.total <= tolerance * total
+    return jnp.where(last.accepted, gained, last.damping > _HOPELESS)
+
+
+Solve = Callable[[Scalar], Array]

@@ -7,11 +7,14 @@ from ._actuation import FixedActuation as FixedActuation
 from ._actuation import LearnedActuation as LearnedActuation
 from ._coordinates import Coordinates as Coordinates
 from ._dissipation import AbstractDissipation as AbstractDissipation
+from ._dissipation import Coefficient as Coefficient
 from ._dissipation import CoulombDissipation as CoulombDissipation
 from ._dissipation import NoDissipation as NoDissipation
 from ._dissipation import SumDissipation as SumDissipation
 from ._dissipation import ViscousDissipation as ViscousDissipation
 from ._dynamics import AbstractDynamics as AbstractDynamics
+from ._friction import QuadraticDissipation as QuadraticDissipation
+from ._friction import StribeckDissipation as StribeckDissipation
 from ._frozen import frozen as frozen
 from ._hamiltonian import AbstractHamiltonian as AbstractHamiltonian
 from ._lagrangian import AbstractGeneralLagrangian as AbstractGeneralLagrangian
@@ -26,6 +29,8 @@ from ._momentum import AbstractMomentumMap as AbstractMomentumMap
 from ._momentum import GivenMomentum as GivenMomentum
 from ._momentum import RigidBodyMomentum as RigidBodyMomentum
 from ._momentum import VelocityMomentum as VelocityMomentum
+from ._parameters import Parameter as Parameter
+from ._parameters import physical_parameters as physical_parameters
 from ._rigid_body import AbstractRigidBody as AbstractRigidBody
 from ._scaled import ScaledActuation as ScaledActuation
 from ._scaled import ScaledDissipation as ScaledDissipation
@@ -33,6 +38,7 @@ from ._scaled import ScaledDynamics as ScaledDynamics
 from ._scaled import ScaledLagrangian as ScaledLagrangian
 from ._scaled import scaled_system as scaled_system
 from ._scaled import unscaled_system as unscaled_system
+from ._signals import Signals as Signals
 from ._state import State as State
 from ._sum_lagrangian import SumLagrangian as SumLagrangian
 from ._system import MechanicalSystem as MechanicalSystem

@@ -1,4 +1,6 @@
 import abc
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -6,8 +8,27 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
+class Coefficient(NamedTuple):
+    """Physical coefficient that a trainable array of a friction stands for.
+
+    **Attributes:** `name`, for reports; `attribute`, property with its value; `force`,
+    `velocity`, powers of these units in its own.
+    """
+
+    name: str
+    attribute: str
+    force: int
+    velocity: int
+
+
 class AbstractDissipation(eqx.Module):
-    """Dissipative force: it never adds energy, `qd . force <= 0`."""
+    """Dissipative force: it never adds energy, `qd . force <= 0`.
+
+    **Attributes:** (of the class) `coefficient_names`, the physical coefficients by the name
+    of the trainable array that determines them.
+    """
+
+    coefficient_names: ClassVar[Mapping[str, Coefficient]] = {}
 
     @abc.abstractmethod
     def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -34,8 +55,12 @@ class ViscousDissipation(AbstractDissipation):
 
     raw: Float[Array, " n"]
 
+    coefficient_names: ClassVar[Mapping[str, Coefficient]] = {
+        "raw": Coefficient("viscous", "coefficients", 1, -1)
+    }
+
     def __init__(self, coefficients: Float[Array, " n"]):
-        self.raw = _inverse_softplus(coefficients)
+        self.raw = inverse_softplus(coefficients)
 
     @property
     def coefficients(self) -> Float[Array, " n"]:
@@ -66,10 +91,14 @@ class CoulombDissipation(AbstractDissipation):
     raw: Float[Array, " n"]
     width: float = eqx.field(static=True)
 
+    coefficient_names: ClassVar[Mapping[str, Coefficient]] = {
+        "raw": Coefficient("coulomb", "coefficients", 1, 0)
+    }
+
     def __init__(self, coefficients: Float[Array, " n"], width: float = 0.05):
         if width <= 0:
             raise ValueError(f"`width` must be a positive speed, got {width}")
-        self.raw = _inverse_softplus(coefficients)
+        self.raw = inverse_softplus(coefficients)
         self.width = float(width)
 
     @property
@@ -103,6 +132,6 @@ class SumDissipation(AbstractDissipation):
         return sum((part(q, qd) for part in self.parts), jnp.zeros_like(qd))
 
 
-def _inverse_softplus(x: Float[Array, " n"]) -> Float[Array, " n"]:
+def inverse_softplus(x: Float[Array, " n"]) -> Float[Array, " n"]:
     """Compute `y` with `softplus(y) = x` without overflow."""
     return x + jnp.log(-jnp.expm1(-x))

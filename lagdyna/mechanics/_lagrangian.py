@@ -1,5 +1,5 @@
 import abc
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -34,7 +34,16 @@ class AbstractLagrangian(eqx.Module):
     [`lagdyna.mechanics.AbstractGeneralLagrangian`][] to define `L` alone, or
     [`lagdyna.mechanics.AbstractRigidBody`][] to define a mass matrix and a potential.
     All methods take single states; use `jax.vmap` for batches.
+
+    **Attributes:** (of the class) `positive_parameters`, names of the trainable arrays whose
+    entries must be positive, such as masses. A fit learns their logarithms.
     """
+
+    positive_parameters: ClassVar[tuple[str, ...]] = ()
+
+    def warnings(self) -> list[str]:
+        """Describe parameters outside of what is physical, one sentence each; none here."""
+        return []
 
     @abc.abstractmethod
     def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:

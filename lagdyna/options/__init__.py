@@ -9,6 +9,7 @@ from ._differences import check_unchanged as check_unchanged
 from ._differences import differences as differences
 from ._origin import Origin as Origin
 from ._origin import begun_in as begun_in
+from ._origin import kept_file as kept_file
 from ._origin import located as located
 from ._part import Family as Family
 from ._part import Part as Part
@@ -22,6 +23,7 @@ from ._types import Count as Count
 from ._types import Discount as Discount
 from ._types import DissipationName as DissipationName
 from ._types import Fraction as Fraction
+from ._types import InertiaName as InertiaName
 from ._types import Masses as Masses
 from ._types import NonNegative as NonNegative
 from ._types import Positive as Positive

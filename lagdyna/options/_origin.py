@@ -55,3 +55,10 @@ def located(file: str) -> str:
         if path.exists() or glob.glob(str(path)):
             return str(path)
     return file
+
+
+def kept_file(name: str) -> Path | None:
+    """Find a file of the run's own directory; `None` outside of `begun_in` or without it."""
+    origin = _origin.get()
+    path = None if origin is None else origin.now / name
+    return path if path is not None and path.is_file() else None

@@ -128,6 +128,7 @@ class ReportFile(msgspec.Struct):
     parameters: list[dict[str, Any]] | None
     calibration: dict[str, Any] | None
     validation: dict[str, Any]
+    signals: dict[str, Any] | None = None
 
 
 class ReproductionFile(msgspec.Struct):

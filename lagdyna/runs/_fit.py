@@ -10,7 +10,16 @@ from typing import Any, NamedTuple
 import msgspec
 
 from .._errors import UserError
-from ..config import FitConfig, Known, check_fit_config, fit_config, with_equations
+from ..config import (
+    ROBOT_FILE,
+    FitConfig,
+    Known,
+    check_fit_config,
+    described_robot,
+    fit_config,
+    robot_file,
+    with_equations,
+)
 from ..filters import AbstractPosterior
 from ..identification import (
     FitProblem,
@@ -138,6 +147,9 @@ def fit_model(
         write_run_file(path, "fit")
         write_text(path / "config.toml", config_to_toml(problem.config))
         write_sealed(path / "sizes.json", problem.sizes._asdict())
+        if robot_file(problem.config.model) is not None:
+            robot = described_robot(problem.config.model)
+            write_text(path / ROBOT_FILE, robot.to_json())
         return _run(problem, state, [], path, progress)
 
 

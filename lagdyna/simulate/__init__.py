@@ -7,6 +7,9 @@ from ._sampled import SampledTransition as SampledTransition
 from ._scaled_transition import ScaledTransition as ScaledTransition
 from ._scaled_transition import is_solved as is_solved
 from ._scaled_transition import with_substeps as with_substeps
+from ._signal_transition import SignalTransition as SignalTransition
+from ._signal_transition import signals_of as signals_of
+from ._signal_transition import without_signals as without_signals
 from ._solvers import SOLVERS as SOLVERS
 from ._solvers import get_solver as get_solver
 from ._transition import AbstractTransition as AbstractTransition

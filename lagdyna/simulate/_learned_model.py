@@ -10,12 +10,14 @@ from ..mechanics import (
     Forces,
     MechanicalSystem,
     ScaledDynamics,
+    Signals,
     State,
     Units,
     scaled_system,
 )
 from ._rollout import rollout
 from ._scaled_transition import ScaledTransition
+from ._signal_transition import signals_of, without_signals
 from ._transition import AbstractTransition, SolvedTransition
 from ._vector_field import AccelerationField, HamiltonianField, LagrangianField
 from ._vectors import Values, vectors
@@ -28,12 +30,21 @@ class LearnedModel(eqx.Module):
     `ValueError` that names the models that have it; so does an argument of another shape.
     Methods take single states, also as lists; use `jax.vmap` for a batch.
 
+    If sensors and motors were learned too (`signals`), methods take measured positions and
+    commands. `lagrangian`, `system` and `dynamics` are those of true positions and of the
+    control that acts.
+
     **Attributes:**
 
     - `transition`: the dynamics from one action to the next.
     """
 
     transition: AbstractTransition
+
+    @property
+    def signals(self) -> Signals | None:
+        """Learned model of sensors and motors; `None` without one."""
+        return signals_of(self.transition)
 
     @property
     def lagrangian(self) -> AbstractLagrangian:
@@ -61,17 +72,25 @@ class LearnedModel(eqx.Module):
         raise ValueError(self._without("acceleration", "delan, lnn and neural-ode"))
 
     def step(self, state: State, action: Float[Array, " m"]) -> State:
-        """Compute the state one `dt` later."""
+        """Compute the state one `dt` later; a learned delay or lag does not act."""
         return self.transition.step(self._state(state), action)
 
     def rollout(self, state: State, actions: Float[Array, "time m"]) -> State:
-        """Compute the states under a sequence of actions, the start included."""
+        """Compute the states under a sequence of actions, the start included.
+
+        A learned delay or lag acts on the sequence. The first action is assumed before it.
+        """
+        if self.signals is not None:
+            actions = self.signals.filtered(actions)
         return rollout(self.transition, self._state(state), actions)
 
     def forward_dynamics(self, q: Values, qd: Values, action: Values) -> Float[Array, " n"]:
         """Compute the acceleration under an action, shape `(n,)`."""
         q, qd = self._vectors(q=q, qd=qd)
-        return self.dynamics.forward_dynamics(q, qd, jnp.asarray(action, q.dtype))
+        action = jnp.asarray(action, q.dtype)
+        if self.signals is not None:
+            action = self.signals.acting(action)
+        return self.dynamics.forward_dynamics(q, qd, action)
 
     def inverse_dynamics(self, q: Values, qd: Values, qdd: Values) -> Float[Array, " n"]:
         """Compute the generalised force that produces `qdd`, N or N m, shape `(n,)`."""
@@ -134,9 +153,12 @@ class LearnedModel(eqx.Module):
         return jax.export.export(program)(each, each, each)
 
     def _vectors(self, **given: Values) -> list[Float[Array, " n"]]:
-        """Check arguments of the mechanics."""
+        """Check arguments of the mechanics, and convert measured positions to true ones."""
         system = self.system if self.has_lagrangian else self.transition
-        return vectors(dict.fromkeys(given, system.coordinates.n), **given)
+        q, *others = vectors(dict.fromkeys(given, system.coordinates.n), **given)
+        if self.signals is not None:
+            q = self.signals.true(State(q, q)).q
+        return [q, *others]
 
     def _state(self, state: State) -> State:
         """Check a state of the transition."""
@@ -152,13 +174,13 @@ class LearnedModel(eqx.Module):
     @property
     def units(self) -> Units | None:
         """Units that the model was learned in; `None` for SI units."""
-        transition = self.transition
+        transition = without_signals(self.transition)
         return transition.units if isinstance(transition, ScaledTransition) else None
 
     @property
     def _natural(self) -> AbstractTransition:
         """Transition in the units that the model was learned in."""
-        transition = self.transition
+        transition = without_signals(self.transition)
         return transition.transition if isinstance(transition, ScaledTransition) else transition
 
     @property

@@ -5,3 +5,6 @@ from ._double_pendulum import DoublePendulum as DoublePendulum
 from ._pendulum import Pendulum as Pendulum
 from ._planar_chain import PlanarChain as PlanarChain
 from ._relativistic_particle import RelativisticParticle as RelativisticParticle
+from ._robot_description import RobotDescription as RobotDescription
+from ._robot_model import RobotModel as RobotModel
+from ._tree import KinematicTree as KinematicTree

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
@@ -30,6 +32,8 @@ class ChargedParticle(AbstractGeneralLagrangian):
     magnetic_field: Float[Array, " 3"]
     electric_field: Float[Array, " 3"]
     damping: float = eqx.field(static=True, default=0.0)
+
+    positive_parameters: ClassVar[tuple[str, ...]] = ("mass",)
 
     @property
     def coordinates(self) -> Coordinates:

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
 
@@ -25,6 +27,8 @@ class DoublePendulum(AbstractRigidBody):
     mass: Float[Array, " 2"]
     length: Float[Array, " 2"]
     gravity: Float[Array, ""]
+
+    positive_parameters: ClassVar[tuple[str, ...]] = ("mass", "length")
 
     @classmethod
     def unit(cls, gravity: float = 9.8) -> "DoublePendulum":

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
@@ -30,6 +32,8 @@ class Pendulum(AbstractRigidBody):
     gravity: Float[Array, ""]
     centre: float = eqx.field(static=True)
     inertia_factor: float = eqx.field(static=True)
+
+    positive_parameters: ClassVar[tuple[str, ...]] = ("mass", "length")
 
     @classmethod
     def rod(cls, mass: float = 1.0, length: float = 1.0, gravity: float = 10.0) -> "Pendulum":

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
 
@@ -29,6 +31,9 @@ class PlanarChain(AbstractRigidBody):
         `(links,)`.
     - `gravity`: gravitational acceleration, m/s^2, a scalar array.
     - `cart_mass`: mass of the cart, kg, a scalar array, or `None` for a chain on a fixed pivot.
+    - `armature`: inertia of each joint's rotor as the joint feels it, the rotor's inertia
+        times the squared gear ratio, kg m^2, shape `(links,)`. It adds to the diagonal of the
+        mass matrix in joint angles. `None`, the default, for none.
 
     **Raises:** `ValueError` if there is no link or if the arrays differ in length.
     """
@@ -39,13 +44,26 @@ class PlanarChain(AbstractRigidBody):
     inertia: Float[Array, " links"]
     gravity: Float[Array, ""]
     cart_mass: Float[Array, ""] | None = None
+    armature: Float[Array, " links"] | None = None
+
+    positive_parameters: ClassVar[tuple[str, ...]] = (
+        "mass",
+        "length",
+        "inertia",
+        "cart_mass",
+        "armature",
+    )
 
     def __check_init__(self):
-        shapes = {x.shape for x in (self.mass, self.length, self.centre, self.inertia)}
+        each = [self.mass, self.length, self.centre, self.inertia]
+        named = "`mass`, `length`, `centre` and `inertia`"
+        if self.armature is not None:
+            each.append(self.armature)
+            named = "`mass`, `length`, `centre`, `inertia` and `armature`"
+        shapes = {x.shape for x in each}
         if len(shapes) != 1 or 0 in self.mass.shape:
             raise ValueError(
-                "`mass`, `length`, `centre` and `inertia` must have one entry per link, "
-                f"got shapes {sorted(shapes)}"
+                f"{named} must have one entry per link, got shapes {sorted(shapes)}"
             )
 
     @classmethod
@@ -105,6 +123,26 @@ class PlanarChain(AbstractRigidBody):
         """One linear coordinate if there is a cart, then one angle for each link."""
         return Coordinates((False,) * (self.cart_mass is not None) + (True,) * self.links)
 
+    def warnings(self) -> list[str]:
+        """Describe links whose mass could not be distributed as their parameters say."""
+        found = []
+        for i in range(self.links):
+            mass, length, centre, inertia = (
+                float(x[i]) for x in (self.mass, self.length, self.centre, self.inertia)
+            )
+            if not 0 <= centre <= 1:
+                found.append(
+                    f"`centre[{i}]` is {centre:.3g}, so the centre of mass of link {i} is "
+                    "outside the link, which 0 to 1 describe"
+                )
+            elif inertia > (largest := mass * centre * (1 - centre) * length**2):
+                found.append(
+                    f"`inertia[{i}]` is {inertia:.3g} kg m^2, and a link of {mass:.3g} kg "
+                    f"within its {length:.3g} m with this centre of mass has at most "
+                    f"{largest:.3g}"
+                )
+        return found
+
     def mass_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
         theta = self._absolute_angles(q)
         cosine, sine = jnp.cos(theta), jnp.sin(theta)
@@ -115,6 +153,8 @@ class PlanarChain(AbstractRigidBody):
         # Transform from absolute to relative angles: each joint moves all links beyond it.
         descendants = jnp.tri(self.links, dtype=self.mass.dtype).T
         matrix = descendants @ matrix @ descendants.T
+        if self.armature is not None:
+            matrix = matrix + jnp.diag(self.armature)
         if self.cart_mass is not None:
             row = descendants @ (self.mass @ levers * cosine)
             total = self.cart_mass + jnp.sum(self.mass)

@@ -18,9 +18,11 @@ from ..mechanics import (
     Limits,
     MechanicalSystem,
     NoDissipation,
+    QuadraticDissipation,
     ScaledActuation,
     ScaledDissipation,
     State,
+    StribeckDissipation,
     SumDissipation,
     Units,
     ViscousDissipation,
@@ -47,6 +49,11 @@ _ACTIVATIONS: "Mapping[str, Activation]" = {
 # driven to more than three times the speed that their balance needs, and a policy would exploit
 # a model that has never seen such speeds.
 _POSITION_MARGIN, _VELOCITY_MARGIN = 3.0, 6.0
+
+
+# Initial Stribeck speed over the speed below which friction is smoothed: well above it, or
+# the extra friction would act where it is smoothed away.
+_STRIBECK_SPEED = 4.0
 
 
 class Plant(NamedTuple):
@@ -230,10 +237,15 @@ class Plant(NamedTuple):
         """Create friction of a kind on all coordinates, small at first."""
         small = jnp.full(self.n, 0.01)
         parts: list[AbstractDissipation] = []
-        if name in ("viscous", "both"):
+        if name in ("viscous", "both", "stribeck", "all"):
             parts.append(ViscousDissipation(small))
-        if name in ("coulomb", "both"):
+        if name in ("coulomb", "both", "stribeck", "all"):
             parts.append(CoulombDissipation(small, self.friction_speed))
+        if name in ("stribeck", "all"):
+            speed = jnp.full(self.n, _STRIBECK_SPEED * self.friction_speed)
+            parts.append(StribeckDissipation(small, speed, self.friction_speed))
+        if name == "all":
+            parts.append(QuadraticDissipation(small))
         if not parts:
             return NoDissipation()
         friction = parts[0] if len(parts) == 1 else SumDissipation(tuple(parts))

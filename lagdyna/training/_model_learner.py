@@ -25,8 +25,9 @@ from ..learners import (
     TerminationLoss,
     learn,
     make_optimiser,
-    multiplied,
     partition,
+    physical,
+    received,
     root_mean_square,
     step_scale,
     trainable,
@@ -85,10 +86,9 @@ class ModelLearner:
         loss = given(config.loss)
         assert isinstance(loss, StepsLossConfig)
         self.loss = loss
-        self._scales = None
-        if type(self.model).parameter_scales is not DynamicsConfig.parameter_scales:
-            initial = self.build_transition(jax.random.key(0))
-            self._scales = self.model.parameter_scales(trainable(initial, self._fixed))
+        key = jax.random.key(0)
+        initial = lambda: trainable(self.build_transition(key), self._fixed)  # noqa: E731
+        self._coordinates = self.model.parametrisation(initial)
 
     def build_transition(self, key: PRNGKeyArray) -> AbstractTransition:
         """Build the untrained dynamics."""
@@ -208,7 +208,7 @@ class ModelLearner:
                 (fitted.model, fitted.state),
                 before,
             )
-            free = multiplied(free, self._scales)
+            free = physical(free, self._coordinates)
             metrics["model_loss"] = jnp.mean(fitted.metrics["loss"])
             skipped = jnp.sum(fitted.metrics["skipped"])
             metrics["model_skipped"] = jnp.where(any_in_range, skipped, updates)
@@ -247,7 +247,7 @@ class ModelLearner:
         free, frozen = partition(world.transition, self._fixed)
         posterior = dynamics.posterior(self._received(free), states.transition)
         return posterior.transformed(
-            lambda learned: eqx.combine(multiplied(learned, self._scales), frozen)
+            lambda learned: eqx.combine(physical(learned, self._coordinates), frozen)
         )
 
     def sampled(
@@ -268,8 +268,8 @@ class ModelLearner:
         return learner.weight_decay if isinstance(learner, GradientConfig) else None
 
     def _received(self, parameters: PyTree) -> PyTree:
-        """Convert parameters of the dynamics to the units that their learner receives."""
-        return multiplied(parameters, self._scales, -1)
+        """Convert parameters of the dynamics to the coordinates of their learner."""
+        return received(parameters, self._coordinates)
 
     def _sampler(self, buffer: ReplayBuffer, phase: Phase) -> Callable[[PRNGKeyArray], PyTree]:
         """Make a function that draws a batch for the dynamics.
@@ -366,7 +366,7 @@ class ModelLearner:
         rows: Bool[Array, " rows"],
         seed: UInt[Array, ""],
     ) -> AbstractLearner:
-        free = FrozenLoss(loss, partition(transition, self._fixed)[1], self._scales)
+        free = FrozenLoss(loss, partition(transition, self._fixed)[1], self._coordinates)
         norm = PseudoHuberLoss(free) if self.loss.norm == "pseudo-huber" else free
         return self.learner.build(norm, self._budget(rows, self.loss.length, seed))
 

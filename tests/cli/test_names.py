@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lagdyna.cli import _compare, _print
-from lagdyna.cli._print import add_row, cell, fail, plain, runs_table, say
+from lagdyna.cli._print import add_row, cell, fail, plain, runs_table, say, signal_lines
 
 EVIL = "[bold]x[/] [/nothing] \x1b[31m\x07\N{RIGHT-TO-LEFT OVERRIDE}\udc80\nnext"
 
@@ -56,3 +56,8 @@ def test_the_table_of_a_comparison(
     assert "\x1b" not in shown
     assert "1 (10 %)" in shown
     assert isinstance(runs_table([row]), Table)
+
+
+def test_signals_of_a_fit_are_a_line_each() -> None:
+    found = {"gain": [0.098], "delay": 0.0041, "position_offset": [0.1, -0.02]}
+    assert signal_lines(found) == ["gain: 0.098", "delay: 4.1 ms", "position offset: 0.1 -0.02"]

@@ -192,6 +192,21 @@ def test_dotted_options_become_settings():
             as_settings(["train", "--agent.horizon", *rest])
 
 
+def test_a_switch_of_signals_needs_no_value() -> None:
+    tokens = ["fit", "--signals.gain", "a.csv", "--signals.delay", "0.01", "--signals.lag"]
+    assert as_settings(tokens) == [
+        "fit",
+        *("--set", "signals.gain=true", "a.csv"),
+        *("--set", "signals.delay=0.01"),
+        *("--set", "signals.lag=true"),
+    ]
+    listed = ["fit", "a.csv", "--signals.offset", "[-0.1, 2]", "--signals.max_delay", "0.2"]
+    assert as_settings(listed)[3:] == [
+        "signals.offset=[-0.1, 2]",
+        *("--set", "signals.max_delay=0.2"),
+    ]
+
+
 def test_a_setting_overrides_a_named_option_and_that_the_file(tmp_path: Path):
     (tmp_path / "mine.toml").write_text('model = "lnn"\nseed = 1\n')
     config = configured(

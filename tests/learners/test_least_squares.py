@@ -19,8 +19,11 @@ from lagdyna.learners import (
     OneStepLoss,
     ResidualLoss,
     RewardLoss,
+    _jacobian_factor,
     _least_squares,
     fit,
+    jacobian_factor,
+    undetermined,
 )
 from lagdyna.mechanics import State
 from lagdyna.models import GivenReward, Network
@@ -28,6 +31,7 @@ from lagdyna.models import GivenReward, Network
 from ..helpers import identical, normals, pendulum_system
 from .recordings import accelerations, recording, transition, true_reward, windows
 
+KEY = jax.random.key(0)
 SCALE = State(jnp.asarray([0.7]), jnp.asarray([3.0]))
 
 
@@ -38,6 +42,14 @@ class Misfit(AbstractSquaredLoss[Network, tuple[Array, Array]]):
     def errors(self, model: Network, row: tuple[Array, Array]) -> Array:
         x, y = row
         return model(x) - y
+
+
+class Linear(AbstractSquaredLoss[Array, tuple[Array, Array]]):
+    def __call__(self, model: Array, batch: tuple[Array, Array]) -> Array:
+        return jnp.mean((batch[0] @ model - batch[1]) ** 2)
+
+    def errors(self, model: Array, row: tuple[Array, Array]) -> Array:
+        return (row[0] @ model - row[1])[None]
 
 
 def data(seed: int, rows: int = 50) -> tuple[Array, Array]:
@@ -85,18 +97,43 @@ def test_a_step_is_the_damped_gauss_newton_step(x64: None) -> None:
     assert float(Misfit()(found, batch)) < float(metrics["loss"])
 
 
-def test_chunks_of_the_jacobian_give_the_same_step(
+def test_chunks_and_many_weights_give_the_same_step(
     monkeypatch: pytest.MonkeyPatch, x64: None
 ) -> None:
     model, batch, learner = network(4), data(2), LevenbergMarquardtLearner(Misfit())
-    whole = learner.update(model, learner.init(model), batch)[0]
+
+    def found() -> Array:
+        stepped = learner.update(model, learner.init(model), batch)[0]
+        return jax.flatten_util.ravel_pytree(eqx.filter(stepped, eqx.is_inexact_array))[0]
+
+    whole = found()
     # Chunks of seven rows, and a last one of a single row.
-    weights = sum(x.size for x in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
-    monkeypatch.setattr(_least_squares, "_MAX_JACOBIAN_SIZE", 7 * 2 * weights)
-    cut = learner.update(model, learner.init(model), batch)[0]
-    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(cut), strict=True):
-        if eqx.is_array(a):
-            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    monkeypatch.setattr(_jacobian_factor, "_MAX_SIZE", 7 * 2 * (whole.size + 1))
+    np.testing.assert_allclose(found(), whole, rtol=1e-9, atol=1e-12)
+    monkeypatch.setattr(_least_squares, "_MAX_JACOBIAN_SIZE", 7 * 2 * whole.size)
+    monkeypatch.setattr(_least_squares, "FEW_WEIGHTS", 0)
+    np.testing.assert_allclose(found(), whole, rtol=1e-7, atol=1e-10)
+
+
+def test_undetermined_directions_are_left_as_they_are(x64: None) -> None:
+    # The second weight acts only together with the third; the fourth hardly acts at all.
+    design = normals(6, 40, 3) @ jnp.asarray([[1.0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1e-3]])
+    target = design @ jnp.asarray([0.5, 1, 2, 0]) + 0.1 * normals(7, 40, 1)[:, 0]
+    start = jnp.asarray([0.0, 0.4, -0.2, 0.3])
+    learner = LevenbergMarquardtLearner(Linear(), tolerance=1e-12, physical=True)
+    found = fit(start, learner, (design, target), key=KEY, steps=30, batch_size=None)
+    expected = jnp.linalg.lstsq(design[:, :2], target)[0]
+    np.testing.assert_allclose(found.model[0], expected[0], atol=1e-4)
+    np.testing.assert_allclose(found.model[1] + found.model[2], expected[1], atol=1e-4)
+    np.testing.assert_allclose(found.model[1] - found.model[2], 0.6, atol=1e-9)
+    np.testing.assert_allclose(found.model[3], 0.3, atol=1e-2)
+    factor, count = jacobian_factor(Linear().errors, found.model, (design, target))
+    directions, held = undetermined(factor, count)
+    assert list(held) == [False, False, True, True]
+    np.testing.assert_allclose(directions[2:] @ jnp.asarray([1.0, 1, 1, 0]), 0, atol=1e-3)
+    # It has converged long before, and further updates change nothing.
+    assert bool(found.state.converged)
+    assert len(set(np.asarray(found.metrics["loss"])[-10:].tolist())) == 1
 
 
 def test_loss_decreases_monotonically(tolerance: float) -> None:

@@ -6,6 +6,8 @@ import pytest
 from lagdyna.mechanics import (
     CoulombDissipation,
     NoDissipation,
+    QuadraticDissipation,
+    StribeckDissipation,
     SumDissipation,
     ViscousDissipation,
 )
@@ -55,7 +57,36 @@ def test_a_sum_adds_forces_and_all_parts_are_trainable():
     assert len(jax.tree.leaves(gradient)) == 2
 
 
+def test_quadratic_friction_has_its_closed_form_and_opposes_motion():
+    friction = QuadraticDissipation(jnp.array([0.3, 1.2]))
+    qd = jnp.array([2.0, -0.5])
+    np.testing.assert_allclose(friction(qd, qd), [-1.2, 0.3], rtol=1e-6)
+    np.testing.assert_array_equal(friction(qd, jnp.zeros(2)), 0)
+    rayleigh = lambda v: jnp.sum(jnp.array([0.3, 1.2]) * jnp.abs(v) ** 3) / 3  # noqa: E731
+    np.testing.assert_allclose(friction(qd, qd), -jax.grad(rayleigh)(qd), rtol=1e-6)
+
+
+def test_stribeck_friction_has_its_closed_form_and_fades_with_speed():
+    friction = StribeckDissipation(jnp.array([0.3, 1.2]), jnp.array([0.4, 0.1]), width=0.01)
+    np.testing.assert_allclose(friction.speed, [0.4, 0.1], rtol=1e-6)
+    qd = jnp.array([0.4, -0.2])
+    expected = [-0.3 * np.exp(-1), 1.2 * np.exp(-4)]
+    np.testing.assert_allclose(friction(qd, qd), expected, rtol=1e-5)
+    np.testing.assert_allclose(friction(qd, jnp.array([3.0, 3.0])), 0, atol=1e-20)
+
+
+@pytest.mark.parametrize("weight", [-5.0, 0.0, 5.0])
+def test_friction_is_dissipative_for_every_weight(weight):
+    some = jnp.array([0.3, 1.2])
+    for friction in (QuadraticDissipation(some), StribeckDissipation(some, some)):
+        moved = jax.tree.map(lambda x: jnp.full_like(x, weight), friction)
+        for qd in 1e-3 * np.random.default_rng(0).normal(size=(20, 2)):
+            assert float(moved(some, jnp.asarray(qd)) @ qd) < 0
+
+
 def test_wrong_arguments():
+    with pytest.raises(ValueError, match="width"):
+        StribeckDissipation(jnp.ones(1), jnp.ones(1), width=0.0)
     with pytest.raises(ValueError, match="width"):
         CoulombDissipation(jnp.ones(1), width=0.0)
     with pytest.raises(ValueError, match="parts"):

@@ -1,5 +1,7 @@
 """Tests of planar chains against Kane's equations, derived with SymPy."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -194,3 +196,24 @@ def test_wrong_arguments():
         PlanarChain.rods(0)
     with pytest.raises(ValueError, match="per link"):
         eqx.tree_at(lambda c: c.mass, PlanarChain.rods(2), jnp.ones(3)).__check_init__()
+
+
+def test_armature_adds_to_the_mass_matrix_in_joint_coordinates():
+    q, qd = jnp.array([0.4, 1.1]), jnp.array([0.7, -0.2])
+    chain = PlanarChain.two_link_arm()
+    rotors = dataclasses.replace(chain, armature=jnp.array([0.5, 0.2]))
+    added = rotors.mass_matrix(q, qd) - chain.mass_matrix(q, qd)
+    np.testing.assert_allclose(added, np.diag([0.5, 0.2]), atol=1e-6)
+
+
+def test_a_chain_says_what_no_link_can_have():
+    chain = PlanarChain.two_link_arm()
+    assert chain.warnings() == []
+    wrong = dataclasses.replace(
+        chain, centre=jnp.array([0.5, 1.2]), inertia=jnp.array([0.3, 0.3])
+    )
+    outside, large = sorted(wrong.warnings())
+    assert outside.startswith("`centre[1]` is 1.2, so the centre of mass of link 1 is outside")
+    # At most the inertia of two point masses at the ends, m l^2 / 4.
+    assert large.startswith("`inertia[0]` is 0.3 kg m^2")
+    assert large.endswith("at most 0.25")

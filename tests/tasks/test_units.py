@@ -6,6 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lagdyna.mechanics import (
+    CoulombDissipation,
+    QuadraticDissipation,
+    StribeckDissipation,
+    SumDissipation,
+    ViscousDissipation,
+)
+from lagdyna.options import DissipationName
 from lagdyna.tasks import TASKS, CoordinateSpec, Plant, TaskSpec
 
 CART = TaskSpec(
@@ -68,3 +76,17 @@ def test_learned_friction_starts_as_small_as_in_natural_units():
     expected = plant.friction("both")(q, qd)
     found = small.friction("both")(q, qd * jnp.asarray(small.units.velocity))
     np.testing.assert_allclose(found, expected * jnp.asarray(small.units.force), rtol=1e-5)
+
+
+def test_names_of_friction_add_parts():
+    plant = Plant.of_task(CART)
+    both = [ViscousDissipation, CoulombDissipation]
+    assert friction_parts(plant, "both") == both
+    assert friction_parts(plant, "stribeck") == [*both, StribeckDissipation]
+    assert friction_parts(plant, "all") == [*both, StribeckDissipation, QuadraticDissipation]
+
+
+def friction_parts(plant: Plant, name: DissipationName) -> list[type]:
+    friction = plant.friction(name)
+    assert isinstance(friction, SumDissipation)
+    return [type(part) for part in friction.parts]

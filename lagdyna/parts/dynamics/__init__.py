@@ -11,6 +11,7 @@ from ._known import KnownConfig as KnownConfig
 from ._known import ResidualConfig as ResidualConfig
 from ._lagrangian import DeLaNConfig as DeLaNConfig
 from ._lagrangian import LNNConfig as LNNConfig
+from ._robot import RobotConfig as RobotConfig
 
 MODELS.add(
     DeLaNConfig,
@@ -22,4 +23,5 @@ MODELS.add(
     ConstrainedMLPConfig,
     KnownConfig,
     ResidualConfig,
+    RobotConfig,
 )

@@ -6,6 +6,8 @@ import msgspec
 from ...options import DissipationName, Family, Part
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jaxtyping import PRNGKeyArray, PyTree
 
     import lagdyna.data
@@ -28,6 +30,7 @@ class DynamicsConfig(Part, frozen=True, kw_only=True):
     - `accelerations`: whether it has accelerations, for the loss `forward`.
     - `forces`: whether it has inverse dynamics, for the loss `inverse`.
     - `equations`: whether it contains known equations of motion.
+    - `usual_learner`: name of the learner of its fits where none is chosen.
     - `natural`: whether `build` receives the plant in its natural units; in SI units if not.
     """
 
@@ -35,6 +38,7 @@ class DynamicsConfig(Part, frozen=True, kw_only=True):
     accelerations: ClassVar[bool] = False
     forces: ClassVar[bool] = False
     equations: ClassVar[bool] = False
+    usual_learner: ClassVar[str] = "adam"
     natural: ClassVar[bool] = True
 
     @abc.abstractmethod
@@ -72,6 +76,26 @@ class DynamicsConfig(Part, frozen=True, kw_only=True):
         """
         del learned
         return None
+
+    def parametrisation(
+        self, initial: "Callable[[], PyTree]"
+    ) -> "lagdyna.learners.Parametrisation | None":
+        """Create the coordinates in which a learner receives the parameters.
+
+        **Arguments:** `initial`, a function that returns the initial parameters; it is called
+        only if the model has `parameter_scales`.
+
+        **Returns:** `None` for the parameters themselves.
+
+        **Raises:** `UserError` if a positive parameter starts at 0 or below.
+        """
+        from ...learners import Parametrisation
+
+        if type(self).parameter_scales is DynamicsConfig.parameter_scales:
+            return None
+        parameters = initial()
+        units = self.parameter_scales(parameters)
+        return None if units is None else Parametrisation.of(parameters, units)
 
     def resolved(self, plant: "lagdyna.tasks.Plant") -> "DynamicsConfig":
         """Fill options that were left open from what is known of the plant."""

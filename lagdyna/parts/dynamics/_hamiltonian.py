@@ -22,8 +22,9 @@ class HNNConfig(DynamicsConfig, frozen=True, kw_only=True, tag="hnn"):
 
     - `hidden`: widths of the hidden layers.
     - `activation`: activation function of the network.
-    - `dissipation`: friction to learn: `none`, `viscous`, `coulomb` (smoothed) or `both`. By
-        default what the task says; of recordings `none`.
+    - `dissipation`: friction to learn: `none`, `viscous`, `coulomb` (smoothed), `both`,
+        `stribeck` (both, and extra friction near rest) or `all` (also quadratic). By default
+        what the task says; of recordings `none`.
     """
 
     hidden: Widths = (64, 64)
@@ -57,8 +58,9 @@ class StructuredHNNConfig(DynamicsConfig, frozen=True, kw_only=True, tag="struct
     - `initial_mass`: diagonal of the mass matrix before training, kg or kg m^2, one number
         or one for each coordinate. By default it follows from the forces and accelerations of
         the data, or those that a task states.
-    - `dissipation`: friction to learn: `none`, `viscous`, `coulomb` (smoothed) or `both`. By
-        default what the task says; of recordings `none`.
+    - `dissipation`: friction to learn: `none`, `viscous`, `coulomb` (smoothed), `both`,
+        `stribeck` (both, and extra friction near rest) or `all` (also quadratic). By default
+        what the task says; of recordings `none`.
     """
 
     hidden: Widths = (64, 64)

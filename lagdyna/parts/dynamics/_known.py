@@ -41,7 +41,8 @@ class KnownConfig(DynamicsConfig, frozen=True, kw_only=True, tag="known"):
     - `fixed`: parameters that are not learned, by name, as `gravity` or
         `lagrangian.gravity`; `all` for every one.
     - `dissipation`: friction that is added to a Lagrangian: `none`, `viscous`, `coulomb`
-        (smoothed) or `both`. By default what the task says; of recordings `none`.
+        (smoothed), `both`, `stribeck` (both, and extra friction near rest) or `all` (also
+        quadratic). By default what the task says; of recordings `none`.
     """
 
     known: str | None = None
@@ -51,6 +52,7 @@ class KnownConfig(DynamicsConfig, frozen=True, kw_only=True, tag="known"):
     accelerations: ClassVar[bool] = True
     forces: ClassVar[bool] = True
     equations: ClassVar[bool] = True
+    usual_learner: ClassVar[str] = "levenberg-marquardt"
     natural: ClassVar[bool] = False
 
     def build(
@@ -85,7 +87,8 @@ class ResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="residual"):
     - `learn_known`: whether the parameters of the known system are learned too.
     - `fixed`: of those, the parameters that are not learned, by name.
     - `dissipation`: friction that is added to a Lagrangian: `none`, `viscous`, `coulomb`
-        (smoothed) or `both`. By default what the task says; of recordings `none`.
+        (smoothed), `both`, `stribeck` (both, and extra friction near rest) or `all` (also
+        quadratic). By default what the task says; of recordings `none`.
     - `hidden`: widths of the hidden layers of the force.
     - `activation`: activation function of the force.
     """

@@ -21,9 +21,12 @@ class LevenbergMarquardtConfig(
     **Arguments:**
 
     - `damping`: of the first step, relative to the curvature of each weight.
+    - `tolerance`: relative decrease of the loss below which the method has converged; further
+        updates change nothing.
     """
 
     damping: Positive = 1e-2
+    tolerance: Positive = 1e-7
 
     usual_phase: ClassVar[Usual] = Usual(20, 1024)
     usual_fit: ClassVar[Usual] = Usual(200, 8192)
@@ -31,10 +34,11 @@ class LevenbergMarquardtConfig(
     same_batch: ClassVar[bool] = True
 
     def build(self, loss: Any, budget: Budget) -> "lagdyna.learners.AbstractLearner":
-        from ...learners import LevenbergMarquardtLearner
+        from ...learners import FrozenLoss, LevenbergMarquardtLearner
 
         del budget
-        return LevenbergMarquardtLearner(loss, self.damping)
+        physical = isinstance(loss, FrozenLoss) and loss.parametrisation is not None
+        return LevenbergMarquardtLearner(loss, self.damping, self.tolerance, physical)
 
     def memory(self, weights: "list[PyTree]") -> int:
         return held_bytes(weights, "full")

@@ -1,0 +1,85 @@
+"""Robot descriptions that models name."""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from .._errors import UserError
+from ..options import kept_file, located
+from ..parts import DynamicsConfig, RobotConfig
+from ..systems import RobotDescription, RobotModel
+
+# File of a run directory that holds the robot description of its model.
+ROBOT_FILE = "robot.json"
+
+# Radius of gyration of a link of unknown inertia, of the length of the robot.
+_GYRATION = 0.1
+
+# Mass of a link of unknown inertia, kg.
+_MASS = 1.0
+
+
+def robot_file(model: DynamicsConfig) -> str | None:
+    """Return the robot description that a model names, `None` without one."""
+    return getattr(model, "robot", None)
+
+
+def described_robot(model: DynamicsConfig) -> RobotDescription:
+    """Read the robot description that a model names.
+
+    A run directory holds a copy, which comes first.
+
+    **Raises:** `UserError` if it names none, or the file cannot be used.
+    """
+    kept = kept_file(ROBOT_FILE)
+    if kept is not None:
+        try:
+            return RobotDescription.of_json(kept.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot read {str(kept)!r}: {error}") from error
+    robot, joints = robot_file(model), getattr(model, "joints", None)
+    if robot is None:
+        raise UserError(
+            f"`model.name` was {model.name!r}, which needs `model.robot`: a robot description, "
+            "as arm.urdf"
+        )
+    path = located(robot)
+    if path.lower().endswith((".xml", ".mjcf")):
+        found = RobotModel.from_mjcf(path, joints=joints)
+    else:
+        found = RobotModel.from_urdf(path, joints=joints)
+    assert found.description is not None
+    return found.description
+
+
+def robot_lagrangian(model: DynamicsConfig) -> RobotModel:
+    """Build the robot that a model names, with its starting values.
+
+    **Raises:** `UserError` as [`lagdyna.config.described_robot`][].
+    """
+    robot = RobotModel.from_description(described_robot(model))
+    if getattr(model, "inertia", "description") == "unknown":
+        robot = _of_unknown_inertia(robot)
+    start = model.armature if isinstance(model, RobotConfig) else 0.0
+    if start > 0:
+        given = np.zeros(robot.tree.links)
+        if robot.armature is not None:
+            given = np.asarray(robot.armature)
+        armature = jnp.asarray(np.where(given > 0, given, start), robot.inertia.dtype)
+        robot = eqx.tree_at(lambda x: x.armature, robot, armature, is_leaf=_is_none)
+    return robot
+
+
+def _of_unknown_inertia(robot: RobotModel) -> RobotModel:
+    """Replace the inertia of all links by that of equal bodies at the joints."""
+    reach = np.sum(np.linalg.norm(np.array(robot.tree.position), axis=1))
+    parameters = np.zeros(robot.inertia.shape)
+    parameters[:, 0] = 0.5 * np.log(_MASS)
+    parameters[:, 1:4] = np.log(_GYRATION * max(reach, 1e-3))
+    return eqx.tree_at(lambda x: x.inertia, robot, jnp.asarray(parameters, robot.inertia.dtype))
+
+
+def _is_none(x: Any) -> bool:
+    return x is None
