@@ -67,7 +67,7 @@ def fit(
         "data.file": data[0] if len(data) == 1 else list(data) or None,
         "data.angles": angles and indices(angles),
         "data.test": test,
-        "data.columns": columns and mapping("columns", columns),
+        "data.columns": None if columns is None else mapping("columns", columns),
         "model": model,
         "model.known": known,
         "loss": loss,

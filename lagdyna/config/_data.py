@@ -78,6 +78,8 @@ class DataConfig:
             object.__setattr__(self, "layout", LayoutConfig.named(self.layout))
         if not self.file:
             raise UserError("`data.file` is empty; a file to learn from is needed")
+        if self.test is not None and not self.test:
+            raise UserError("`data.test` is empty; a file to test on, or none, is accepted")
 
     @classmethod
     def named(cls, file: str) -> "DataConfig":

@@ -55,7 +55,7 @@ class ReadOptions(NamedTuple):
         return not any(field_of(name) == "q" for name in self.columns)
 
 
-_OURS = ("t", "q", "qd", "qdd", "tau", "action", "lengths", "joints")
+_OURS = ("t", "q", "qd", "qdd", "tau", "action", "lengths", "joints", "trajectory")
 
 
 def assemble(

@@ -169,9 +169,11 @@ def _parse_line(path: Path, header: Header, number: int, line: str) -> list[floa
     """Parse one line into one number per column that is read."""
     cells = header.cells(str(path), number, line)
     if len(cells) != header.width:
+        commas = header.separator == "," and len(cells) > header.width
+        hint = "; numbers with decimal commas need semicolons or tabs between them"
         raise DataError(
             f"{path}: line {number} has {len(cells)} cells, but the first line names "
-            f"{header.width} columns; one cell per column is accepted"
+            f"{header.width} columns; one cell per column is accepted{hint if commas else ''}"
         )
     return [
         _parse_cell(path, column, number, cells[place].strip())

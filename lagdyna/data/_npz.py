@@ -13,6 +13,8 @@ from ._fields import FIELDS, check_dtype, check_names
 from ._limit import check_limit
 from ._trajectory import Trajectory, TrajectorySet
 
+_EXTRA = ("lengths", "trajectory", "joints")  # beside the arrays of a trajectory
+
 
 def read_npz(path: Path, options: ReadOptions) -> list[Trajectory]:
     """Read the trajectories of a `.npz` file. The user guide describes the layout."""
@@ -27,7 +29,9 @@ def read_npz(path: Path, options: ReadOptions) -> list[Trajectory]:
             f"{path}: not a readable .npz archive ({one_line(error)}); "
             "one written by `numpy.savez` is accepted"
         ) from error
-    lengths = arrays.pop("lengths", None)
+    lengths, labels = arrays.pop("lengths", None), arrays.pop("trajectory", None)
+    if labels is not None and lengths is None:
+        lengths = _lengths_of(path, labels)
     if are_episodes(arrays):
         found = read_episodes(str(path), arrays, lengths, options)
     elif lengths is None:
@@ -67,7 +71,7 @@ def _read_arrays(
         raise DataError(f"{source}: two arrays have the same name; array names must be unique")
     names, joints = options.renamed(source, list(members))
     members = {ours: members[theirs] for ours, theirs in names.items()}
-    check_names(source, dict.fromkeys(map(field_of, members)), ("lengths", "joints"))
+    check_names(source, dict.fromkeys(map(field_of, members)), _EXTRA)
     values = 0
     for name, info in members.items():
         shape, dtype = _read_header(archive, info)
@@ -116,6 +120,22 @@ def _read_header(
     if min(shape, default=0) < 0:
         raise ValueError(f"an array has the invalid shape {shape}")
     return shape, dtype
+
+
+def _lengths_of(path: Path, labels: np.ndarray) -> np.ndarray:
+    """Count the rows of each trajectory, from the number of the trajectory in every row."""
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) == 0:
+        raise DataError(
+            f"{path}: array `trajectory` has shape {labels.shape} and type {labels.dtype}; a "
+            "1-D array of integers is accepted, the number of the trajectory of each row"
+        )
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(labels)) + 1, [len(labels)]])
+    if len(np.unique(labels)) < len(edges) - 1:
+        raise DataError(
+            f"{path}: array `trajectory` returns to a number after another one; the rows of a "
+            "trajectory must be contiguous"
+        )
+    return np.diff(edges)
 
 
 def _validate_lengths(

@@ -12,6 +12,7 @@ from ._trajectory import Trajectory, TrajectorySet
 
 _DIFFERENCE_ORDER = 4
 _SPLINE_DEGREE = 5
+_EXACT = 1e-6  # noise of positions over their spread that does no harm to accelerations
 _QUIET = 5.0  # noise of velocities over that of positions, in frequencies of the motion
 _ROUNDED = 1.2  # times the error of rounding; noise of less is taken for it
 
@@ -125,7 +126,8 @@ def estimate_accelerations(
     spread = np.std(positions, axis=0)
     speeds = np.std(np.concatenate([each.q for each in velocities]), axis=0)
     frequency = speeds / np.where(spread > 0, spread, 1)
-    from_velocities = velocity_noise < _QUIET * frequency * noise
+    quieter = velocity_noise < _QUIET * frequency * noise
+    from_velocities = quieter & (noise > _EXACT * spread)
     completed = []
     for trajectory, velocity in zip(trajectories, velocities, strict=True):
         q, t = unwrap(trajectory.q, coordinates), trajectory.t

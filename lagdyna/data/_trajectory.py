@@ -248,7 +248,7 @@ def trajectories_between_gaps(
     cut = ~known[rows[:-1]] | (gap & is_pause(kept["t"][:, 0]))
     edges = [0, *(np.flatnonzero(cut) + 1).tolist(), len(rows)]
     found = [
-        Trajectory(**{name: x[a:b] for name, x in kept.items()})
+        Trajectory(**{name: x[a:b] for name, x in kept.items()}, joints=None)
         for a, b in itertools.pairwise(edges)
         if b - a > 1
     ]

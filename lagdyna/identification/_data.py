@@ -70,7 +70,8 @@ class PreparedData(NamedTuple):
     def parts(self) -> list[tuple[str, TrajectorySet, TrajectorySet]]:
         """Name, raw trajectories and those at equal steps of each part; test data last."""
         found = list(zip(Split._fields, self.raw, self.steps, strict=True))
-        return found if self.test is None else [*found, ("test", *self.test)]
+        test = [] if self.test is None else [("test", self.test.raw, self.test.steps)]
+        return [*found, *test]
 
 
 def prepare(config: FitConfig, joints: tuple[str, ...] | None = None) -> PreparedData:

@@ -1,5 +1,6 @@
 """Errors of a fit beside the variation of the data, and what to say about large ones."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def relative_errors(part: Report) -> Report:
     }
 
 
-def unseen_part(report: Report) -> tuple[str, Report]:
+def unseen_part(report: Mapping[str, Any]) -> tuple[str, Report]:
     """Find the part of a report with the errors that count: test data, else validation data.
 
     **Returns:** its name, and the part.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import warnings
 from typing import Any
 
 import msgspec
@@ -41,7 +42,9 @@ def with_robot(config: FitConfig) -> tuple[FitConfig, tuple[str, ...] | None]:
         return config, None
     robot = described_robot(model)
     try:
-        recorded = read_recordings(config.data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `prepare` reads again and takes notes
+            recorded = read_recordings(config.data)
     except DataError as error:
         raise UserError(str(error)) from error
     title, order = config.data.title, None

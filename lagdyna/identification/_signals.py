@@ -84,7 +84,7 @@ def _place(
         missing = np.isnan(control).any(axis=1)
         places = np.where(missing, np.nan, start + signals.past + row)
         arrays = {name: x for name, x in each.arrays.items() if name not in _CONTROLS}
-        marked.append(Trajectory(**{**arrays, _PLACE: places[:, None]}))
+        marked.append(each.replaced({**arrays, _PLACE: places[:, None]}))
         start += len(controls[-1])
     return _Placed(np.concatenate(controls), np.concatenate(kept), TrajectorySet(marked))
 

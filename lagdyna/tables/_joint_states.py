@@ -38,8 +38,10 @@ class JointStates(NamedTuple):
 
 def is_bag(path: Path) -> bool:
     """Whether a path is a bag of ROS 2 with its metadata, or has the suffix of a bag."""
-    if path.is_dir():
-        return (path / "metadata.yaml").is_file()
+    metadata = path / "metadata.yaml"
+    if metadata.is_file():
+        with metadata.open("rb") as file:
+            return b"rosbag2_bagfile_information" in file.read(4096)
     return path.suffix.lower() in SUFFIXES
 
 
@@ -58,7 +60,10 @@ def read_joint_states(
     or there are no joint states on one topic; `OSError` if the file cannot be opened.
     """
     try:
-        from rosbags.typesys import Stores, get_typestore
+        from rosbags.typesys import (  # pyright: ignore[reportMissingImports]
+            Stores,
+            get_typestore,
+        )
     except ImportError as error:
         raise DataError(
             f"{path}: recordings of ROS need rosbags, which is not installed; "
@@ -66,11 +71,11 @@ def read_joint_states(
         ) from error
     try:
         if path.suffix.lower() == ".bag":
-            from rosbags.rosbag1 import Reader
+            from rosbags.rosbag1 import Reader  # pyright: ignore[reportMissingImports]
 
             parse = get_typestore(Stores.ROS1_NOETIC).deserialize_ros1
         else:
-            from rosbags.rosbag2 import Reader
+            from rosbags.rosbag2 import Reader  # pyright: ignore[reportMissingImports]
 
             parse = get_typestore(Stores.ROS2_HUMBLE).deserialize_cdr
         with Reader(path) as bag:

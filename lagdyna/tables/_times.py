@@ -29,11 +29,11 @@ def epoch_unit(t: np.ndarray) -> tuple[str, float] | None:
     usual step at most a minute.
     """
     low, high = float(t.min()), float(t.max())
-    step = float(np.median(np.abs(np.diff(t)))) if len(t) > 1 else 0.0
     for name, seconds in _UNITS:
-        within = low * seconds >= _FIRST and high * seconds <= _LAST
-        if within and step * seconds <= _LONGEST:
-            return name, seconds
+        if low * seconds >= _FIRST and high * seconds <= _LAST:
+            steps = np.abs(np.diff(t)) * seconds
+            usual = float(np.median(steps)) if len(steps) else 0.0
+            return (name, seconds) if usual <= _LONGEST else None
     return None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lagdyna import UserError
-from lagdyna.cli._options import as_settings, configured, indices
+from lagdyna.cli._options import as_settings, configured, indices, mapping
 from lagdyna.config import Config, config_from_table, fit_config
 
 OWN = """
@@ -222,3 +222,11 @@ def test_indices_are_parsed():
     assert indices("0,2") == ["0", "2"]
     assert indices("all") == "all"
     assert indices("a,1") == ["a", "1"]
+
+
+def test_columns_are_split_to_a_mapping() -> None:
+    given = "q=pos_*, tau=effort_*,t=time stamp"
+    assert mapping("columns", given) == {"q": "pos_*", "tau": "effort_*", "t": "time stamp"}
+    for wrong in ("q", "q=", "=a", "q=a,q=b", "q=a,", ""):
+        with pytest.raises(UserError, match=r"`--columns` was .* as q=pos_\*,t=stamp are"):
+            mapping("columns", wrong)

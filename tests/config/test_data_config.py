@@ -44,6 +44,8 @@ def test_data_of_another_type_and_no_data_are_refused() -> None:
         DataConfig.of({"a": 1})  # pyright: ignore[reportArgumentType]
     with pytest.raises(UserError, match="`data.file` is empty"):
         FitConfig(data=[])
+    with pytest.raises(UserError, match="`data.test` is empty"):
+        DataConfig(file="a.csv", test="")
     with pytest.raises(UserError, match="`data.file` is missing"):
         fit_config({})
 

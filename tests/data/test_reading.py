@@ -338,6 +338,7 @@ def test_time_stamps_may_have_decimal_commas(tmp_path):
             "0,0.5\n1,2",
             "first line holds numbers, 0, 0.5, ...; a first line of",
         ),
+        ("t,q0\n0,5,1\n1,0,2", "has 3 cells, .* decimal commas need semicolons or tabs"),
         ("t,q0,tau0\ns,rad,mA\n0,1,2\n1,1,2", "found 'mA'; .* or name the column action0"),
         ("t,q0\ns,ticks\n0,1\n1,1", "found 'ticks'; .* 2 pi over the counts of a turn"),
     ],
@@ -367,3 +368,15 @@ def test_a_table_that_cannot_be_understood_is_one_sentence(text, said, tmp_path)
 )
 def test_spellings_of_units(column, unit, factor):
     assert factor_of("log", column, unit) == pytest.approx(factor)
+
+
+def test_rows_of_npz_may_be_numbered_by_trajectory(tmp_path):
+    labels = np.repeat([3, 1, 2], [5, 7, 9])
+    np.savez(tmp_path / "a.npz", t=T, q=T, trajectory=labels)
+    assert [x.rows for x in read(tmp_path / "a.npz")] == [5, 7, 9]
+    np.savez(tmp_path / "b.npz", t=T, q=T, trajectory=np.where(labels == 1, 1, 0))
+    with pytest.raises(DataError, match="`trajectory` returns to a number after another one"):
+        read(tmp_path / "b.npz")
+    np.savez(tmp_path / "c.npz", t=T, q=T, trajectory=labels / 2)
+    with pytest.raises(DataError, match="`trajectory` has .* a 1-D array of integers"):
+        read(tmp_path / "c.npz")

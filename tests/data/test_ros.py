@@ -129,6 +129,12 @@ def test_bags_of_ros_1_are_read(tmp_path):
     assert (found.joints, found[0].tau[5].tolist()) == (("pan", "lift"), [20.05, 21.05])
 
 
+def test_a_folder_with_other_metadata_is_no_bag(tmp_path):
+    (tmp_path / "metadata.yaml").write_text("title: a data set\n")
+    write(tmp_path / "a.npz", TrajectorySet([Trajectory(np.arange(3), np.ones(3))]))
+    assert read(tmp_path)[0].q[0] == 1
+
+
 def test_joints_are_ordered_as_in_the_first_message(bag):
     first, *_ = states(1, start=0)
     others = states(3, start=STEP, joints=("lift", "pan"))

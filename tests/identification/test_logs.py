@@ -15,13 +15,21 @@ from lagdyna.identification import _evaluation as evaluation
 from lagdyna.identification import _plots as plots
 from lagdyna.identification._data import digest_of, with_joints
 from lagdyna.identification._relative import warnings_of
+from lagdyna.identification._robot_data import with_robot
 from lagdyna.mechanics import Coordinates, FixedActuation, Forces, MechanicalSystem, State
+from lagdyna.parts.dynamics._robot import RobotConfig
+from lagdyna.runs._cautions import fit_cautions
 from lagdyna.simulate import LagrangianField, LearnedModel, SolvedTransition
 from lagdyna.systems import Pendulum
 
 from .small import ANGLE
 
 JOINTS = ("pan", "lift")
+ARM = """<robot name="arm"><link name="base"/>
+<link name="link"><inertial><mass value="1"/><origin xyz="0 0 -0.5"/>
+<inertia ixx="0.1" iyy="0.1" izz="0.1" ixy="0" ixz="0" iyz="0"/></inertial></link>
+<joint name="pan" type="continuous"><parent link="base"/><child link="link"/>
+<axis xyz="0 1 0"/></joint></robot>"""
 T = np.arange(200) / 100
 
 
@@ -186,3 +194,24 @@ def at_rest(trajectory: Trajectory) -> Motion:
     states = State(trajectory.q, np.asarray(trajectory.qd))
     still = State(np.tile(trajectory.q[:1], (trajectory.rows, 1)), 0 * states.qd)
     return Motion(trajectory.t, states, still, None, None, None)
+
+
+def test_fits_with_other_unseen_data_are_cautioned() -> None:
+    part = {"rollout": {"seconds": [1.0]}}
+    report = {"validation": part, "data": "a", "updates": 1, "seed": 0, "dt": 0.1}
+    found = fit_cautions("first", ({**report, "test": part}, report), ({}, {}))
+    assert found == ["errors of test data, where first has those of validation data"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_recording_of_a_robot_is_noted_once(tmp_path: Path) -> None:
+    """Recordings of a robot are read twice: for the names of its joints, and for the fit."""
+    pytest.importorskip("mujoco")
+    (tmp_path / "arm.urdf").write_text(ARM)
+    t = 1_700_000_000 + T
+    first = {name: swing(0).arrays[name][:, :1] for name in ("q", "qd", "tau")}
+    path = stored(tmp_path / "a.npz", swing(0, **first, t=t, joints=("pan",)))
+    model = RobotConfig(robot=str(tmp_path / "arm.urdf"))
+    found, order = with_robot(FitConfig(data=path, model=model))
+    assert order == ("pan",)
+    assert sum("since 1970" in note for note in prepare(found, order).notes) == 1
