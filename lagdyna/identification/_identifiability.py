@@ -43,7 +43,7 @@ class Spread(NamedTuple):
 
 
 def spread_of(
-    factors: Float[np.ndarray, "blocks size size"], errors: int, epsilon: float
+    factors: Float[np.ndarray, "blocks rows size"], errors: int, epsilon: float
 ) -> Spread:
     """Compute the uncertainty of a least-squares fit.
 
@@ -129,10 +129,10 @@ def _in_words(parts: dict[str, float], names: Sequence[str]) -> str:
         return f"{shown} cannot be told from these data"
     if max(parts.values()) - min(parts.values()) < _EQUAL:
         return f"{shown} have a common factor that these data do not tell"
-    changes = [f"{name} {100 * x:+.2g} %" for name, x in parts.items()]
+    changes = [f"{name} {100 * x:+.0f} %" for name, x in parts.items()]
     return (
-        f"{shown} can be told only together from these data: {', '.join(changes)} changes "
-        "next to nothing"
+        f"{shown} can be told only together from these data, in which {', '.join(changes)} "
+        "change next to nothing"
     )
 
 
