@@ -61,7 +61,7 @@ def spread_of(
     `epsilon`, precision of the numbers.
     """
     blocks, size = factors.shape[0], factors.shape[2] - 1
-    whole = np.linalg.qr(factors.reshape(-1, size + 1), mode="r")
+    whole = np.asarray(np.linalg.qr(factors.reshape(-1, size + 1), mode="r"))
     _, singular, directions = np.linalg.svd(whole[:, :size], full_matrices=True)
     singular = np.concatenate([singular, np.zeros(size - len(singular))])
     noise = np.sum(whole[:, size] ** 2) / max(1, errors - size)
