@@ -67,15 +67,15 @@ class FitConfig:
         learner: LearnerConfig | type[LearnerConfig] | str | None = None,
         signals: SignalsConfig | Mapping[str, Any] = SignalsConfig(),
     ):
-        model, loss = part_of(model, MODELS, "model"), part_of(loss, LOSSES, "loss")
+        chosen, compared = part_of(model, MODELS, "model"), part_of(loss, LOSSES, "loss")
         if learner is None:
-            learner = usual_learner(model, loss)
+            learner = usual_learner(chosen, compared)
         values = {
             "data": DataConfig.of(data),
             "seed": seed,
-            "model": model,
+            "model": chosen,
             "solver": named_solver(solver),
-            "loss": loss,
+            "loss": compared,
             "learner": part_of(learner, LEARNERS, "learner"),
             "signals": convert(table_of(signals), SignalsConfig, "signals"),
         }
@@ -144,7 +144,8 @@ class FitConfig:
 def usual_learner(model: DynamicsConfig, loss: LossConfig) -> str:
     """Name the learner of a model whose learner was left open."""
     usual = LEARNERS.variants[model.usual_learner]
-    if usual.squared and isinstance(loss, StepsLossConfig) and loss.norm == "pseudo-huber":
+    squared = usual.squared  # pyright: ignore[reportAttributeAccessIssue]
+    if squared and isinstance(loss, StepsLossConfig) and loss.norm == "pseudo-huber":
         return LEARNERS.default  # no sum of squares
     return model.usual_learner
 

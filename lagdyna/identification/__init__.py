@@ -10,6 +10,10 @@ from ._evaluation import energy_drift as energy_drift
 from ._evaluation import evaluate as evaluate
 from ._evaluation import motions as motions
 from ._evaluation import rollout_errors as rollout_errors
+from ._identifiability import Direction as Direction
+from ._identifiability import Spread as Spread
+from ._identifiability import directions_of as directions_of
+from ._identifiability import spread_of as spread_of
 from ._loop import PIECES as PIECES
 from ._loop import Record as Record
 from ._loop import fit_loop as fit_loop

@@ -43,7 +43,7 @@ class Spread(NamedTuple):
 
 
 def spread_of(
-    factors: Float[np.ndarray, "blocks size size"], errors: int, epsilon: float
+    factors: Float[np.ndarray, "blocks rows size"], errors: int, epsilon: float
 ) -> Spread:
     """Compute the uncertainty of a least-squares fit.
 
@@ -61,7 +61,7 @@ def spread_of(
     `epsilon`, precision of the numbers.
     """
     blocks, size = factors.shape[0], factors.shape[2] - 1
-    whole = np.linalg.qr(factors.reshape(-1, size + 1), mode="r")
+    whole = np.asarray(np.linalg.qr(factors.reshape(-1, size + 1), mode="r"))
     _, singular, directions = np.linalg.svd(whole[:, :size], full_matrices=True)
     singular = np.concatenate([singular, np.zeros(size - len(singular))])
     noise = np.sum(whole[:, size] ** 2) / max(1, errors - size)
@@ -129,10 +129,10 @@ def _in_words(parts: dict[str, float], names: Sequence[str]) -> str:
         return f"{shown} cannot be told from these data"
     if max(parts.values()) - min(parts.values()) < _EQUAL:
         return f"{shown} have a common factor that these data do not tell"
-    changes = [f"{name} {100 * x:+.2g} %" for name, x in parts.items()]
+    changes = [f"{name} {100 * x:+.0f} %" for name, x in parts.items()]
     return (
-        f"{shown} can be told only together from these data: {', '.join(changes)} changes "
-        "next to nothing"
+        f"{shown} can be told only together from these data, in which {', '.join(changes)} "
+        "change next to nothing"
     )
 
 

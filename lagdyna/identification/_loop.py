@@ -89,6 +89,9 @@ def fit_loop(
             **{name: finite(float(metrics[name])) for name in _OF_FILTERS if name in metrics},
             "seconds": time.perf_counter() - start,
         }
+        converged = float(metrics.get("converged", 0.0)) > 0
+        if converged:
+            record["converged"] = True
         if not records and record["skipped_updates"] == size and config.model.equations:
             raise UserError(
                 f"none of the first {size} updates was finite; the equations of the model "
@@ -97,7 +100,7 @@ def fit_loop(
             )
         records = [*records, record]
         keep(state, records)
-        if metrics.get("converged", 0.0) > 0:
+        if converged:
             break
     return state, records
 

@@ -82,7 +82,7 @@ def parameter_report(
         line = table[_in_model(each.name)]
         line["learned"] = True
         line["interval"] = ends if each.value.ndim else ends[0]
-    directions = directions_of(spread.unknown, numbers.names)
+    directions = directions_of(spread.unknown, numbers.short_names)
     notes = [*(numbers.note(each) for each in directions), *notes]
     report = {
         "singular_values": [finite(float(x)) for x in spread.singular],
@@ -112,6 +112,12 @@ class _Numbers:
         )
 
     @property
+    def short_names(self) -> list[str]:
+        """Names without their part of the system, if they are still different."""
+        short = [name.partition(".")[2] or name for name in self.names]
+        return short if len(set(short)) == len(short) else self.names
+
+    @property
     def unit(self) -> np.ndarray:
         """Unit of the relative change of each number."""
         largest = np.maximum(np.abs(self.value), np.abs(self.start))
@@ -129,12 +135,13 @@ class _Numbers:
 
     def note(self, direction: Direction) -> str:
         """Say what became of a direction that the data do not tell."""
-        inside = [self.names.index(name) for name in direction.parts]
+        names = self.short_names
+        inside = [names.index(name) for name in direction.parts]
         if len(inside) == 1 and self.multiplies[inside[0]]:
             (i,) = inside
             if self.value[i] < _VANISHED * self.start[i]:
                 return (
-                    f"`{self.names[i]}` tends to 0, from {self.start[i]:.3g} to "
+                    f"`{names[i]}` tends to 0, from {self.start[i]:.3g} to "
                     f"{self.value[i]:.3g}: the data show none of it"
                 )
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -146,8 +153,11 @@ class _Numbers:
         weights = np.array([*direction.parts.values()])
         along = abs(float(moved[inside] @ weights / (weights @ weights)))
         if along < _MOVED:
-            return f"{direction.text}; held at the start of the fit"
-        return f"{direction.text}; the fitted values are one choice of many"
+            return f"{direction.text}; it was held at its start"
+        return (
+            f"{direction.text}; the fitted values are one choice of many, so give one that you "
+            "know in `model.fixed`"
+        )
 
 
 def _identified(

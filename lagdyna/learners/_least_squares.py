@@ -239,7 +239,7 @@ class _Trial(NamedTuple):
 
     **Attributes:** `trials`, their number; `accepted`, whether the last step was; `weights`,
     after it; `damping`, of the next trial; `growth`, factor of the damping on rejection;
-    `total`, sum of squares after the last step.
+    `total`, sum of squares after the last step; `length`, largest change of a weight in it.
     """
 
     trials: Int[Array, ""]
@@ -248,6 +248,7 @@ class _Trial(NamedTuple):
     damping: Scalar
     growth: Scalar
     total: Scalar
+    length: Scalar
 
 
 def _damped_step(
@@ -277,6 +278,7 @@ def _damped_step(
             jnp.clip(last.damping * factor, tiny, 1 / tiny),
             2 * last.growth,
             jnp.where(accepted, total, normal.total),
+            jnp.max(jnp.abs(step)),
         )
 
     first = _Trial(
@@ -286,14 +288,21 @@ def _damped_step(
         damping,
         jnp.full_like(damping, 2),
         normal.total,
+        jnp.full_like(damping, jnp.inf),
     )
     return jax.lax.while_loop(lambda t: (t.trials < _MAX_TRIALS) & ~t.accepted, attempt, first)
 
 
 def _converged(last: _Trial, total: Scalar, tolerance: float) -> Bool[Array, ""]:
-    """Whether a step gained next to nothing, or none of any length gains anything."""
-    gained = total - last.total <= tolerance * total
-    return jnp.where(last.accepted, gained, last.damping > _HOPELESS)
+    """Whether a step gained next to nothing, or none of any length gains anything.
+
+    A step within the rounding errors of the weights counts as that, too: errors that are
+    rounding errors themselves still fall and rise by much of their size.
+    """
+    little = total - last.total <= tolerance * total
+    largest = jnp.max(jnp.abs(last.weights))
+    short = last.length <= _tiny(largest) * (1 + largest)
+    return short | jnp.where(last.accepted, little, last.damping > _HOPELESS)
 
 
 Solve = Callable[[Scalar], Array]

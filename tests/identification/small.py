@@ -76,7 +76,7 @@ def fit_without_report(config: FitConfig, out: Path, **objects: Any) -> None:
     """Fit a model as far as its weights: programs of the report take longer than the fit."""
 
     def progress(record: dict[str, Any]) -> None:
-        if record["updates"] == config.learner.updates:
+        if record["updates"] == config.learner.updates or record.get("converged"):
             raise AllUpdatesDone
 
     with pytest.raises(AllUpdatesDone):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from lagdyna.learners import (
@@ -80,7 +81,7 @@ def test_a_step_is_the_damped_gauss_newton_step(x64: None) -> None:
     model, batch, damping = network(4), data(1), 30.0
     learner = LevenbergMarquardtLearner(Misfit(), damping=damping)
     weights, rest = eqx.partition(model, eqx.is_inexact_array)
-    flat, unravel = jax.flatten_util.ravel_pytree(weights)
+    flat, unravel = ravel_pytree(weights)
 
     def errors(flat: Array) -> Array:
         each = jax.vmap(Misfit().errors, (None, 0))(eqx.combine(unravel(flat), rest), batch)
@@ -91,7 +92,7 @@ def test_a_step_is_the_damped_gauss_newton_step(x64: None) -> None:
     damped = normal + damping * jnp.diag(jnp.diag(normal))
     expected = flat - jnp.linalg.solve(damped, jacobian.T @ e)
     found, _, metrics = update(learner, model, learner.init(model), batch)
-    got = jax.flatten_util.ravel_pytree(eqx.filter(found, eqx.is_inexact_array))[0]
+    got = ravel_pytree(eqx.filter(found, eqx.is_inexact_array))[0]
     np.testing.assert_allclose(got, expected, rtol=1e-6)
     np.testing.assert_allclose(metrics["loss"], e @ e / 50, rtol=1e-12)
     assert float(Misfit()(found, batch)) < float(metrics["loss"])
@@ -104,7 +105,7 @@ def test_chunks_and_many_weights_give_the_same_step(
 
     def found() -> Array:
         stepped = learner.update(model, learner.init(model), batch)[0]
-        return jax.flatten_util.ravel_pytree(eqx.filter(stepped, eqx.is_inexact_array))[0]
+        return ravel_pytree(eqx.filter(stepped, eqx.is_inexact_array))[0]
 
     whole = found()
     # Chunks of seven rows, and a last one of a single row.

@@ -26,7 +26,7 @@ class LevenbergMarquardtConfig(
     """
 
     damping: Positive = 1e-2
-    tolerance: Positive = 1e-7
+    tolerance: Positive = 1e-6
 
     usual_phase: ClassVar[Usual] = Usual(20, 1024)
     usual_fit: ClassVar[Usual] = Usual(200, 8192)
