@@ -48,6 +48,7 @@ class PreparedData(NamedTuple):
     - `raw`: trajectories at their recorded times, with velocities, split.
     - `steps`: the same trajectories at equal steps of `dt`, split.
     - `notes`: sentences for the report about what was done to the data.
+    - `estimated`: whether velocities were estimated from positions.
     """
 
     coordinates: Coordinates
@@ -57,6 +58,7 @@ class PreparedData(NamedTuple):
     raw: Split
     steps: Split
     notes: list[str]
+    estimated: bool = False
 
 
 def prepare(config: FitConfig) -> PreparedData:
@@ -99,7 +101,7 @@ def prepare(config: FitConfig) -> PreparedData:
     except DataError as error:
         raise UserError(str(error)) from error
     width = {None: 0, "tau": recorded.n, "action": recorded.m}[control]
-    return PreparedData(coordinates, control, width, dt, raw, steps, notes)
+    return PreparedData(coordinates, control, width, dt, raw, steps, notes, estimated)
 
 
 def with_layout(data: DataConfig) -> DataConfig:

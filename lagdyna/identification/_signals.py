@@ -17,6 +17,7 @@ from ._data import PreparedData, controls_of, rows_of
 
 _PLACE = "action"  # the array that holds the places of controls
 _CONTROLS = ("tau", "action")
+_ESTIMATED = 30.0  # times the scale of velocities that were not recorded
 
 
 class _Placed(NamedTuple):
@@ -227,6 +228,14 @@ def noisy_scale(scale: State, noise: State, dt: float) -> State:
         jnp.sqrt(q**2 + 2 * noise.q**2 + (dt * noise.qd) ** 2),
         jnp.sqrt(qd**2 + 2 * noise.qd**2),
     )
+
+
+def estimated_scale(scale: State) -> State:
+    """Let velocities that were estimated from positions count less than positions.
+
+    They only begin the estimate of velocities through the model.
+    """
+    return State(scale.q, _ESTIMATED * scale.qd)
 
 
 def signal_values(problem: Any, signals: Signals | None) -> dict[str, Any] | None:
