@@ -11,7 +11,7 @@ from ..config import FitConfig
 from ..data import Experience, Split, Trajectory, TrajectorySet, estimate_noise
 from ..learners import AbstractSquaredLoss, SignalLoss, SignalRows
 from ..mechanics import Coordinates, Signals, State
-from ..parts import StepsLossConfig
+from ..parts import ResidualConfig, StepsLossConfig
 from ..tasks import Plant
 from ._data import PreparedData, controls_of, rows_of
 
@@ -130,8 +130,15 @@ def has_memory(config: FitConfig) -> bool:
 
 def signal_notes(config: FitConfig) -> list[str]:
     """Say what the data cannot determine."""
-    fixed = config.model.fixed_parameters()
-    if "gain" not in config.signals.learned or fixed:
+    learned, fixed = config.signals.learned, config.model.fixed_parameters()
+    absorbed = [each for each in learned if each not in ("delay", "lag")]
+    if absorbed and isinstance(config.model, ResidualConfig):
+        return [
+            f"the learned force of the model residual can represent {' and '.join(absorbed)} "
+            "too, so their values mean nothing by themselves; find them with known, and start "
+            f"from them, as --signals.{absorbed[0]} VALUE"
+        ]
+    if "gain" not in learned or fixed:
         return []
     return [
         "a larger gain moves heavier masses alike, and nothing is in `model.fixed`; fix a mass "

@@ -198,6 +198,9 @@ def test_a_gain_without_a_known_parameter_is_a_note(motor_file: Path) -> None:
     fixed = fit_problem(config(motor_file), known=ROD).data.notes
     assert any("moves heavier masses alike" in note for note in free)
     assert not any("moves heavier masses alike" in note for note in fixed)
+    residual = config(motor_file, model=ResidualConfig(hidden=(4,)))
+    notes = fit_problem(residual, known=ROD).data.notes
+    assert any("can represent gain and offset and position_offset too" in x for x in notes)
 
 
 @pytest.mark.usefixtures("x64")
