@@ -156,8 +156,10 @@ def robot_lines(robot: Mapping[str, Any] | None) -> list[str]:
         unknown = [each["name"] for each in link["numbers"] if each["interval"] is None]
         told = f"; not identifiable from these data: {', '.join(unknown)}" if unknown else ""
         lines.append(
-            f"link of {link['joint']}: mass {cell(before['mass'])} -> {cell(after['mass'])} kg, "
-            f"centre {cell(after['centre'])} m, moments {cell(after['moments'])} kg m^2{told}"
+            f"link of {link['joint']}: "
+            f"mass {cell(before['mass'])} -> {cell(after['mass'])} kg, "
+            f"centre {cell(after['centre'])} m, "
+            f"moments {cell(after['moments'])} kg m^2{told}"
         )
     lines.append(
         f"the data determine {robot['base_parameters']} combinations of "

@@ -54,6 +54,7 @@ class PreparedData(NamedTuple):
     - `notes`: sentences for the report about what was done to the data.
     - `joints`: names of the coordinates, if the recordings have them.
     - `test`: recordings that are neither learned from nor used to choose anything, if any.
+    - `estimated`: whether velocities were estimated from positions.
     """
 
     coordinates: Coordinates
@@ -65,6 +66,7 @@ class PreparedData(NamedTuple):
     notes: list[str]
     joints: tuple[str, ...] | None = None
     test: Unseen | None = None
+    estimated: bool = False
 
     @property
     def parts(self) -> list[tuple[str, TrajectorySet, TrajectorySet]]:
@@ -154,7 +156,9 @@ def _prepare(
         raise UserError(str(error)) from error
     width = {None: 0, "tau": recorded.n, "action": recorded.m}[control]
     named = recorded.joints
-    return PreparedData(coordinates, control, width, dt, raw, steps, notes, named)
+    return PreparedData(
+        coordinates, control, width, dt, raw, steps, notes, named, None, estimated
+    )
 
 
 def with_layout(data: DataConfig) -> DataConfig:

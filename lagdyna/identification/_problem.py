@@ -30,7 +30,14 @@ from ._data import PreparedData, digest_of, prepare, rows_of, with_layout
 from ._pieces import size_notes
 from ._regressor import identified_start
 from ._robot_data import robot_notes, with_robot
-from ._signals import has_memory, noise_of, noisy_scale, signal_notes, with_signals
+from ._signals import (
+    estimated_scale,
+    has_memory,
+    noise_of,
+    noisy_scale,
+    signal_notes,
+    with_signals,
+)
 from ._sizes import Sizes, plant_of, sizes_of
 from ._state import (
     FitState,
@@ -100,6 +107,8 @@ def fit_problem(
     assert scale is not None
     if config.signals.noise:
         scale = noisy_scale(scale, noise_of(data), data.dt)
+    if data.estimated and getattr(config.loss, "estimate_start", False):
+        scale = estimated_scale(scale)
     scaled = plant._replace(step_scale=scale)
     loss, rows = _loss(config, scaled, training), distinct_rows(training)
     data.notes.extend(size_notes(training, validation, rows, shapes))

@@ -11,12 +11,13 @@ from ..config import FitConfig
 from ..data import Experience, Split, Trajectory, TrajectorySet, estimate_noise
 from ..learners import AbstractSquaredLoss, SignalLoss, SignalRows
 from ..mechanics import Coordinates, Signals, State
-from ..parts import StepsLossConfig
+from ..parts import ResidualConfig, StepsLossConfig
 from ..tasks import Plant
 from ._data import PreparedData, controls_of, rows_of
 
 _PLACE = "action"  # the array that holds the places of controls
 _CONTROLS = ("tau", "action")
+_ESTIMATED = 30.0  # times the scale of velocities that were not recorded
 
 
 class _Placed(NamedTuple):
@@ -129,8 +130,15 @@ def has_memory(config: FitConfig) -> bool:
 
 def signal_notes(config: FitConfig) -> list[str]:
     """Say what the data cannot determine."""
-    fixed = config.model.fixed_parameters()
-    if "gain" not in config.signals.learned or fixed:
+    learned, fixed = config.signals.learned, config.model.fixed_parameters()
+    absorbed = [each for each in learned if each not in ("delay", "lag")]
+    if absorbed and isinstance(config.model, ResidualConfig):
+        return [
+            f"the learned force of the model residual can represent {' and '.join(absorbed)} "
+            "too, so their values mean nothing by themselves; find them with known, and start "
+            f"from them, as --signals.{absorbed[0]} VALUE"
+        ]
+    if "gain" not in learned or fixed:
         return []
     return [
         "a larger gain moves heavier masses alike, and nothing is in `model.fixed`; fix a mass "
@@ -227,6 +235,14 @@ def noisy_scale(scale: State, noise: State, dt: float) -> State:
         jnp.sqrt(q**2 + 2 * noise.q**2 + (dt * noise.qd) ** 2),
         jnp.sqrt(qd**2 + 2 * noise.qd**2),
     )
+
+
+def estimated_scale(scale: State) -> State:
+    """Let velocities that were estimated from positions count less than positions.
+
+    They only begin the estimate of velocities through the model.
+    """
+    return State(scale.q, _ESTIMATED * scale.qd)
 
 
 def signal_values(problem: Any, signals: Signals | None) -> dict[str, Any] | None:

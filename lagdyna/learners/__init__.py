@@ -1,6 +1,7 @@
 """Losses, and learners that fit models by minimising them or by filtering."""
 
 from ._accelerations import accelerations as accelerations
+from ._estimated_start import EstimatedStartLoss as EstimatedStartLoss
 from ._fit import Fit as Fit
 from ._fit import fit as fit
 from ._fit import learn as learn

@@ -74,10 +74,7 @@ class SignalLoss(AbstractSquaredLoss[SignalModel, SignalRows]):
             rows, mask = rows
         action = rows.action
         if self.controls is not None and batch.place is not None:
-            taps = np.arange(signals.future, -signals.past - 1, -1)
-            some = self.controls[batch.place[..., None] + taps]
-            weights = signals.weights(self.ahead).astype(some.dtype)
-            action = jnp.einsum("l,...lm->...m", weights, some)
+            action = self._filtered(signals, self.controls, batch.place)
         action, state = signals.acting(action), signals.true(rows.state)
         if isinstance(rows, Experience):
             following = signals.true(rows.next_state)
@@ -85,6 +82,18 @@ class SignalLoss(AbstractSquaredLoss[SignalModel, SignalRows]):
         else:
             true = eqx.tree_at(lambda x: (x.state, x.action), rows, (state, action))
         return true if mask is None else (true, mask)
+
+    def _filtered(
+        self, signals: Signals, controls: Float[Array, "samples m"], place: Int[Array, "..."]
+    ) -> Float[Array, "... m"]:
+        """Apply delay and lag to the controls at some places."""
+        weights = signals.weights(self.ahead).astype(controls.dtype)
+        if place.size < len(controls):
+            taps = np.arange(signals.future, -signals.past - 1, -1)
+            return jnp.einsum("l,...lm->...m", weights, controls[place[..., None] + taps])
+        # Of as many rows as samples, each with all its taps, there would be too much memory.
+        columns = [jnp.convolve(column, weights) for column in controls.T]
+        return jnp.stack(columns, axis=1)[place + signals.future]
 
     def _loss(self, signals: Signals) -> AbstractSquaredLoss[Any, Any]:
         gain = signals.gain

@@ -74,14 +74,20 @@ class MultiStepLossConfig(StepsLossConfig, frozen=True, kw_only=True, tag="multi
     **Arguments:**
 
     - `window`: steps in a window.
+    - `estimate_start`: whether the initial state of each window is estimated through the model,
+        from all states of the window; see [`lagdyna.learners.EstimatedStartLoss`][]. For noisy
+        states; several times slower. Velocities that were not recorded then hardly count, and
+        windows must be long enough to tell them.
     """
 
     window: Count = 8
+    estimate_start: bool = False
 
     def build(self, scale: "lagdyna.mechanics.State") -> "lagdyna.learners.AbstractSquaredLoss":
-        from ..learners import MultiStepLoss
+        from ..learners import EstimatedStartLoss, MultiStepLoss
 
-        return MultiStepLoss(scale)
+        loss = MultiStepLoss(scale)
+        return EstimatedStartLoss(loss) if self.estimate_start else loss
 
     @property
     def length(self) -> int:

@@ -1,10 +1,11 @@
 """Short form of a fit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .._errors import UserError
-from ..config import DataConfig, FitConfig, Known
+from ..config import DataConfig, FitConfig, Known, SignalsConfig
 from ..identification import Report
 from ..learners import Residual
 from ..parts import LossConfig, SolverConfig
@@ -22,6 +23,7 @@ def fit(
     loss: LossConfig | str | None = None,
     learner: Learner | None = None,
     seed: int | None = None,
+    signals: SignalsConfig | Mapping[str, Any] | None = None,
     known: Known | None = None,
     residual: Residual | None = None,
     progress: FitProgress | None = None,
@@ -36,7 +38,8 @@ def fit(
         others.
     - `angles`: of a file, the coordinates that are angles, as `(0, 2)` or `("q0", "q2")`, or
         `"all"`.
-    - `model`, `solver`, `loss`, `learner`, `seed`: as of [`lagdyna.config.FitConfig`][].
+    - `model`, `solver`, `loss`, `learner`, `seed`, `signals`: as of
+        [`lagdyna.config.FitConfig`][].
     - `out`, `known`, `residual`, `progress`: as of [`lagdyna.runs.fit_model`][].
 
     **Returns:** the content of `report.json`.
@@ -50,6 +53,7 @@ def fit(
     elif angles is not None:
         raise UserError("`angles` was given beside a config, which has its own; leave it out")
     options = {"solver": solver, "loss": loss, "seed": seed, "model": model, "learner": learner}
+    options["signals"] = signals
     given = {name: each for name, each in options.items() if each is not None}
     if isinstance(data, DataConfig):
         return fit_model(

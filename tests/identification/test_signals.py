@@ -100,12 +100,20 @@ def test_signals_are_recovered(motor_file: Path, loss: str) -> None:
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("loss", ["one-step", "multi-step", "forward"])
 def test_the_loss_and_the_report_get_the_same_true_data(motor_file: Path, loss: str) -> None:
-    start = replace(ALL, **TRUE)
+    start = replace(ALL, **TRUE, max_delay=0.03, max_lag=0.04)
     problem = fit_problem(config(motor_file, loss=loss, signals=start), known=ROD)
     signals = start.build(problem.plant)
     assert isinstance(problem.loss, SignalLoss)
     assert signals is not None
     rows = problem.loss.true_rows(signals, problem.training)
+    # A batch of many rows and single rows take different ways.
+    place, controls = problem.training.place, problem.loss.controls
+    assert controls is not None
+    assert (place.size >= len(controls)) == (loss == "multi-step")
+    alone = jax.tree.map(lambda x: x[20:23], problem.training)
+    alone = jax.vmap(lambda row: problem.loss.true_rows(signals, row))(alone)
+    for one, all_of_them in zip(jax.tree.leaves(alone), jax.tree.leaves(rows), strict=True):
+        np.testing.assert_allclose(one, all_of_them[20:23], atol=1e-12)
     data = true_data(problem.data, signals)
     # No control is the last row's, except for accelerations.
     part, end = (data.raw, None) if loss == "forward" else (data.steps, -1)
@@ -190,6 +198,9 @@ def test_a_gain_without_a_known_parameter_is_a_note(motor_file: Path) -> None:
     fixed = fit_problem(config(motor_file), known=ROD).data.notes
     assert any("moves heavier masses alike" in note for note in free)
     assert not any("moves heavier masses alike" in note for note in fixed)
+    residual = config(motor_file, model=ResidualConfig(hidden=(4,)))
+    notes = fit_problem(residual, known=ROD).data.notes
+    assert any("can represent gain and offset and position_offset too" in x for x in notes)
 
 
 @pytest.mark.usefixtures("x64")
