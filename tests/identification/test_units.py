@@ -13,10 +13,10 @@ from lagdyna.config import DataConfig, FitConfig, fit_config
 from lagdyna.identification import fit_problem, initial_state
 from lagdyna.identification._relative import relative_errors, warnings_of
 from lagdyna.identification._state import (
-    parameter_scales,
+    parametrisation,
     partition_learned,
 )
-from lagdyna.learners import FrozenLoss, multiplied
+from lagdyna.learners import FrozenLoss, received
 from lagdyna.mechanics import (
     AbstractRigidBody,
     Coordinates,
@@ -105,9 +105,9 @@ def loss_of(path: Path, scale: tuple[float, float, float], model: str, loss: str
     problem = fit_problem(fit_config(table), known=known)
     state = initial_state(problem.config, problem.plant)
     free, frozen = partition_learned(problem.config, state.transition)
-    scales = parameter_scales(problem.config, problem.plant)
-    free = multiplied(free, scales, -1)
-    whole = FrozenLoss(problem.loss, frozen, scales)
+    coordinates = parametrisation(problem.config, problem.plant)
+    free = received(free, coordinates)
+    whole = FrozenLoss(problem.loss, frozen, coordinates)
     arrays, rest = eqx.partition(free, eqx.is_inexact_array)
     rng = np.random.default_rng(0)
     other = jax.tree.map(lambda x: x + 0.1 * rng.normal(size=x.shape), arrays)
