@@ -11,11 +11,12 @@ from jaxtyping import Array, Float, Scalar
 
 from ..mechanics import AbstractRigidBody, Coordinates, Forces, linalg
 from . import _recursions as recursions
+from ._mjcf import read_mjcf
 from ._pseudo_inertia import log_cholesky, rigid_bodies
 from ._recursions import RigidBodies
 from ._robot_description import RobotDescription
-from ._robot_parsing import read_mjcf, read_urdf
 from ._tree import KinematicTree
+from ._urdf import read_urdf
 
 
 class RobotModel(AbstractRigidBody):
