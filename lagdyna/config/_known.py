@@ -10,7 +10,7 @@ from .._errors import UserError
 from ..learners import Residual
 from ..mechanics import AbstractLagrangian, MechanicalSystem, State
 from ..options import DissipationName, user_part
-from ..parts import ConstrainedMLPConfig, DynamicsConfig, RobotConfig
+from ..parts import ConstrainedMLPConfig, DynamicsConfig, RobotConfig, RobotResidualConfig
 from ..tasks import Plant, TaskSpec, in_bounds, known_equations
 from ._robots import described_robot, robot_file, robot_lagrangian
 from ._user_functions import check_equations
@@ -64,7 +64,7 @@ def with_equations(
         given = user_part("model.known", named)
     if given is None and task is not None:
         given = known_equations(task)
-    if given is None and isinstance(model, RobotConfig):
+    if given is None and isinstance(model, RobotConfig | RobotResidualConfig):
         described_robot(model)  # says what is missing
     if given is None:
         also = ", or `model.residual`" if isinstance(model, ConstrainedMLPConfig) else ""

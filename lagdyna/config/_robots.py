@@ -8,7 +8,7 @@ import numpy as np
 
 from .._errors import UserError
 from ..options import kept_file, located
-from ..parts import DynamicsConfig, RobotConfig
+from ..parts import DynamicsConfig
 from ..systems import RobotDescription, RobotModel
 
 # File of a run directory that holds the robot description of its model.
@@ -62,7 +62,7 @@ def robot_lagrangian(model: DynamicsConfig) -> RobotModel:
     robot = RobotModel.from_description(described_robot(model))
     if getattr(model, "inertia", "description") == "unknown":
         robot = _of_unknown_inertia(robot)
-    start = model.armature if isinstance(model, RobotConfig) else 0.0
+    start = getattr(model, "armature", 0.0)
     if start > 0:
         given = np.zeros(robot.tree.links)
         if robot.armature is not None:

@@ -16,6 +16,7 @@ from ..learners import (
     AbstractSquaredLoss,
     ForwardLoss,
     InverseLoss,
+    LevenbergMarquardtState,
     Residual,
     ResidualLoss,
     SignalRows,
@@ -23,12 +24,13 @@ from ..learners import (
     root_mean_square,
 )
 from ..mechanics import State
-from ..parts import StepsLossConfig
+from ..parts import RobotResidualConfig, StepsLossConfig
 from ..simulate import is_solved
+from ..systems import RobotModel
 from ..tasks import Plant
 from ._data import PreparedData, digest_of, prepare, rows_of, with_layout
 from ._pieces import size_notes
-from ._regressor import identified_start
+from ._regressor import identified_start, is_linear
 from ._robot_data import robot_notes, with_robot
 from ._signals import (
     estimated_scale,
@@ -134,13 +136,23 @@ def starting_state(problem: FitProblem) -> FitState:
     """
     config, state = problem.config, initial_state(problem.config, problem.plant)
     prior = getattr(config.model, "prior", None)
-    if prior is None or isinstance(config.loss, StepsLossConfig):
+    known = problem.plant.known
+    if prior is None or known is None or not isinstance(known.lagrangian, RobotModel):
+        return state
+    if isinstance(config.loss, StepsLossConfig):
         return state
     part = learned_part(config.loss, state.transition)
     scale = force_scale(problem.plant, problem.training)
     fixed = config.model.fixed_parameters()
+    residual = isinstance(config.model, RobotResidualConfig)
+    fixed = () if residual else fixed
     part = identified_start(problem.training, part, scale, prior=prior, fixed=fixed)
-    return state._replace(transition=with_learned_part(config.loss, state.transition, part))
+    learner_state = state.learner_state
+    if isinstance(learner_state, LevenbergMarquardtState) and is_linear(part):
+        loss = eqx.filter_jit(problem.loss)(part, problem.training)
+        learner_state = learner_state._replace(converged=jnp.asarray(True), loss=loss)
+    transition = with_learned_part(config.loss, state.transition, part)
+    return FitState(transition, learner_state)
 
 
 def force_scale(plant: Plant, training: Any) -> Float[Array, " n"]:

@@ -7,6 +7,7 @@ size. Atkeson, An & Hollerbach (1986), Estimation of inertial parameters of mani
 and links; consistency as in Rucker & Wensing (2022).
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -22,6 +23,7 @@ from ..mechanics import (
     MechanicalSystem,
     ScaledDissipation,
     SumDissipation,
+    SumLagrangian,
 )
 from ..systems import RigidBodies, RobotModel
 
@@ -33,6 +35,9 @@ _CHUNK = 2000
 
 # Smallest friction coefficient or rotor inertia, of its starting value.
 _LEAST = 1e-6
+
+# Smallest mean squared scaled force error that a prior is weighed against.
+_FLOOR = 1e-13
 
 # Evaluations of the reduced problem.
 _EVALUATIONS = 300
@@ -116,8 +121,9 @@ def identify(
 
     - `system`: the robot with its starting values.
     - `reduced`: regressor of the recordings.
-    - `prior`: weight of the squared distance from the starting values, in log-Cholesky
-        coordinates, relative to the mean squared force error.
+    - `prior`: standard deviation of the starting inertia, in log-Cholesky coordinates. The
+        errors of forces are taken to be those of the best parameters that need not be
+        physically consistent.
     - `fixed`: names of what keeps its starting value: `inertia`, `armature`, `dissipation`.
     - `offset`: initial offsets, `None` without offsets.
 
@@ -127,12 +133,12 @@ def identify(
     assert isinstance(robot, RobotModel)
     start_links = np.asarray(robot.inertia, np.float64)
     values = _linear_values(system, reduced.columns, offset)
-    free_columns = np.array([not _is_fixed(each.kind, fixed) for each in reduced.columns])
+    free_columns = np.array([not _is_fixed(x.kind, fixed) for x in reduced.columns], bool)
     free_links = "inertia" not in fixed and "lagrangian" not in fixed
     links, size = len(start_links), start_links.size if free_links else 0
-    positive = np.array([each.kind != "offset" for each in reduced.columns])
+    positive = np.array([each.kind != "offset" for each in reduced.columns], bool)
     lower = np.where(positive, _LEAST * np.maximum(values, 1e-3), -np.inf)[free_columns]
-    weight = np.sqrt(prior * reduced.rows)
+    weight = np.sqrt(max(reduced.force_error, _FLOOR)) / prior
     solid = _solid(robot)
 
     def unpack(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -170,6 +176,9 @@ def identify(
         jac=slopes,  # pyright: ignore[reportArgumentType]
         bounds=(bounds, np.inf),
         x_scale="jac",
+        ftol=1e-12,
+        xtol=1e-12,
+        gtol=1e-15,
         max_nfev=_EVALUATIONS,
     )
     parameters, linear = unpack(found.x)
@@ -348,6 +357,35 @@ def _with_values(
     return system, named.get("offset")
 
 
+def robot_system(system: MechanicalSystem) -> MechanicalSystem:
+    """Return the robot in a system without what is added to it by learning."""
+    lagrangian = system.lagrangian
+    if isinstance(lagrangian, SumLagrangian):
+        lagrangian = lagrangian.known
+    return dataclasses.replace(system, lagrangian=lagrangian, residual=None)
+
+
+def _with_robot(whole: MechanicalSystem, robot: MechanicalSystem) -> MechanicalSystem:
+    lagrangian = whole.lagrangian
+    if isinstance(lagrangian, SumLagrangian):
+        lagrangian = dataclasses.replace(lagrangian, known=robot.lagrangian)
+    else:
+        lagrangian = robot.lagrangian
+    return dataclasses.replace(whole, lagrangian=lagrangian, dissipation=robot.dissipation)
+
+
+def is_linear(part: Any) -> bool:
+    """Whether all free parameters beside inertia are linear, so that no update is left."""
+    signals = part.signals if isinstance(part, SignalModel) else None
+    system = part.model if isinstance(part, SignalModel) else part
+    others = eqx.filter(signals, eqx.is_inexact_array)
+    count = len(jax.tree.leaves(others))
+    if signals is not None and signals.scaled_offset is not None:
+        count -= 1
+    leaves = jax.tree.leaves(eqx.filter(system.dissipation, eqx.is_inexact_array))
+    return count == 0 and len(leaves) == len(_frictions(system.dissipation))
+
+
 def identified_start(
     rows: Any, part: Any, scale: Array, *, prior: float, fixed: tuple[str, ...]
 ) -> Any:
@@ -368,13 +406,15 @@ def identified_start(
     if not (
         isinstance(rows, Accelerations)
         and isinstance(system, MechanicalSystem)
-        and isinstance(system.lagrangian, RobotModel)
+        and isinstance(robot_system(system).lagrangian, RobotModel)
     ):
         return part
     offset = None if signals is None else signals.offset
+    whole, system = system, robot_system(system)
     reduced = reduce(system, rows, scale, offset=offset is not None)
     start = None if offset is None else np.asarray(offset, np.float64)
-    system, found = identify(system, reduced, prior=prior, fixed=fixed, offset=start)
+    found_system, found = identify(system, reduced, prior=prior, fixed=fixed, offset=start)
+    system = _with_robot(whole, found_system)
     if signals is None:
         return system
     if found is not None:

@@ -12,7 +12,7 @@ from .._errors import UserError
 from ..config import FitConfig, described_robot, robot_file
 from ..data import DataError
 from ..mechanics import MechanicalSystem
-from ..parts import AutoLossConfig, InverseLossConfig, RobotConfig
+from ..parts import AutoLossConfig, InverseLossConfig, RobotConfig, RobotResidualConfig
 from ..systems import RobotDescription, RobotModel
 from ._data import PreparedData, controls_of, read_recordings
 
@@ -63,7 +63,9 @@ def with_robot(config: FitConfig) -> tuple[FitConfig, tuple[str, ...] | None]:
     angles = tuple(i for i, link in enumerate(robot.links) if not link.slides)
     data = dataclasses.replace(config.data, angles=angles)
     loss = config.loss
-    if isinstance(loss, AutoLossConfig) and isinstance(model, RobotConfig):
+    if isinstance(loss, AutoLossConfig) and isinstance(
+        model, RobotConfig | RobotResidualConfig
+    ):
         forces = config.data.control in (None, "tau") and "tau" in recorded.fields
         loss = InverseLossConfig() if forces else loss
     return dataclasses.replace(config, data=data, model=model, loss=loss), order

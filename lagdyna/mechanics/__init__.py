@@ -7,6 +7,7 @@ from ._actuation import FixedActuation as FixedActuation
 from ._actuation import LearnedActuation as LearnedActuation
 from ._coordinates import Coordinates as Coordinates
 from ._dissipation import AbstractDissipation as AbstractDissipation
+from ._dissipation import AbstractForce as AbstractForce
 from ._dissipation import Coefficient as Coefficient
 from ._dissipation import CoulombDissipation as CoulombDissipation
 from ._dissipation import NoDissipation as NoDissipation

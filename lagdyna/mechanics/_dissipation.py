@@ -21,7 +21,15 @@ class Coefficient(NamedTuple):
     velocity: int
 
 
-class AbstractDissipation(eqx.Module):
+class AbstractForce(eqx.Module):
+    """Generalised force that depends on position and velocity."""
+
+    @abc.abstractmethod
+    def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
+        """Compute the force at `(q, qd)` to be added to `tau`, shape `(n,)`, N or N m."""
+
+
+class AbstractDissipation(AbstractForce):
     """Dissipative force: it never adds energy, `qd . force <= 0`.
 
     **Attributes:** (of the class) `coefficient_names`, the physical coefficients by the name
@@ -29,10 +37,6 @@ class AbstractDissipation(eqx.Module):
     """
 
     coefficient_names: ClassVar[Mapping[str, Coefficient]] = {}
-
-    @abc.abstractmethod
-    def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
-        """Compute the force at `(q, qd)` to be added to `tau`, shape `(n,)`, N or N m."""
 
 
 class NoDissipation(AbstractDissipation):

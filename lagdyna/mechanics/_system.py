@@ -2,7 +2,7 @@ from jaxtyping import Array, Float, Scalar
 
 from ._actuation import AbstractActuation
 from ._coordinates import Coordinates
-from ._dissipation import AbstractDissipation, NoDissipation
+from ._dissipation import AbstractDissipation, AbstractForce, NoDissipation
 from ._dynamics import AbstractDynamics
 from ._lagrangian import AbstractLagrangian
 
@@ -10,7 +10,7 @@ from ._lagrangian import AbstractLagrangian
 class MechanicalSystem(AbstractDynamics):
     """Mechanical system: a Lagrangian with actuation and dissipation.
 
-        d/dt dL/dqd - dL/dq = B(q) action + dissipation(q, qd)
+        d/dt dL/dqd - dL/dq = B(q) action + dissipation(q, qd) + residual(q, qd)
 
     **Arguments:**
 
@@ -18,18 +18,20 @@ class MechanicalSystem(AbstractDynamics):
     - `coordinates`: which coordinates are angles.
     - `actuation`: the map from an action in `[-1, 1]^m` to a generalised force.
     - `dissipation`: dissipative force, such as friction; none by default.
+    - `residual`: any other force, such as a learned one; none by default.
     """
 
     lagrangian: AbstractLagrangian
     coordinates: Coordinates
     actuation: AbstractActuation
     dissipation: AbstractDissipation = NoDissipation()
+    residual: AbstractForce | None = None
 
     def forward_dynamics(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], action: Float[Array, " m"]
     ) -> Float[Array, " n"]:
         self._check(q=q, qd=qd)
-        tau = self.actuation(q, action) + self.dissipation(q, qd)
+        tau = self.actuation(q, action) + self._passive(q, qd)
         return self.lagrangian.forward_dynamics(q, qd, tau)
 
     def inverse_dynamics(
@@ -37,15 +39,19 @@ class MechanicalSystem(AbstractDynamics):
     ) -> Float[Array, " n"]:
         """Compute the generalised force of the actuators that causes `qdd`, shape `(n,)`.
 
-        It includes the force that compensates the dissipation.
+        It includes the force that compensates the dissipation and the residual.
         """
         self._check(q=q, qd=qd, qdd=qdd)
-        return self.lagrangian.inverse_dynamics(q, qd, qdd) - self.dissipation(q, qd)
+        return self.lagrangian.inverse_dynamics(q, qd, qdd) - self._passive(q, qd)
 
     def energy(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
         """Compute the energy of the Lagrangian, joules."""
         self._check(q=q, qd=qd)
         return self.lagrangian.energy(q, qd)
+
+    def _passive(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
+        force = self.dissipation(q, qd)
+        return force if self.residual is None else force + self.residual(q, qd)
 
     def _check(self, **given: object) -> None:
         """Raise `ValueError` for arguments that are no vectors of `n` numbers."""

@@ -7,6 +7,7 @@ from ._hnn import HNN as HNN
 from ._lnn import LNN as LNN
 from ._network import Network as Network
 from ._neural_ode import NeuralODE as NeuralODE
+from ._residual import NetworkForce as NetworkForce
 from ._residual import ResidualAcceleration as ResidualAcceleration
 from ._residual import ResidualForce as ResidualForce
 from ._reward import AbstractReward as AbstractReward

@@ -2,7 +2,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..mechanics import AbstractDynamics, MechanicalSystem, frozen
+from ..mechanics import AbstractDynamics, AbstractForce, Coordinates, MechanicalSystem, frozen
 from ._activation import Activation, softplus
 from ._network import Network
 
@@ -79,3 +79,45 @@ class ResidualForce(AbstractDynamics):
         known = self.known if self.learn_known else frozen(self.known)
         tau = known.actuation(q, action) + known.dissipation(q, qd)
         return known.lagrangian.forward_dynamics(q, qd, tau + self.force(q, qd, action))
+
+
+class NetworkForce(AbstractForce):
+    """Generalised force by a network of position and velocity, 0 before training.
+
+    It need be neither conservative nor dissipative.
+
+    **Arguments:**
+
+    - `coordinates`: which coordinates are angles.
+    - `velocity`: usual size of each velocity, length `n`; the network takes velocities
+        divided by it.
+    - `force`: usual size of each force, length `n`; outputs are multiplied by it.
+    - `hidden`, `activation`: widths of the hidden layers, and the activation function.
+    - `key`: PRNG key of the initial weights.
+    """
+
+    network: Network
+    coordinates: Coordinates
+    velocity: tuple[float, ...] = eqx.field(static=True)
+    force: tuple[float, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        coordinates: Coordinates,
+        velocity: tuple[float, ...],
+        force: tuple[float, ...],
+        *,
+        hidden: tuple[int, ...] = (64, 64),
+        activation: Activation = softplus,
+        key: PRNGKeyArray,
+    ):
+        size = coordinates.embedding_size + coordinates.n
+        self.network = Network(
+            size, coordinates.n, hidden, activation, output_scale=0.0, key=key
+        )
+        self.coordinates, self.velocity, self.force = coordinates, velocity, force
+
+    def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
+        scaled = qd / jnp.asarray(self.velocity, qd.dtype)
+        features = jnp.concatenate([self.coordinates.embed(q), scaled])
+        return self.network(features) * jnp.asarray(self.force, q.dtype)

@@ -205,3 +205,19 @@ def test_equations_that_the_model_cannot_use_are_refused(
     with pytest.raises(UserError, match=message):
         fit_model(small(file, model=model), tmp_path / "run", **options)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "learner"),
+    [
+        ({}, "adam"),
+        ({"model": "known"}, "levenberg-marquardt"),
+        ({"model": "known", "learner": {"updates": 5}}, "levenberg-marquardt"),
+        ({"model": "known", "learner": {"rate": 0.1}}, "adam"),
+        ({"model": "known", "learner": "ekf"}, "ekf"),
+        # It needs a sum of squares.
+        ({"model": "known", "loss": {"name": "one-step", "norm": "pseudo-huber"}}, "adam"),
+    ],
+)
+def test_the_usual_learner_is_that_of_the_model(options: dict[str, Any], learner: str) -> None:
+    assert fit_config({"data": "a.npz", **options}).learner.name == learner

@@ -12,6 +12,7 @@ from ._known import ResidualConfig as ResidualConfig
 from ._lagrangian import DeLaNConfig as DeLaNConfig
 from ._lagrangian import LNNConfig as LNNConfig
 from ._robot import RobotConfig as RobotConfig
+from ._robot import RobotResidualConfig as RobotResidualConfig
 
 MODELS.add(
     DeLaNConfig,
@@ -24,4 +25,5 @@ MODELS.add(
     KnownConfig,
     ResidualConfig,
     RobotConfig,
+    RobotResidualConfig,
 )

@@ -2,7 +2,15 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ...options import DissipationName, InertiaName, NonNegative
+from ...options import (
+    ActivationName,
+    DissipationName,
+    InertiaName,
+    NonNegative,
+    Positive,
+    ResidualForm,
+    Widths,
+)
 from ._base import DynamicsConfig
 
 if TYPE_CHECKING:
@@ -26,9 +34,9 @@ class RobotConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot"):
     - `inertia`: starting values: those of the `description`; or `unknown`, equal links.
     - `armature`: starting value of the rotor inertia of each joint, kg m^2 or kg, where the
         file gives none; 0 for joints without rotors.
-    - `prior`: weight of the squared distance from the starting inertia, in log-Cholesky
-        coordinates, relative to the mean squared force error. It decides where the recordings
-        tell nothing.
+    - `prior`: standard deviation to which the starting inertia is trusted, in log-Cholesky
+        coordinates: 1 allows a mass to change by a factor of about 7. It decides where the
+        recordings tell nothing.
     - `fixed`: parameters that are not learned, by name, such as `armature`.
     - `dissipation`: friction of the joints: `none`, `viscous`, `coulomb` (smoothed), `both`,
         `stribeck` (both, and extra friction near rest) or `all` (also quadratic).
@@ -38,7 +46,7 @@ class RobotConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot"):
     joints: tuple[str, ...] | None = None
     inertia: InertiaName = "description"
     armature: NonNegative = 0.01
-    prior: NonNegative = 1e-6
+    prior: Positive = 1.0
     fixed: tuple[str, ...] = ("gravity",)
     dissipation: DissipationName = "both"
 
@@ -69,3 +77,83 @@ class RobotConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot"):
 
     def fixed_parameters(self) -> tuple[str, ...]:
         return self.fixed
+
+
+class RobotResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot-residual"):
+    """Robot arm of a URDF or MJCF file, and a learned force or energy that it lacks.
+
+    Where forces and accelerations are compared, inertia and friction are identified first;
+    then the network learns what they leave. See [`lagdyna.models.NetworkForce`][] and
+    [`lagdyna.mechanics.SumLagrangian`][].
+
+    **Arguments:**
+
+    - `robot`, `joints`, `inertia`, `armature`, `prior`, `dissipation`: as of the model `robot`.
+    - `form`: `force`, any force of positions and velocities; or `energy`, a DeLaN that is
+        added to the Lagrangian, so that energy is conserved.
+    - `learn_known`: whether inertia and friction of the robot go on changing while the network
+        learns.
+    - `hidden`, `activation`: widths of the hidden layers and activation of the networks.
+    """
+
+    robot: str | None = None
+    joints: tuple[str, ...] | None = None
+    inertia: InertiaName = "description"
+    armature: NonNegative = 0.01
+    prior: Positive = 1.0
+    dissipation: DissipationName = "both"
+    form: ResidualForm = "force"
+    learn_known: bool = False
+    hidden: Widths = (64, 64)
+    activation: ActivationName = "softplus"
+
+    accelerations: ClassVar[bool] = True
+    forces: ClassVar[bool] = True
+    equations: ClassVar[bool] = True
+    natural: ClassVar[bool] = False
+
+    def build(
+        self,
+        plant: "lagdyna.tasks.Plant",
+        solver: "lagdyna.parts.SolverConfig",
+        key: "PRNGKeyArray",
+    ) -> "lagdyna.simulate.AbstractTransition":
+        import dataclasses
+
+        from ...mechanics import ScaledLagrangian, SumLagrangian
+        from ...models import DeLaN, NetworkForce
+        from ...simulate import LagrangianField
+
+        assert plant.known is not None
+        assert plant.units is not None
+        system, activation = plant.known, plant.activation(self.activation)
+        if self.form == "force":
+            residual = NetworkForce(
+                plant.coordinates,
+                plant.units.velocity,
+                plant.units.force,
+                hidden=self.hidden,
+                activation=activation,
+                key=key,
+            )
+            system = dataclasses.replace(system, residual=residual)
+        else:
+            small = tuple(1e-3 * mass for mass in plant.natural().initial_mass(None))
+            energy = DeLaN(
+                plant.coordinates,
+                hidden=self.hidden,
+                activation=activation,
+                initial_mass=small,
+                key=key,
+            )
+            lagrangian = SumLagrangian(
+                system.lagrangian, ScaledLagrangian(energy, plant.units), learn_known=True
+            )
+            system = dataclasses.replace(system, lagrangian=lagrangian)
+        return solver.solve(LagrangianField(system), plant)
+
+    def fixed_parameters(self) -> tuple[str, ...]:
+        if self.learn_known:
+            return ("gravity",)
+        robot = "lagrangian" if self.form == "force" else "known"
+        return (robot, "dissipation")
