@@ -62,10 +62,9 @@ def parameter_report(
         None if isinstance(model.system.lagrangian, RobotModel) else _identified(problem, state)
     )
     if found is None:
-        free, _ = partition_learned(problem.config, state.transition)
-        for each in physical_parameters(free):
-            if (name := _in_model(each.name)) in table:
-                table[name]["learned"] = True
+        fixed = problem.config.model.fixed_parameters()
+        for name, line in table.items():
+            line["learned"] = not any(f".{each}." in f".{name}." for each in fixed)
         return [*table.values()], None, notes
     learned, start, spread = found
     numbers = _Numbers(learned, start)

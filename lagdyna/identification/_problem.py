@@ -24,7 +24,7 @@ from ..learners import (
     root_mean_square,
 )
 from ..mechanics import State
-from ..parts import RobotResidualConfig, StepsLossConfig
+from ..parts import RobotConfig, RobotResidualConfig, StepsLossConfig
 from ..simulate import is_solved
 from ..systems import RobotModel
 from ..tasks import Plant
@@ -48,6 +48,9 @@ from ._state import (
     trainable_shapes,
     with_learned_part,
 )
+
+# Standard deviations of the starting inertia of a robot, in log-Cholesky coordinates.
+_PRIORS = {"description": 0.1, "unknown": 1.0}
 
 
 class FitProblem(NamedTuple):
@@ -135,16 +138,16 @@ def starting_state(problem: FitProblem) -> FitState:
     **Raises:** `UserError` if the learner would not fit into memory.
     """
     config, state = problem.config, initial_state(problem.config, problem.plant)
-    prior = getattr(config.model, "prior", None)
-    known = problem.plant.known
-    if prior is None or known is None or not isinstance(known.lagrangian, RobotModel):
+    model, known = config.model, problem.plant.known
+    if not isinstance(model, RobotConfig | RobotResidualConfig) or known is None:
         return state
-    if isinstance(config.loss, StepsLossConfig):
+    if isinstance(config.loss, StepsLossConfig) or not isinstance(known.lagrangian, RobotModel):
         return state
+    prior = model.prior or _PRIORS[model.inertia]
     part = learned_part(config.loss, state.transition)
     scale = force_scale(problem.plant, problem.training)
     fixed = config.model.fixed_parameters()
-    residual = isinstance(config.model, RobotResidualConfig)
+    residual = isinstance(model, RobotResidualConfig)
     fixed = () if residual else fixed
     part = identified_start(problem.training, part, scale, prior=prior, fixed=fixed)
     learner_state = state.learner_state

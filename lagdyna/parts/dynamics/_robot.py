@@ -35,8 +35,8 @@ class RobotConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot"):
     - `armature`: starting value of the rotor inertia of each joint, kg m^2 or kg, where the
         file gives none; 0 for joints without rotors.
     - `prior`: standard deviation to which the starting inertia is trusted, in log-Cholesky
-        coordinates: 1 allows a mass to change by a factor of about 7. It decides where the
-        recordings tell nothing.
+        coordinates. It decides where the recordings tell nothing. By default 0.1, about a
+        fifth of a mass; 1 where inertia is unknown.
     - `fixed`: parameters that are not learned, by name, such as `armature`.
     - `dissipation`: friction of the joints: `none`, `viscous`, `coulomb` (smoothed), `both`,
         `stribeck` (both, and extra friction near rest) or `all` (also quadratic).
@@ -46,7 +46,7 @@ class RobotConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot"):
     joints: tuple[str, ...] | None = None
     inertia: InertiaName = "description"
     armature: NonNegative = 0.01
-    prior: Positive = 1.0
+    prior: Positive | None = None
     fixed: tuple[str, ...] = ("gravity",)
     dissipation: DissipationName = "both"
 
@@ -100,7 +100,7 @@ class RobotResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot-
     joints: tuple[str, ...] | None = None
     inertia: InertiaName = "description"
     armature: NonNegative = 0.01
-    prior: Positive = 1.0
+    prior: Positive | None = None
     dissipation: DissipationName = "both"
     form: ResidualForm = "force"
     learn_known: bool = False
