@@ -58,6 +58,13 @@ def test_the_description_without_mistakes_is_read() -> None:
         assert description.notes == ()
 
 
+def test_the_arm_of_the_examples_is_read() -> None:
+    description = described(Path(__file__).parents[2] / "examples" / "small_arm.urdf")
+    assert description.joints == ("yaw", "shoulder", "elbow")
+    assert description.notes == ()
+    assert "hand" in dict(description.frames)
+
+
 NO_MASS = "moves and has no mass or inertia; give it an <inertial>"
 
 
