@@ -242,6 +242,22 @@ def test_inertia_that_no_body_has_is_replaced_by_the_nearest() -> None:
     np.testing.assert_allclose(moments, [0.15, 0.15, 0.3], rtol=1e-4)
 
 
+def test_flat_plates_and_point_masses_are_bodies() -> None:
+    # Rounded moments of a plate, and a small tool on the arm.
+    plate = described(URDF.replace('izz="0.1"', 'izz="0.2000000001"'))
+    assert plate.notes == ()
+    tool = INERTIAL.replace('"0.1"', '"1e-16"')
+    grip = '<joint name="grip" type="fixed"><parent link="arm"/><child link="tool"/></joint>'
+    text = URDF.replace("</robot>", f'<link name="tool">{tool}</link>{grip}</robot>')
+    [link] = described(text).links
+    assert link.mass == 2.0
+
+
+def test_the_inertia_of_the_base_does_not_matter() -> None:
+    base = f'<link name="base">{INERTIAL.replace("0.1", "-3")}</link>'
+    assert described(URDF.replace('<link name="base"/>', base)).links == described(URDF).links
+
+
 def test_friction_and_rotors_are_never_negative() -> None:
     [link] = described(URDF.replace(LIMIT, '<dynamics damping="-1" friction="2"/>')).links
     assert (link.viscous, link.coulomb) == (0.0, 2.0)
