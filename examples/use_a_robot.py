@@ -12,7 +12,7 @@ from lagdyna.systems import RobotModel
 
 # --8<-- [start:use]
 robot = RobotModel.from_urdf(Path(__file__).parent / "small_arm.urdf")
-print("joints:", *robot.description.joints)
+print("joints:", *robot.joints)
 
 q, qd, qdd = jnp.array([0.3, 0.5, -1.0]), jnp.zeros(3), jnp.array([1.0, 0.0, 0.0])
 rest = jnp.zeros(3)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lagdyna.systems import KinematicTree, RigidBodies, RobotModel
+from lagdyna.systems import KinematicTree, RobotModel
 from lagdyna.systems._pseudo_inertia import is_consistent, log_cholesky, rigid_bodies
 
 
@@ -191,8 +191,7 @@ def test_forces_are_linear_in_the_bodies_and_differentiable_in_the_parameters() 
 
 def test_links_of_any_parameters_can_exist() -> None:
     parameters = np.random.default_rng(5).normal(size=(300, 10))
-    bodies = jax.tree.map(np.asarray, jax.jit(rigid_bodies)(jnp.asarray(parameters)))
-    assert isinstance(bodies, RigidBodies)
+    bodies: Any = jax.tree.map(np.asarray, jax.jit(rigid_bodies)(jnp.asarray(parameters)))
     assert (bodies.mass > 0).all()
     centre = bodies.moment / bodies.mass[:, None]
     shift = np.sum(centre**2, 1)[:, None, None] * np.eye(3) - np.einsum(
@@ -228,5 +227,6 @@ def test_trees_are_checked() -> None:
     with pytest.raises(ValueError, match=r"one entry per link, got lengths \[1, 2\]"):
         KinematicTree((-1, 0), (False,), (frame, frame), (origin, origin))
     tree = random_robot("tree").tree
+    assert random_robot("chain").joints == ("joint1", "joint2", "joint3")
     assert tree.branches == ((0, 1), (1, 3), (3, 4))
     assert random_robot("tree").coordinates.angles == (True, True, False, True)
