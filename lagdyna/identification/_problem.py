@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
@@ -30,7 +31,7 @@ from ..systems import RobotModel
 from ..tasks import Plant
 from ._data import PreparedData, digest_of, prepare, rows_of, with_layout
 from ._pieces import size_notes
-from ._regressor import identified_start, is_linear
+from ._regressor import identified_start, is_linear, reduce, robot_system
 from ._robot_data import robot_notes, with_robot
 from ._signals import (
     estimated_scale,
@@ -51,6 +52,12 @@ from ._state import (
 
 # Standard deviations of the starting inertia of a robot, in log-Cholesky coordinates.
 _PRIORS = {"description": 0.1, "unknown": 1.0}
+
+
+# Candidates of the speed at which Coulomb friction of a robot is smoothed, relative to that of
+# other models, and the rows of data that choose one.
+_FRICTION_SPEEDS = (0.5, 1.0, 2.0, 4.0)
+_ROWS = 5000
 
 
 class FitProblem(NamedTuple):
@@ -103,6 +110,11 @@ def fit_problem(
         states = State(jnp.asarray(first.q), jnp.asarray(first.qd))
     plant = with_equations(plant, config.model, known=known, residual=residual, states=states)
     data.notes.extend(robot_notes(data, plant.known))
+    speed = _friction_speed(config, data, plant)
+    if speed is not None:
+        model = msgspec.structs.replace(config.model, friction_speed=speed)  # pyright: ignore
+        config = dataclasses.replace(config, model=model)
+        plant = with_equations(plant, model, known=known, residual=residual)
     shapes = trainable_shapes(config, plant)
     config = config.resolved(plant, recorded, [shapes])
     even = isinstance(config.loss, StepsLossConfig) or has_memory(config)
@@ -127,6 +139,36 @@ def fit_problem(
     return FitProblem(
         config, data, sizes, plant, loss, training, validation, batch, rows, digest
     )
+
+
+def _friction_speed(config: FitConfig, data: PreparedData, plant: Plant) -> float | None:
+    """Choose the speed below which Coulomb friction of a robot is smoothed.
+
+    **Returns:** the candidate of least force error on the training data, SI; `None` if the
+    config says it, or accelerations are not compared.
+    """
+    model, units = config.model, plant.units
+    if not isinstance(model, RobotConfig | RobotResidualConfig) or units is None:
+        return None
+    if isinstance(config.loss, StepsLossConfig) or config.signals.learned not in (
+        (),
+        ("offset",),
+    ):
+        return None
+    if model.friction_speed is not None or model.dissipation in ("none", "viscous"):
+        return None
+    rows = some_rows(rows_of(config.loss, data, data.raw.training), _ROWS, config.seed)
+    scale = force_scale(plant, rows)
+    best, least = None, np.inf
+    for factor in _FRICTION_SPEEDS:
+        speed = factor * plant.friction_speed / units.time
+        changed = msgspec.structs.replace(model, friction_speed=speed)
+        known = with_equations(plant, changed).known
+        assert known is not None
+        error = reduce(robot_system(known), rows, scale, offset=True).force_error
+        if error < least:
+            best, least = speed, error
+    return best
 
 
 def starting_state(problem: FitProblem) -> FitState:
