@@ -350,10 +350,11 @@ def _with_values(
         coefficients = named[f"friction {i}"]
         raw = coefficients + np.log(-np.expm1(-coefficients))
 
-        def where(x: MechanicalSystem, i: int = i) -> Array:
-            return _inner(_frictions(x.dissipation)[i]).raw
-
-        system = eqx.tree_at(where, system, jnp.asarray(raw, dtype))
+        system = eqx.tree_at(
+            lambda x, i=i: _inner(_frictions(x.dissipation)[i]).raw,
+            system,
+            jnp.asarray(raw, dtype),
+        )
     return system, named.get("offset")
 
 
