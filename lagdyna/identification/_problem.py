@@ -60,6 +60,12 @@ _FRICTION_SPEEDS = (0.5, 1.0, 2.0, 4.0)
 _ROWS = 5000
 
 
+_ALL_USED = (
+    "inertia and friction were identified from all recordings beside the test data, validation "
+    "data included; judge by the test data"
+)
+
+
 class FitProblem(NamedTuple):
     """Model, loss and data of a fit.
 
@@ -191,9 +197,17 @@ def starting_state(problem: FitProblem) -> FitState:
     fixed = config.model.fixed_parameters()
     residual = isinstance(model, RobotResidualConfig)
     fixed = () if residual else fixed
-    part = identified_start(problem.training, part, scale, prior=prior, fixed=fixed)
+    rows = problem.training
+    if problem.data.test is not None and is_linear(part):
+        # Nothing is stopped or chosen by the validation data.
+        rows = jax.tree.map(
+            lambda a, b: jnp.concatenate([a, b]), problem.training, problem.validation
+        )
+        problem.data.notes.append(_ALL_USED)
+    part = identified_start(rows, part, scale, prior=prior, fixed=fixed)
     learner_state = state.learner_state
-    if isinstance(learner_state, LevenbergMarquardtState) and is_linear(part):
+    damped = isinstance(learner_state, LevenbergMarquardtState)
+    if damped and is_linear(part) and not residual:
         loss = eqx.filter_jit(problem.loss)(part, problem.training)
         learner_state = learner_state._replace(converged=jnp.asarray(True), loss=loss)
     transition = with_learned_part(config.loss, state.transition, part)

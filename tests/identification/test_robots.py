@@ -13,12 +13,11 @@ from lagdyna import FitConfig, UserError
 from lagdyna.config import ROBOT_FILE, described_robot
 from lagdyna.data import Trajectory, TrajectorySet, write
 from lagdyna.identification import fit_problem, starting_state
+from lagdyna.identification._links import linear_parameters, pseudo_inertia
 from lagdyna.identification._regressor import (
-    _pseudo,
     identified_start,
     identify,
     is_linear,
-    linear_parameters,
     reduce,
 )
 from lagdyna.identification._robot_report import robot_report
@@ -145,10 +144,10 @@ def test_fixed_parts_of_a_robot_keep_their_values():
 
 def test_derivatives_of_log_cholesky_parameters():
     point = np.random.default_rng(0).normal(size=10) * 0.3
-    _, slopes = _pseudo(point)
+    _, slopes = pseudo_inertia(point)
     for i, slope in enumerate(slopes):
         step = 1e-6 * np.eye(10)[i]
-        difference = (_pseudo(point + step)[0] - _pseudo(point - step)[0]) / 2e-6
+        difference = (pseudo_inertia(point + step)[0] - pseudo_inertia(point - step)[0]) / 2e-6
         assert np.allclose(difference, slope, atol=1e-8)
     bodies = arm(2.0).bodies
     found = linear_parameters(np.asarray(arm(2.0).inertia))
