@@ -9,6 +9,7 @@ from .._reproduction import Results
 from ._motions import DT
 
 _COLOURS = {
+    "truth": "black",
     "least-squares": GREY,
     "robot": BLUE,
     "robot-all": "#1f3f6e",
@@ -24,7 +25,7 @@ def plot_errors(path: Path, results: Results) -> None:
     bars: dict[str, dict[str, float]] = {}
     for kind in results.parts:
         data, _, model = kind.rpartition(".")
-        if "torque_nmse" in results.parts[kind][0]:
+        if "torque_nmse" in results.parts[kind][0] and model != "truth":
             value = float(np.mean(results.stacked(kind, "torque_nmse")))
             bars.setdefault(data, {})[model] = value
     if not bars:
@@ -54,7 +55,11 @@ def plot_torque(path: Path, results: Results) -> None:
     if not kinds:
         return
     data = kinds[0].rpartition(".")[0]
-    kinds = [kind for kind in kinds if kind.rpartition(".")[0] == data]
+    kinds = [
+        kind
+        for kind in kinds
+        if kind.rpartition(".")[0] == data and not kind.endswith(".truth")
+    ]
     true = results.parts[kinds[0]][0]["shown_tau"]
     joints = range(max(0, true.shape[1] - 3), true.shape[1])
     figure = blank(7.0, 1.6 * len(joints) + 1.0)

@@ -75,19 +75,21 @@ def fit_or_resume(
 ) -> tuple[FittedModel, float]:
     """Fit a model, or continue the fit in the directory of a part.
 
-    **Returns:** the model, and seconds with compilation; of a fit that was interrupted, those
-    since it went on.
+    **Returns:** the model, and seconds until its last update, with compilation and without the
+    report; of a fit that was interrupted, those since it went on.
     """
     out, start = directory / "fit", time.perf_counter()
+    seconds = 0.0
 
     def said(record: dict[str, Any]) -> None:
+        nonlocal seconds
+        seconds = time.perf_counter() - start
         progress(f"{record['updates']} updates, loss {record['loss'] or float('nan'):.2g}")
 
     if kind_of(out) == "fit":
         resume_fit(out, known=known, progress=said)
     else:
         fit_model(config, out, known=known, progress=said)
-    seconds = time.perf_counter() - start
     return FittedModel(load_fit(out, known=known).model), seconds
 
 

@@ -54,6 +54,25 @@ class AbstractArmModel(eqx.Module):
         raise NotImplementedError
 
 
+class TrueModel(AbstractArmModel):
+    """Robot that was simulated: what is left is the error of the arithmetic."""
+
+    robot: RobotModel
+
+    def torque(
+        self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
+        return self.robot.inverse_dynamics(q, qd, qdd)
+
+    def acceleration(
+        self, q: Float[Array, " n"], qd: Float[Array, " n"], tau: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
+        return self.robot.forward_dynamics(q, qd, tau)
+
+    def mass_matrix(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
+        return self.robot.mass_matrix(q, jnp.zeros_like(q))
+
+
 class FittedModel(AbstractArmModel):
     """Model of a fit, with the offsets of its torque sensors."""
 

@@ -1,7 +1,6 @@
 """Random motions of simulated arms, with what drives them."""
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, TypeVar, get_args
 
 import equinox as eqx
 import jax
@@ -30,7 +29,7 @@ _TORQUE_NOISE, _ENCODER_NOISE = 0.01, 1e-4
 # Stiffness of the cable, N/m, and where it is fixed, m.
 _STIFFNESS, _ANCHOR = 40.0, (0.3, 0.3, 0.8)
 
-Force = Callable[[Float[Array, " n"], Float[Array, " n"]], Float[Array, " n"]]
+Model = TypeVar("Model")
 
 
 class Motions(NamedTuple):
@@ -41,6 +40,13 @@ class Motions(NamedTuple):
 
     training: TrajectorySet
     unseen: TrajectorySet
+
+
+def in_double(model: Model) -> Model:
+    """Convert a model to double precision, under `jax.enable_x64`."""
+    return jax.tree.map(
+        lambda x: jnp.asarray(x, float) if eqx.is_inexact_array(x) else x, model
+    )
 
 
 def true_robot(described: RobotModel, seed: int) -> RobotModel:
@@ -73,9 +79,12 @@ def simulated(
     - `names`: of the joints.
     """
     robot = true_robot(described, seed)
+    with jax.enable_x64(True):
+        robot = in_double(robot)
     rng = np.random.default_rng([seed, 0])
     kinds = [motion(described, rng, seconds) for _ in range(sum(counts))]
-    tau = [np.asarray(_torques(robot, *each), np.float64) for each in kinds]
+    with jax.enable_x64(True):
+        tau = [np.asarray(_torques(robot, *each)) for each in kinds]
     everything = np.concatenate(tau)
     size = np.sqrt(np.mean(everything**2, axis=0))
     speed = np.sqrt(np.mean(np.concatenate([qd for _, qd, _ in kinds]) ** 2, axis=0))
@@ -85,7 +94,8 @@ def simulated(
             for x, (_, qd, _) in zip(tau, kinds, strict=True)
         ]
     if variant == "payload":
-        pulled = [np.asarray(_cable(robot, q), np.float64) for q, _, _ in kinds]
+        with jax.enable_x64(True):
+            pulled = [np.asarray(_cable(robot, q)) for q, _, _ in kinds]
         tau = [x + y for x, y in zip(tau, pulled, strict=True)]
     t = DT * np.arange(len(tau[0]))
     made = [
@@ -137,8 +147,7 @@ def motion(
 
 @eqx.filter_jit
 def _torques(robot: RobotModel, q: Array, qd: Array, qdd: Array) -> Float[Array, "time n"]:
-    arrays = (jnp.asarray(x, float) for x in (q, qd, qdd))
-    return jax.vmap(robot.inverse_dynamics)(*arrays)
+    return jax.vmap(robot.inverse_dynamics)(q, qd, qdd)
 
 
 @eqx.filter_jit
@@ -150,4 +159,4 @@ def _cable(robot: RobotModel, q: Array) -> Float[Array, "time n"]:
         stretched = positions[-1] - jnp.asarray(_ANCHOR, q.dtype)
         return 0.5 * _STIFFNESS * jnp.sum(stretched**2)
 
-    return jax.vmap(jax.grad(energy))(jnp.asarray(q, float))
+    return jax.vmap(jax.grad(energy))(q)

@@ -119,7 +119,8 @@ def pendulum_motions(path: Path) -> tuple[TrajectorySet, TrajectorySet]:
         if i not in _UNSEEN:
             training.append(each)
             continue
-        assert each.qd is not None and each.tau is not None
+        assert each.qd is not None
+        assert each.tau is not None
         t = np.arange(each.t[0], each.t[-1], 0.002)
         q, qd, tau = (_filtered(t, each.t, x, 15.0)[::2] for x in (each.q, each.qd, each.tau))
         unseen.append(Trajectory(t[::2], q, qd, tau=tau, joints=each.joints))

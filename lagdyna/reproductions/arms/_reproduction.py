@@ -14,7 +14,7 @@ from .._reproduction import AbstractReproduction, PartProgress, Result, Results
 from ._entries import arm_entries, pendulum_entries, ur10_entries
 from ._figure import plot_errors, plot_torque
 from ._fits import config, fit_or_resume, keep_recordings, solve
-from ._models import torque_network
+from ._models import TrueModel, torque_network
 from ._motions import DT, Variant, simulated, true_robot
 from ._recordings import PENDULUM_MODELS, UR10_MODELS, make_pendulum_part, make_ur10_part
 from ._robots import ARMS, Arm
@@ -22,7 +22,7 @@ from ._scores import columns, mass_errors, motion_errors, torque_errors
 
 _UR10, _PENDULUM = "ur10_recording", "double_pendulum_recording"
 MODELS: Mapping[Variant, tuple[str, ...]] = {
-    "exact": ("robot", "delan-structure", "least-squares", "delan", "mlp"),
+    "exact": ("truth", "robot", "delan-structure", "least-squares", "delan", "mlp"),
     "friction": ("robot", "delan-structure", "least-squares", "delan"),
     "payload": ("robot", "robot-residual", "least-squares", "mlp"),
 }
@@ -75,7 +75,9 @@ def make_arm_part(
     counts = (sizes.training, sizes.unseen)
     motions = simulated(described, variant, seed, counts, sizes.seconds, names)
     file = keep_recordings(directory, motions.training)
-    if model == "mlp":
+    if model == "truth":
+        fitted, seconds = TrueModel(true_robot(described, seed)), 0.0
+    elif model == "mlp":
         assert updates is not None
         arrays = {k: jnp.asarray(x, float) for k, x in columns(motions.training).items()}
         rows = Accelerations(State(arrays["q"], arrays["qd"]), arrays["tau"], arrays["qdd"])
