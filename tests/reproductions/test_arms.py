@@ -11,12 +11,18 @@ from lagdyna import UserError
 from lagdyna.data import Trajectory, TrajectorySet
 from lagdyna.reproductions import REPRODUCTIONS, Result, Results
 from lagdyna.reproductions.arms import make_arm_part
+from lagdyna.reproductions.arms._fits import config, keep_recordings, solve
 from lagdyna.reproductions.arms._models import AbstractArmModel
 from lagdyna.reproductions.arms._motions import Variant, motion, simulated
 from lagdyna.reproductions.arms._recordings import pendulum_motions, ur10_rows
 from lagdyna.reproductions.arms._reproduction import Sizes
 from lagdyna.reproductions.arms._robots import Arm, recording
-from lagdyna.reproductions.arms._scores import rollout_errors, windows
+from lagdyna.reproductions.arms._scores import (
+    relative_errors,
+    rollouts,
+    torque_errors,
+    windows,
+)
 
 JOINTS = ("base", "shoulder", "elbow")
 LINKS = (
@@ -65,20 +71,31 @@ def test_motions_are_smooth_and_within_limits(tmp_path: Path) -> None:
         np.testing.assert_allclose(found, slope[1:-1], atol=2e-3 * np.abs(slope).max())
 
 
-def test_least_squares_is_exact_on_exact_data_and_reported(tmp_path: Path) -> None:
-    made = part(tmp_path, "exact", "least-squares")
+def test_least_squares_is_exact_on_exact_data(tmp_path: Path) -> None:
+    pytest.importorskip("mujoco")
+    arm = small_arm(tmp_path)
+    motions = simulated(arm.robot(), "exact", 0, (2, 1), 3.0, JOINTS)
+    file = keep_recordings(tmp_path, motions.training)
+    fitted, _ = solve(config("least-squares", file, None, seed=0, arm=arm))
+    assert torque_errors(fitted, motions.unseen)["torque_nmse"].max() < 1e-9
+
+
+def test_a_part_is_made_and_reported(tmp_path: Path) -> None:
+    made = part(tmp_path, "exact", "mlp")
     assert made["torque_nmse"].shape == (3,)
-    assert made["torque_nmse"].max() < 1e-9
-    assert made["acceleration"].max() < 1e-3
-    assert made["rollout"].shape == (3,)
-    assert made["rollout"][-1] < 1e-3
-    assert made["mass_matrix"] < 1e-3
-    results = Results({"panda.exact.least-squares": [made]})
-    entries = REPRODUCTIONS["arms"].report(tmp_path, results, True)
+    moved = {"rollout": np.array([0.1, 0.2, 0.3]), "rollout_median": np.array([0, 0, 0.25])}
+    other = {**made, **moved, "acceleration": np.ones(3), "mass_matrix": np.asarray(0.5)}
+    parts = {"panda.exact.mlp": [made], "ur5.payload.robot": [other]}
+    parts["ur10_recording.delan"] = [made]
+    pendulum = {"rollout": np.full((3, 2), 0.2), "seconds": np.asarray(1.0)}
+    parts["double_pendulum_recording.known"] = [pendulum]
+    entries = REPRODUCTIONS["arms"].report(tmp_path, Results(parts), True)
     found = {each.name: each.ours for each in entries}
-    assert found["torque_nmse.least-squares.panda.exact"] == made["torque_nmse"].max()
-    assert found["rollout_1s.least-squares.panda.exact"] == made["rollout"][-1]
-    assert found["seconds.least-squares.panda.exact"] == made["seconds"]
+    assert found["torque_nmse.mlp.panda.exact"] == made["torque_nmse"].max()
+    assert found["torque_nmse.delan.ur10_recording"] == made["torque_nmse"].mean()
+    assert found["rollout_1s.robot.ur5.payload"] == 0.3
+    assert found["seconds.robot.ur5.payload"] == made["seconds"]
+    assert found["rollout_500ms.known.double_pendulum_recording"] == 0.2
     assert (tmp_path / "torque_nmse.png").exists()
     assert (tmp_path / "torque.png").exists()
 
@@ -93,6 +110,11 @@ def test_models_are_as_good_as_what_they_know(tmp_path: Path) -> None:
     exact = part(tmp_path, "exact", "robot")
     assert exact["torque_nmse"].max() < 1e-8
     assert exact["rollout"][-1] < 1e-2
+    assert exact["acceleration"].max() < 1e-3
+    assert exact["mass_matrix"] < 1e-3
+    linear = part(tmp_path, "exact", "least-squares")
+    assert linear["rollout"][-1] < 1e-2
+    assert linear["mass_matrix"] < 1e-3
     noisy = [part(tmp_path, "friction", model) for model in ("robot", "least-squares")]
     ours, linear = (each["torque_nmse"].mean() for each in noisy)
     assert ours < 1.5 * linear
@@ -139,13 +161,11 @@ def test_rollouts_follow_the_torque_between_samples() -> None:
     q, qd, tau = (f[:, None] for f in (1 - np.cos(3 * t), 3 * np.sin(3 * t), 9 * np.cos(3 * t)))
     starts = windows(TrajectorySet([Trajectory(t, q, qd, tau=tau)]), 10, 10)
     assert starts["q"].shape == (1, 11, 1)
-    right = rollout_errors(Point(1.0), starts, (2, 10), 0.1, moved=True)
-    np.testing.assert_allclose(right, 0, atol=2e-3)
+    right = rollouts(Point(1.0), starts, 0.1)
+    np.testing.assert_allclose(right, starts["q"], atol=1e-3)
     # The point begins at rest, so that all distances are wrong by the factor.
-    wrong = rollout_errors(Point(1.1), starts, (2, 10), 0.1, moved=True)
-    np.testing.assert_allclose(wrong, 0.1, atol=2e-3)
-    in_radians = rollout_errors(Point(1.1), starts, (10,), 0.1, moved=False)
-    np.testing.assert_allclose(in_radians[0, 0], 0.1 * q[10, 0], atol=5e-3)
+    wrong = relative_errors(rollouts(Point(1.1), starts, 0.1), starts["q"], 10)
+    np.testing.assert_allclose(wrong, 0.1, atol=1e-3)
 
 
 def test_the_recordings_are_split_as_published() -> None:

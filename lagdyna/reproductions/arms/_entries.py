@@ -25,6 +25,9 @@ def arm_entries(results: Results, kind: str, name: str, note: str) -> list[Entry
         for horizon, i in _HORIZONS:
             of = "rms error over the rms distance moved"
             found.append(_entry(f"rollout_{horizon}.{name}", rollout[:, i], "", of, note))
+        median = results.stacked(kind, "rollout_median")[:, -1]
+        of = "median of the windows' ratios"
+        found.append(_entry(f"rollout_1s_median.{name}", median, "", of, note))
         worst = results.stacked(kind, "acceleration").max(axis=1)
         of = "worst joint, rms error over standard deviation"
         found.append(_entry(f"acceleration.{name}", worst, "", of, note))

@@ -26,7 +26,7 @@ _VALIDATION = 0.05
 
 
 def config(
-    model: str,
+    name: str,
     file: Path,
     updates: int | None,
     *,
@@ -39,14 +39,14 @@ def config(
 
     **Arguments:**
 
-    - `model`: a name of `ROBOTS`, or of a model without a robot description.
+    - `name`: of `ROBOTS`, or of a model without a robot description.
     - `file`: recordings to learn from.
     - `updates`: of Adam; `None` for the usual learner of the model.
     - `arm`: robot whose description the model gets.
     - `options`: tables that are merged with those made here, such as `signals`.
     """
-    chosen = dict(ROBOTS.get(model, {"name": model}))
-    if model in ROBOTS:
+    chosen = dict(ROBOTS.get(name, {"name": name}))
+    if name in ROBOTS:
         assert arm is not None
         chosen |= {"robot": arm.path, "joints": arm.joints}
     table: dict[str, Any] = {
