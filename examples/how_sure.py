@@ -38,7 +38,7 @@ def noisy(each: Trajectory) -> Trajectory:
     """Add Gaussian noise to the accelerations of a trajectory."""
     arrays = dict(each.arrays)
     arrays["qdd"] = arrays["qdd"] + options.noise * random.normal(size=arrays["qdd"].shape)
-    return Trajectory(**arrays)
+    return each.replaced(arrays)
 
 
 def learned(count: int) -> Path:

@@ -100,7 +100,8 @@ def reduce(
         matrix = (matrix / np.asarray(scale, np.float64)[:, None]).reshape(-1, matrix.shape[2])
         finite = matrix[np.all(np.isfinite(matrix), axis=1)]
         whole = finite if factor.size == 0 else np.concatenate([factor, finite])
-        factor = np.linalg.qr(whole, mode="r")
+        # In NumPy, `mode="r"` gives the triangular factor alone.
+        factor = np.asarray(np.linalg.qr(whole, mode="r"))
     size = factor.shape[1]
     factor = np.concatenate([factor, np.zeros((max(0, size - len(factor)), size))])
     return Reduced(factor, columns, count * rows.qdd.shape[1])
@@ -392,6 +393,6 @@ def identified_start(
         return system
     if found is not None:
         unit = np.ones(len(found)) if signals.offset_unit is None else signals.offset_unit
-        scaled = jnp.asarray(found / np.asarray(unit), signals.scaled_offset.dtype)
+        scaled = jnp.asarray(found / np.asarray(unit), scale.dtype)
         signals = eqx.tree_at(lambda x: x.scaled_offset, signals, scaled)
     return SignalModel(system, signals)
