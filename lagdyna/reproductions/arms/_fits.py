@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ...config import FitConfig, Known, fit_config
@@ -33,7 +34,7 @@ def config(
     seed: int,
     arm: Arm | None = None,
     loss: str = "inverse",
-    **options: Any,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> FitConfig:
     """Make the config of a fit.
 
