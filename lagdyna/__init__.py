@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from . import checks as checks
     from . import config as config
     from . import data as data
+    from . import excitation as excitation
     from . import filters as filters
     from . import identification as identification
     from . import learners as learners
@@ -46,7 +47,8 @@ if TYPE_CHECKING:
     from .runs import train_seeds as train_seeds
 
 _ROOMS = (
-    *("agents", "checks", "config", "data", "filters", "identification", "learners"),
+    *("agents", "checks", "config", "data", "excitation", "filters"),
+    *("identification", "learners"),
     *("mechanics", "models", "options", "parts", "reproductions", "results", "runs"),
     *("simulate", "systems", "tables", "tasks", "training"),
 )

@@ -30,7 +30,7 @@ LEVELS = (
     ("results",),
     ("parts",),
     ("config",),
-    ("training", "identification"),  # independent of each other
+    ("training", "identification", "excitation"),  # independent of each other
     ("runs",),
     ("reproductions",),
     ("cli",),

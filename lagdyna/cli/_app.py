@@ -5,6 +5,7 @@ from cyclopts import App
 from ._check_task import check_task
 from ._compare import compare
 from ._evaluate import evaluate
+from ._excite import excite
 from ._fit import fit
 from ._lists import solvers, tasks
 from ._parts import parts
@@ -20,6 +21,7 @@ app = App(
 for command in (
     train,
     fit,
+    excite,
     compare,
     evaluate,
     resume,

@@ -1,3 +1,4 @@
+from .._errors import UserError
 from ._interruption import interruptible
 from ._options import (
     Config,
@@ -27,6 +28,7 @@ def fit(
     test: Name = None,
     model: Model = None,
     known: Equations = None,
+    robot: Name = None,
     loss: FitLoss = None,
     learner: Learner = None,
     solver: Solver = None,
@@ -52,6 +54,9 @@ def fit(
     test
         A file, folder or quoted pattern of recordings that are not learned from, to measure
         the errors on; part of the validation data by default.
+    robot
+        Robot description, a URDF or MJCF file, of a model robot (the default with it), residual
+        (the robot and a learned force) or delan (the robot with unknown inertia).
     seed
         Seed of everything random, the choice of validation data included; 0 by default.
     out
@@ -70,6 +75,7 @@ def fit(
         "data.columns": None if columns is None else mapping("columns", columns),
         "model": model,
         "model.known": known,
+        **_robot_options(model, robot),
         "loss": loss,
         "learner": learner,
         "solver": solver,
@@ -90,3 +96,25 @@ def fit(
                 lambda: runs.fit_model(whole, directory, progress=progress), directory
             )
         print_report(report, directory)
+
+
+# Models of a robot description by the name of the model without one.
+_ROBOTS = {
+    None: {"model": "robot"},
+    "robot": {"model": "robot"},
+    "residual": {"model": "robot-residual"},
+    "robot-residual": {"model": "robot-residual"},
+    "delan": {"model": "robot", "model.inertia": "unknown"},
+}
+
+
+def _robot_options(model: str | None, robot: str | None) -> dict[str, object]:
+    """Name the options that `--robot` stands for."""
+    if robot is None:
+        return {}
+    if model not in _ROBOTS:
+        names = ", ".join(name for name in _ROBOTS if name is not None)
+        raise UserError(
+            f"`--robot` was given with the model {model!r}; {names} accept a robot description"
+        )
+    return {**_ROBOTS[model], "model.robot": robot}

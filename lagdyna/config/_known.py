@@ -47,6 +47,10 @@ def with_equations(
                 "equations; the models known, robot, residual and constrained-mlp do"
             )
         return plant
+    speed = getattr(model, "friction_speed", None)
+    if speed is not None:
+        time = 1.0 if plant.units is None else plant.units.time
+        plant = plant._replace(friction_speed=speed * time)
     if isinstance(model, ConstrainedMLPConfig):
         if residual is None and model.residual is not None:
             residual = user_part("model.residual", model.residual)

@@ -122,18 +122,23 @@ def plot_torques(
 ) -> None:
     """Plot recorded and predicted forces and the parts of the latter, a panel per coordinate.
 
+    The parts add up to the predicted force: what the Lagrangian does not explain is friction,
+    and a residual if the model has one.
+
     **Arguments:** `path`, a PNG file; `t`, seconds, shape `(rows,)`; `where`, a phrase for the
     title; `joints`, names of the coordinates.
     """
     n = torques.recorded.shape[1]
     figure = blank(7.2, 2.2 + 1.8 * n)
     panels = figure.subplots(n, 1, sharex=True, squeeze=False).ravel()
+    friction = torques.predicted - sum(torques.parts)
     lines = (
         (torques.recorded, "recorded", GREY, "-", 2.2),
         (torques.predicted, "model", BLUE, "--", 1.4),
         (torques.parts.inertial, "inertial", ORANGE, "-", 0.9),
         (torques.parts.coriolis, "Coriolis", GREEN, "-", 0.9),
         (torques.parts.conservative, "conservative", "#8a4fa0", "-", 0.9),
+        (friction, "friction, residual", "#b03a3a", "-", 0.9),
     )
     for i, axes in enumerate(panels):
         for values, label, colour, style, width in lines:
@@ -152,7 +157,7 @@ def plot_torques(
         finish(axes)
     panels[-1].set(xlabel="time / s")
     figure.suptitle(f"{title}: forces {where}")
-    figure.legend(frameon=False, ncols=5, loc="outside lower center")
+    figure.legend(frameon=False, ncols=6, loc="outside lower center")
     save(figure, path)
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
@@ -30,7 +31,7 @@ from ..systems import RobotModel
 from ..tasks import Plant
 from ._data import PreparedData, digest_of, prepare, rows_of, with_layout
 from ._pieces import size_notes
-from ._regressor import identified_start, is_linear
+from ._regressor import identified_start, is_linear, reduce, robot_system
 from ._robot_data import robot_notes, with_robot
 from ._signals import (
     estimated_scale,
@@ -51,6 +52,18 @@ from ._state import (
 
 # Standard deviations of the starting inertia of a robot, in log-Cholesky coordinates.
 _PRIORS = {"description": 0.1, "unknown": 1.0}
+
+
+# Candidates of the speed at which Coulomb friction of a robot is smoothed, relative to that of
+# other models, and the rows of data that choose one.
+_FRICTION_SPEEDS = (0.5, 1.0, 2.0, 4.0)
+_ROWS = 5000
+
+
+_ALL_USED = (
+    "inertia and friction were identified from all recordings beside the test data, validation "
+    "data included; judge by the test data"
+)
 
 
 class FitProblem(NamedTuple):
@@ -103,6 +116,11 @@ def fit_problem(
         states = State(jnp.asarray(first.q), jnp.asarray(first.qd))
     plant = with_equations(plant, config.model, known=known, residual=residual, states=states)
     data.notes.extend(robot_notes(data, plant.known))
+    speed = _friction_speed(config, data, plant)
+    if speed is not None:
+        model = msgspec.structs.replace(config.model, friction_speed=speed)  # pyright: ignore
+        config = dataclasses.replace(config, model=model)
+        plant = with_equations(plant, model, known=known, residual=residual)
     shapes = trainable_shapes(config, plant)
     config = config.resolved(plant, recorded, [shapes])
     even = isinstance(config.loss, StepsLossConfig) or has_memory(config)
@@ -129,6 +147,36 @@ def fit_problem(
     )
 
 
+def _friction_speed(config: FitConfig, data: PreparedData, plant: Plant) -> float | None:
+    """Choose the speed below which Coulomb friction of a robot is smoothed.
+
+    **Returns:** the candidate of least force error on the training data, SI; `None` if the
+    config says it, or accelerations are not compared.
+    """
+    model, units = config.model, plant.units
+    if not isinstance(model, RobotConfig | RobotResidualConfig) or units is None:
+        return None
+    if isinstance(config.loss, StepsLossConfig) or config.signals.learned not in (
+        (),
+        ("offset",),
+    ):
+        return None
+    if model.friction_speed is not None or model.dissipation in ("none", "viscous"):
+        return None
+    rows = some_rows(rows_of(config.loss, data, data.raw.training), _ROWS, config.seed)
+    scale = force_scale(plant, rows)
+    best, least = None, np.inf
+    for factor in _FRICTION_SPEEDS:
+        speed = factor * plant.friction_speed / units.time
+        changed = msgspec.structs.replace(model, friction_speed=speed)
+        known = with_equations(plant, changed).known
+        assert known is not None
+        error = reduce(robot_system(known), rows, scale, offset=True).force_error
+        if error < least:
+            best, least = speed, error
+    return best
+
+
 def starting_state(problem: FitProblem) -> FitState:
     """Build the model and the state of its learner before the first update.
 
@@ -149,9 +197,17 @@ def starting_state(problem: FitProblem) -> FitState:
     fixed = config.model.fixed_parameters()
     residual = isinstance(model, RobotResidualConfig)
     fixed = () if residual else fixed
-    part = identified_start(problem.training, part, scale, prior=prior, fixed=fixed)
+    rows = problem.training
+    if problem.data.test is not None and is_linear(part):
+        # Nothing is stopped or chosen by the validation data.
+        rows = jax.tree.map(
+            lambda a, b: jnp.concatenate([a, b]), problem.training, problem.validation
+        )
+        problem.data.notes.append(_ALL_USED)
+    part = identified_start(rows, part, scale, prior=prior, fixed=fixed)
     learner_state = state.learner_state
-    if isinstance(learner_state, LevenbergMarquardtState) and is_linear(part):
+    damped = isinstance(learner_state, LevenbergMarquardtState)
+    if damped and is_linear(part) and not residual:
         loss = eqx.filter_jit(problem.loss)(part, problem.training)
         learner_state = learner_state._replace(converged=jnp.asarray(True), loss=loss)
     transition = with_learned_part(config.loss, state.transition, part)

@@ -26,9 +26,7 @@ from ..mechanics import (
     SumLagrangian,
 )
 from ..systems import RigidBodies, RobotModel
-
-# Numbers of a link: mass, first moment, and six moments of inertia about its joint.
-PER_LINK = 10
+from ._links import PER_LINK, linear_parameters, slopes_of
 
 # Rows in memory at a time.
 _CHUNK = 2000
@@ -39,10 +37,11 @@ _LEAST = 1e-6
 # Smallest mean squared scaled force error that a prior is weighed against.
 _FLOOR = 1e-13
 
+# Smallest force error that forces are weighed by, of the scale of each force.
+_LEAST_SPREAD = 1e-5
+
 # Evaluations of the reduced problem.
 _EVALUATIONS = 300
-
-_AXES = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 
 class Column(NamedTuple):
@@ -159,7 +158,7 @@ def identify(
         below = np.zeros((start_links.size, len(x)))
         if not free_links:
             return np.concatenate([inner, below])
-        change = _slopes(parameters) * solid[:, None, None]
+        change = slopes_of(parameters) * solid[:, None, None]
         blocks = [
             reduced.factor[:, i * PER_LINK : (i + 1) * PER_LINK] @ change[i]
             for i in range(links)
@@ -183,44 +182,6 @@ def identify(
     )
     parameters, linear = unpack(found.x)
     return _with_values(system, reduced.columns, parameters, linear)
-
-
-def linear_parameters(
-    parameters: Float[np.ndarray, "links 10"],
-) -> Float[np.ndarray, "links 10"]:
-    """Convert log-Cholesky parameters to mass, first moment and moments of inertia."""
-    return _linear(np.stack([_pseudo(each)[0] for each in parameters]))
-
-
-def _linear(pseudo: Float[np.ndarray, "... 4 4"]) -> Float[np.ndarray, "... 10"]:
-    """Convert pseudo-inertias to mass, first moment and moments of inertia."""
-    trace = np.trace(pseudo[..., :3, :3], axis1=-2, axis2=-1)
-    moments = [(trace if i == j else 0.0) - pseudo[..., i, j] for i, j in _AXES]
-    first = [pseudo[..., i, 3] for i in range(3)]
-    return np.stack([pseudo[..., 3, 3], *first, *moments], axis=-1)
-
-
-def _pseudo(p: Float[np.ndarray, " 10"]) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the pseudo-inertia of log-Cholesky parameters, and its derivatives."""
-    factor = np.eye(4)
-    factor[[0, 1, 2], [0, 1, 2]] = np.exp(p[1:4])
-    factor[[0, 1, 0], [1, 2, 2]] = p[4:7]
-    factor[:3, 3] = p[7:]
-    mass = np.exp(2 * p[0])
-    pseudo = mass * factor @ factor.T
-    places = [(0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (0, 2), (0, 3), (1, 3), (2, 3)]
-    slopes = [2 * pseudo]
-    for i, j in places:
-        change = np.zeros((4, 4))
-        change[i, j] = factor[i, i] if i == j else 1.0
-        product = mass * change @ factor.T
-        slopes.append(product + product.T)
-    return pseudo, np.stack(slopes)
-
-
-def _slopes(parameters: Float[np.ndarray, "links 10"]) -> Float[np.ndarray, "links 10 10"]:
-    """Differentiate `linear_parameters` of each link."""
-    return np.stack([_linear(_pseudo(each)[1]).T for each in parameters])
 
 
 def _solid(robot: RobotModel) -> Float[np.ndarray, " links"]:
@@ -350,10 +311,11 @@ def _with_values(
         coefficients = named[f"friction {i}"]
         raw = coefficients + np.log(-np.expm1(-coefficients))
 
-        def where(x: MechanicalSystem, i: int = i) -> Array:
-            return _inner(_frictions(x.dissipation)[i]).raw
-
-        system = eqx.tree_at(where, system, jnp.asarray(raw, dtype))
+        system = eqx.tree_at(
+            lambda x, i=i: _inner(_frictions(x.dissipation)[i]).raw,
+            system,
+            jnp.asarray(raw, dtype),
+        )
     return system, named.get("offset")
 
 
@@ -391,6 +353,9 @@ def identified_start(
 ) -> Any:
     """Identify a robot by its regressor where this is possible, else return it as it is.
 
+    Least squares are weighted by the error of each joint's force (Gautier & Poignet 2001,
+    Extended Kalman filtering and weighted least squares dynamic identification of robot).
+
     **Arguments:**
 
     - `rows`: training data of a loss.
@@ -411,9 +376,17 @@ def identified_start(
         return part
     offset = None if signals is None else signals.offset
     whole, system = system, robot_system(system)
-    reduced = reduce(system, rows, scale, offset=offset is not None)
     start = None if offset is None else np.asarray(offset, np.float64)
-    found_system, found = identify(system, reduced, prior=prior, fixed=fixed, offset=start)
+    found_system, found = system, start
+    weights = scale
+    for _ in range(2):
+        reduced = reduce(system, rows, weights, offset=offset is not None)
+        found_system, found = identify(system, reduced, prior=prior, fixed=fixed, offset=start)
+        # The second time, each force counts by the errors that the first has left.
+        left = None if found is None else jnp.asarray(found, scale.dtype)
+        errors = force_errors(found_system, rows, left)
+        spread = jnp.sqrt(jnp.nanmean(errors**2, axis=0))
+        weights = jnp.maximum(spread, _LEAST_SPREAD * scale)
     system = _with_robot(whole, found_system)
     if signals is None:
         return system

@@ -11,7 +11,8 @@ from ..learners import Accelerations, SignalModel, SignalRows
 from ..mechanics import MechanicalSystem
 from ..systems import RobotModel
 from ._evaluation import Report, finite
-from ._regressor import PER_LINK, force_errors, linear_parameters, reduce, regressor
+from ._links import PER_LINK, linear_parameters
+from ._regressor import force_errors, reduce, regressor
 
 # Singular values below this fraction of the largest belong to undetermined directions.
 _RELATIVE = 1e-6

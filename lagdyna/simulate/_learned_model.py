@@ -100,10 +100,44 @@ class LearnedModel(eqx.Module):
     def forces(self, q: Values, qd: Values, qdd: Values) -> Forces:
         """Split the force of the Lagrangian into inertial, Coriolis and conservative parts.
 
-        Friction is not part of it. Each part has shape `(n,)`.
+        With `friction` and a learned residual, they add up to `inverse_dynamics`. Each part has
+        shape `(n,)`.
         """
         owner = self.lagrangian  # first, since it says which models have one
         return owner.forces(*self._vectors(q=q, qd=qd, qdd=qdd))
+
+    def gravity(self, q: Values) -> Float[Array, " n"]:
+        """Compute the force that holds the system at rest against gravity and springs.
+
+        Friction is not part of it. Shape `(n,)`.
+        """
+        owner = self.lagrangian
+        (q,) = self._vectors(q=q)
+        rest = jnp.zeros_like(q)
+        return owner.forces(q, rest, rest).conservative
+
+    def coriolis(self, q: Values, qd: Values) -> Float[Array, " n"]:
+        """Compute Coriolis and centrifugal forces, a part of `inverse_dynamics`: `(n,)`."""
+        owner = self.lagrangian
+        q, qd = self._vectors(q=q, qd=qd)
+        return owner.forces(q, qd, jnp.zeros_like(q)).coriolis
+
+    def friction(self, q: Values, qd: Values) -> Float[Array, " n"]:
+        """Compute the force that overcomes friction, a part of `inverse_dynamics`: `(n,)`.
+
+        It has the sign of the velocity.
+        """
+        owner = self.system
+        return -owner.dissipation(*self._vectors(q=q, qd=qd))
+
+    def potential(self, q: Values) -> Scalar:
+        """Compute the potential energy, in joules if forces were recorded.
+
+        Its zero is arbitrary.
+        """
+        owner = self.lagrangian
+        (q,) = self._vectors(q=q)
+        return owner.energy(q, jnp.zeros_like(q))
 
     def mass_matrix(self, q: Values, qd: Values) -> Float[Array, "n n"]:
         """Compute the mass matrix, shape `(n, n)`."""

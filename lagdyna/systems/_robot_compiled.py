@@ -9,9 +9,7 @@ from jaxtyping import Float
 from .._errors import UserError
 from ._pseudo_inertia import is_consistent
 from ._robot_description import Frame, Link, RobotDescription, Rows
-
-# Largest number in a description, in units of metres and kilograms.
-_LARGEST = 1e9
+from ._robot_xml import LARGEST
 
 
 def load_mujoco() -> Any:
@@ -119,7 +117,6 @@ def describe(
         Link(**each, **_inertia(inertias.get(i, np.zeros((4, 4))), each["body"], name, notes))
         for i, each in enumerate(links)
     )
-    _check_sizes(name, whole)
     notes.extend(_ignored(model))
     falls = not model.opt.disableflags & mujoco.mjtDisableBit.mjDSBL_GRAVITY
     gravity = _floats(model.opt.gravity) if falls else (0.0, 0.0, 0.0)
@@ -135,6 +132,7 @@ def _check_model(name: str, model: Any, mujoco: Any) -> None:
                 f"{name}: joint {model.joint(joint).name!r} is a {word} joint; hinges and "
                 "slides are accepted"
             )
+    _check_sizes(name, model)
     if model.neq:
         raise UserError(
             f"{name} has {model.neq} equality constraints, as closed loops and coupled joints "
@@ -148,25 +146,28 @@ def _not_negative(what: str, joint: str, value: float, notes: list[str]) -> floa
     return max(value, 0.0)
 
 
-def _check_sizes(name: str, links: tuple[Link, ...]) -> None:
+def _check_sizes(name: str, model: Any) -> None:
     """Refuse numbers with which nothing can be computed."""
-    for link in links:
-        sizes = {
-            "position": link.position,
-            "mass": link.mass,
-            "centre of mass": link.centre,
-            "inertia": link.inertia,
-            "armature": link.armature,
-            "damping": link.viscous,
-            "friction": link.coulomb,
-            "stiffness": link.stiffness,
-        }
-        for what, value in sizes.items():
-            size = float(np.max(np.abs(value)))
-            if not size <= _LARGEST:
+    sizes = {
+        "mass": ("body", model.body_mass),
+        "inertia": ("body", model.body_inertia),
+        "position": ("body", model.body_pos),
+        "centre of mass": ("body", model.body_ipos),
+        "position of the axis": ("joint", model.jnt_pos),
+        "armature": ("joint", model.dof_armature),
+        "damping": ("joint", model.dof_damping),
+        "friction": ("joint", model.dof_frictionloss),
+        "stiffness": ("joint", model.jnt_stiffness),
+        "initial position": ("joint", model.qpos0),
+    }
+    for what, (kind, values) in sizes.items():
+        for i, each in enumerate(values):
+            size = float(np.max(np.abs(each)))
+            if not size <= LARGEST:
+                owner = getattr(model, kind)(i).name
                 raise UserError(
-                    f"{name}: the {what} of joint {link.joint!r} or its body is {size:g}; at "
-                    f"most {_LARGEST:g} is accepted, in metres and kilograms"
+                    f"{name}: the {what} of {kind} {owner!r} is {size:g}; at most {LARGEST:g} "
+                    "is accepted, in metres and kilograms"
                 )
 
 

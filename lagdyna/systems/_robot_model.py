@@ -123,6 +123,13 @@ class RobotModel(AbstractRigidBody):
         return Coordinates(tuple(not slides for slides in self.tree.slides))
 
     @property
+    def joints(self) -> tuple[str, ...]:
+        """Names of the joints, `joint1` and so on without a description."""
+        if self.description is None:
+            return tuple(f"joint{i + 1}" for i in range(self.tree.links))
+        return self.description.joints
+
+    @property
     def bodies(self) -> RigidBodies:
         """Mass, first moment and moments of inertia of each link."""
         return rigid_bodies(self.inertia)

@@ -12,6 +12,12 @@ from .._errors import UserError
 
 _FORMS = {"robot": "URDF", "mujoco": "MJCF"}
 
+# Largest number that is accepted, in metres and kilograms.
+LARGEST = 1e9
+
+# Elements of which larger numbers are refused before they are read.
+_SIZED = ("origin", "mass", "inertia", "inertial", "axis", "dynamics")
+
 # Deepest nesting of elements; a longer branch than this is no robot.
 _DEPTH = 500
 
@@ -103,11 +109,11 @@ def _check_finite(name: str, root: ET.Element) -> None:
             given = element.attrib[key]
             for word in given.split():
                 try:
-                    finite = bool(np.isfinite(float(word)))
+                    size = abs(float(word))
                 except ValueError:
                     break
-                if not finite:
+                if not np.isfinite(size) or (element.tag in _SIZED and size > LARGEST):
                     raise UserError(
-                        f"{name}: `{key}` of <{element.tag}> is {given!r}; finite numbers are "
-                        "accepted"
+                        f"{name}: `{key}` of <{element.tag}> is {given!r}; finite numbers "
+                        f"up to {LARGEST:g} are accepted"
                     )

@@ -15,6 +15,10 @@ from ._robot_description import RobotDescription
 from ._robot_xml import check_names, read_xml
 
 _MOVING = ("revolute", "continuous", "prismatic")
+
+# Moments of inertia below this are 0 for MuJoCo, kg m^2.
+_SMALLEST = 1e-14
+
 _MOMENTS = ("ixx", "iyy", "izz", "ixy", "ixz", "iyz")
 
 
@@ -34,12 +38,16 @@ def read_urdf(
             _fix(joint)
         _check_joint(f"{name}: joint {joint.get('name')!r}", joint)
         limits[joint.get("name")] = joint.find("limit")
-    _check_tree(name, root)
+    carried = _check_tree(name, root)
     for link in root.findall("link"):
         for tag in ("visual", "collision"):
             for part in link.findall(tag):
                 link.remove(part)
-        _check_inertial(f"{name}: link {link.get('name')!r}", link, notes)
+        if link.get("name") in carried:
+            _check_inertial(f"{name}: link {link.get('name')!r}", link, notes)
+        else:  # it never moves
+            for part in link.findall("inertial"):
+                link.remove(part)
     for part in [part for part in root if part.tag not in ("link", "joint")]:
         root.remove(part)
     compiler = ET.SubElement(ET.SubElement(root, "mujoco"), "compiler")
@@ -114,8 +122,8 @@ def _check_joint(what: str, joint: ET.Element) -> None:
             _numbers_of(f"{what} has {key}", dynamics.get(key, ""), 1)
 
 
-def _check_tree(name: str, root: ET.Element) -> None:
-    """Check that the joints connect all links to a tree."""
+def _check_tree(name: str, root: ET.Element) -> set[str]:
+    """Check that the joints connect all links to a tree; return the links that move."""
     links = [str(link.get("name")) for link in root.findall("link")]
     parent_of: dict[str, str] = {}
     for joint in root.findall("joint"):
@@ -148,15 +156,22 @@ def _check_tree(name: str, root: ET.Element) -> None:
             f"{name} has {len(bases)} links that are no joint's child: {', '.join(bases[:8])}; "
             "one is accepted, the base"
         )
-    below = set(bases)
+    moves = {
+        str(child.get("link")): joint.get("type") != "fixed"
+        for joint in root.findall("joint")
+        for child in joint.findall("child")
+    }
+    below, carried = set(bases), set[str]()
     while more := {link for link, above in parent_of.items() if above in below} - below:
         below |= more
+        carried |= {link for link in more if moves[link] or parent_of[link] in carried}
     if len(below) < len(links):
         lost = [link for link in links if link not in below]
         raise UserError(
             f"{name}: links {', '.join(lost[:8])} hang on each other in a closed loop; trees "
             "are accepted"
         )
+    return carried
 
 
 def _check_inertial(what: str, link: ET.Element, notes: list[str]) -> None:
@@ -175,9 +190,14 @@ def _check_inertial(what: str, link: ET.Element, notes: list[str]) -> None:
     if weight < 0:
         raise UserError(f"{what} has a mass of {weight:g} kg; a positive one is accepted")
     matrix = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-    if not np.any(matrix) or is_consistent(matrix):
-        return
     moments = np.linalg.eigvalsh(matrix)
+    if np.max(np.abs(matrix)) < _SMALLEST:
+        for key in _MOMENTS:
+            inertia.set(key, "0")  # a point mass
+        return
+    # MuJoCo refuses flat plates whose moments are rounded.
+    if moments[0] > 0 and moments[2] < (1 - 1e-9) * (moments[0] + moments[1]):
+        return
     if moments[0] <= 0:
         raise UserError(
             f"{what} has principal moments of inertia {numbers(moments)} kg m^2; positive "
@@ -190,6 +210,8 @@ def _check_inertial(what: str, link: ET.Element, notes: list[str]) -> None:
     entries = [nearest[i] for i in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))]
     for key, value in zip(_MOMENTS, entries, strict=True):
         inertia.set(key, repr(float(value)))
+    if is_consistent(matrix):
+        return
     notes.append(
         f"link {link.get('name')!r} has principal moments of inertia {numbers(moments)} "
         "kg m^2, which no body has (the largest exceeds the sum of the others); the nearest "

@@ -51,6 +51,9 @@ _ACTIVATIONS: "Mapping[str, Activation]" = {
 _POSITION_MARGIN, _VELOCITY_MARGIN = 3.0, 6.0
 
 
+# Ratio of the speeds at which the Coulomb frictions of a friction curve saturate.
+_CURVE = 4.0
+
 # Initial Stribeck speed over the speed below which friction is smoothed: well above it, or
 # the extra friction would act where it is smoothed away.
 _STRIBECK_SPEED = 4.0
@@ -237,9 +240,12 @@ class Plant(NamedTuple):
         """Create friction of a kind on all coordinates, small at first."""
         small = jnp.full(self.n, 0.01)
         parts: list[AbstractDissipation] = []
-        if name in ("viscous", "both", "stribeck", "all"):
+        if name in ("viscous", "both", "stribeck", "curve", "all"):
             parts.append(ViscousDissipation(small))
-        if name in ("coulomb", "both", "stribeck", "all"):
+        if name == "curve":
+            parts.append(CoulombDissipation(small, self.friction_speed / _CURVE))
+            parts.append(CoulombDissipation(small, self.friction_speed * _CURVE))
+        if name in ("coulomb", "both", "stribeck", "curve", "all"):
             parts.append(CoulombDissipation(small, self.friction_speed))
         if name in ("stribeck", "all"):
             speed = jnp.full(self.n, _STRIBECK_SPEED * self.friction_speed)

@@ -39,7 +39,10 @@ class RobotConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot"):
         fifth of a mass; 1 where inertia is unknown.
     - `fixed`: parameters that are not learned, by name, such as `armature`.
     - `dissipation`: friction of the joints: `none`, `viscous`, `coulomb` (smoothed), `both`,
-        `stribeck` (both, and extra friction near rest) or `all` (also quadratic).
+        `stribeck` (both, and extra friction near rest), `curve` (Coulomb friction that
+        saturates at three speeds, for any concave curve) or `all` (Stribeck and quadratic).
+    - `friction_speed`: speed below which Coulomb friction is smoothed, rad/s. By default the
+        one of several that leaves the smallest force error on the training data.
     """
 
     robot: str | None = None
@@ -49,6 +52,7 @@ class RobotConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot"):
     prior: Positive | None = None
     fixed: tuple[str, ...] = ("gravity",)
     dissipation: DissipationName = "both"
+    friction_speed: Positive | None = None
 
     accelerations: ClassVar[bool] = True
     forces: ClassVar[bool] = True
@@ -88,7 +92,8 @@ class RobotResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot-
 
     **Arguments:**
 
-    - `robot`, `joints`, `inertia`, `armature`, `prior`, `dissipation`: as of the model `robot`.
+    - `robot`, `joints`, `inertia`, `armature`, `prior`, `dissipation`, `friction_speed`: as of
+        the model `robot`.
     - `form`: `force`, any force of positions and velocities; or `energy`, a DeLaN that is
         added to the Lagrangian, so that energy is conserved.
     - `learn_known`: whether inertia and friction of the robot go on changing while the network
@@ -102,6 +107,7 @@ class RobotResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot-
     armature: NonNegative = 0.01
     prior: Positive | None = None
     dissipation: DissipationName = "both"
+    friction_speed: Positive | None = None
     form: ResidualForm = "force"
     learn_known: bool = False
     hidden: Widths = (64, 64)
