@@ -91,7 +91,8 @@ def fit_or_resume(
         resume_fit(out, known=known, progress=said)
     else:
         fit_model(config, out, known=known, progress=said)
-    return FittedModel(load_fit(out, known=known).model), seconds
+    run = load_fit(out, known=known)
+    return FittedModel(run.model), seconds or run.records[-1]["seconds"]
 
 
 def solve(config: FitConfig) -> tuple[LinearModel, float]:
