@@ -43,7 +43,9 @@ def parameter_report(
     """
     model = LearnedModel(state.transition)
     before = {each.name: each.value for each in physical_parameters(problem.plant.known)}
-    after = [each for each in physical_parameters(model.system) if not _of_links(each.name)]
+    after = physical_parameters(model.system)
+    if isinstance(model.system.lagrangian, RobotModel):
+        after = [each for each in after if not _of_links(each.name)]
     table = {
         each.name: {
             "name": each.name,

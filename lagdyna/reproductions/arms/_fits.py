@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ...config import FitConfig, Known, fit_config
@@ -33,7 +34,7 @@ def config(
     seed: int,
     arm: Arm | None = None,
     loss: str = "inverse",
-    **options: Any,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> FitConfig:
     """Make the config of a fit.
 
@@ -90,7 +91,8 @@ def fit_or_resume(
         resume_fit(out, known=known, progress=said)
     else:
         fit_model(config, out, known=known, progress=said)
-    return FittedModel(load_fit(out, known=known).model), seconds
+    run = load_fit(out, known=known)
+    return FittedModel(run.model), seconds or run.records[-1]["seconds"]
 
 
 def solve(config: FitConfig) -> tuple[LinearModel, float]:

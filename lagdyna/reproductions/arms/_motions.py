@@ -84,7 +84,7 @@ def simulated(
     rng = np.random.default_rng([seed, 0])
     kinds = [motion(described, rng, seconds) for _ in range(sum(counts))]
     with jax.enable_x64(True):
-        tau = [np.asarray(_torques(robot, *each)) for each in kinds]
+        tau = [np.asarray(_torques(robot, *map(jnp.asarray, each))) for each in kinds]
     everything = np.concatenate(tau)
     size = np.sqrt(np.mean(everything**2, axis=0))
     speed = np.sqrt(np.mean(np.concatenate([qd for _, qd, _ in kinds]) ** 2, axis=0))
@@ -95,7 +95,7 @@ def simulated(
         ]
     if variant == "payload":
         with jax.enable_x64(True):
-            pulled = [np.asarray(_cable(robot, q)) for q, _, _ in kinds]
+            pulled = [np.asarray(_cable(robot, jnp.asarray(q))) for q, _, _ in kinds]
         tau = [x + y for x, y in zip(tau, pulled, strict=True)]
     t = DT * np.arange(len(tau[0]))
     made = [

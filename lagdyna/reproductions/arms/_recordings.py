@@ -68,8 +68,8 @@ def _filtered(
 ) -> Float[np.ndarray, "time n"]:
     """Interpolate at equal steps, and filter without phase."""
     even = np.stack([np.interp(t, recorded, column) for column in x.T], axis=1)
-    b, a = signal.butter(4, frequency, fs=1 / (t[1] - t[0]))
-    return signal.filtfilt(b, a, even, axis=0)
+    sections = signal.butter(4, frequency, fs=1 / (t[1] - t[0]), output="sos")
+    return signal.sosfiltfilt(np.asarray(sections), even, axis=0)
 
 
 def make_ur10_part(
@@ -80,11 +80,11 @@ def make_ur10_part(
     file = keep_recordings(directory, training)
     if model == "delan":
         options = {"model": {"dissipation": "both"}}
-        made = config(model, file, updates, seed=seed, **options)
+        made = config(model, file, updates, seed=seed, options=options)
     else:
         adam = updates if model == "robot-residual" else None
         signals = {"signals": {"offset": True}}
-        made = config(model, file, adam, seed=seed, arm=UR10, **signals)
+        made = config(model, file, adam, seed=seed, arm=UR10, options=signals)
     if model == "least-squares":
         fitted, seconds = solve(made)
     else:
@@ -135,11 +135,11 @@ def make_pendulum_part(
     file = keep_recordings(directory, training)
     if model == "known":
         fixed = {"model": {"fixed": ("gravity", "length")}}
-        made = config("known", file, None, seed=seed, loss="multi-step", **fixed)
+        made = config("known", file, None, seed=seed, loss="multi-step", options=fixed)
         fitted, seconds = fit_or_resume(made, directory, progress, double_pendulum())
     else:
         options = {"model": {"dissipation": "both"}}
-        made = config(model, file, updates, seed=seed, loss="multi-step", **options)
+        made = config(model, file, updates, seed=seed, loss="multi-step", options=options)
         fitted, seconds = fit_or_resume(made, directory, progress)
     starts = windows(unseen, 125, 60)
     error = rollouts(fitted, starts, 0.004) - starts["q"]

@@ -15,11 +15,12 @@ from ._entries import arm_entries, pendulum_entries, ur10_entries
 from ._figure import plot_errors, plot_torque
 from ._fits import config, fit_or_resume, keep_recordings, solve
 from ._models import TrueModel, torque_network
-from ._motions import DT, Variant, simulated, true_robot
+from ._motions import DT, VARIANTS, Variant, simulated, true_robot
 from ._recordings import PENDULUM_MODELS, UR10_MODELS, make_pendulum_part, make_ur10_part
 from ._robots import ARMS, Arm
 from ._scores import columns, mass_errors, motion_errors, torque_errors
 
+_VARIANTS: Mapping[str, Variant] = {each: each for each in VARIANTS}
 _UR10, _PENDULUM = "ur10_recording", "double_pendulum_recording"
 MODELS: Mapping[Variant, tuple[str, ...]] = {
     "exact": ("truth", "robot", "delan-structure", "least-squares", "delan", "mlp"),
@@ -85,7 +86,7 @@ def make_arm_part(
     else:
         friction = variant == "friction" and model == "delan"
         options = {"model": {"dissipation": "both"}} if friction else {}
-        made = config(model, file, updates, seed=seed, arm=arm, **options)
+        made = config(model, file, updates, seed=seed, arm=arm, options=options)
         if model == "least-squares":
             fitted, seconds = solve(made)
         else:
@@ -136,7 +137,7 @@ class Arms(AbstractReproduction):
             updates = 400 if quick else 8_000
             return make_pendulum_part(rest, seed, updates, directory, progress)
         name, _, model = rest.partition(".")
-        variant = next(each for each in MODELS if each == name)
+        variant = _VARIANTS[name]
         sizes = QUICK if quick else FULL
         return make_arm_part(ARMS[task], variant, model, seed, sizes, directory, progress)
 
