@@ -1,6 +1,6 @@
 """Optimal excitation of a robot."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -84,10 +84,12 @@ def excite(
     It minimises the logarithm of the posterior's volume (D-optimal design; Swevers et al. 1997)
     and of the mean factor by which correlation inflates the variance of a parameter, so that no
     combination is left badly determined. The motions are truncated Fourier series; L-BFGS
-    finds them from several random starts, with gradients through the regressor. The regressor has columns for inertia, rotors, viscous and Coulomb
-    friction and offsets. Torque errors are weighed by the size of each joint's torques.
-    Positions and velocities stay within the limits by construction; torques that the
-    description predicts are kept within theirs by a penalty. Collisions are not checked.
+    finds them from several random starts, with gradients through the regressor.
+
+    The regressor has columns for inertia, rotors, viscous and Coulomb friction and offsets.
+    Torque errors are weighed by the size of each joint's torques. Positions and velocities
+    stay within the limits by construction. A penalty keeps the torques that the description
+    predicts within theirs. Collisions are not checked.
 
     **Arguments:**
 
@@ -218,7 +220,9 @@ def _excite(
     size = np.linalg.norm(matrix, axis=0)
     size = np.where(size > 0, size, 1.0)
     # Base parameters: columns that no others replace (Gautier 1991).
-    factor, order = qr(matrix / size, mode="r", pivoting=True)
+    factor, order = cast(
+        tuple[np.ndarray, np.ndarray], qr(matrix / size, mode="r", pivoting=True)
+    )
     diagonal = np.abs(np.diag(factor))
     base = np.sort(order[: len(diagonal)][diagonal > _NO_EFFECT * diagonal[0]])
     unit = scale[:, None] * size[base] * np.sqrt(_SAMPLES)
