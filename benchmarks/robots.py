@@ -15,6 +15,7 @@ A single call goes through `LearnedModel.export_inverse_dynamics`, compiled ahea
 NumPy to NumPy, as in a control loop.
 """
 
+import importlib
 import multiprocessing
 import os
 import sys
@@ -98,7 +99,7 @@ def pinocchio_programs(
 ) -> dict[str, Program]:
     """Prepare Pinocchio's dynamics of the same states; empty where it is not installed."""
     try:
-        import pinocchio as pin
+        pin = importlib.import_module("pinocchio")
     except ImportError:
         return {}
     model: Any = pin.buildModelFromUrdf(str(path))

@@ -15,6 +15,7 @@ arm.
 """
 
 import argparse
+import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -63,9 +64,7 @@ class Plant:
     """Arm in MuJoCo with the errors of a real one, unless `ideal`."""
 
     def __init__(self, seed: int = 0, *, ideal: bool = False):
-        import mujoco
-
-        self.mujoco = mujoco
+        self.mujoco = mujoco = importlib.import_module("mujoco")
         self.model: Any = mujoco.MjModel.from_xml_path(str(URDF))
         self.model.opt.timestep = DT / SUBSTEPS
         self.model.jnt_limited[:] = 0

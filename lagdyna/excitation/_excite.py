@@ -1,6 +1,6 @@
 """Optimal excitation of a robot."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -44,8 +44,8 @@ class Excitation(NamedTuple):
 
     - `trajectory`: times, positions, velocities and accelerations, with the joints' names.
     - `motion`: the Fourier series that it samples.
-    - `condition`: condition number of the regressor of the base parameters. Columns are in
-        units of their size at random states within the limits.
+    - `condition`: condition number of the regressor of the base parameters, with columns
+        scaled to unit norm.
     - `random_condition`: the median of those of random motions within the same limits.
     - `information`: mean gain in information over these motions, in nats per base parameter:
         0.69 halves each standard deviation.
@@ -82,12 +82,14 @@ def excite(
     """Find the joint motion that makes the posterior of the base parameters smallest.
 
     It minimises the logarithm of the posterior's volume (D-optimal design; Swevers et al. 1997)
-    and of its mean variance (A-optimal), so that no combination is left badly determined, over
-    truncated Fourier series, by L-BFGS through the differentiable regressor, from several
-    random starts. The regressor has columns for inertia, rotors, viscous and Coulomb
-    friction and offsets. Torque errors are weighed by the size of each joint's torques.
-    Positions and velocities stay within the limits by construction; torques that the
-    description predicts are kept within theirs by a penalty. Collisions are not checked.
+    and of the mean factor by which correlation inflates the variance of a parameter, so that no
+    combination is left badly determined. The motions are truncated Fourier series; L-BFGS
+    finds them from several random starts, with gradients through the regressor.
+
+    The regressor has columns for inertia, rotors, viscous and Coulomb friction and offsets.
+    Torque errors are weighed by the size of each joint's torques. Positions and velocities
+    stay within the limits by construction. A penalty keeps the torques that the description
+    predicts within theirs. Collisions are not checked.
 
     **Arguments:**
 
@@ -218,7 +220,9 @@ def _excite(
     size = np.linalg.norm(matrix, axis=0)
     size = np.where(size > 0, size, 1.0)
     # Base parameters: columns that no others replace (Gautier 1991).
-    factor, order = qr(matrix / size, mode="r", pivoting=True)
+    factor, order = cast(
+        tuple[np.ndarray, np.ndarray], qr(matrix / size, mode="r", pivoting=True)
+    )
     diagonal = np.abs(np.diag(factor))
     base = np.sort(order[: len(diagonal)][diagonal > _NO_EFFECT * diagonal[0]])
     unit = scale[:, None] * size[base] * np.sqrt(_SAMPLES)
@@ -235,7 +239,8 @@ def _excite(
         # A tiny prior keeps the determinant of poor motions positive.
         gram = matrix.T @ matrix + _PRIOR * jnp.eye(len(base))
         nats = 0.5 * jnp.linalg.slogdet(gram)[1] / len(base)
-        return 0.5 * jnp.log(jnp.trace(jnp.linalg.inv(gram)) / len(base)) - nats, nats
+        inflation = jnp.mean(jnp.diag(jnp.linalg.inv(gram)) * jnp.diag(gram))
+        return 0.5 * jnp.log(inflation) - nats, nats
 
     def linear(free: Float[Array, "n numbers"], weights: Float[Array, "rows base"]) -> Array:
         # Weighted sum of the regressor's entries: forces whose parameters are the weights. It
@@ -275,7 +280,7 @@ def _excite(
     best = min(found, key=lambda each: each.fun).x
 
     *_, nats, matrices = zip(*(loss(jnp.asarray(x)) for x in (best, *starts)), strict=True)
-    conditions = [float(np.linalg.cond(np.asarray(x))) for x in matrices]
+    conditions = [_condition(np.asarray(x)) for x in matrices]
 
     times = np.arange(round(seconds * rate) + 1) / rate
 
@@ -310,3 +315,8 @@ def _excite(
         limits,
         tuple(notes),
     )
+
+
+def _condition(matrix: Float[np.ndarray, "rows base"]) -> float:
+    """Compute the condition number of a matrix whose columns are scaled to unit norm."""
+    return float(np.linalg.cond(matrix / np.linalg.norm(matrix, axis=0)))

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from ..data import TrajectorySet, write
 from ..results import BLUE, GREY, blank, finish, literal, new_directory, save, write_json
@@ -45,7 +45,7 @@ def write_excitation(out: Path, found: Excitation) -> dict[str, Any]:
     return report
 
 
-def _numbers(values: Float[np.ndarray, " n"]) -> list[float | None]:
+def _numbers(values: ArrayLike) -> list[float | None]:
     return [float(x) if np.isfinite(x) else None for x in np.asarray(values)]
 
 

@@ -81,5 +81,5 @@ def motion_of(
     largest = jnp.minimum(room / (high - low), ranges.velocity / jnp.max(jnp.abs(qd), axis=0))
     size = largest * (_SMALLEST + (1 - _SMALLEST) * jax.nn.sigmoid(free[:, -2]))
     left = room - size * (high - low)
-    centre = ranges.lower - size * low + left * jax.nn.sigmoid(free[:, -1])
-    return FourierMotion(centre, size[:, None] * a, size[:, None] * b, seconds)
+    lowest = jnp.asarray(ranges.lower) + left * jax.nn.sigmoid(free[:, -1])
+    return FourierMotion(lowest - size * low, size[:, None] * a, size[:, None] * b, seconds)

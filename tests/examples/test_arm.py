@@ -28,7 +28,7 @@ def traced() -> Iterator[list[str]]:
     """Events of JAX's tracing and compilation during a test."""
     events: list[str] = []
 
-    def record(event: str, duration: float, **kwargs: object) -> None:
+    def record(event: str, duration_secs: float, **kwargs: str | int) -> None:
         if event.startswith("/jax/core/compile"):
             events.append(event)
 
