@@ -157,7 +157,13 @@ def true_data(data: PreparedData, signals: Signals | None) -> PreparedData:
         Split(*(_true_set(data, part, signals, ahead) for part in each))
         for each, ahead in ((data.raw, 0.0), (data.steps, _ahead(data)))
     )
-    return data._replace(raw=raw, steps=steps)
+    test = data.test
+    if test is not None:
+        test = test._replace(
+            raw=_true_set(data, test.raw, signals, 0.0),
+            steps=_true_set(data, test.steps, signals, _ahead(data)),
+        )
+    return data._replace(raw=raw, steps=steps, test=test)
 
 
 def _true_set(

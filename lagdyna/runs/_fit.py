@@ -192,11 +192,12 @@ def resume_fit(
     problem = fit_problem(longer, known=known, residual=residual)
     begun = _with_updates(problem.config, config.learner.updates)
     _check_objects(run, begun, objects)
-    state = initial_state(problem.config, problem.plant)
+    saved = (run / _CHECKPOINT).exists()
+    state = initial_state(problem.config, problem.plant) if saved else starting_state(problem)
     with locked(run):
         records: list[Record] = []
         notes = None
-        if (run / _CHECKPOINT).exists():
+        if saved:
             check = _same_fit(run, begun, None)
             state, notes = load_checkpoint(run / _CHECKPOINT, state, check, schema=FitNotes)
             if notes["data"] != problem.digest:

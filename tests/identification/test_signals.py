@@ -15,6 +15,7 @@ from lagdyna.config import DataConfig, SignalsConfig
 from lagdyna.data import Trajectory, TrajectorySet, write
 from lagdyna.identification import fit_loop, fit_problem, initial_state
 from lagdyna.identification._signals import noise_of, signal_values, true_data
+from lagdyna.identification._test_data import Unseen
 from lagdyna.learners import MultiStepLoss, SignalLoss, SignalModel
 from lagdyna.mechanics import FixedActuation, MechanicalSystem
 from lagdyna.parts import (
@@ -114,7 +115,11 @@ def test_the_loss_and_the_report_get_the_same_true_data(motor_file: Path, loss: 
     alone = jax.vmap(lambda row: problem.loss.true_rows(signals, row))(alone)
     for one, all_of_them in zip(jax.tree.leaves(alone), jax.tree.leaves(rows), strict=True):
         np.testing.assert_allclose(one, all_of_them[20:23], atol=1e-12)
-    data = true_data(problem.data, signals)
+    unseen = Unseen(problem.data.raw.validation, problem.data.steps.validation)
+    data = true_data(problem.data._replace(test=unseen), signals)
+    assert data.test is not None
+    for mine, theirs in zip(data.test.raw, data.raw.validation, strict=True):
+        assert np.array_equal(mine.arrays["tau"], theirs.arrays["tau"])
     # No control is the last row's, except for accelerations.
     part, end = (data.raw, None) if loss == "forward" else (data.steps, -1)
     expected = np.concatenate([each.arrays["tau"][:end] for each in part.training])
