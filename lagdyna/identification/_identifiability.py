@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import stats
+from scipy.special import stdtrit
 
 _ROUNDING = 100.0  # relative error of derivatives, in units of the precision of numbers
 _LEAST = 1e-8  # relative singular value, below which no record of a machine tells anything
@@ -34,7 +34,7 @@ class Spread(NamedTuple):
     @property
     def quantile(self) -> float:
         """Half the width of a 95 % interval, in standard deviations."""
-        return float(stats.t.ppf(0.5 + 0.5 * _LEVEL, self.degrees))
+        return float(stdtrit(self.degrees, 0.5 + 0.5 * _LEVEL))
 
     @property
     def known(self) -> Bool[np.ndarray, " parameters"]:

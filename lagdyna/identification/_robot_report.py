@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from ..learners import Accelerations, SignalModel, SignalRows
 from ..mechanics import MechanicalSystem
@@ -154,4 +154,4 @@ def _half_widths(
         meat += np.outer(slope, slope)
         blocks += 1
     spread = np.sqrt(np.maximum(np.diag(inverse @ meat @ inverse), 0)) / unit
-    return float(student.ppf(0.975, max(blocks - 1, 1))) * spread
+    return float(stdtrit(max(blocks - 1, 1), 0.975)) * spread
