@@ -112,9 +112,12 @@ def parametrisation(config: FitConfig, plant: Plant) -> Parametrisation | None:
     shapes = trainable_shapes(config, plant)
     signals = shapes.signals if isinstance(shapes, SignalModel) else None
 
-    found = config.model.parametrisation(
-        lambda: trainable_parameters(config, transition(plant, solver, key))
-    )
+    def initial() -> PyTree:
+        # Signals may be all that is learned.
+        free, _ = partition_learned(config, transition(plant, solver, key))
+        return eqx.filter(free, eqx.is_inexact_array)
+
+    found = config.model.parametrisation(initial)
     if found is None or signals is None:
         return found
     ones = jax.tree.map(lambda x: jnp.ones(x.shape, x.dtype), signals)

@@ -130,7 +130,7 @@ def refused(run, tmp_path, arguments, said):
         (("compare", "nothing"), "holds no"),
         (
             ("reproduce", "einstein1905"),
-            "`name` was 'einstein1905'; accepted: cranmer2020-double-pendulum",
+            "`name` was 'einstein1905'; accepted: arms, cranmer2020-double-pendulum",
         ),
         (
             ("reproduce", "ramesh2023-suite", "--tasks", "pendulum,acrobat"),
