@@ -71,6 +71,7 @@ def test_motions_are_smooth_and_within_limits(tmp_path: Path) -> None:
         np.testing.assert_allclose(found, slope[1:-1], atol=2e-3 * np.abs(slope).max())
 
 
+@pytest.mark.slow  # as `identification/test_robots.py`, on whole trajectories
 def test_least_squares_is_exact_on_exact_data(tmp_path: Path) -> None:
     pytest.importorskip("mujoco")
     arm = small_arm(tmp_path)
