@@ -18,7 +18,7 @@ def load_mujoco() -> Any:
     **Raises:** `UserError` if it is not installed.
     """
     try:
-        import mujoco
+        import mujoco  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UserError(
             "robot descriptions need MuJoCo's parser; install it with "
