@@ -1,10 +1,7 @@
 """Evaluation of a fitted model: errors of steps, accelerations, torques, rollouts; energy."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -14,6 +11,7 @@ from ..learners import accelerations
 from ..mechanics import Coordinates, Forces, State
 from ..simulate import LearnedModel
 from ._data import PreparedData, controls_of, experience_of
+from ._predictions import each_row, predicted_paths, predicted_steps
 from ._relative import relative_errors, variation
 
 Report = dict[str, Any]
@@ -106,18 +104,10 @@ def evaluate(model: LearnedModel, data: PreparedData) -> tuple[Report, Drawn]:
 
 def step_errors(model: LearnedModel, steps: Experience) -> Report:
     """Compute the root mean square error of one step, per coordinate."""
-    return {
-        name: _listed(rms)
-        for name, rms in zip(("q", "qd"), _step_errors(model, steps), strict=True)
-    }
-
-
-@eqx.filter_jit
-def _step_errors(model: LearnedModel, steps: Experience) -> tuple[Array, Array]:
-    predicted = jax.vmap(model.step)(steps.state, steps.action)
-    difference = model.transition.coordinates.difference
-    q = difference(predicted.q, steps.next_state.q)
-    return _rms(q), _rms(predicted.qd - steps.next_state.qd)
+    predicted = predicted_steps(model, steps)
+    q = _apart(model.transition.coordinates, predicted.q, steps.next_state.q)
+    qd = predicted.qd - np.asarray(steps.next_state.qd)
+    return {"q": _listed(_rms(q)), "qd": _listed(_rms(qd))}
 
 
 def acceleration_errors(
@@ -127,8 +117,8 @@ def acceleration_errors(
     qdd: Float[Array, "rows n"],
 ) -> list[float | None]:
     """Compute the root mean square error of the acceleration, per coordinate."""
-    predicted = _rows(LearnedModel.forward_dynamics, model, state.q, state.qd, action)
-    return _listed(_rms(predicted - qdd))
+    predicted = each_row(LearnedModel.forward_dynamics, model, state.q, state.qd, action)
+    return _listed(_rms(predicted - np.asarray(qdd)))
 
 
 def torques(model: LearnedModel, trajectories: list[Trajectory]) -> Torques | None:
@@ -144,62 +134,43 @@ def torques(model: LearnedModel, trajectories: list[Trajectory]) -> Torques | No
         np.concatenate([arrays[name] for arrays in recorded])
         for name in ("q", "qd", "qdd", "tau")
     )
-    arrays = [jnp.asarray(x) for x in (q, qd, qdd)]
-    predicted = _rows(LearnedModel.inverse_dynamics, model, *arrays)
-    parts = _rows(LearnedModel.forces, model, *arrays)
-    return Torques(tau, np.asarray(predicted), jax.tree.map(np.asarray, parts))
+    predicted = each_row(LearnedModel.inverse_dynamics, model, q, qd, qdd)
+    parts = each_row(LearnedModel.forces, model, q, qd, qdd)
+    return Torques(tau, predicted, parts)
 
 
 def _torque_errors(forces: Torques) -> list[float | None]:
-    return _listed(_rms(jnp.asarray(forces.predicted - forces.recorded)))
+    return _listed(_rms(forces.predicted - forces.recorded))
 
 
 def motions(
     model: LearnedModel, trajectories: TrajectorySet, controls: list[np.ndarray]
 ) -> list[Motion]:
     """Roll the model out from the start of each trajectory, under its control `(time, m)`."""
+    starts = [State(jnp.asarray(each.q[0]), _speed(each)[0]) for each in trajectories]
+    paths = predicted_paths(model, starts, [control[:-1] for control in controls])
     return [
-        _motion(model, trajectory, control)
-        for trajectory, control in zip(trajectories, controls, strict=True)
+        _motion(model, trajectory, path)
+        for trajectory, path in zip(trajectories, paths, strict=True)
     ]
 
 
-def _motion(model: LearnedModel, trajectory: Trajectory, control: np.ndarray) -> Motion:
+def _speed(trajectory: Trajectory) -> Array:
     assert trajectory.qd is not None
-    rows = trajectory.rows
-    q, qd, actions = (jnp.asarray(_padded(x)) for x in (trajectory.q, trajectory.qd, control))
-    states = State(q, qd)
-    predicted = _rollout(model, State(q[0], qd[0]), actions[:-1])
+    return jnp.asarray(trajectory.qd)
+
+
+def _motion(model: LearnedModel, trajectory: Trajectory, predicted: State) -> Motion:
+    states = State(np.asarray(jnp.asarray(trajectory.q)), np.asarray(_speed(trajectory)))
     energy = kinetic = along = None
     if model.has_energy:
-        at_rest = State(q, jnp.zeros_like(qd))
+        at_rest = State(states.q, np.zeros_like(states.qd))
         energy, potential, along = (
-            np.asarray(_rows(LearnedModel.energy, model, *s)[:rows], np.float64)
-            for s in (states, at_rest, predicted)
+            np.asarray(each_row(LearnedModel.energy, model, *each), np.float64)
+            for each in (states, at_rest, predicted)
         )
         kinetic = energy - potential
-    here, there = jax.tree.map(lambda x: np.asarray(x[:rows]), (states, predicted))
-    return Motion(trajectory.t, here, there, energy, kinetic, along)
-
-
-def _padded(x: np.ndarray) -> np.ndarray:
-    """Pad rows to the next power of two, so that few lengths need a compiled program.
-
-    The last row but one is repeated, since the last action may be `nan`.
-    """
-    wanted = 1 << (len(x) - 1).bit_length()
-    return np.concatenate([x, np.repeat(x[-2:-1], wanted - len(x), axis=0)])
-
-
-@eqx.filter_jit
-def _rollout(model: LearnedModel, start: State, actions: Float[Array, "time m"]) -> State:
-    return model.rollout(start, actions)
-
-
-@eqx.filter_jit
-def _rows(method: Callable[..., Any], model: LearnedModel, *arrays: Array) -> Any:
-    """Evaluate a method of the model on every row."""
-    return jax.vmap(lambda *row: method(model, *row))(*arrays)
+    return Motion(trajectory.t, states, predicted, energy, kinetic, along)
 
 
 def rollout_errors(motions: list[Motion], coordinates: Coordinates, dt: float) -> Report:
@@ -215,15 +186,13 @@ def rollout_errors(motions: list[Motion], coordinates: Coordinates, dt: float) -
     for horizon in horizons:
         long = [motion for motion in motions if len(motion.t) > horizon]
         true, predicted = (
-            State(
-                *(jnp.stack([x[horizon] for x in each]) for each in zip(*states, strict=True))
-            )
+            State(*(np.stack([x[horizon] for x in each]) for each in zip(*states, strict=True)))
             for states in ([m.states for m in long], [m.predicted for m in long])
         )
         report["horizon"].append(horizon)
         report["seconds"].append(horizon * dt)
         report["trajectories"].append(len(long))
-        report["q"].append(_listed(_rms(coordinates.difference(predicted.q, true.q))))
+        report["q"].append(_listed(_rms(_apart(coordinates, predicted.q, true.q))))
         report["qd"].append(_listed(_rms(predicted.qd - true.qd)))
     return report
 
@@ -257,11 +226,16 @@ def energy_drift(motions: list[Motion]) -> Report | None:
     }
 
 
-def _rms(x: Array) -> Array:
-    return jnp.sqrt(jnp.mean(x**2, axis=0))
+def _apart(coordinates: Coordinates, predicted: Any, true: Any) -> Array:
+    return coordinates.difference(jnp.asarray(predicted), jnp.asarray(true))
 
 
-def _listed(x: Array) -> list[float | None]:
+def _rms(x: Any) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.sqrt(np.mean(np.square(np.asarray(x)), axis=0))
+
+
+def _listed(x: np.ndarray) -> list[float | None]:
     """Convert to a list for JSON, which has no infinity and no NaN."""
     return [finite(float(value)) for value in x]
 
