@@ -13,7 +13,7 @@ def linear_parameters(
     parameters: Float[np.ndarray, "links 10"],
 ) -> Float[np.ndarray, "links 10"]:
     """Convert log-Cholesky parameters to mass, first moment and moments of inertia."""
-    return _linear(np.stack([pseudo_inertia(each)[0] for each in parameters]))
+    return _linear(pseudo_inertia(parameters)[0])
 
 
 def _linear(pseudo: Float[np.ndarray, "... 4 4"]) -> Float[np.ndarray, "... 10"]:
@@ -24,24 +24,28 @@ def _linear(pseudo: Float[np.ndarray, "... 4 4"]) -> Float[np.ndarray, "... 10"]
     return np.stack([pseudo[..., 3, 3], *first, *moments], axis=-1)
 
 
-def pseudo_inertia(p: Float[np.ndarray, " 10"]) -> tuple[np.ndarray, np.ndarray]:
+def pseudo_inertia(
+    p: Float[np.ndarray, "links 10"],
+) -> tuple[Float[np.ndarray, "links 4 4"], Float[np.ndarray, "links 10 4 4"]]:
     """Compute the pseudo-inertia of log-Cholesky parameters, and its derivatives."""
-    factor = np.eye(4)
-    factor[[0, 1, 2], [0, 1, 2]] = np.exp(p[1:4])
-    factor[[0, 1, 0], [1, 2, 2]] = p[4:7]
-    factor[:3, 3] = p[7:]
-    mass = np.exp(2 * p[0])
-    pseudo = mass * factor @ factor.T
+    factor = np.tile(np.eye(4), (len(p), 1, 1))
+    factor[:, [0, 1, 2], [0, 1, 2]] = np.exp(p[:, 1:4])
+    factor[:, [0, 1, 0], [1, 2, 2]] = p[:, 4:7]
+    factor[:, :3, 3] = p[:, 7:]
+    mass = np.exp(2 * p[:, 0])[:, None, None]
+    transposed = np.swapaxes(factor, 1, 2)
+    pseudo = mass * factor @ transposed
     places = [(0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (0, 2), (0, 3), (1, 3), (2, 3)]
     slopes = [2 * pseudo]
     for i, j in places:
-        change = np.zeros((4, 4))
-        change[i, j] = factor[i, i] if i == j else 1.0
-        product = mass * change @ factor.T
-        slopes.append(product + product.T)
-    return pseudo, np.stack(slopes)
+        # A change of one entry of the factor moves one row of the product.
+        slope = np.zeros_like(pseudo)
+        change = factor[:, i, i] if i == j else 1.0
+        slope[:, i] = mass[:, 0] * transposed[:, j] * np.reshape(change, (-1, 1))
+        slopes.append(slope + np.swapaxes(slope, 1, 2))
+    return pseudo, np.stack(slopes, axis=1)
 
 
 def slopes_of(parameters: Float[np.ndarray, "links 10"]) -> Float[np.ndarray, "links 10 10"]:
     """Differentiate `linear_parameters` of each link."""
-    return np.stack([_linear(pseudo_inertia(each)[1]).T for each in parameters])
+    return np.swapaxes(_linear(pseudo_inertia(parameters)[1]), 1, 2)

@@ -15,6 +15,7 @@ from ..learners import (
     AbstractLoss,
     AbstractSquaredLoss,
     FrozenLoss,
+    LevenbergMarquardtState,
     Parametrisation,
     PseudoHuberLoss,
     learn,
@@ -22,6 +23,7 @@ from ..learners import (
     received,
 )
 from ..parts import Budget, GradientConfig, LearnerConfig, LossConfig, StepsLossConfig
+from ..simulate import AbstractTransition
 from ._evaluation import finite
 from ._problem import FitProblem
 from ._state import (
@@ -31,6 +33,7 @@ from ._state import (
     parametrisation,
     partition_part,
     with_learned_part,
+    with_validation,
 )
 
 Record = dict[str, Any]
@@ -61,7 +64,13 @@ def fit_loop(
     piece = -(-updates // PIECES)
     coordinates = parametrisation(config, problem.plant)
     done = sum(record["piece"] for record in records)
-    while done < updates:
+    if state.kept is not None and not records:
+        state = with_validation(state, _validation_loss(problem, state), 0, first=True)
+    if not records and _solved(state):
+        records = [_solution(problem, state, time.perf_counter() - start)]
+        keep(state, records)
+    finished = bool(records) and "converged" in records[-1]
+    while done < updates and not finished:
         size = min(piece, updates - done)
         key = jax.random.fold_in(jax.random.key(config.seed), 1 + len(records))
         state = _with_weight_decay(config.learner, state, len(records), updates / piece)
@@ -74,23 +83,24 @@ def fit_loop(
             coordinates,
             state,
             problem.training,
-            problem.validation,
             key,
             size,
             problem.batch,
         )
         done += size
+        validation_loss = _validation_loss(problem, state)
+        state = with_validation(state, validation_loss, done)
         record = {
             "updates": done,
             "piece": size,
             "loss": finite(float(metrics["loss"])),
-            "validation_loss": finite(float(metrics["validation_loss"])),
+            "validation_loss": finite(float(validation_loss)),
             "skipped_updates": int(metrics["skipped"]),
             **{name: finite(float(metrics[name])) for name in _OF_FILTERS if name in metrics},
             "seconds": time.perf_counter() - start,
         }
-        converged = float(metrics.get("converged", 0.0)) > 0
-        if converged:
+        finished = float(metrics.get("converged", 0.0)) > 0
+        if finished:
             record["converged"] = True
         if not records and record["skipped_updates"] == size and config.model.equations:
             raise UserError(
@@ -100,9 +110,25 @@ def fit_loop(
             )
         records = [*records, record]
         keep(state, records)
-        if converged:
-            break
     return state, records
+
+
+def _solved(state: FitState) -> bool:
+    """Whether the model before the first update is the solution already."""
+    learner_state = state.learner_state
+    return isinstance(learner_state, LevenbergMarquardtState) and bool(learner_state.converged)
+
+
+def _solution(problem: FitProblem, state: FitState, seconds: float) -> Record:
+    return {
+        "updates": 0,
+        "piece": 0,
+        "loss": finite(float(state.learner_state.loss)),
+        "validation_loss": finite(float(_validation_loss(problem, state))),
+        "skipped_updates": 0,
+        "seconds": seconds,
+        "converged": True,
+    }
 
 
 def _with_weight_decay(
@@ -130,7 +156,6 @@ def _piece(
     coordinates: Parametrisation | None,
     state: FitState,
     training: PyTree,
-    validation: PyTree,
     key: PRNGKeyArray,
     updates: int,
     batch: int | None,
@@ -146,17 +171,33 @@ def _piece(
     free, frozen = partition_part(learned_part(loss_config, state.transition), fixed)
     free = received(free, coordinates)
     squared = FrozenLoss(loss, frozen, coordinates)
-    huber = isinstance(loss_config, StepsLossConfig) and loss_config.norm == "pseudo-huber"
-    free_loss: AbstractLoss = PseudoHuberLoss(squared) if huber else squared
-    learner = learner_config.build(free_loss, budget)
+    learner = learner_config.build(_normed(loss_config, squared), budget)
     fitted = learn(learner, free, state.learner_state, sample, key=key, steps=updates)
     learned = eqx.combine(physical(fitted.model, coordinates), frozen)
     metrics = {
         "loss": jnp.mean(fitted.metrics["loss"]),
         "skipped": jnp.sum(fitted.metrics["skipped"]),
-        "validation_loss": free_loss(fitted.model, validation),
         **{name: jnp.mean(x) for name, x in fitted.metrics.items() if name in _OF_FILTERS},
         **{name: x[-1] for name, x in fitted.metrics.items() if name == "converged"},
     }
     transition = with_learned_part(loss_config, state.transition, learned)
-    return FitState(transition, fitted.state), metrics
+    return state._replace(transition=transition, learner_state=fitted.state), metrics
+
+
+def _normed(config: LossConfig, squared: AbstractSquaredLoss) -> AbstractLoss:
+    huber = isinstance(config, StepsLossConfig) and config.norm == "pseudo-huber"
+    return PseudoHuberLoss(squared) if huber else squared
+
+
+def _validation_loss(problem: FitProblem, state: FitState) -> Float[Array, ""]:
+    return _loss_of(problem.config.loss, problem.loss, state.transition, problem.validation)
+
+
+@eqx.filter_jit
+def _loss_of(
+    config: LossConfig,
+    loss: AbstractSquaredLoss,
+    transition: AbstractTransition,
+    rows: PyTree,
+) -> Float[Array, ""]:
+    return _normed(config, loss)(learned_part(config, transition), rows)

@@ -41,7 +41,7 @@ def parameter_report(
     number of it the 95 % interval, `None` where the data do not tell it; what identifies them,
     `None` if there are too many parameters; and sentences for the notes.
     """
-    model = LearnedModel(state.transition)
+    model = LearnedModel(state.chosen)
     before = {each.name: each.value for each in physical_parameters(problem.plant.known)}
     after = physical_parameters(model.system)
     if isinstance(model.system.lagrangian, RobotModel):
@@ -173,7 +173,7 @@ def _identified(
     coordinates = parametrisation(config, plant)
     if coordinates is None:
         return None
-    free, frozen = partition_learned(config, state.transition)
+    free, frozen = partition_learned(config, state.chosen)
     solver = config.solver or SolverConfig()
     initial = config.model.transition(plant, solver, jax.random.key(0))
     learned, rest = eqx.partition(received(free, coordinates), eqx.is_inexact_array)

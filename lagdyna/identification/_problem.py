@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import msgspec
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
@@ -24,14 +23,15 @@ from ..learners import (
     SubstepsLoss,
     root_mean_square,
 )
-from ..mechanics import State
+from ..mechanics import MechanicalSystem, State
 from ..parts import RobotConfig, RobotResidualConfig, StepsLossConfig
 from ..simulate import is_solved
 from ..systems import RobotModel
 from ..tasks import Plant
+from ._choices import USUAL_PRIOR, chosen_by_data, learns_forces
+from ._consistent import identified_start, is_linear
 from ._data import PreparedData, digest_of, prepare, rows_of, with_layout
 from ._pieces import size_notes
-from ._regressor import identified_start, is_linear, reduce, robot_system
 from ._robot_data import robot_notes, with_robot
 from ._signals import (
     estimated_scale,
@@ -44,21 +44,12 @@ from ._signals import (
 from ._sizes import Sizes, plant_of, sizes_of
 from ._state import (
     FitState,
+    begun,
     initial_state,
     learned_part,
     trainable_shapes,
     with_learned_part,
 )
-
-# Standard deviations of the starting inertia of a robot, in log-Cholesky coordinates.
-_PRIORS = {"description": 0.1, "unknown": 1.0}
-
-
-# Candidates of the speed at which Coulomb friction of a robot is smoothed, relative to that of
-# other models, and the rows of data that choose one.
-_FRICTION_SPEEDS = (0.5, 1.0, 2.0, 4.0)
-_ROWS = 5000
-
 
 _ALL_USED = (
     "inertia and friction were identified from all recordings beside the test data, validation "
@@ -116,9 +107,11 @@ def fit_problem(
         states = State(jnp.asarray(first.q), jnp.asarray(first.qd))
     plant = with_equations(plant, config.model, known=known, residual=residual, states=states)
     data.notes.extend(robot_notes(data, plant.known))
-    speed = _friction_speed(config, data, plant)
-    if speed is not None:
-        model = msgspec.structs.replace(config.model, friction_speed=speed)  # pyright: ignore
+    system = plant.known
+    robot = isinstance(system, MechanicalSystem) and isinstance(system.lagrangian, RobotModel)
+    if robot and learns_forces(config):
+        rows = rows_of(config.loss, data, data.raw.training)
+        model = chosen_by_data(config, plant, rows, np.asarray(force_scale(plant, rows)))
         config = dataclasses.replace(config, model=model)
         plant = with_equations(plant, model, known=known, residual=residual)
     shapes = trainable_shapes(config, plant)
@@ -147,36 +140,6 @@ def fit_problem(
     )
 
 
-def _friction_speed(config: FitConfig, data: PreparedData, plant: Plant) -> float | None:
-    """Choose the speed below which Coulomb friction of a robot is smoothed.
-
-    **Returns:** the candidate of least force error on the training data, SI; `None` if the
-    config says it, or accelerations are not compared.
-    """
-    model, units = config.model, plant.units
-    if not isinstance(model, RobotConfig | RobotResidualConfig) or units is None:
-        return None
-    if isinstance(config.loss, StepsLossConfig) or config.signals.learned not in (
-        (),
-        ("offset",),
-    ):
-        return None
-    if model.friction_speed is not None or model.dissipation in ("none", "viscous"):
-        return None
-    rows = some_rows(rows_of(config.loss, data, data.raw.training), _ROWS, config.seed)
-    scale = force_scale(plant, rows)
-    best, least = None, np.inf
-    for factor in _FRICTION_SPEEDS:
-        speed = factor * plant.friction_speed / units.time
-        changed = msgspec.structs.replace(model, friction_speed=speed)
-        known = with_equations(plant, changed).known
-        assert known is not None
-        error = reduce(robot_system(known), rows, scale, offset=True).force_error
-        if error < least:
-            best, least = speed, error
-    return best
-
-
 def starting_state(problem: FitProblem) -> FitState:
     """Build the model and the state of its learner before the first update.
 
@@ -191,7 +154,7 @@ def starting_state(problem: FitProblem) -> FitState:
         return state
     if isinstance(config.loss, StepsLossConfig) or not isinstance(known.lagrangian, RobotModel):
         return state
-    prior = model.prior or _PRIORS[model.inertia]
+    prior = model.prior or USUAL_PRIOR[model.inertia]
     part = learned_part(config.loss, state.transition)
     scale = force_scale(problem.plant, problem.training)
     fixed = config.model.fixed_parameters()
@@ -211,7 +174,7 @@ def starting_state(problem: FitProblem) -> FitState:
         loss = eqx.filter_jit(problem.loss)(part, problem.training)
         learner_state = learner_state._replace(converged=jnp.asarray(True), loss=loss)
     transition = with_learned_part(config.loss, state.transition, part)
-    return FitState(transition, learner_state)
+    return begun(config, transition, learner_state)
 
 
 def force_scale(plant: Plant, training: Any) -> Float[Array, " n"]:

@@ -1,6 +1,7 @@
 """Report of a fit, the content of `report.json`."""
 
 import jax.numpy as jnp
+import numpy as np
 
 from ..learners import count_weights
 from ..mechanics import MechanicalSystem
@@ -26,33 +27,50 @@ def fit_report(
 
     **Returns:** the content of `report.json` and that of the figures.
     """
-    model = LearnedModel(state.transition)
-    inner = LearnedModel(without_signals(state.transition))
+    model = LearnedModel(state.chosen)
+    inner = LearnedModel(without_signals(state.chosen))
     evaluated, drawn = evaluate(inner, true_data(problem.data, model.signals))
     parameters, identified, found = None, None, []
     if isinstance(problem.config.model, KnownConfig | RobotConfig):
         parameters, identified, found = parameter_report(problem, state)
     robot = None
     if isinstance(problem.plant.known, MechanicalSystem):
-        part = learned_part(problem.config.loss, state.transition)
+        part = learned_part(problem.config.loss, state.chosen)
         scale = jnp.ones(problem.plant.n)
         if not isinstance(problem.config.loss, StepsLossConfig):
             scale = force_scale(problem.plant, problem.training)
         robot = robot_report(problem.plant.known, part, problem.training, scale)
     report = {
-        **_summary(problem, model, records),
+        **_summary(problem, state, records),
+        "kept_updates": None if state.kept is None else int(state.kept.updates),
         "parameters": parameters,
         "identifiability": identified,
         "robot": robot,
         "calibration": calibration(problem, state),
         **evaluated,
     }
-    report["notes"] += [*found, *warnings_of(report)]
+    report["notes"] += [*found, *early_stop(state, records), *warnings_of(report)]
     return report, drawn
 
 
-def _summary(problem: FitProblem, model: LearnedModel, records: list[Record]) -> Report:
-    config, data = problem.config, problem.data
+def early_stop(state: FitState, records: list[Record]) -> list[str]:
+    """Say that the model of an earlier update was kept."""
+    last = records[-1]["updates"]
+    if state.kept is None or int(state.kept.updates) == last:
+        return []
+    updates, least = int(state.kept.updates), float(state.kept.loss)
+    when = f"after {updates} of {last} updates" if updates else "before any update"
+    loss = records[-1]["validation_loss"]
+    return [
+        f"the model {when} was kept, since its validation loss of {least:.3g} is the smallest; "
+        f"that of the last is {np.nan if loss is None else loss:.3g}"
+    ]
+
+
+def _summary(problem: FitProblem, state: FitState, records: list[Record]) -> Report:
+    config, data, model = problem.config, problem.data, LearnedModel(state.chosen)
+    kept = None if state.kept is None else int(state.kept.updates)
+    last = next((each for each in records if each["updates"] == kept), records[-1])
     notes, updates = list(data.notes), records[-1]["updates"]
     skipped = sum(record["skipped_updates"] for record in records)
     if 2 * skipped > updates:
@@ -75,6 +93,6 @@ def _summary(problem: FitProblem, model: LearnedModel, records: list[Record]) ->
         "joints": None if data.joints is None else list(data.joints),
         "signals": signal_values(problem, model.signals),
         "notes": notes,
-        "loss_training": records[-1]["loss"],
-        "loss_validation": records[-1]["validation_loss"],
+        "loss_training": last["loss"],
+        "loss_validation": last["validation_loss"],
     }

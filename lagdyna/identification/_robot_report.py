@@ -2,17 +2,17 @@
 
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import stdtrit
+from threadpoolctl import threadpool_limits
 
 from ..learners import Accelerations, SignalModel, SignalRows
 from ..mechanics import MechanicalSystem
 from ..systems import RobotModel
 from ._evaluation import Report, finite
 from ._links import PER_LINK, linear_parameters
-from ._regressor import force_errors, reduce, regressor
+from ._regressor import parameters_of, reduce, row_regressors
 
 # Singular values below this fraction of the largest belong to undetermined directions.
 _RELATIVE = 1e-6
@@ -26,6 +26,7 @@ _BLOCKS = 64
 _NAMES = ("mass", "mx", "my", "mz", "ixx", "iyy", "izz", "ixy", "ixz", "iyz")
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def robot_report(
     start: MechanicalSystem, part: Any, rows: Any, scale: Float[Array, " n"]
 ) -> Report | None:
@@ -131,27 +132,17 @@ def _half_widths(
     Errors may be correlated within blocks of consecutive rows (Liang & Zeger 1986).
     """
     matrix = reduced.factor[:, :-1] / unit
-    left, singular, directions = np.linalg.svd(matrix, full_matrices=False)
-    del left
+    _, singular, directions = np.linalg.svd(matrix, full_matrices=False)
     inverse = directions[:rank].T / singular[:rank] ** 2 @ directions[:rank]
-    count = rows.qdd.shape[0]
-    length = -(-count // _BLOCKS)
-    meat = np.zeros((matrix.shape[1], matrix.shape[1]))
-    blocks = 0
-    for start in range(0, count, length):
-        part = jax.tree.map(lambda x, a=start: x[a : a + length], rows)
-        error = np.asarray(force_errors(system, part, offset), np.float64)
-        sides = np.asarray(regressor(system, part, offset is not None), np.float64)[..., :-1]
-        finite_rows = np.all(np.isfinite(error), axis=1) & np.all(
-            np.isfinite(sides), axis=(1, 2)
-        )
-        weighted = sides / np.asarray(scale, np.float64)[:, None] / unit
-        slope = np.einsum(
-            "rnk,rn->k",
-            weighted[finite_rows],
-            (error / np.asarray(scale, np.float64))[finite_rows],
-        )
-        meat += np.outer(slope, slope)
-        blocks += 1
+    length = -(-rows.qdd.shape[0] // _BLOCKS)
+    slopes = np.zeros((_BLOCKS, matrix.shape[1]))
+    left = None if offset is None else np.asarray(offset, np.float64)
+    target = np.append(parameters_of(system, left), -1.0)
+    for index, each in row_regressors(system, rows, left is not None):
+        scaled = each / np.asarray(scale, np.float64)[:, None]
+        error = scaled @ target
+        slope = np.einsum("rnk,rn->rk", scaled[..., :-1] / unit, error)
+        np.add.at(slopes, index // length, slope)
+    meat, blocks = slopes.T @ slopes, -(-rows.qdd.shape[0] // length)
     spread = np.sqrt(np.maximum(np.diag(inverse @ meat @ inverse), 0)) / unit
     return float(stdtrit(max(blocks - 1, 1), 0.975)) * spread

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from .._errors import UserError
 from ..config import FitConfig, given
@@ -29,14 +29,37 @@ from ..simulate import AbstractTransition, LearnedModel, ScaledTransition, Signa
 from ..tasks import Plant
 
 
+class Kept(NamedTuple):
+    """Model of the smallest validation loss so far.
+
+    **Attributes:** `transition`, the dynamics; `loss`, on the validation data; `updates`, made
+    until then.
+    """
+
+    transition: AbstractTransition
+    loss: Float[Array, ""]
+    updates: Int[Array, ""]
+
+
 class FitState(NamedTuple):
     """Model and learner after some updates; a PyTree.
 
-    **Attributes:** `transition`, the dynamics; `learner_state`, the state of the learner.
+    **Attributes:**
+
+    - `transition`: the dynamics.
+    - `learner_state`: the state of the learner.
+    - `kept`: the best model so far, which the fit returns (early stopping); `None` for
+        learners whose last model it returns, such as filters.
     """
 
     transition: AbstractTransition
     learner_state: PyTree
+    kept: Kept | None = None
+
+    @property
+    def chosen(self) -> AbstractTransition:
+        """Dynamics that the fit returns."""
+        return self.transition if self.kept is None else self.kept.transition
 
 
 def trainable_shapes(config: FitConfig, plant: Plant) -> PyTree:
@@ -96,7 +119,28 @@ def initial_state(config: FitConfig, plant: Plant) -> FitState:
     learner = config.learner.build(any_loss(plant.n), budget_of(config))
     weights = trainable_parameters(config, transition)
     weights = received(weights, parametrisation(config, plant))
-    return FitState(transition, learner.init(weights))
+    return begun(config, transition, learner.init(weights))
+
+
+def begun(config: FitConfig, transition: AbstractTransition, learner_state: PyTree) -> FitState:
+    """Create the state before the first update."""
+    if not isinstance(config.learner, GradientConfig):
+        return FitState(transition, learner_state)
+    kept = Kept(transition, jnp.asarray(jnp.inf), jnp.asarray(0))
+    return FitState(transition, learner_state, kept)
+
+
+def with_validation(
+    state: FitState, loss: Float[Array, ""], updates: int, *, first: bool = False
+) -> FitState:
+    """Keep the model if its validation loss is the smallest so far.
+
+    **Arguments:** `first`, whether the model is the one before the first update.
+    """
+    if state.kept is None or not (first or bool(loss < state.kept.loss)):
+        return state
+    loss = jnp.where(jnp.isfinite(loss), loss, jnp.inf).astype(state.kept.loss.dtype)
+    return state._replace(kept=Kept(state.transition, loss, jnp.asarray(updates)))
 
 
 def parametrisation(config: FitConfig, plant: Plant) -> Parametrisation | None:

@@ -82,7 +82,7 @@ class ResidualForce(AbstractDynamics):
 
 
 class NetworkForce(AbstractForce):
-    """Generalised force by a network of position and velocity, 0 before training.
+    """Generalised force by a network of position, or of velocity too, 0 before training.
 
     It need be neither conservative nor dissipative.
 
@@ -90,7 +90,7 @@ class NetworkForce(AbstractForce):
 
     - `coordinates`: which coordinates are angles.
     - `velocity`: usual size of each velocity, length `n`; the network takes velocities
-        divided by it.
+        divided by it, or positions alone if it is `None`.
     - `force`: usual size of each force, length `n`; outputs are multiplied by it.
     - `hidden`, `activation`: widths of the hidden layers, and the activation function.
     - `key`: PRNG key of the initial weights.
@@ -98,26 +98,28 @@ class NetworkForce(AbstractForce):
 
     network: Network
     coordinates: Coordinates
-    velocity: tuple[float, ...] = eqx.field(static=True)
+    velocity: tuple[float, ...] | None = eqx.field(static=True)
     force: tuple[float, ...] = eqx.field(static=True)
 
     def __init__(
         self,
         coordinates: Coordinates,
-        velocity: tuple[float, ...],
+        velocity: tuple[float, ...] | None,
         force: tuple[float, ...],
         *,
         hidden: tuple[int, ...] = (64, 64),
         activation: Activation = softplus,
         key: PRNGKeyArray,
     ):
-        size = coordinates.embedding_size + coordinates.n
+        size = coordinates.embedding_size + (0 if velocity is None else coordinates.n)
         self.network = Network(
             size, coordinates.n, hidden, activation, output_scale=0.0, key=key
         )
         self.coordinates, self.velocity, self.force = coordinates, velocity, force
 
     def __call__(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, " n"]:
-        scaled = qd / jnp.asarray(self.velocity, qd.dtype)
-        features = jnp.concatenate([self.coordinates.embed(q), scaled])
+        features = self.coordinates.embed(q)
+        if self.velocity is not None:
+            scaled = qd / jnp.asarray(self.velocity, qd.dtype)
+            features = jnp.concatenate([features, scaled])
         return self.network(features) * jnp.asarray(self.force, q.dtype)

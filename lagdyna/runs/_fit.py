@@ -284,7 +284,7 @@ def load_fit(
     report = finished_report(run)
     records = _records(run, notes)
     posterior = model_posterior(config, plant, state, report)
-    return FittedRun(config, LearnedModel(state.transition), report, records, posterior)
+    return FittedRun(config, LearnedModel(state.chosen), report, records, posterior)
 
 
 def _config(given: Any, objects: Objects) -> FitConfig:

@@ -165,13 +165,13 @@ class RobotModel(AbstractRigidBody):
             self.gravity.astype(q.dtype),
             q,
             qd,
-            tau - self._springs(q),
+            tau - self.spring_forces(q),
         )
 
     def inverse_dynamics(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
     ) -> Float[Array, " n"]:
-        return self._newton_euler(q, qd, qdd, 1.0) + self._springs(q)
+        return self._newton_euler(q, qd, qdd, 1.0) + self.spring_forces(q)
 
     def forces(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
@@ -250,7 +250,8 @@ class RobotModel(AbstractRigidBody):
     def _armature(self, q: Float[Array, " n"]) -> Float[Array, " n"]:
         return jnp.zeros_like(q) if self.armature is None else self.armature.astype(q.dtype)
 
-    def _springs(self, q: Float[Array, " n"]) -> Float[Array, " n"]:
+    def spring_forces(self, q: Float[Array, " n"]) -> Float[Array, " n"]:
+        """Compute the forces that hold against the springs in the joints, N m or N."""
         if self.stiffness is None or self.rest is None:
             return jnp.zeros_like(q)
         return (self.stiffness * (q - self.rest)).astype(q.dtype)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from lagdyna import UserError
 from lagdyna.config import fit_config
 from lagdyna.identification import FitState, fit_loop, fit_problem, initial_state
 from lagdyna.identification._loop import Record
+from lagdyna.identification._report import early_stop
 from lagdyna.learners import OneStepLoss, SubstepsLoss
 from lagdyna.parts import (
     ConstrainedMLPConfig,
@@ -140,6 +142,23 @@ def test_weight_decay_shrinks_the_weights_and_ends(file: Path) -> None:
         return float(np.sum([np.sum(np.abs(weight)) for weight in weights]))
 
     assert size(300.0, 1.0) < size(300.0, 0.1) < 0.9 * size(0.0, 1.0)
+
+
+def test_the_model_of_the_smallest_validation_loss_is_kept(file: Path) -> None:
+    learner = SGDConfig(updates=20, batch=8, rate=3.0)  # too large, so that it gets worse
+    problem = fit_problem(small(file, model=MLPConfig(hidden=(8,)), learner=learner))
+    before = initial_state(problem.config, problem.plant)
+    state, records = fit_loop(problem, before, [], lambda state, records: None)
+    losses = {each["updates"]: each["validation_loss"] for each in records}
+    losses[0] = float(eqx.filter_jit(problem.loss)(before.transition, problem.validation))
+    finite = {updates: loss for updates, loss in losses.items() if loss is not None}
+    best = min(finite, key=finite.__getitem__)
+    assert best < 20
+    assert state.kept is not None
+    assert int(state.kept.updates) == best
+    again = eqx.filter_jit(problem.loss)(state.chosen, problem.validation)
+    assert float(again) == pytest.approx(finite[best], rel=1e-5)
+    assert any(f"after {best} of 20" in each or not best for each in early_stop(state, records))
 
 
 @pytest.mark.parametrize(

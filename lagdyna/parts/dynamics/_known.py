@@ -31,23 +31,13 @@ def initial_magnitudes(parameters: "PyTree", inside: str | None = None) -> "PyTr
     return jax.tree_util.tree_map_with_path(magnitude, parameters)
 
 
-class KnownConfig(DynamicsConfig, frozen=True, kw_only=True, tag="known"):
-    """System of known equations whose parameters are identified.
+class EquationsConfig(DynamicsConfig, frozen=True, kw_only=True):
+    """Options of a known system whose parameters are identified.
 
-    **Arguments:**
-
-    - `known`: the system as `FILE.py:NAME`, a [`lagdyna.mechanics.MechanicalSystem`][] or a
-        Lagrangian. By default that of the task in [`lagdyna.tasks.known_equations`][].
-    - `fixed`: parameters that are not learned, by name, as `gravity` or
-        `lagrangian.gravity`; `all` for every one.
-    - `dissipation`: friction that is added to a Lagrangian: `none`, `viscous`, `coulomb`
-        (smoothed), `both`, `stribeck` (both, and extra friction near rest) or `all` (also
-        quadratic). By default what the task says; of recordings `none`.
+    **Arguments:** `fixed`, the parameters that are not learned, by name.
     """
 
-    known: str | None = None
     fixed: tuple[str, ...] = ()
-    dissipation: DissipationName | None = None
 
     accelerations: ClassVar[bool] = True
     forces: ClassVar[bool] = True
@@ -67,12 +57,31 @@ class KnownConfig(DynamicsConfig, frozen=True, kw_only=True, tag="known"):
         assert plant.known is not None
         return solver.solve(LagrangianField(plant.known), plant)
 
+    def fixed_parameters(self) -> tuple[str, ...]:
+        return self.fixed
+
+
+class KnownConfig(EquationsConfig, frozen=True, kw_only=True, tag="known"):
+    """System of known equations whose parameters are identified.
+
+    **Arguments:**
+
+    - `known`: the system as `FILE.py:NAME`, a [`lagdyna.mechanics.MechanicalSystem`][] or a
+        Lagrangian. By default that of the task in [`lagdyna.tasks.known_equations`][].
+    - `fixed`: parameters that are not learned, by name, as `gravity` or
+        `lagrangian.gravity`; `all` for every one.
+    - `dissipation`: friction that is added to a Lagrangian: `none`, `viscous`, `coulomb`
+        (smoothed), `both`, `stribeck` (both, and extra friction near rest) or `all` (also
+        quadratic). By default what the task says; of recordings `none`.
+    """
+
+    known: str | None = None
+    fixed: tuple[str, ...] = ()
+    dissipation: DissipationName | None = None
+
     def parameter_scales(self, learned: "PyTree") -> "PyTree | None":
         # A learner then changes each parameter by a fraction of its initial value.
         return initial_magnitudes(learned)
-
-    def fixed_parameters(self) -> tuple[str, ...]:
-        return self.fixed
 
 
 class ResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="residual"):

@@ -12,6 +12,7 @@ from ...options import (
     Widths,
 )
 from ._base import DynamicsConfig
+from ._known import EquationsConfig
 
 if TYPE_CHECKING:
     from jaxtyping import PRNGKeyArray, PyTree
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import lagdyna.tasks
 
 
-class RobotConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot"):
+class RobotConfig(EquationsConfig, frozen=True, kw_only=True, tag="robot"):
     """Robot arm of a URDF or MJCF file, whose inertia and friction are identified.
 
     The kinematics are those of the file. See [`lagdyna.systems.RobotModel`][].
@@ -54,33 +55,12 @@ class RobotConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot"):
     dissipation: DissipationName = "both"
     friction_speed: Positive | None = None
 
-    accelerations: ClassVar[bool] = True
-    forces: ClassVar[bool] = True
-    equations: ClassVar[bool] = True
-    natural: ClassVar[bool] = False
-    usual_learner: ClassVar[str] = "levenberg-marquardt"
-
-    def build(
-        self,
-        plant: "lagdyna.tasks.Plant",
-        solver: "lagdyna.parts.SolverConfig",
-        key: "PRNGKeyArray",
-    ) -> "lagdyna.simulate.AbstractTransition":
-        from ...simulate import LagrangianField
-
-        del key
-        assert plant.known is not None
-        return solver.solve(LagrangianField(plant.known), plant)
-
     def parameter_scales(self, learned: "PyTree") -> "PyTree | None":
         # Logarithms and metres; armature is positive and needs no unit.
         import jax
         import jax.numpy as jnp
 
         return jax.tree.map(jnp.ones_like, learned)
-
-    def fixed_parameters(self) -> tuple[str, ...]:
-        return self.fixed
 
 
 class RobotResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot-residual"):
@@ -94,8 +74,8 @@ class RobotResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot-
 
     - `robot`, `joints`, `inertia`, `armature`, `prior`, `dissipation`, `friction_speed`: as of
         the model `robot`.
-    - `form`: `force`, any force of positions and velocities; or `energy`, a DeLaN that is
-        added to the Lagrangian, so that energy is conserved.
+    - `form`: `position`, a force of positions; `force`, of velocities too; or `energy`, a
+        DeLaN that is added to the Lagrangian, so that energy is conserved.
     - `learn_known`: whether inertia and friction of the robot go on changing while the network
         learns.
     - `hidden`, `activation`: widths of the hidden layers and activation of the networks.
@@ -108,7 +88,7 @@ class RobotResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot-
     prior: Positive | None = None
     dissipation: DissipationName = "both"
     friction_speed: Positive | None = None
-    form: ResidualForm = "force"
+    form: ResidualForm = "position"
     learn_known: bool = False
     hidden: Widths = (64, 64)
     activation: ActivationName = "softplus"
@@ -133,10 +113,10 @@ class RobotResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot-
         assert plant.known is not None
         assert plant.units is not None
         system, activation = plant.known, plant.activation(self.activation)
-        if self.form == "force":
+        if self.form != "energy":
             residual = NetworkForce(
                 plant.coordinates,
-                plant.units.velocity,
+                None if self.form == "position" else plant.units.velocity,
                 plant.units.force,
                 hidden=self.hidden,
                 activation=activation,
@@ -161,5 +141,5 @@ class RobotResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot-
     def fixed_parameters(self) -> tuple[str, ...]:
         if self.learn_known:
             return ("gravity",)
-        robot = "lagrangian" if self.form == "force" else "known"
+        robot = "known" if self.form == "energy" else "lagrangian"
         return (robot, "dissipation")
