@@ -21,6 +21,7 @@ LEVELS = (
     ("simulate",),
     ("data",),
     ("learners",),
+    ("regressor",),
     ("filters",),
     ("options",),
     ("tasks",),

@@ -1,5 +1,6 @@
 """Robot descriptions that models name."""
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -9,7 +10,7 @@ import numpy as np
 from .._errors import UserError
 from ..options import kept_file, located
 from ..parts import DynamicsConfig
-from ..systems import RobotDescription, RobotModel
+from ..systems import LinkPotential, RobotDescription, RobotModel
 
 # File of a run directory that holds the robot description of its model.
 ROBOT_FILE = "robot.json"
@@ -62,6 +63,8 @@ def robot_lagrangian(model: DynamicsConfig) -> RobotModel:
     robot = RobotModel.from_description(described_robot(model))
     if getattr(model, "inertia", "description") == "unknown":
         robot = _of_unknown_inertia(robot)
+    if getattr(model, "form", None) == "potential":
+        robot = dataclasses.replace(robot, extra=LinkPotential(robot.tree))
     start = getattr(model, "armature", 0.0)
     if start > 0:
         given = np.zeros(robot.tree.links)

@@ -24,9 +24,6 @@ from ._posterior import model_posterior as model_posterior
 from ._problem import FitProblem as FitProblem
 from ._problem import fit_problem as fit_problem
 from ._problem import starting_state as starting_state
-from ._regressor import Reduced as Reduced
-from ._regressor import reduce as reduce
-from ._regressor import regressor as regressor
 from ._relative import percent as percent
 from ._relative import share_of as share_of
 from ._relative import unseen_part as unseen_part

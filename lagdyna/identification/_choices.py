@@ -13,9 +13,16 @@ from ..config import FitConfig, with_equations
 from ..learners import Accelerations
 from ..mechanics import MechanicalSystem
 from ..parts import DynamicsConfig, RobotConfig, RobotResidualConfig, StepsLossConfig
+from ..regressor import (
+    JointFactors,
+    identify_weighted,
+    parameters_of,
+    reduce,
+    reduce_joints,
+    robot_system,
+    together,
+)
 from ..tasks import Plant
-from ._consistent import identify_weighted, robot_system
-from ._regressor import JointFactors, parameters_of, reduce, reduce_joints, together
 
 # Candidates of the speed at which Coulomb friction of a robot is smoothed, relative to that of
 # other models, and the rows of data that choose one.
@@ -26,6 +33,10 @@ _ROWS = 5000
 # where the description tells it and where it is unknown; and that of too few data.
 _PRIORS = {"description": (0.01, 0.03, 0.1, 0.3, 1.0), "unknown": (0.3, 1.0, 3.0)}
 USUAL_PRIOR = {"description": 0.1, "unknown": 1.0}
+
+# Candidates of the usual size of the forces of a learned potential energy, relative to the
+# recorded forces.
+_EXTRA = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 
 # Stretches of the training data, each predicted from the others.
 _STRETCHES = 5
@@ -42,7 +53,8 @@ def chosen_by_data(
 
     The speed at which friction is smoothed is that of the smallest force error on the training
     data. The prior is the one whose robots, identified from four fifths of the training data,
-    predict the forces of the last fifth best (cross-validation by stretches).
+    predict the forces of the last fifth best (cross-validation by stretches). So is the size of
+    a learned potential energy, before it.
 
     **Arguments:** `rows`, of training; `scale`, of each force.
 
@@ -53,13 +65,22 @@ def chosen_by_data(
     if model.friction_speed is None and model.dissipation not in ("none", "viscous"):
         speed = _friction_speed(model, plant, rows, scale, config.seed)
         model = msgspec.structs.replace(model, friction_speed=speed)
+    known = with_equations(plant, model).known
+    assert known is not None
+    stretches = _Stretches(robot_system(known), rows, scale, config)
+    potential = isinstance(model, RobotResidualConfig) and model.form == "potential"
+    if potential and model.residual_size is None:
+        prior = model.prior or USUAL_PRIOR[model.inertia]
+        errors = {size: stretches.error(prior, size) for size in _EXTRA}
+        best = min(errors, key=errors.__getitem__) if stretches.enough else 1.0
+        model = msgspec.structs.replace(model, residual_size=best)
     if model.prior is None:
-        known = with_equations(plant, model).known
-        assert known is not None
-        fixed = model.fixed_parameters() if isinstance(model, RobotConfig) else ()
-        offset = config.signals.offset
-        prior = _prior(robot_system(known), rows, scale, model.inertia, fixed, offset)
-        model = msgspec.structs.replace(model, prior=prior)
+        best = USUAL_PRIOR[model.inertia]
+        if stretches.enough:
+            size = getattr(model, "residual_size", None) or 1.0
+            errors = {prior: stretches.error(prior, size) for prior in _PRIORS[model.inertia]}
+            best = min(errors, key=errors.__getitem__)
+        model = msgspec.structs.replace(model, prior=best)
     return model
 
 
@@ -96,24 +117,43 @@ def _friction_speed(
     return min(errors, key=errors.__getitem__)
 
 
-def _prior(
-    system: MechanicalSystem,
-    rows: Accelerations,
-    scale: Float[np.ndarray, " n"],
-    inertia: str,
-    fixed: tuple[str, ...],
-    offset: bool,
-) -> float:
-    parts = reduce_joints(system, rows, offset=offset, stretches=_STRETCHES)
-    enough = all(each.rows >= each.factors.shape[1] for each in parts)
-    if len(parts) < _STRETCHES or not enough:
-        return USUAL_PRIOR[inertia]
-    start = np.zeros(len(scale)) if offset else None
-    errors = {
-        prior: held_out_error(system, parts, scale, prior, fixed=fixed, offset=start)
-        for prior in _PRIORS[inertia]
-    }
-    return min(errors, key=errors.__getitem__)
+class _Stretches:
+    """Stretches of the training data for cross-validation."""
+
+    def __init__(
+        self,
+        system: MechanicalSystem,
+        rows: Accelerations,
+        scale: Float[np.ndarray, " n"],
+        config: FitConfig,
+    ):
+        offset = config.signals.offset
+        self.system, self.scale = system, scale
+        self.fixed = (
+            config.model.fixed_parameters() if isinstance(config.model, RobotConfig) else ()
+        )
+        self.offset = np.zeros(len(scale)) if offset else None
+        self.parts = reduce_joints(system, rows, offset=offset, stretches=_STRETCHES)
+
+    @property
+    def enough(self) -> bool:
+        """Whether each stretch has more rows than there are parameters."""
+        few = [each.rows < each.factors.shape[1] for each in self.parts]
+        return len(self.parts) == _STRETCHES and not any(few)
+
+    def error(self, prior: float, extra: float) -> float:
+        """Compute the error on stretches that were held out; 0 with too few data."""
+        if not self.enough:
+            return 0.0
+        return held_out_error(
+            self.system,
+            self.parts,
+            self.scale,
+            prior,
+            extra=extra,
+            fixed=self.fixed,
+            offset=self.offset,
+        )
 
 
 def held_out_error(
@@ -122,6 +162,7 @@ def held_out_error(
     scale: Float[np.ndarray, " n"],
     prior: float,
     *,
+    extra: float = 1.0,
     fixed: tuple[str, ...] = (),
     offset: Float[np.ndarray, " n"] | None = None,
 ) -> float:
@@ -135,6 +176,7 @@ def held_out_error(
         together(parts),
         scale,
         prior=prior,
+        extra=extra,
         fixed=fixed,
         offset=offset,
         tolerance=_TOLERANCE,
@@ -147,6 +189,7 @@ def held_out_error(
             others,
             scale,
             prior=prior,
+            extra=extra,
             fixed=fixed,
             offset=offset,
             guess=whole,

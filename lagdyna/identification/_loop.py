@@ -15,7 +15,6 @@ from ..learners import (
     AbstractLoss,
     AbstractSquaredLoss,
     FrozenLoss,
-    LevenbergMarquardtState,
     Parametrisation,
     PseudoHuberLoss,
     learn,
@@ -65,8 +64,10 @@ def fit_loop(
     coordinates = parametrisation(config, problem.plant)
     done = sum(record["piece"] for record in records)
     if state.kept is not None and not records:
-        state = with_validation(state, _validation_loss(problem, state), 0, first=True)
-    if not records and _solved(state):
+        state = with_validation(
+            state, _loss_on(problem, state, problem.validation), 0, first=True
+        )
+    if not records and bool(state.solved):
         records = [_solution(problem, state, time.perf_counter() - start)]
         keep(state, records)
     finished = bool(records) and "converged" in records[-1]
@@ -88,7 +89,7 @@ def fit_loop(
             problem.batch,
         )
         done += size
-        validation_loss = _validation_loss(problem, state)
+        validation_loss = _loss_on(problem, state, problem.validation)
         state = with_validation(state, validation_loss, done)
         record = {
             "updates": done,
@@ -113,18 +114,12 @@ def fit_loop(
     return state, records
 
 
-def _solved(state: FitState) -> bool:
-    """Whether the model before the first update is the solution already."""
-    learner_state = state.learner_state
-    return isinstance(learner_state, LevenbergMarquardtState) and bool(learner_state.converged)
-
-
 def _solution(problem: FitProblem, state: FitState, seconds: float) -> Record:
     return {
         "updates": 0,
         "piece": 0,
-        "loss": finite(float(state.learner_state.loss)),
-        "validation_loss": finite(float(_validation_loss(problem, state))),
+        "loss": finite(float(_loss_on(problem, state, problem.training))),
+        "validation_loss": finite(float(_loss_on(problem, state, problem.validation))),
         "skipped_updates": 0,
         "seconds": seconds,
         "converged": True,
@@ -189,8 +184,8 @@ def _normed(config: LossConfig, squared: AbstractSquaredLoss) -> AbstractLoss:
     return PseudoHuberLoss(squared) if huber else squared
 
 
-def _validation_loss(problem: FitProblem, state: FitState) -> Float[Array, ""]:
-    return _loss_of(problem.config.loss, problem.loss, state.transition, problem.validation)
+def _loss_on(problem: FitProblem, state: FitState, rows: PyTree) -> Float[Array, ""]:
+    return _loss_of(problem.config.loss, problem.loss, state.transition, rows)
 
 
 @eqx.filter_jit

@@ -16,7 +16,6 @@ from ..learners import (
     AbstractSquaredLoss,
     ForwardLoss,
     InverseLoss,
-    LevenbergMarquardtState,
     Residual,
     ResidualLoss,
     SignalRows,
@@ -25,11 +24,11 @@ from ..learners import (
 )
 from ..mechanics import MechanicalSystem, State
 from ..parts import RobotConfig, RobotResidualConfig, StepsLossConfig
+from ..regressor import identified_start, is_linear
 from ..simulate import is_solved
 from ..systems import RobotModel
 from ..tasks import Plant
 from ._choices import USUAL_PRIOR, chosen_by_data, learns_forces
-from ._consistent import identified_start, is_linear
 from ._data import PreparedData, digest_of, prepare, rows_of, with_layout
 from ._pieces import size_notes
 from ._robot_data import robot_notes, with_robot
@@ -167,14 +166,12 @@ def starting_state(problem: FitProblem) -> FitState:
             lambda a, b: jnp.concatenate([a, b]), problem.training, problem.validation
         )
         problem.data.notes.append(_ALL_USED)
-    part = identified_start(rows, part, scale, prior=prior, fixed=fixed)
-    learner_state = state.learner_state
-    damped = isinstance(learner_state, LevenbergMarquardtState)
-    if damped and is_linear(part) and not residual:
-        loss = eqx.filter_jit(problem.loss)(part, problem.training)
-        learner_state = learner_state._replace(converged=jnp.asarray(True), loss=loss)
+    size = getattr(model, "residual_size", None) or 1.0
+    part = identified_start(rows, part, scale, prior=prior, extra=size, fixed=fixed)
     transition = with_learned_part(config.loss, state.transition, part)
-    return begun(config, transition, learner_state)
+    network = residual and model.form != "potential"
+    solved = is_linear(part) and not network
+    return begun(config, transition, state.learner_state, solved=solved)
 
 
 def force_scale(plant: Plant, training: Any) -> Float[Array, " n"]:

@@ -9,10 +9,9 @@ from threadpoolctl import threadpool_limits
 
 from ..learners import Accelerations, SignalModel, SignalRows
 from ..mechanics import MechanicalSystem
+from ..regressor import PER_LINK, linear_parameters, parameters_of, reduce, row_regressors
 from ..systems import RobotModel
 from ._evaluation import Report, finite
-from ._links import PER_LINK, linear_parameters
-from ._regressor import parameters_of, reduce, row_regressors
 
 # Singular values below this fraction of the largest belong to undetermined directions.
 _RELATIVE = 1e-6
@@ -138,10 +137,13 @@ def _half_widths(
     slopes = np.zeros((_BLOCKS, matrix.shape[1]))
     left = None if offset is None else np.asarray(offset, np.float64)
     target = np.append(parameters_of(system, left), -1.0)
+    some = len(reduced.projection)
     for index, each in row_regressors(system, rows, left is not None):
         scaled = each / np.asarray(scale, np.float64)[:, None]
         error = scaled @ target
-        slope = np.einsum("rnk,rn->rk", scaled[..., :-1] / unit, error)
+        # Of what the weights of a potential energy do not explain.
+        own = scaled[..., some:] - scaled[..., :some] @ reduced.projection
+        slope = np.einsum("rnk,rn->rk", own[..., :-1] / unit, error)
         np.add.at(slopes, index // length, slope)
     meat, blocks = slopes.T @ slopes, -(-rows.qdd.shape[0] // length)
     spread = np.sqrt(np.maximum(np.diag(inverse @ meat @ inverse), 0)) / unit

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from .._errors import UserError
 from ..config import FitConfig, given
@@ -50,11 +50,13 @@ class FitState(NamedTuple):
     - `learner_state`: the state of the learner.
     - `kept`: the best model so far, which the fit returns (early stopping); `None` for
         learners whose last model it returns, such as filters.
+    - `solved`: whether the model before the first update is the solution already.
     """
 
     transition: AbstractTransition
     learner_state: PyTree
-    kept: Kept | None = None
+    kept: Kept | None
+    solved: Bool[Array, ""]
 
     @property
     def chosen(self) -> AbstractTransition:
@@ -122,12 +124,18 @@ def initial_state(config: FitConfig, plant: Plant) -> FitState:
     return begun(config, transition, learner.init(weights))
 
 
-def begun(config: FitConfig, transition: AbstractTransition, learner_state: PyTree) -> FitState:
+def begun(
+    config: FitConfig,
+    transition: AbstractTransition,
+    learner_state: PyTree,
+    *,
+    solved: bool = False,
+) -> FitState:
     """Create the state before the first update."""
-    if not isinstance(config.learner, GradientConfig):
-        return FitState(transition, learner_state)
-    kept = Kept(transition, jnp.asarray(jnp.inf), jnp.asarray(0))
-    return FitState(transition, learner_state, kept)
+    kept = None
+    if isinstance(config.learner, GradientConfig):
+        kept = Kept(transition, jnp.asarray(jnp.inf), jnp.asarray(0))
+    return FitState(transition, learner_state, kept, jnp.asarray(solved))
 
 
 def with_validation(

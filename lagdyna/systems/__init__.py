@@ -2,6 +2,7 @@
 
 from ._charged_particle import ChargedParticle as ChargedParticle
 from ._double_pendulum import DoublePendulum as DoublePendulum
+from ._link_potential import LinkPotential as LinkPotential
 from ._pendulum import Pendulum as Pendulum
 from ._planar_chain import PlanarChain as PlanarChain
 from ._recursions import RigidBodies as RigidBodies

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Scalar
 
 from ..mechanics import AbstractRigidBody, Coordinates, Forces, linalg
 from . import _recursions as recursions
+from ._link_potential import LinkPotential
 from ._mjcf import read_mjcf
 from ._pseudo_inertia import log_cholesky, rigid_bodies
 from ._recursions import RigidBodies
@@ -43,6 +44,7 @@ class RobotModel(AbstractRigidBody):
     - `stiffness`, `rest`: stiffness of springs in the joints, N m/rad, and the position where
         they exert no force, shape `(links,)`; `None` without springs.
     - `description`: names, limits and friction in the robot description, static.
+    - `extra`: learned potential energy of what the description lacks; `None` without one.
     """
 
     tree: KinematicTree
@@ -52,6 +54,7 @@ class RobotModel(AbstractRigidBody):
     stiffness: Float[Array, " links"] | None = None
     rest: Float[Array, " links"] | None = None
     description: RobotDescription | None = eqx.field(static=True, default=None)
+    extra: LinkPotential | None = None
 
     positive_parameters: ClassVar[tuple[str, ...]] = ("armature",)
 
@@ -153,7 +156,7 @@ class RobotModel(AbstractRigidBody):
         energy = recursions.potential_energy(self.tree, self._bodies(q), gravity, q)
         if self.stiffness is not None and self.rest is not None:
             energy = energy + 0.5 * jnp.sum(self.stiffness * (q - self.rest) ** 2)
-        return energy
+        return energy if self.extra is None else energy + self.extra.energy(q)
 
     def forward_dynamics(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], tau: Float[Array, " n"]
@@ -165,13 +168,13 @@ class RobotModel(AbstractRigidBody):
             self.gravity.astype(q.dtype),
             q,
             qd,
-            tau - self.spring_forces(q),
+            tau - self._held(q),
         )
 
     def inverse_dynamics(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
     ) -> Float[Array, " n"]:
-        return self._newton_euler(q, qd, qdd, 1.0) + self.spring_forces(q)
+        return self._newton_euler(q, qd, qdd, 1.0) + self._held(q)
 
     def forces(
         self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
@@ -255,6 +258,11 @@ class RobotModel(AbstractRigidBody):
         if self.stiffness is None or self.rest is None:
             return jnp.zeros_like(q)
         return (self.stiffness * (q - self.rest)).astype(q.dtype)
+
+    def _held(self, q: Float[Array, " n"]) -> Float[Array, " n"]:
+        """Compute the forces that hold against springs and the learned potential energy."""
+        force = self.spring_forces(q)
+        return force if self.extra is None else force + self.extra.forces(q)
 
     def _newton_euler(
         self,

@@ -66,16 +66,20 @@ class RobotConfig(EquationsConfig, frozen=True, kw_only=True, tag="robot"):
 class RobotResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot-residual"):
     """Robot arm of a URDF or MJCF file, and a learned force or energy that it lacks.
 
-    Where forces and accelerations are compared, inertia and friction are identified first;
-    then the network learns what they leave. See [`lagdyna.models.NetworkForce`][] and
+    Where forces and accelerations are compared, a potential energy is identified together
+    with inertia and friction, by linear least squares. A network is trained afterwards, on what
+    these leave. See [`lagdyna.systems.LinkPotential`][], [`lagdyna.models.NetworkForce`][] and
     [`lagdyna.mechanics.SumLagrangian`][].
 
     **Arguments:**
 
     - `robot`, `joints`, `inertia`, `armature`, `prior`, `dissipation`, `friction_speed`: as of
         the model `robot`.
-    - `form`: `position`, a force of positions; `force`, of velocities too; or `energy`, a
-        DeLaN that is added to the Lagrangian, so that energy is conserved.
+    - `form`: `potential`, a potential energy of the positions of joints and links;
+        `position`, a network's force of positions; `force`, of velocities too; or `energy`, a
+        DeLaN that is added to the Lagrangian.
+    - `residual_size`: usual size of the forces of a `potential`, relative to the recorded
+        ones. By default chosen by cross-validation.
     - `learn_known`: whether inertia and friction of the robot go on changing while the network
         learns.
     - `hidden`, `activation`: widths of the hidden layers and activation of the networks.
@@ -88,7 +92,8 @@ class RobotResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot-
     prior: Positive | None = None
     dissipation: DissipationName = "both"
     friction_speed: Positive | None = None
-    form: ResidualForm = "position"
+    form: ResidualForm = "potential"
+    residual_size: Positive | None = None
     learn_known: bool = False
     hidden: Widths = (64, 64)
     activation: ActivationName = "softplus"
@@ -113,6 +118,8 @@ class RobotResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot-
         assert plant.known is not None
         assert plant.units is not None
         system, activation = plant.known, plant.activation(self.activation)
+        if self.form == "potential":  # a part of the robot
+            return solver.solve(LagrangianField(system), plant)
         if self.form != "energy":
             residual = NetworkForce(
                 plant.coordinates,
@@ -141,5 +148,8 @@ class RobotResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot-
     def fixed_parameters(self) -> tuple[str, ...]:
         if self.learn_known:
             return ("gravity",)
+        if self.form == "potential":
+            rotors = ("armature",) if self.armature else ()
+            return ("gravity", "inertia", *rotors, "dissipation")
         robot = "known" if self.form == "energy" else "lagrangian"
         return (robot, "dissipation")

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
-from ...identification import FitProblem, reduce, regressor
+from ...identification import FitProblem
 from ...learners import (
     AbstractLoss,
     Accelerations,
@@ -19,6 +19,7 @@ from ...learners import (
 )
 from ...mechanics import Coordinates, MechanicalSystem, State
 from ...models import Network, softplus
+from ...regressor import reduce, regressor
 from ...simulate import LearnedModel
 from ...systems import RigidBodies, RobotModel
 from .._learning import adam

@@ -39,15 +39,21 @@ class Column(NamedTuple):
 class Reduced(NamedTuple):
     """Regressor of recordings, reduced to a triangular matrix.
 
-    The sum of squares of the scaled force errors is that of `factor @ [parameters, -1]`.
+    The sum of squares of the scaled force errors is that of `factor @ [parameters, -1]`, with
+    the weights of a learned potential energy at their best for these parameters.
 
-    **Attributes:** `factor`, shape `(k + 1, k + 1)`; `columns`, of the parameters that follow
-    `PER_LINK` numbers of each link; `rows`, number of force errors.
+    **Attributes:**
+
+    - `factor`: shape `(k + 1, k + 1)`.
+    - `columns`: of the parameters that follow `PER_LINK` numbers of each link.
+    - `rows`: number of force errors.
+    - `projection`: the best weights of a potential energy are `-projection @ [parameters, -1]`.
     """
 
     factor: Float[np.ndarray, "k1 k1"]
     columns: tuple[Column, ...]
     rows: int
+    projection: Float[np.ndarray, "features k1"]
 
     @property
     def links(self) -> int:
@@ -63,19 +69,30 @@ class Reduced(NamedTuple):
 class JointFactors(NamedTuple):
     """Regressor of each joint's force, reduced to a triangular matrix.
 
-    **Attributes:** `factors`, of each joint; `columns`, as of `Reduced`; `rows`, of the
-    recordings.
+    **Attributes:** `factors`, of each joint, with the features of a potential energy first;
+    `columns`, as of `Reduced`; `rows`, of the recordings; `features`, their number.
     """
 
     factors: Float[np.ndarray, "n k1 k1"]
     columns: tuple[Column, ...]
     rows: int
+    features: int
 
-    def weighted(self, scale: Any) -> Reduced:
-        """Join the joints, the errors of each divided by its `scale`, shape `(n,)`."""
+    def weighted(self, scale: Any, size: float = np.inf) -> Reduced:
+        """Join the joints, and eliminate the weights of a potential energy.
+
+        **Arguments:** `scale`, by which the errors of each joint are divided, shape `(n,)`;
+        `size`, standard deviation to which the weights are trusted to be 0.
+        """
         scaled = self.factors / np.asarray(scale, np.float64)[:, None, None]
-        factor = _triangular(scaled.reshape(-1, scaled.shape[2]))
-        return Reduced(factor, self.columns, self.rows * len(self.factors))
+        some, k1 = self.features, scaled.shape[2]
+        held = np.eye(some, k1) / size
+        factor = triangular(np.concatenate([held, scaled.reshape(-1, k1)]))
+        projection = np.zeros((0, k1 - some))
+        if some:
+            projection = np.linalg.lstsq(factor[:some, :some], factor[:some, some:])[0]
+        count = self.rows * len(self.factors)
+        return Reduced(factor[some:, some:], self.columns, count, projection)
 
     def errors(self, parameters: Float[np.ndarray, " k"]) -> Float[np.ndarray, " n"]:
         """Compute the root mean square force error of each joint."""
@@ -111,8 +128,9 @@ def reduce_joints(
     left out, and stretches without any other.
     """
     columns, n = columns_of(system, offset), rows.qdd.shape[1]
+    features = feature_count(system)
     length = -(-rows.qdd.shape[0] // stretches)
-    size = PER_LINK * n + len(columns) + 1
+    size = features + PER_LINK * n + len(columns) + 1
     factors = np.zeros((stretches, n, size, size))
     counts = [0] * stretches
     for index, matrix in row_regressors(system, rows, offset):
@@ -120,10 +138,10 @@ def reduce_joints(
             some = matrix[index // length == i]
             for joint in range(n):
                 both = np.concatenate([factors[i, joint], some[:, joint]])
-                factors[i, joint] = _triangular(both)
+                factors[i, joint] = triangular(both)
             counts[i] += len(some)
     return [
-        JointFactors(each, columns, count)
+        JointFactors(each, columns, count, features)
         for each, count in zip(factors, counts, strict=True)
         if count
     ]
@@ -132,11 +150,12 @@ def reduce_joints(
 def together(parts: Sequence[JointFactors]) -> JointFactors:
     """Join the reduced regressors of several stretches."""
     stacked = np.concatenate([each.factors for each in parts], axis=1)
-    factors = np.stack([_triangular(each) for each in stacked])
-    return JointFactors(factors, parts[0].columns, sum(each.rows for each in parts))
+    factors = np.stack([triangular(each) for each in stacked])
+    rows = sum(each.rows for each in parts)
+    return parts[0]._replace(factors=factors, rows=rows)
 
 
-def _triangular(matrix: Float[np.ndarray, "rows k1"]) -> Float[np.ndarray, "k1 k1"]:
+def triangular(matrix: Float[np.ndarray, "rows k1"]) -> Float[np.ndarray, "k1 k1"]:
     """Compute the triangular factor of a QR decomposition, filled with zeros."""
     size = matrix.shape[1]
     factor = np.asarray(np.linalg.qr(matrix, mode="r"))
@@ -149,13 +168,17 @@ def row_regressors(
     """Compute the regressor of some rows at a time, in double precision.
 
     **Returns:** pairs of the indices of rows, those without missing numbers, and of their
-    regressors as of `regressor`.
+    regressors as of `regressor`, after the features of a potential energy.
     """
     count = rows.qdd.shape[0]
     for start in range(0, count, _CHUNK):
         chosen = np.minimum(np.arange(start, start + _CHUNK), count - 1)
         part = jax.tree.map(lambda x, chosen=chosen: jnp.asarray(x)[chosen], rows)
-        matrix = np.asarray(regressor(system, part, offset), np.float64)[: count - start]
+        matrix = np.asarray(regressor(system, part, offset), np.float64)
+        if feature_count(system):
+            features = np.asarray(_of_potential(system.lagrangian, part), np.float64)
+            matrix = np.concatenate([features, matrix], axis=2)
+        matrix = matrix[: count - start]
         finite = np.all(np.isfinite(matrix), axis=(1, 2))
         yield start + np.flatnonzero(finite), matrix[finite]
 
@@ -195,6 +218,20 @@ def regressor(
     # Of the links alone, so that other friction needs no new program.
     links = _of_links(robot, rows)
     return jnp.concatenate([links, _of_joints(system, rows, offset)], axis=2)
+
+
+def feature_count(system: MechanicalSystem) -> int:
+    """Count the weights of the potential energy that a robot learns."""
+    robot = system.lagrangian
+    assert isinstance(robot, RobotModel)
+    return 0 if robot.extra is None else robot.extra.weights.shape[0]
+
+
+@eqx.filter_jit
+def _of_potential(robot: RobotModel, rows: Accelerations) -> Float[Array, "rows n features"]:
+    assert robot.extra is not None
+    slopes = jax.vmap(jax.jacfwd(robot.extra.features))(rows.state.q)
+    return jnp.swapaxes(slopes, 1, 2)
 
 
 @eqx.filter_jit
@@ -265,12 +302,13 @@ def linear_values(
 def parameters_of(
     system: MechanicalSystem, offset: Float[np.ndarray, " n"] | None
 ) -> Float[np.ndarray, " k"]:
-    """Return the parameters that forces are linear in: of the links, then of the joints."""
+    """Return what forces are linear in: weights of a potential energy, links, then joints."""
     robot = system.lagrangian
     assert isinstance(robot, RobotModel)
     values = linear_values(system, columns_of(system, offset is not None), offset)
     links = linear_parameters(np.asarray(robot.inertia, np.float64)) * solid(robot)[:, None]
-    return np.concatenate([links.ravel(), values])
+    weights = np.zeros(0) if robot.extra is None else np.asarray(robot.extra.weights)
+    return np.concatenate([weights, links.ravel(), values])
 
 
 def solid(robot: RobotModel) -> Float[np.ndarray, " links"]:

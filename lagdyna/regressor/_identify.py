@@ -19,7 +19,7 @@ from ..learners import Accelerations, SignalModel, SignalRows
 from ..mechanics import MechanicalSystem, SumLagrangian
 from ..systems import RobotModel
 from ._links import PER_LINK, linear_parameters, slopes_of
-from ._regressor import (
+from ._rows import (
     Column,
     JointFactors,
     Reduced,
@@ -55,6 +55,8 @@ def identify(
     tolerance: float = 1e-12,
 ) -> tuple[MechanicalSystem, Float[np.ndarray, " n"] | None]:
     """Find physically consistent parameters of least force error.
+
+    Weights of a learned potential energy are those that fit best to these parameters.
 
     **Arguments:**
 
@@ -128,7 +130,23 @@ def identify(
             max_nfev=_EVALUATIONS,
         )
     parameters, linear = unpack(found.x)
-    return _with_values(system, reduced.columns, parameters, linear)
+    whole, left = _with_values(system, reduced.columns, parameters, linear)
+    bodies = linear_parameters(parameters) * massive[:, None]
+    weights = -reduced.projection @ np.concatenate([bodies.ravel(), linear, [-1.0]])
+    return _with_weights(whole, weights), left
+
+
+def _with_weights(
+    system: MechanicalSystem, weights: Float[np.ndarray, " features"]
+) -> MechanicalSystem:
+    if not len(weights):
+        return system
+    robot = system.lagrangian
+    assert isinstance(robot, RobotModel)
+    robot = eqx.tree_at(
+        lambda x: x.extra.weights, robot, jnp.asarray(weights, robot.inertia.dtype)
+    )
+    return eqx.tree_at(lambda x: x.lagrangian, system, robot)
 
 
 def _is_fixed(kind: str, fixed: tuple[str, ...]) -> bool:
@@ -142,6 +160,7 @@ def identify_weighted(
     scale: Float[np.ndarray, " n"],
     *,
     prior: float,
+    extra: float = 1.0,
     fixed: tuple[str, ...] = (),
     offset: Float[np.ndarray, " n"] | None = None,
     guess: MechanicalSystem | None = None,
@@ -152,14 +171,19 @@ def identify_weighted(
     Gautier & Poignet (2001), Extended Kalman filtering and weighted least squares dynamic
     identification of robot.
 
-    **Arguments:** `scale`, of each force; the others and the result as of `identify`.
+    **Arguments:** `scale`, of each force; `extra`, usual size of the forces of a learned
+    potential energy, relative to `scale`; the others and the result as of `identify`.
     """
+    robot = system.lagrangian
+    assert isinstance(robot, RobotModel)
+    reach = 1.0 if robot.extra is None else robot.extra.length
+    size = extra * float(np.mean(scale)) / reach
     found, left = guess, offset
     weights = scale
     for _ in range(2):
         found, left = identify(
             system,
-            factors.weighted(weights),
+            factors.weighted(weights, size),
             prior=prior,
             fixed=fixed,
             offset=offset,
@@ -234,7 +258,13 @@ def is_linear(part: Any) -> bool:
 # Threads of BLAS cost matrices of this size more than they gain.
 @threadpool_limits.wrap(limits=1, user_api="blas")
 def identified_start(
-    rows: Any, part: Any, scale: Array, *, prior: float, fixed: tuple[str, ...]
+    rows: Any,
+    part: Any,
+    scale: Array,
+    *,
+    prior: float,
+    extra: float = 1.0,
+    fixed: tuple[str, ...] = (),
 ) -> Any:
     """Identify a robot by its regressor where this is possible, else return it as it is.
 
@@ -244,7 +274,7 @@ def identified_start(
     - `part`: the part of the model that the loss takes, a system of a robot with or without
         signals.
     - `scale`: scale of each force.
-    - `prior`, `fixed`: as of `identify`.
+    - `prior`, `extra`, `fixed`: as of `identify_weighted`.
     """
     signals = part.signals if isinstance(part, SignalModel) else None
     system = part.model if isinstance(part, SignalModel) else part
@@ -261,7 +291,13 @@ def identified_start(
     start = None if offset is None else np.asarray(offset, np.float64)
     factors = reduce_joints(system, rows, offset=offset is not None)[0]
     found_system, found = identify_weighted(
-        system, factors, np.asarray(scale), prior=prior, fixed=fixed, offset=start
+        system,
+        factors,
+        np.asarray(scale),
+        prior=prior,
+        extra=extra,
+        fixed=fixed,
+        offset=start,
     )
     system = _with_robot(whole, found_system)
     if signals is None:
