@@ -1,0 +1,275 @@
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from .._errors import UserError
+from ..mechanics import State
+from ..simulate import AbstractTransition, rollout
+from ._action_box import ActionBox
+from ._backward import backward_pass
+from ._costs import AbstractCost
+from ._plan import Plan, PlanStatus
+from ._problem import Iterate, Problem
+from ._random_actions import random_actions
+from ._vectors import to_vector
+
+T = TypeVar("T")
+
+_LEAST, _MOST = 1e-6, 1e8  # regularisation
+_SMALL = 1e-2  # regularisation at which a plan may count as converged
+_SUFFICIENT = 1e-4  # part of the predicted decrease that a step must reach
+
+
+class ILQR(eqx.Module):
+    """Iterative LQR with action limits and multiple shooting.
+
+    Gauss-Newton differential dynamic programming: the dynamics are linearised, the costs
+    expanded to second order, and a backward pass finds the best change of the actions within
+    their limits (Tassa, Mansard & Todorov 2014). States may be guessed apart from the actions.
+    Their defects, the gaps between the model's predictions and the guess, shrink with each
+    step and vanish with a whole one (Giftthaler et al. 2018; Mastalli et al. 2020).
+
+    Several lengths of a step are simulated at once. The one of the lowest merit, the cost and
+    a multiple of the defects, is taken if it lowers the merit. Otherwise the regularisation
+    grows. The whole optimisation is one compiled program, and works under `jit` and `vmap`.
+
+    A plan counts as converged if the quadratic model predicts no further decrease, with little
+    regularisation, and all defects are below a tolerance. It is then a local optimum.
+
+    **Arguments:**
+
+    - `box`: limits of the actions.
+    - `iterations`: largest number of iterations.
+    - `tolerance`: predicted decrease, relative to the cost, that counts as none.
+    - `defect_tolerance`: largest defect of a plan that converged, rad, m, rad/s and m/s.
+    - `lengths`: number of lengths of a step that are tried, each half of the one before.
+    - `regularisation`: the first factor of the penalty on changes.
+
+    **Raises:** `ValueError` if an argument is not positive.
+    """
+
+    box: ActionBox
+    iterations: int = eqx.field(static=True, default=300)
+    tolerance: float = eqx.field(static=True, default=1e-5)
+    defect_tolerance: float = eqx.field(static=True, default=1e-5)
+    lengths: int = eqx.field(static=True, default=8)
+    regularisation: float = eqx.field(static=True, default=1.0)
+
+    def __check_init__(self):
+        for name in (
+            "iterations",
+            "lengths",
+            "tolerance",
+            "defect_tolerance",
+            "regularisation",
+        ):
+            if not getattr(self, name) > 0:
+                raise ValueError(
+                    f"`{name}` was {getattr(self, name)}; a positive number is accepted"
+                )
+
+    @eqx.filter_jit
+    def solve(
+        self,
+        transition: AbstractTransition,
+        cost: AbstractCost,
+        start: State,
+        actions: Float[Array, "time m"],
+        states: State | None = None,
+    ) -> Plan:
+        """Improve a guess until it converges.
+
+        **Arguments:**
+
+        - `transition`: the model.
+        - `cost`: what to minimise.
+        - `start`: the first state, shapes `(n,)`.
+        - `actions`: guess of the actions, shape `(time, m)`; its length is the horizon.
+        - `states`: guess of the states, shapes `(time + 1, n)`. It need not follow the model;
+            its first entry is replaced by `start`. By default the rollout of the actions.
+
+        **Raises:** [`lagdyna.UserError`][] if the shapes do not fit, or if the cost is no
+        scalar.
+        """
+        _check(transition, start, actions, self.box)
+        problem = Problem(transition, cost, self.box)
+        iterate = self._begin(problem, start, actions, states)
+
+        def running(iterate: Iterate) -> Bool[Array, ""]:
+            return iterate.status == PlanStatus.RUNNING
+
+        end = jax.lax.while_loop(running, lambda it: self._iterate(problem, it), iterate)
+        largest = jnp.max(jnp.abs(end.defects))
+        return Plan(end.states, end.actions, end.cost, largest, end.iteration, end.status)
+
+    def search(
+        self,
+        transition: AbstractTransition,
+        cost: AbstractCost,
+        start: State,
+        steps: int,
+        *,
+        key: PRNGKeyArray,
+        restarts: int = 8,
+        screening: int = 40,
+        hold: float = 8.0,
+    ) -> Plan:
+        """Improve many random guesses for some iterations, and the best until it converges.
+
+        **Arguments:**
+
+        - `transition`, `cost`, `start`: as in `solve`.
+        - `steps`: the horizon.
+        - `key`: for the guesses.
+        - `restarts`: number of guesses.
+        - `screening`: largest number of iterations of each guess.
+        - `hold`: mean number of steps for which a random action is held.
+
+        **Returns:** the plan; its `iterations` are those after the screening.
+
+        **Raises:** as `solve`; also if `steps` or `restarts` is not positive.
+        """
+        if steps < 1 or restarts < 1:
+            raise UserError(
+                f"`steps` was {steps} and `restarts` was {restarts}; 1 or more is accepted"
+            )
+        guesses = random_actions(key, restarts, steps, self.box, hold, start.q.dtype)
+        first = dataclasses.replace(self, iterations=screening, tolerance=1e-3)
+        plans = _solve_each(first, transition, cost, start, guesses)
+        best = jnp.argmin(jnp.where(jnp.isfinite(plans.cost), plans.cost, jnp.inf))
+        return self.solve(transition, cost, start, plans.actions[best])
+
+    def _begin(
+        self,
+        problem: Problem,
+        start: State,
+        actions: Float[Array, "time m"],
+        states: State | None,
+    ) -> Iterate:
+        """Create the first iterate from a guess."""
+        actions = self.box.clip(actions)
+        if states is None:
+            states = rollout(problem.transition, start, actions)
+            defects = jnp.zeros_like(to_vector(states)[1:])
+        else:
+            states = jax.tree.map(lambda x, first: x.at[0].set(first), states, start)
+            defects = problem.defects(states, actions)
+        cost = problem.cost_of(states, actions)
+        finite = jnp.isfinite(cost) & jnp.all(jnp.isfinite(defects))
+        one = jnp.ones((), cost.dtype)
+        return Iterate(
+            states,
+            actions,
+            defects,
+            cost,
+            jnp.abs(cost),
+            _zeros(problem.expand, states, actions),
+            jnp.ones((), bool),
+            0 * one,
+            self.regularisation * one,
+            one,
+            jnp.zeros((), jnp.int32),
+            jnp.where(finite, PlanStatus.RUNNING, PlanStatus.NOT_FINITE).astype(jnp.int32),
+        )
+
+    def _iterate(self, problem: Problem, it: Iterate) -> Iterate:
+        """Take one step, or refuse all and regularise more."""
+        expansion = jax.lax.cond(
+            it.moved, lambda: problem.expand(it.states, it.actions), lambda: it.expansion
+        )
+        lower, upper = self.box.bounds(it.actions)
+        policy = backward_pass(
+            *expansion, it.defects, (lower - it.actions, upper - it.actions), it.regularisation
+        )
+        gap, eps = jnp.sum(jnp.abs(it.defects)), jnp.finfo(it.cost.dtype).eps
+        small = max(self.tolerance, 30 * float(eps)) * (jnp.abs(it.cost) + 1e-4 * it.first)
+        converged = (
+            (jnp.abs(policy.predicted) <= small)
+            & (jnp.max(jnp.abs(it.defects), initial=0) <= self.defect_tolerance)
+            & (it.regularisation <= _SMALL)
+        )
+
+        lengths = 0.5 ** jnp.arange(self.lengths, dtype=it.cost.dtype)
+        trials = problem.trials(it, expansion, policy, lengths)
+        # The weight of the defects makes the step a direction of descent (Nocedal & Wright
+        # 2006, equation 18.36).
+        needed = 2 * (trials.linear + 0.5 * trials.quadratic) / jnp.where(gap > 0, gap, 1)
+        weight = jnp.where(gap > 0, jnp.maximum(it.weight, needed), it.weight)
+        merit = trials.costs + weight * (1 - lengths) * gap
+        change = merit - (it.cost + weight * gap)
+        predicted = lengths * (trials.linear - weight * gap)
+        predicted += 0.5 * lengths**2 * trials.quadratic
+        enough = change <= _SUFFICIENT * predicted + 10 * eps * jnp.abs(it.cost)
+        enough &= jnp.isfinite(merit)
+        best = jnp.argmin(jnp.where(enough, merit, jnp.inf))
+        accepted = jnp.any(enough) & ~converged
+
+        growth = jnp.where(accepted, 0.5, 2 * jnp.maximum(it.growth, 1))
+        regularisation = jnp.clip(it.regularisation * growth, _LEAST, 2 * _MOST)
+        iteration = it.iteration + 1
+        status = jnp.where(iteration >= self.iterations, PlanStatus.ITERATIONS, it.status)
+        status = jnp.where(regularisation > _MOST, PlanStatus.NO_DESCENT, status)
+        status = jnp.where(converged, PlanStatus.CONVERGED, status)
+
+        def choose(new: Array, old: Array) -> Array:
+            return jnp.where(accepted, new[best], old)
+
+        states, actions = jax.tree.map(
+            choose, (trials.states, trials.actions), (it.states, it.actions)
+        )
+        return Iterate(
+            states,
+            actions,
+            jnp.where(accepted, (1 - lengths[best]) * it.defects, it.defects),
+            choose(trials.costs, it.cost),
+            it.first,
+            expansion,
+            accepted,
+            weight,
+            regularisation,
+            growth,
+            iteration,
+            status.astype(jnp.int32),
+        )
+
+
+@eqx.filter_jit
+def _solve_each(
+    planner: ILQR,
+    transition: AbstractTransition,
+    cost: AbstractCost,
+    start: State,
+    guesses: Float[Array, "number time m"],
+) -> Plan:
+    return jax.vmap(lambda guess: planner.solve(transition, cost, start, guess))(guesses)
+
+
+def _zeros(function: Callable[..., T], *arguments: Any) -> T:
+    """Return zeros in the shapes of a result, without a second copy of its program."""
+    shapes = eqx.filter_eval_shape(function, *arguments)
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+
+def _check(
+    transition: AbstractTransition,
+    start: State,
+    actions: Float[Array, "time m"],
+    box: ActionBox,
+) -> None:
+    """Check shapes before anything is compiled."""
+    n = transition.coordinates.n
+    if actions.shape[0] < 1 or actions.shape[1] != box.size:
+        raise UserError(
+            f"`actions` has shape {actions.shape}; (time, {box.size}) is accepted, with a time "
+            "of 1 or more"
+        )
+    if {x.shape for x in start} != {(n,)}:
+        raise UserError(
+            f"`start` has arrays of shapes {start.q.shape} and {start.qd.shape}; ({n},) is "
+            "accepted"
+        )
