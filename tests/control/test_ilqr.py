@@ -20,7 +20,7 @@ from lagdyna.mechanics import Coordinates, State
 from lagdyna.simulate import rollout
 
 from ..helpers import PENDULUM, close, normals, state
-from .systems import LinearTransition, pendulum
+from .systems import LinearTransition
 
 BOX = ActionBox.unit(1)
 ORIGIN = Equilibrium(state(0.0, 0.0), jnp.zeros(1))
@@ -52,16 +52,6 @@ def test_plan_of_a_linear_system_is_that_of_the_regulator(x64):
     assert plan.converged
     assert plan.iterations <= 12
     close(plan.cost, lqr.value_of(start), 1e-8)
-
-
-@pytest.fixture(scope="module")
-def swing_up():
-    """A pendulum from hanging, whose motor is too weak to lift it at once."""
-    model = pendulum()
-    cost = GoalCost(ORIGIN, PENDULUM, action_weights=0.01, final_weights=(100.0, 10.0))
-    start = state(np.pi, 0.0)
-    plan = PLANNER.search(model, cost, start, 60, key=jax.random.key(0), restarts=4)
-    return model, cost, start, plan
 
 
 def test_swing_up_converges_at_the_goal(swing_up):
