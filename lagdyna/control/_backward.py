@@ -70,7 +70,7 @@ def backward_pass(
         predicted = predicted + change + first[size:] @ k + 0.5 * k @ second[size:, size:] @ k
         return (after, 0.5 * (curvature + curvature.T), predicted), (k, gain)
 
-    last = (*final, jnp.zeros((), final.gradient.dtype))
+    last = (final.gradient, final.hessian, jnp.zeros((), final.gradient.dtype))
     (_, _, predicted), (k, gain) = jax.lax.scan(
         body, last, (linear, stage, defects, *room), reverse=True
     )

@@ -12,7 +12,7 @@ from .._errors import UserError
 from ..mechanics import Coordinates, Limits, MechanicalSystem, State
 from ..simulate import AbstractTransition
 from ._action_box import ActionBox
-from ._float64 import float64, to_default, to_float64
+from ._float64 import float64, to_float64
 
 Vector = np.ndarray  # of float64
 
@@ -80,7 +80,8 @@ def find_equilibrium(
                     _not_held(dynamics, held, nearest, goal, tolerance, radius, coordinates)
                 )
         q = np.asarray(coordinates.wrap(jnp.asarray(found.q)))
-    return to_default(Equilibrium(State(q, np.zeros_like(q)), found.action))
+    held_q, action = jnp.asarray(q, float), jnp.asarray(found.action, float)
+    return Equilibrium(State(held_q, jnp.zeros_like(held_q)), action)
 
 
 class _Found(NamedTuple):
@@ -135,12 +136,12 @@ def _hold(equations: _Equations, q: Vector, box: ActionBox) -> _Found:
     """Find the action that holds `q` best."""
     n = len(q)
     start = np.clip(0.0, *_inside(box))
-    action = _least_squares(
-        lambda u: tuple(x[..., n:] if x.ndim > 1 else x for x in equations(np.append(q, u))),
-        start,
-        box.lower,
-        box.upper,
-    )
+
+    def by_action(action: Vector) -> tuple[Vector, Vector]:
+        change, jacobian = equations(np.append(q, action))
+        return change, jacobian[:, n:]
+
+    action = _least_squares(by_action, start, box.lower, box.upper)
     return _Found(q, action, equations(np.append(q, action))[0])
 
 
@@ -191,7 +192,7 @@ def _least_squares(
     result = scipy.optimize.least_squares(
         lambda z: at(z)[0],
         start,
-        lambda z: at(z)[1],
+        lambda z: at(z)[1],  # pyright: ignore[reportArgumentType]
         bounds=(lower, upper),
         xtol=1e-15,
         ftol=1e-15,

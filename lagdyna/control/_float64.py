@@ -20,9 +20,3 @@ def to_float64(tree: T) -> T:
     return jax.tree.map(
         lambda x: jnp.asarray(x, jnp.float64) if eqx.is_inexact_array(x) else x, tree
     )
-
-
-def to_default(tree: T) -> T:
-    """Convert arrays to JAX's current default precision."""
-    dtype = jnp.result_type(float)
-    return jax.tree.map(lambda x: jnp.asarray(x, dtype), tree)

@@ -154,21 +154,21 @@ class ILQR(eqx.Module):
         """Create the first iterate from a guess."""
         actions = self.box.clip(actions)
         if states is None:
-            states = rollout(problem.transition, start, actions)
-            defects = jnp.zeros_like(to_vector(states)[1:])
+            guess = rollout(problem.transition, start, actions)
+            defects = jnp.zeros_like(to_vector(guess)[1:])
         else:
-            states = jax.tree.map(lambda x, first: x.at[0].set(first), states, start)
-            defects = problem.defects(states, actions)
-        cost = problem.cost_of(states, actions)
+            guess = State(states.q.at[0].set(start.q), states.qd.at[0].set(start.qd))
+            defects = problem.defects(guess, actions)
+        cost = problem.cost_of(guess, actions)
         finite = jnp.isfinite(cost) & jnp.all(jnp.isfinite(defects))
         one = jnp.ones((), cost.dtype)
         return Iterate(
-            states,
+            guess,
             actions,
             defects,
             cost,
             jnp.abs(cost),
-            _zeros(problem.expand, states, actions),
+            _zeros(problem.expand, guess, actions),
             jnp.ones((), bool),
             0 * one,
             self.regularisation * one,
@@ -183,8 +183,14 @@ class ILQR(eqx.Module):
             it.moved, lambda: problem.expand(it.states, it.actions), lambda: it.expansion
         )
         lower, upper = self.box.bounds(it.actions)
+        linear, stage, final = expansion
         policy = backward_pass(
-            *expansion, it.defects, (lower - it.actions, upper - it.actions), it.regularisation
+            linear,
+            stage,
+            final,
+            it.defects,
+            (lower - it.actions, upper - it.actions),
+            it.regularisation,
         )
         gap, eps = jnp.sum(jnp.abs(it.defects)), jnp.finfo(it.cost.dtype).eps
         small = max(self.tolerance, 30 * float(eps)) * (jnp.abs(it.cost) + 1e-4 * it.first)

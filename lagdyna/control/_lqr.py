@@ -1,4 +1,5 @@
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Scalar
 
@@ -7,8 +8,8 @@ from ..simulate import AbstractTransition
 from ._action_box import ActionBox
 from ._controller import AbstractController
 from ._equilibria import Equilibrium
-from ._float64 import float64, to_default, to_float64
-from ._linearise import LinearDynamics, linearise
+from ._float64 import float64, to_float64
+from ._linearise import linearise
 from ._riccati import solve_riccati
 from ._vectors import difference
 from ._weights import Weights, weight_matrix
@@ -72,7 +73,7 @@ class LQR(AbstractController):
         r = weight_matrix("action_weights", action_weights, box.size, definite=True)
         a, b = linear_dynamics(transition, equilibrium)
         names = [f"{kind}[{i}]" for kind in ("q", "qd") for i in range(n)]
-        gain, value = to_default(solve_riccati(a, b, q, r, names))
+        gain, value = (jnp.asarray(x, float) for x in solve_riccati(a, b, q, r, names))
         return cls(equilibrium, gain, value, box, transition.coordinates)
 
     def init(self, state: State) -> tuple[()]:
@@ -95,15 +96,11 @@ class LQR(AbstractController):
         return difference(self.coordinates, state, self.equilibrium.state)
 
 
-def linear_dynamics(transition: AbstractTransition, equilibrium: Equilibrium) -> LinearDynamics:
-    """Linearise a transition at an equilibrium, in float64.
-
-    **Arguments:** `transition`, the dynamics; `equilibrium`, from
-    [`lagdyna.control.find_equilibrium`][].
-
-    **Returns:** NumPy arrays.
-    """
+def linear_dynamics(
+    transition: AbstractTransition, equilibrium: Equilibrium
+) -> tuple[Float[np.ndarray, "two_n two_n"], Float[np.ndarray, "two_n m"]]:
+    """Linearise a transition at an equilibrium in float64, and return `A` and `B`."""
     with float64():
         model, point = to_float64((transition, equilibrium))
-        linear = _linearise(model, point.state, point.action)
-        return LinearDynamics(*(np.asarray(x) for x in linear))
+        a, b = _linearise(model, point.state, point.action)
+        return np.asarray(a), np.asarray(b)

@@ -31,18 +31,18 @@ def solve_riccati(
     Also if the gain does not stabilise, because `q` does not weigh an unstable mode.
     """
     check_stabilisable(a, b, names)
+    weights = (
+        "no gain of an LQR makes the linearised dynamics stable with these weights; give every "
+        "coordinate and velocity a positive weight, and actions one that is not far smaller or "
+        "larger"
+    )
     try:
         p = scipy.linalg.solve_discrete_are(a, b, q, r)
-        gain = np.linalg.solve(r + b.T @ p @ b, b.T @ p @ a)
-        radius = float(np.abs(np.linalg.eigvals(a - b @ gain)).max())
-    except np.linalg.LinAlgError:
-        radius = np.inf
-    if not radius < 1:
-        raise UserError(
-            "no gain of an LQR makes the linearised dynamics stable with these weights; give "
-            "every coordinate and velocity a positive weight, and actions one that is not far "
-            "smaller or larger"
-        )
+    except np.linalg.LinAlgError as error:
+        raise UserError(weights) from error
+    gain = np.linalg.solve(r + b.T @ p @ b, b.T @ p @ a)
+    if not np.abs(np.linalg.eigvals(a - b @ gain)).max() < 1:
+        raise UserError(weights)
     return gain, 0.5 * (p + p.T)
 
 

@@ -157,4 +157,4 @@ def _gains(
         value = q + gain.T @ r @ gain + closed.T @ value @ closed
         return 0.5 * (value + value.T), gain
 
-    return jax.lax.scan(body, final, tuple(linear), reverse=True)[1]
+    return jax.lax.scan(body, final, (linear.a, linear.b), reverse=True)[1]
