@@ -22,6 +22,7 @@ from ._mpc import MPCMemory as MPCMemory
 from ._mppi import MPPI as MPPI
 from ._mppi import MPPIMemory as MPPIMemory
 from ._plan import Plan as Plan
+from ._plan import PlanError as PlanError
 from ._plan import PlanStatus as PlanStatus
 from ._region import region_of_attraction as region_of_attraction
 from ._tracking import Tracker as Tracker

@@ -7,6 +7,13 @@ from .._errors import UserError
 from ..mechanics import State
 
 
+class PlanError(UserError):
+    """Error of a plan that did not converge or does not reach its goal.
+
+    The command line prints the sentence and exits with code 1.
+    """
+
+
 class PlanStatus(enum.IntEnum):
     """Why a planner ended."""
 
@@ -68,10 +75,10 @@ class Plan(eqx.Module):
     def require_converged(self) -> "Plan":
         """Return the plan itself if it converged.
 
-        **Raises:** [`lagdyna.UserError`][] with the reason otherwise.
+        **Raises:** [`lagdyna.control.PlanError`][] with the reason otherwise.
         """
         if not bool(self.converged):
-            raise UserError(
+            raise PlanError(
                 f"the plan did not converge in {int(self.iterations)} iterations (cost "
                 f"{float(self.cost):.4g}, largest defect {float(self.largest_defect):.2g}): "
                 f"{self.reason}"

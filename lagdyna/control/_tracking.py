@@ -82,8 +82,8 @@ class Tracker(AbstractController):
         - `final_weights`: weights of the last state; by default the value function of `goal`,
             or else `state_weights`.
 
-        **Raises:** [`lagdyna.UserError`][] if the plan did not converge, or for weights that
-        are not positive.
+        **Raises:** [`lagdyna.control.PlanError`][] if the plan did not converge;
+        [`lagdyna.UserError`][] for weights that are not positive.
         """
         plan.require_converged()
         size = 2 * transition.coordinates.n
