@@ -41,8 +41,8 @@ def plan(
     start
         The coordinates at the start, likewise.
     limit
-        The largest magnitude of each action, as 5 or 5,2: of a fit in the units of its data; 1
-        by default for a training run.
+        The largest magnitude of each action, as 5 or 5,0, with 0 for actions that do not act.
+        A fit needs it, in the units of its data; a training run has 1 by default.
     steps
         Number of actions of the plan; 100 by default.
     restarts

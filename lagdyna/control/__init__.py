@@ -11,6 +11,7 @@ from ._costs import AbstractCost as AbstractCost
 from ._costs import GoalCost as GoalCost
 from ._costs import Quadratic as Quadratic
 from ._costs import RewardCost as RewardCost
+from ._driven import DrivenTransition as DrivenTransition
 from ._equilibria import Equilibrium as Equilibrium
 from ._equilibria import find_equilibrium as find_equilibrium
 from ._ilqr import ILQR as ILQR

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,7 @@ from ..control import (
     ILQR,
     LQR,
     ActionBox,
+    DrivenTransition,
     Equilibrium,
     GoalCost,
     Plan,
@@ -85,8 +87,8 @@ def plan_motion(
     - `run`: the directory of a fit or a training run.
     - `goal`, `start`: coordinates at the end and at the start; see
         [`lagdyna.control.find_equilibrium`][].
-    - `limit`: largest magnitude of each action. A fit needs it, in the units of its data; a
-        training run has 1 by default.
+    - `limit`: largest magnitude of each action, 0 for one that does not act. A fit needs it,
+        in the units of its data; a training run has 1 by default.
     - `steps`: number of actions of the plan.
     - `restarts`: number of random guesses.
     - `seed`: seed of the guesses.
@@ -103,8 +105,8 @@ def plan_motion(
     if place is not None and place.exists():
         check_empty(place)
     loaded = load(run, trust=trust)
-    box = _box(loaded.config.task.action_size if isinstance(loaded, Run) else None, limit)
-    transition = loaded.model.transition
+    size = loaded.config.task.action_size if isinstance(loaded, Run) else None
+    transition, box = _driven(loaded.model.transition, size, limit)
     first = _start(transition, start)
     held = find_equilibrium(transition, goal, box)
     plan = _search(transition, first, held, box, steps, restarts, seed)
@@ -122,7 +124,7 @@ def plan_motion(
     tracker, reasons = _tracker(transition, plan, held, box, seed)
     report = {
         "goal": _list(held.state.q),
-        "goal_action": _list(held.action),
+        "goal_action": _list(transition.full(held.action)),
         "start": _list(first.q),
         "steps": steps,
         "cost": float(plan.cost),
@@ -141,31 +143,44 @@ def plan_motion(
         report["region"] = float(tracker.region)
     with reserved(place, lambda number: run / f"plan-{number}") as directory:
         directory = new_directory(directory)
-        _write_arrays(directory / "plan.npz", plan, tracker)
-        _draw(directory / "plan.png", plan, held, box)
+        _write_arrays(directory / "plan.npz", transition, plan, tracker)
+        _draw(directory / "plan.png", transition, plan, held, box)
         write_json(directory / "plan.json", report)
         report = {**report, "out": str(directory)}
     return PlannedMotion(plan, held, tracker, report)
 
 
-def _box(size: int | None, limit: Sequence[float] | None) -> ActionBox:
-    """Make the limits of the actions."""
-    if limit is None:
-        if size is None:
-            raise UserError(
-                "`limit` is missing: a fit does not know how large its actions may be; give "
-                "the largest magnitude of each, in the units of the data"
-            )
-        return ActionBox.unit(size)
-    largest = tuple(float(x) for x in limit)
+def _driven(
+    transition: AbstractTransition, size: int | None, limit: Sequence[float] | None
+) -> tuple[DrivenTransition, ActionBox]:
+    """Make the transition of the actions that act, and their limits."""
+    if limit is None and size is None:
+        raise UserError(
+            "`limit` is missing: a fit does not know how large its actions may be; give the "
+            "largest magnitude of each in the units of the data, 0 for those that do not act"
+        )
+    largest = tuple(float(x) for x in limit or (1.0,) * (size or 0))
     if size is not None and (len(largest) != size or max(largest) > 1):
         raise UserError(
-            f"`limit` was {list(limit)}; the actions of a training run are in [-1, 1], and "
+            f"`limit` was {list(largest)}; the actions of a training run are in [-1, 1], and "
             f"{size} numbers up to 1 are accepted"
         )
-    if not largest or not all(0 < x < np.inf for x in largest):
-        raise UserError(f"`limit` was {list(limit)}; positive numbers are accepted")
-    return ActionBox(tuple(-x for x in largest), largest)
+    if not all(0 <= x < np.inf for x in largest) or not any(largest):
+        raise UserError(
+            f"`limit` was {list(largest)}; positive numbers are accepted, and 0 for actions "
+            "that do not act"
+        )
+    state = State(*(jnp.zeros(transition.coordinates.n) for _ in range(2)))
+    try:
+        eqx.filter_eval_shape(transition.step, state, jnp.zeros(len(largest)))
+    except TypeError as error:
+        raise UserError(
+            f"`limit` has {len(largest)} numbers, and the model does not accept so many "
+            "actions; one number for each action is accepted"
+        ) from error
+    acting = tuple(x for x in largest if x > 0)
+    driven = DrivenTransition(transition, tuple(x > 0 for x in largest))
+    return driven, ActionBox(tuple(-x for x in acting), acting)
 
 
 def _start(transition: AbstractTransition, start: Sequence[float]) -> State:
@@ -221,37 +236,50 @@ def _distance(transition: AbstractTransition, state: State, goal: Equilibrium) -
     return distance if np.isfinite(distance) else np.inf
 
 
-def _write_arrays(path: Path, plan: Plan, tracker: Tracker | None) -> None:
-    """Write the plan for programs without lagdyna."""
-    arrays = {"q": plan.states.q, "qd": plan.states.qd, "action": plan.actions}
+def _write_arrays(
+    path: Path, transition: DrivenTransition, plan: Plan, tracker: Tracker | None
+) -> None:
+    """Write the plan for programs without lagdyna, with all actions of the model."""
+
+    def rows(gains: Float[jax.Array, "*time m two_n"]) -> Float[jax.Array, "*time all two_n"]:
+        return jnp.swapaxes(transition.full(jnp.swapaxes(gains, -1, -2)), -1, -2)
+
+    q, qd = plan.states
+    arrays = {"q": q, "qd": qd, "action": transition.full(plan.actions)}
     if tracker is not None and tracker.goal is not None:
+        goal = tracker.goal
         arrays |= {
-            "gains": tracker.gains,
-            "goal_q": tracker.goal.equilibrium.state.q,
-            "goal_action": tracker.goal.equilibrium.action,
-            "goal_gain": tracker.goal.gain,
-            "goal_value": tracker.goal.value,
+            "gains": rows(tracker.gains),
+            "goal_q": goal.equilibrium.state.q,
+            "goal_action": transition.full(goal.equilibrium.action),
+            "goal_gain": rows(goal.gain),
+            "goal_value": goal.value,
             "region": tracker.region,
         }
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **{name: np.asarray(x) for name, x in arrays.items()})  # pyright: ignore[reportArgumentType]
 
 
-def _draw(path: Path, plan: Plan, goal: Equilibrium, box: ActionBox) -> None:
+def _draw(
+    path: Path, transition: DrivenTransition, plan: Plan, goal: Equilibrium, box: ActionBox
+) -> None:
     """Plot coordinates and actions, with the goal and the limits."""
     n, m = plan.states.q.shape[1], box.size
     figure = blank(6.4, 1.0 + 1.1 * (n + m))
     panels = figure.subplots(n + m, 1, sharex=True, squeeze=False)[:, 0]
     for i in range(n):
-        panels[i].plot(np.asarray(plan.states.q[:, i]), color=BLUE, lw=1.2)
+        curve = np.array(plan.states.q[:, i])
+        if transition.coordinates.angles[i]:  # no line from pi to -pi
+            curve[1:][np.abs(np.diff(curve)) > np.pi] = np.nan
+        panels[i].plot(curve, color=BLUE, lw=1.2)
         panels[i].axhline(float(goal.state.q[i]), color=ORANGE, lw=0.7, ls="--")
         panels[i].set_ylabel(f"q[{i}]", fontsize=8)
-    for j in range(m):
+    for j, action in enumerate(np.flatnonzero(transition.driven)):
         axes = panels[n + j]
         axes.stairs(np.asarray(plan.actions[:, j]), color=BLUE, lw=1.2, baseline=None)
         for end in (box.lower[j], box.upper[j]):
             axes.axhline(end, color=ORANGE, lw=0.7, ls="--")
-        axes.set_ylabel(f"action {j}", fontsize=8)
+        axes.set_ylabel(f"action {action}", fontsize=8)
     for axes in panels:
         finish(axes)
     panels[0].set_title("goal and limits dashed", fontsize=9)

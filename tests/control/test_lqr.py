@@ -7,6 +7,7 @@ from lagdyna import UserError
 from lagdyna.control import (
     LQR,
     ActionBox,
+    DrivenTransition,
     closed_loop,
     find_equilibrium,
     region_of_attraction,
@@ -81,3 +82,11 @@ def test_regulator_of_another_model_has_no_region():
 def test_design_is_about_the_held_action_of_a_step():
     """A longer step gives a smaller gain: the action acts for longer."""
     assert abs(regulator(pendulum(4 * DT)).gain[0, 0]) < abs(regulator(pendulum(DT)).gain[0, 0])
+
+
+def test_actions_that_do_not_act_are_zero():
+    both = LinearTransition(DOUBLE_INTEGRATOR.a, [[9.0, 0.005], [9.0, 0.1]])
+    one = DrivenTransition(both, (False, True))
+    start, action = state(0.3, -0.2), jnp.asarray([0.7])
+    close(one.step(start, action), DOUBLE_INTEGRATOR.step(start, action), 1e-6)
+    np.testing.assert_array_equal(one.full(jnp.ones((2, 1))), [[0.0, 1.0], [0.0, 1.0]])

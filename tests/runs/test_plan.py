@@ -59,7 +59,8 @@ def test_plan_that_does_not_reach_its_goal_is_not_written(tmp_path, capsys):
         ({"start": [0.0, 1.0]}, r"`start` was \[0.0, 1.0\]"),
         ({"limit": None}, "`limit` is missing: a fit does not know"),
         ({"limit": [-1.0]}, "positive numbers are accepted"),
-        ({"limit": [1.0, 1.0]}, "`box` has limits of 2 actions"),
+        ({"limit": [1.0, 1.0]}, "`limit` has 2 numbers, and the model does not accept"),
+        ({"limit": [0.0]}, "positive numbers are accepted, and 0 for actions"),
         ({"steps": 0}, "`steps` was 0"),
     ],
 )
