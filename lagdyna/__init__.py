@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from . import agents as agents
     from . import checks as checks
     from . import config as config
+    from . import control as control
     from . import data as data
     from . import excitation as excitation
     from . import filters as filters
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from .runs import train_seeds as train_seeds
 
 _ROOMS = (
-    *("agents", "checks", "config", "data", "excitation", "filters"),
+    *("agents", "checks", "config", "control", "data", "excitation", "filters"),
     *("identification", "learners"),
     *("mechanics", "models", "options", "parts", "reproductions", "results", "runs"),
     *("simulate", "systems", "tables", "tasks", "training"),

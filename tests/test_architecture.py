@@ -19,6 +19,7 @@ LEVELS = (
     ("systems",),
     ("models",),
     ("simulate",),
+    ("control",),
     ("data",),
     ("learners",),
     ("regressor",),

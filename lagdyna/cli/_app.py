@@ -9,6 +9,7 @@ from ._excite import excite
 from ._fit import fit
 from ._lists import solvers, tasks
 from ._parts import parts
+from ._plan import plan
 from ._reproduce import reproduce
 from ._resume import resume
 from ._train import train
@@ -24,6 +25,7 @@ for command in (
     excite,
     compare,
     evaluate,
+    plan,
     resume,
     reproduce,
     check_task,

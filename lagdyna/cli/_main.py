@@ -6,8 +6,8 @@ from ._interruption import Stop, signals
 def main() -> None:
     """Run the `lagdyna` command.
 
-    Exit codes: 0 on success, 2 for a mistake of the user, 130 after Ctrl-C, 143 after TERM,
-    129 after HUP.
+    Exit codes: 0 on success, 1 if there is no plan or a task is wrong, 2 for a mistake of the
+    user, 130 after Ctrl-C, 143 after TERM, 129 after HUP.
     """
     try:
         # Before the imports, which take a second.

@@ -14,6 +14,8 @@ from ._fit import resume_fit as resume_fit
 from ._kept import kept as kept
 from ._load import load as load
 from ._load import resume as resume
+from ._plan import PlannedMotion as PlannedMotion
+from ._plan import plan_motion as plan_motion
 from ._reserve import reserve_directory as reserve_directory
 from ._seeds import directories_of as directories_of
 from ._seeds import resume_seeds as resume_seeds
