@@ -49,6 +49,7 @@ from ._state import (
     trainable_shapes,
     with_learned_part,
 )
+from ._structure import with_structure
 
 # Standard deviations of the starting inertia of a robot, in log-Cholesky coordinates.
 _PRIORS = {"description": 0.1, "unknown": 1.0}
@@ -105,7 +106,7 @@ def fit_problem(
     **Raises:** `UserError` if the config or the recordings cannot be used.
     """
     config = dataclasses.replace(config, data=with_layout(config.data))
-    config, joints = with_robot(config)
+    config, joints = with_robot(with_structure(config))
     data = prepare(config, joints)
     sizes = sizes_of(config, data)
     plant, recorded = plant_of(config, sizes), data.raw.training.fields

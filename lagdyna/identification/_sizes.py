@@ -17,9 +17,6 @@ from ._units import measure
 # Speed below which Coulomb friction is smoothed, of the usual speed.
 _FRICTION_SPEED = 0.03
 
-# Least number of angles that a DeLaN takes for those of a chain.
-_CHAIN = 3
-
 
 class Sizes(NamedTuple):
     """Sizes and scales of the training data; with the config, enough to build a model.
@@ -88,11 +85,10 @@ def plant_of(config: FitConfig, sizes: Sizes) -> Plant:
 
     **Raises:** `UserError` if `data.angles` or `data.force` does not fit the recordings.
     """
-    units, coordinates = sizes.units, coordinates_of(config.data, sizes.n)
-    angles = coordinates.angles
+    units = sizes.units
     return Plant(
         name="the data",
-        coordinates=coordinates,
+        coordinates=coordinates_of(config.data, sizes.n),
         context_size=0,
         action_size=sizes.actions,
         dt=sizes.dt,
@@ -104,7 +100,6 @@ def plant_of(config: FitConfig, sizes: Sizes) -> Plant:
         velocity_limits=None,
         range=None,
         dissipation="none",
-        structure="chain" if len(angles) >= _CHAIN and all(angles) else "network",
         units=units,
         mass=sizes.mass,
         friction_speed=_FRICTION_SPEED * _mean_speed(sizes),

@@ -94,22 +94,21 @@ class ChainDeLaN(AbstractRigidBody):
         self.coordinates = coordinates
 
     def kinetic_energy(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Scalar:
-        velocities = self._velocities(q, qd[:, None])
+        velocities = self._velocities(q, qd[None])
         return 0.5 * jnp.sum(velocities**2) + 0.5 * jnp.sum(self._rotors() * qd**2)
 
     def potential_energy(self, q: Float[Array, " n"]) -> Scalar:
-        start = self.gravity[:, None]
         inputs = (self.heights, self._functions(q))
         _, heights = jax.lax.scan(
-            lambda before, link: (_carried(before, *link),) * 2, start, inputs
+            lambda before, link: (_carried(before, *link),) * 2, self.gravity[None], inputs
         )
-        return jnp.sum(heights[..., 0] * self.gradients)
+        return jnp.sum(heights[:, 0] * self.gradients)
 
     def mass_matrix(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, "n n"]:
         del qd  # a rigid body's mass matrix depends on the configuration alone
-        jacobian = self._velocities(q, jnp.eye(len(q), dtype=q.dtype))
-        jacobian = jacobian.reshape(-1, len(q))
-        return jacobian.T @ jacobian + jnp.diag(self._rotors())
+        velocities = self._velocities(q, jnp.eye(len(q), dtype=q.dtype))
+        columns = jnp.swapaxes(velocities, 0, 1).reshape(len(q), -1)
+        return columns @ columns.T + jnp.diag(self._rotors())
 
     def mass_factor(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
         return linalg.cholesky(self.mass_matrix(q, jnp.zeros_like(q)), upper=True)
@@ -137,22 +136,22 @@ class ChainDeLaN(AbstractRigidBody):
         return self.mass_factor(q), self.inverse_dynamics(q, qd, jnp.zeros_like(q))
 
     def _velocities(
-        self, q: Float[Array, " n"], qd: Float[Array, "n k"]
-    ) -> Float[Array, "n size k"]:
+        self, q: Float[Array, " n"], qd: Float[Array, "k n"]
+    ) -> Float[Array, "n k size"]:
         """Compute `W_k v_k` of each link, for `k` vectors of joint velocities at once."""
 
         def link(
-            before: Float[Array, "size k"],
-            joint: tuple[Array, Array, Array, Array],
+            before: Float[Array, "k size"], joint: tuple[Array, Array, Array, Array, Array]
         ) -> tuple[Array, Array]:
-            matrices, functions, axis, rate = joint
-            velocity = _carried(before, matrices, functions) + axis[:, None] * rate
-            return velocity, velocity
+            matrices, functions, axis, weight, rate = joint
+            velocity = _carried(before, matrices, functions) + rate[:, None] * axis
+            return velocity, velocity @ weight.T
 
-        first = self.axes[0][:, None] * qd[0]
-        joints = (self.motions, self._functions(q)[1:], self.axes[1:], qd[1:])
+        first = qd[:, :1] * self.axes[0]
+        functions = self._functions(q)[1:]
+        joints = (self.motions, functions, self.axes[1:], self.weights[1:], qd.T[1:])
         _, others = jax.lax.scan(link, first, joints)
-        return self.weights @ jnp.concatenate([first[None], others])
+        return jnp.concatenate([(first @ self.weights[0].T)[None], others])
 
     def _functions(self, q: Float[Array, " n"]) -> Float[Array, "n 3"]:
         """Compute 1, cosine and sine of an angle; 1, `q` and `q^2` of a linear coordinate."""
@@ -168,14 +167,15 @@ class ChainDeLaN(AbstractRigidBody):
 
 
 def _carried(
-    before: Float[Array, "size k"],
+    before: Float[Array, "k size"],
     matrices: Float[Array, "3 size size"],
     functions: Float[Array, " 3"],
-) -> Float[Array, "size k"]:
-    """Compute `X(q) v`. One product of all three matrices is cheapest under `vmap`."""
-    size = before.shape[0]
-    products = (matrices.reshape(3 * size, size) @ before).reshape(3, size, -1)
-    return jnp.sum(functions[:, None, None] * products, axis=0)
+) -> Float[Array, "k size"]:
+    """Compute `X(q) v` of vectors in rows. One product of all three matrices is cheapest."""
+    size = before.shape[1]
+    products = before @ matrices.reshape(3 * size, size).T
+    one, two, three = (products[:, i : i + size] for i in range(0, 3 * size, size))
+    return functions[0] * one + functions[1] * two + functions[2] * three
 
 
 def _turns(key: PRNGKeyArray, count: int, size: int) -> Float[Array, "count 3 size size"]:

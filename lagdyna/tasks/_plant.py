@@ -29,7 +29,7 @@ from ..mechanics import (
     scaled_system,
 )
 from ..models import Activation, softplus
-from ..options import ActivationName, DissipationName, StructureName
+from ..options import ActivationName, DissipationName
 from ..simulate import LagrangianField
 from ._spec import TaskSpec
 from ._units import rounded_units
@@ -77,7 +77,6 @@ class Plant(NamedTuple):
     - `velocity_limits`: speeds at which the real system is clipped; infinite where not.
     - `range`: the states that are worth sampling, context included.
     - `dissipation`: name of the usual friction.
-    - `structure`: name of the usual structure of a DeLaN.
     - `known`: known equations of motion, if there are any.
     - `residual`: a residual of known equations instead, of `(state, action, next_state)`.
     - `units`: natural units, in which models are built and learned; `None` for SI units.
@@ -101,7 +100,6 @@ class Plant(NamedTuple):
     velocity_limits: tuple[float, ...] | None
     range: Limits | None
     dissipation: DissipationName
-    structure: StructureName = "network"
     known: MechanicalSystem | None = None
     residual: Residual | None = None
     units: Units | None = None

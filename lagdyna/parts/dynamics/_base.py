@@ -99,11 +99,7 @@ class DynamicsConfig(Part, frozen=True, kw_only=True):
 
     def resolved(self, plant: "lagdyna.tasks.Plant") -> "DynamicsConfig":
         """Fill options that were left open from what is known of the plant."""
-        usual = {
-            "dissipation": plant.dissipation,
-            "initial_mass": plant.usual_mass,
-            "structure": plant.structure,
-        }
+        usual = {"dissipation": plant.dissipation, "initial_mass": plant.usual_mass}
         left_open = {
             name: value
             for name, value in usual.items()

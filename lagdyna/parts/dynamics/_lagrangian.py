@@ -22,7 +22,8 @@ class DeLaNConfig(DynamicsConfig, frozen=True, kw_only=True, tag="delan"):
 
     - `structure`: `network`, networks of all coordinates; or `chain`, matrices that carry
         velocities from joint to joint, for serial chains whose joints are in order from the
-        base. By default `chain` in fits to three or more angles, else `network`.
+        base. By default `chain` in fits to three or more angles that are all coordinates, else
+        `network`.
     - `hidden`: widths of the hidden layers of each network; `chain` has none.
     - `activation`: activation function of the networks.
     - `initial_mass`: diagonal of the mass matrix before training, kg or kg m^2, one number
@@ -51,7 +52,7 @@ class DeLaNConfig(DynamicsConfig, frozen=True, kw_only=True, tag="delan"):
         from ...models import ChainDeLaN, DeLaN
 
         mass = plant.initial_mass(self.initial_mass)
-        if (self.structure or plant.structure) == "chain":
+        if self.structure == "chain":
             lagrangian = ChainDeLaN(plant.coordinates, initial_mass=mass, key=key)
         else:
             lagrangian = DeLaN(
