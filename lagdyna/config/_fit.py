@@ -179,8 +179,8 @@ def fit_config(table: Mapping[str, Any]) -> FitConfig:
         usual = usual_learner(model, loss)
         if set(learner) <= set(LEARNERS.variants[usual].__struct_fields__):
             table = {**table, "learner": {"name": usual, **learner}}
-    elif learner == {"name": LEARNERS.default}:
-        table = {**table, "learner": LEARNERS.default}
+    elif learner in (LEARNERS.default, {"name": LEARNERS.default}):
+        table = {**table, "learner": _as_chosen(LEARNERS.variants[LEARNERS.default]())}
     return convert(table, FitConfig)
 
 

@@ -21,9 +21,9 @@ from ._data import coordinates_of, read_recordings
 # Least number of angles that are taken for those of a chain.
 _JOINTS = 3
 
-# Learner of the matrices of a chain. A thousand rows of a few forces each tell them, and many
+# Learner of the matrices of a chain. Hundreds of rows of several forces tell them, and many
 # directions of them change nothing.
-_LEARNER = LevenbergMarquardtConfig(updates=200, batch=1024, tolerance=1e-4, precise=True)
+_LEARNER = LevenbergMarquardtConfig(updates=200, batch=640, tolerance=1e-4, precise=True)
 
 
 def with_structure(config: FitConfig) -> FitConfig:

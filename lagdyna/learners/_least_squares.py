@@ -129,7 +129,8 @@ class LevenbergMarquardtLearner(AbstractLearner[Model, Batch]):
             solve = _many_weights(quadratic, self.precise)
         last = _damped_step(errors, weights, batch, quadratic, solve, damping)
         # A Jacobian that is not finite must not pass as a step of length 0.
-        usable = all_finite(quadratic)
+        with _precision(self.precise):
+            usable = all_finite(quadratic)
         return jnp.where(usable, last.weights, jnp.nan), last, quadratic.total
 
 
