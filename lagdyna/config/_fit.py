@@ -145,7 +145,9 @@ class FitConfig:
 
 def _as_chosen(learner: LearnerConfig) -> LearnerConfig:
     """Fill the updates of a learner that was named, so that none is chosen in its place."""
-    return msgspec.structs.replace(learner, updates=learner.updates or learner.usual_fit.updates)
+    return msgspec.structs.replace(
+        learner, updates=learner.updates or learner.usual_fit.updates
+    )
 
 
 def usual_learner(model: DynamicsConfig, loss: LossConfig) -> str:

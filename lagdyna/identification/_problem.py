@@ -49,7 +49,7 @@ from ._state import (
     trainable_shapes,
     with_learned_part,
 )
-from ._structure import with_structure
+from ._structure import chain_start, with_structure
 
 # Standard deviations of the starting inertia of a robot, in log-Cholesky coordinates.
 _PRIORS = {"description": 0.1, "unknown": 1.0}
@@ -188,6 +188,7 @@ def starting_state(problem: FitProblem) -> FitState:
     """
     config, state = problem.config, initial_state(problem.config, problem.plant)
     model, known = config.model, problem.plant.known
+    state = chain_start(config, problem.loss, problem.training, state)
     if not isinstance(model, RobotConfig | RobotResidualConfig) or known is None:
         return state
     if isinstance(config.loss, StepsLossConfig) or not isinstance(known.lagrangian, RobotModel):

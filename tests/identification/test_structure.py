@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -11,6 +12,8 @@ from lagdyna.config import fit_config
 from lagdyna.data import Trajectory, TrajectorySet, write
 from lagdyna.identification._structure import with_structure
 from lagdyna.parts import LNNConfig
+from lagdyna.runs import fit_model
+from lagdyna.systems import PlanarChain
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +71,22 @@ def test_a_chain_of_three_joints_is_learned_from_its_torques(
 def test_a_config_of_another_model_is_not_read(tmp_path: Path) -> None:
     config = FitConfig(data=str(tmp_path / "missing.npz"), model=LNNConfig())
     assert with_structure(config) is config
+
+
+@pytest.mark.slow
+def test_torques_and_accelerations_of_a_chain_are_learned_by_default(tmp_path: Path) -> None:
+    arm, rng, t = PlanarChain.rods(3, mass=1.0), np.random.default_rng(0), 0.02 * np.arange(300)
+    torques, found = jax.jit(jax.vmap(arm.inverse_dynamics)), []
+    for _ in range(5):
+        w, phase = rng.uniform(0.5, 3, (2, 3)), rng.uniform(0, 6, (2, 3))
+        angle = t[:, None, None] * w + phase
+        q, qd, qdd = (
+            np.sum(x, axis=1)
+            for x in (np.sin(angle), w * np.cos(angle), -(w**2) * np.sin(angle))
+        )
+        found.append(Trajectory(t, q, qd, qdd, np.asarray(torques(q, qd, qdd))))
+    write(tmp_path / "log.npz", TrajectorySet(found))
+    data = {"file": str(tmp_path / "log.npz"), "angles": "all"}
+    report = fit_model(fit_config({"data": data}), tmp_path / "run")
+    relative = report["validation"]["relative"]
+    assert max(*relative["force"], *relative["qdd"]) < 1e-3

@@ -46,7 +46,7 @@ class Sizes(NamedTuple):
         return self.updates.get(model)
 
 
-FULL = Sizes(10, 3, 20.0, {"delan": 20_000, "robot-residual": 10_000, "mlp": 20_000})
+FULL = Sizes(10, 3, 20.0, {"robot-residual": 10_000, "mlp": 20_000})
 QUICK = Sizes(2, 1, 5.0, {"delan": 400, "robot-residual": 400, "mlp": 2_000})
 
 
