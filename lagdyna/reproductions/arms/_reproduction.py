@@ -134,7 +134,7 @@ class Arms(AbstractReproduction):
             updates = 400 if quick else 10_000
             return make_ur10_part(rest, seed, updates, directory, progress)
         if task == _PENDULUM:
-            updates = 400 if quick else 8_000
+            updates = 400 if quick else 3_000
             return make_pendulum_part(rest, seed, updates, directory, progress)
         name, _, model = rest.partition(".")
         variant = _VARIANTS[name]
