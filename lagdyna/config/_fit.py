@@ -182,7 +182,7 @@ def fit_config(table: Mapping[str, Any]) -> FitConfig:
         if set(learner) <= set(LEARNERS.variants[usual].__struct_fields__):
             table = {**table, "learner": {"name": usual, **learner}}
     elif learner in (LEARNERS.default, {"name": LEARNERS.default}):
-        table = {**table, "learner": _as_chosen(LEARNERS.variants[LEARNERS.default]())}
+        table = {**table, "learner": _as_chosen(part_of(LEARNERS.default, LEARNERS, "learner"))}
     return convert(table, FitConfig)
 
 

@@ -98,10 +98,12 @@ class ChainDeLaN(AbstractRigidBody):
         return 0.5 * jnp.sum(velocities**2) + 0.5 * jnp.sum(self._rotors() * qd**2)
 
     def potential_energy(self, q: Float[Array, " n"]) -> Scalar:
-        inputs = (self.heights, self._functions(q))
-        _, heights = jax.lax.scan(
-            lambda before, link: (_carried(before, *link),) * 2, self.gravity[None], inputs
-        )
+        def link(before: Array, joint: tuple[Array, Array]) -> tuple[Array, Array]:
+            after = _carried(before, *joint)
+            return after, after
+
+        joints = (self.heights, self._functions(q))
+        _, heights = jax.lax.scan(link, self.gravity[None], joints)
         return jnp.sum(heights[:, 0] * self.gradients)
 
     def mass_matrix(self, q: Float[Array, " n"], qd: Float[Array, " n"]) -> Float[Array, "n n"]:

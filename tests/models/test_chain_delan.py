@@ -1,3 +1,5 @@
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -76,8 +78,13 @@ def test_a_planar_chain_is_a_special_case(x64):
     mass, length, centre, inertia = np.array(
         [[2.0, 1.0, 0.5], [0.4, 0.3, 0.2], [0.1, 0.15, 0.12], [0.03, 0.02, 0.01]]
     )
-    arrays = [jnp.asarray(x) for x in (mass, length, centre / length, inertia)]
-    chain = PlanarChain(*arrays, jnp.asarray(9.81))
+    chain = PlanarChain(
+        jnp.asarray(mass),
+        jnp.asarray(length),
+        jnp.asarray(centre / length),
+        jnp.asarray(inertia),
+        jnp.asarray(9.81),
+    )
     # Angular velocity of a link, then the velocity of its joint in axes of the link.
     motions, heights, weights = [], [], []
     for i in range(3):
@@ -123,6 +130,11 @@ def test_a_planar_chain_is_a_special_case(x64):
 
 
 def test_bad_arguments_are_refused():
-    for bad in ({"size": 0}, {"initial_mass": -1.0}, {"initial_mass": (1.0, 2.0)}):
+    cases: list[dict[str, Any]] = [
+        {"size": 0},
+        {"initial_mass": -1.0},
+        {"initial_mass": (1.0, 2.0)},
+    ]
+    for bad in cases:
         with pytest.raises(ValueError, match="must be"):
             ChainDeLaN(ANGLES, key=KEY, **bad)
