@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
+
 from ...options import ActivationName, DissipationName, Masses, Positive, StructureName, Widths
 from ._base import DynamicsConfig, dissipation
 
@@ -42,6 +44,10 @@ class DeLaNConfig(DynamicsConfig, frozen=True, kw_only=True, tag="delan"):
 
     accelerations: ClassVar[bool] = True
     forces: ClassVar[bool] = True
+
+    def resolved(self, plant: "lagdyna.tasks.Plant") -> DynamicsConfig:
+        found = super().resolved(plant)
+        return msgspec.structs.replace(found, structure=self.structure or "network")
 
     def build(
         self,
