@@ -70,6 +70,8 @@ class FitConfig:
         chosen, compared = part_of(model, MODELS, "model"), part_of(loss, LOSSES, "loss")
         if learner is None:
             learner = usual_learner(chosen, compared)
+        elif isinstance(learner, str | type):
+            learner = _as_chosen(part_of(learner, LEARNERS, "learner"))
         values = {
             "data": DataConfig.of(data),
             "seed": seed,
@@ -141,6 +143,13 @@ class FitConfig:
         return loss
 
 
+def _as_chosen(learner: LearnerConfig) -> LearnerConfig:
+    """Fill the updates of a learner that was named, so that none is chosen in its place."""
+    return msgspec.structs.replace(
+        learner, updates=learner.updates or learner.usual_fit.updates
+    )
+
+
 def usual_learner(model: DynamicsConfig, loss: LossConfig) -> str:
     """Name the learner of a model whose learner was left open."""
     usual = LEARNERS.variants[model.usual_learner]
@@ -172,6 +181,8 @@ def fit_config(table: Mapping[str, Any]) -> FitConfig:
         usual = usual_learner(model, loss)
         if set(learner) <= set(LEARNERS.variants[usual].__struct_fields__):
             table = {**table, "learner": {"name": usual, **learner}}
+    elif learner in (LEARNERS.default, {"name": LEARNERS.default}):
+        table = {**table, "learner": _as_chosen(part_of(LEARNERS.default, LEARNERS, "learner"))}
     return convert(table, FitConfig)
 
 

@@ -69,7 +69,7 @@ def chosen_by_data(
     assert known is not None
     stretches = _Stretches(robot_system(known), rows, scale, config)
     potential = isinstance(model, RobotResidualConfig) and model.form == "potential"
-    if potential and model.residual_size is None:
+    if potential and getattr(model, "residual_size", None) is None:
         prior = model.prior or USUAL_PRIOR[model.inertia]
         errors = {size: stretches.error(prior, size) for size in _EXTRA}
         best = min(errors, key=errors.__getitem__) if stretches.enough else 1.0
@@ -127,7 +127,7 @@ class _Stretches:
         scale: Float[np.ndarray, " n"],
         config: FitConfig,
     ):
-        offset = config.signals.offset
+        offset = "offset" in config.signals.learned
         self.system, self.scale = system, scale
         self.fixed = (
             config.model.fixed_parameters() if isinstance(config.model, RobotConfig) else ()

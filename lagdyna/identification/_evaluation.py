@@ -155,19 +155,25 @@ def motions(
     ]
 
 
+def _state(q: Any, qd: Any) -> State:
+    """Create a state of NumPy arrays."""
+    return State(q, qd)
+
+
 def _speed(trajectory: Trajectory) -> Array:
     assert trajectory.qd is not None
     return jnp.asarray(trajectory.qd)
 
 
 def _motion(model: LearnedModel, trajectory: Trajectory, predicted: State) -> Motion:
-    states = State(np.asarray(jnp.asarray(trajectory.q)), np.asarray(_speed(trajectory)))
+    # In the precision of the model, as its predictions are.
+    q, qd = (np.asarray(x) for x in (jnp.asarray(trajectory.q), _speed(trajectory)))
+    states, still = _state(q, qd), _state(q, np.zeros_like(qd))
     energy = kinetic = along = None
     if model.has_energy:
-        at_rest = State(states.q, np.zeros_like(states.qd))
         energy, potential, along = (
             np.asarray(each_row(LearnedModel.energy, model, *each), np.float64)
-            for each in (states, at_rest, predicted)
+            for each in (states, still, predicted)
         )
         kinetic = energy - potential
     return Motion(trajectory.t, states, predicted, energy, kinetic, along)
@@ -186,7 +192,9 @@ def rollout_errors(motions: list[Motion], coordinates: Coordinates, dt: float) -
     for horizon in horizons:
         long = [motion for motion in motions if len(motion.t) > horizon]
         true, predicted = (
-            State(*(np.stack([x[horizon] for x in each]) for each in zip(*states, strict=True)))
+            _state(
+                *(np.stack([x[horizon] for x in each]) for each in zip(*states, strict=True))
+            )
             for states in ([m.states for m in long], [m.predicted for m in long])
         )
         report["horizon"].append(horizon)

@@ -46,7 +46,8 @@ def predicted_steps(model: LearnedModel, steps: Experience) -> State:
     """Predict the state after each of some steps, shapes `(steps, n)`."""
     count, size = len(steps.action), _STEPS * _LANES
     whole = -(-count // size) * size
-    q, qd, action = (_padded(np.asarray(x), whole) for x in (*steps.state, steps.action))
+    every: list[Any] = [_padded(np.asarray(x), whole) for x in (*steps.state, steps.action)]
+    q, qd, action = every
     renewed = jnp.ones((_STEPS, _LANES), bool)
     found = []
     for start in range(0, whole, size):

@@ -49,6 +49,7 @@ from ._state import (
     trainable_shapes,
     with_learned_part,
 )
+from ._structure import chain_start, with_structure
 
 _ALL_USED = (
     "inertia and friction were identified from all recordings beside the test data, validation "
@@ -95,7 +96,7 @@ def fit_problem(
     **Raises:** `UserError` if the config or the recordings cannot be used.
     """
     config = dataclasses.replace(config, data=with_layout(config.data))
-    config, joints = with_robot(config)
+    config, joints = with_robot(with_structure(config))
     data = prepare(config, joints)
     sizes = sizes_of(config, data)
     plant, recorded = plant_of(config, sizes), data.raw.training.fields
@@ -149,6 +150,7 @@ def starting_state(problem: FitProblem) -> FitState:
     """
     config, state = problem.config, initial_state(problem.config, problem.plant)
     model, known = config.model, problem.plant.known
+    state = chain_start(config, problem.loss, problem.training, state)
     if not isinstance(model, RobotConfig | RobotResidualConfig) or known is None:
         return state
     if isinstance(config.loss, StepsLossConfig) or not isinstance(known.lagrangian, RobotModel):

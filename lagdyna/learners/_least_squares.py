@@ -1,5 +1,6 @@
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -51,12 +52,16 @@ class LevenbergMarquardtLearner(AbstractLearner[Model, Batch]):
     - `physical`: whether the weights are few parameters of a known system. Directions that
         the data do not tell are then left as they are, see
         [`lagdyna.learners.undetermined`][], and steps are limited.
+    - `precise`: whether the linear algebra of more than 200 weights is in double precision,
+        whatever the model's, and damping is the same for all weights. Use it where
+        many directions of the weights change nothing, and errors can become very small.
     """
 
     loss: AbstractSquaredLoss[Model, Batch]
     damping: float = eqx.field(static=True, default=1e-2)
     tolerance: float = eqx.field(static=True, default=0.0)
     physical: bool = eqx.field(static=True, default=False)
+    precise: bool = eqx.field(static=True, default=False)
 
     def init(self, model: Model) -> LearnerState:
         dtype = jnp.result_type(*jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
@@ -120,11 +125,12 @@ class LevenbergMarquardtLearner(AbstractLearner[Model, Batch]):
             factor, count = jacobian_factor(errors, weights, batch)
             quadratic, solve = _few_weights(factor, count if self.physical else None)
         else:
-            quadratic = _normal_equations(errors, weights, batch)
-            solve = _many_weights(quadratic)
+            quadratic = _normal_equations(errors, weights, batch, self.precise)
+            solve = _many_weights(quadratic, self.precise)
         last = _damped_step(errors, weights, batch, quadratic, solve, damping)
         # A Jacobian that is not finite must not pass as a step of length 0.
-        usable = all_finite(quadratic)
+        with _precision(self.precise):
+            usable = all_finite(quadratic)
         return jnp.where(usable, last.weights, jnp.nan), last, quadratic.total
 
 
@@ -147,11 +153,23 @@ class _NormalEquations(NamedTuple):
     gradient: Float[Array, " weights"]
     matrix: Float[Array, "weights weights"]
 
+    def decrease(self, step: Array) -> Scalar:
+        """Predict by how much a step reduces the total."""
+        precise = self.matrix.dtype != step.dtype
+        with _precision(precise):
+            wide = _wide(step, precise)
+            change = 2 * self.gradient @ wide + wide @ (self.matrix @ wide)
+            return -change.astype(step.dtype)
 
-def _normal_equations(errors: Errors, weights: Array, batch: PyTree) -> _NormalEquations:
+
+def _normal_equations(
+    errors: Errors, weights: Array, batch: PyTree, precise: bool
+) -> _NormalEquations:
     """Assemble the normal equations of a batch from chunks of the Jacobian.
 
     Only one chunk of at most `_MAX_JACOBIAN_SIZE` entries is in memory at a time.
+
+    **Arguments:** `precise`, whether the products of the Jacobian are in double precision.
     """
     rows = _rows(batch)
     width = jax.eval_shape(errors, weights, jax.tree.map(lambda x: x[0], batch)).shape[0]
@@ -165,30 +183,46 @@ def _normal_equations(errors: Errors, weights: Array, batch: PyTree) -> _NormalE
     def add(total: _NormalEquations, chunk_rows: PyTree) -> tuple[_NormalEquations, None]:
         e, jacobian = jax.vmap(linearise)(chunk_rows)
         e, jacobian = e.reshape(-1), jacobian.reshape(-1, weights.size)
-        added = _NormalEquations(e @ e, jacobian.T @ e, jacobian.T @ jacobian)
-        return jax.tree.map(jnp.add, total, added), None
+        with _precision(precise):
+            e, jacobian = _wide(e, precise), _wide(jacobian, precise)
+            added = _NormalEquations(e @ e, jacobian.T @ e, jacobian.T @ jacobian)
+            return jax.tree.map(jnp.add, total, added), None
 
     divisible = rows - rows % chunk
-    zero = jnp.zeros_like(weights)
-    total = _NormalEquations(zero[0], zero, jnp.outer(zero, zero))
+    with _precision(precise):
+        zero = jnp.zeros_like(_wide(weights, precise))
+        total = _NormalEquations(zero[0], zero, jnp.outer(zero, zero))
     chunks = jax.tree.map(
         lambda x: x[:divisible].reshape(divisible // chunk, chunk, *x.shape[1:]), batch
     )
     total, _ = jax.lax.scan(add, total, chunks)
     if divisible < rows:
         total, _ = add(total, jax.tree.map(lambda x: x[divisible:], batch))
-    return total
+    return total._replace(total=total.total.astype(weights.dtype))
 
 
-def _many_weights(quadratic: _NormalEquations) -> "Solve":
+def _many_weights(quadratic: _NormalEquations, precise: bool) -> "Solve":
     """Solve the damped normal equations by their Cholesky factor."""
-    scale = _scale(jnp.diag(quadratic.matrix))
+    with _precision(precise):
+        diagonal = jnp.diag(quadratic.matrix)
+        scale = jnp.full_like(diagonal, jnp.max(diagonal)) if precise else _scale(diagonal)
 
     def solve(damping: Scalar) -> Array:
-        matrix = quadratic.matrix + damping * jnp.diag(scale)
-        return -jax.scipy.linalg.solve(matrix, quadratic.gradient, assume_a="pos")
+        with _precision(precise):
+            matrix = quadratic.matrix + _wide(damping, precise) * jnp.diag(scale)
+            step = -jax.scipy.linalg.solve(matrix, quadratic.gradient, assume_a="pos")
+            return step.astype(damping.dtype)
 
     return solve
+
+
+def _precision(precise: bool) -> AbstractContextManager[Any]:
+    """Allow double precision within a program of single precision."""
+    return jax.enable_x64(True) if precise else nullcontext()
+
+
+def _wide(x: Array, precise: bool) -> Array:
+    return x.astype(jnp.float64) if precise else x
 
 
 def _few_weights(factor: Array, count: int | None) -> tuple[_NormalEquations, "Solve"]:
@@ -260,13 +294,12 @@ def _damped_step(
     damping: Scalar,
 ) -> _Trial:
     """Try steps of growing damping until one reduces the sum of squares."""
-    tiny = _tiny(weights)
+    tiny = _tiny(normal.matrix)
 
     def attempt(last: _Trial) -> _Trial:
         step = solve(last.damping)
         total = jnp.sum(jax.vmap(errors, (None, 0))(weights + step, batch) ** 2)
-        predicted = -(2 * normal.gradient @ step + step @ (normal.matrix @ step))
-        gain_ratio = (normal.total - total) / predicted
+        gain_ratio = (normal.total - total) / normal.decrease(step)
         accepted = total < normal.total  # false if `total` is nan
         factor = jnp.where(
             accepted, jnp.clip(1 - (2 * gain_ratio - 1) ** 3, 1 / 3, 2), last.growth

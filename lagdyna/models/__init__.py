@@ -2,6 +2,7 @@
 
 from ._activation import Activation as Activation
 from ._activation import softplus as softplus
+from ._chain_delan import ChainDeLaN as ChainDeLaN
 from ._delan import DeLaN as DeLaN
 from ._hnn import HNN as HNN
 from ._lnn import LNN as LNN

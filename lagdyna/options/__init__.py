@@ -28,6 +28,7 @@ from ._types import Masses as Masses
 from ._types import NonNegative as NonNegative
 from ._types import Positive as Positive
 from ._types import ResidualForm as ResidualForm
+from ._types import StructureName as StructureName
 from ._types import UpToOne as UpToOne
 from ._types import Whole as Whole
 from ._types import Widths as Widths

@@ -175,8 +175,10 @@ def row_regressors(
         chosen = np.minimum(np.arange(start, start + _CHUNK), count - 1)
         part = jax.tree.map(lambda x, chosen=chosen: jnp.asarray(x)[chosen], rows)
         matrix = np.asarray(regressor(system, part, offset), np.float64)
-        if feature_count(system):
-            features = np.asarray(_of_potential(system.lagrangian, part), np.float64)
+        robot = system.lagrangian
+        assert isinstance(robot, RobotModel)
+        if robot.extra is not None:
+            features = np.asarray(_of_potential(robot, part), np.float64)
             matrix = np.concatenate([features, matrix], axis=2)
         matrix = matrix[: count - start]
         finite = np.all(np.isfinite(matrix), axis=(1, 2))

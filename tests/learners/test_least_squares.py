@@ -116,6 +116,25 @@ def test_chunks_and_many_weights_give_the_same_step(
     np.testing.assert_allclose(found(), whole, rtol=1e-7, atol=1e-10)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("precise", [True, False])
+def test_precise_steps_tell_directions_that_single_precision_does_not(
+    monkeypatch: pytest.MonkeyPatch, precise: bool
+) -> None:
+    monkeypatch.setattr(_least_squares, "FEW_WEIGHTS", 0)
+    rng = np.random.default_rng(3)
+    left, right = (np.linalg.qr(rng.normal(size=shape))[0] for shape in ((60, 8), (8, 8)))
+    design = (left * np.geomspace(1, 1e-5, 8)) @ right.T
+    true = rng.normal(size=8)
+    batch = (jnp.asarray(design, jnp.float32), jnp.asarray(design @ true, jnp.float32))
+    learner = LevenbergMarquardtLearner(Linear(), damping=1e-12, precise=precise)
+    weights = jnp.zeros(8, jnp.float32)
+    found, state, _ = update(learner, weights, learner.init(weights), batch)
+    assert found.dtype == state.damping.dtype == jnp.float32
+    error = np.abs(np.asarray(found) - true).max()
+    assert error < 0.05 if precise else not error < 0.05
+
+
 def test_undetermined_directions_are_left_as_they_are(x64: None) -> None:
     # The second weight acts only together with the third; the fourth hardly acts at all.
     design = normals(6, 40, 3) @ jnp.asarray([[1.0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1e-3]])

@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ...options import ActivationName, DissipationName, Masses, Positive, Widths
+import msgspec
+
+from ...options import ActivationName, DissipationName, Masses, Positive, StructureName, Widths
 from ._base import DynamicsConfig, dissipation
 
 if TYPE_CHECKING:
@@ -16,11 +18,15 @@ if TYPE_CHECKING:
 class DeLaNConfig(DynamicsConfig, frozen=True, kw_only=True, tag="delan"):
     """Deep Lagrangian network: learned mass matrix and potential energy (Lutter et al. 2019).
 
-    See [`lagdyna.models.DeLaN`][].
+    See [`lagdyna.models.DeLaN`][] and [`lagdyna.models.ChainDeLaN`][].
 
     **Arguments:**
 
-    - `hidden`: widths of the hidden layers of each network.
+    - `structure`: `network`, networks of all coordinates; or `chain`, matrices that carry
+        velocities from joint to joint, for serial chains whose joints are in order from the
+        base. By default `chain` in fits to three or more angles that are all coordinates, else
+        `network`.
+    - `hidden`: widths of the hidden layers of each network; `chain` has none.
     - `activation`: activation function of the networks.
     - `initial_mass`: diagonal of the mass matrix before training, kg or kg m^2, one number
         or one for each coordinate. By default it follows from the forces and accelerations of
@@ -30,6 +36,7 @@ class DeLaNConfig(DynamicsConfig, frozen=True, kw_only=True, tag="delan"):
         what the task says; of recordings `none`.
     """
 
+    structure: StructureName | None = None
     hidden: Widths = (64, 64)
     activation: ActivationName = "softplus"
     initial_mass: Positive | Masses | None = None
@@ -38,21 +45,29 @@ class DeLaNConfig(DynamicsConfig, frozen=True, kw_only=True, tag="delan"):
     accelerations: ClassVar[bool] = True
     forces: ClassVar[bool] = True
 
+    def resolved(self, plant: "lagdyna.tasks.Plant") -> DynamicsConfig:
+        found = super().resolved(plant)
+        return msgspec.structs.replace(found, structure=self.structure or "network")
+
     def build(
         self,
         plant: "lagdyna.tasks.Plant",
         solver: "lagdyna.parts.SolverConfig",
         key: "PRNGKeyArray",
     ) -> "lagdyna.simulate.AbstractTransition":
-        from ...models import DeLaN
+        from ...models import ChainDeLaN, DeLaN
 
-        lagrangian = DeLaN(
-            plant.coordinates,
-            initial_mass=plant.initial_mass(self.initial_mass),
-            hidden=self.hidden,
-            activation=plant.activation(self.activation),
-            key=key,
-        )
+        mass = plant.initial_mass(self.initial_mass)
+        if self.structure == "chain":
+            lagrangian = ChainDeLaN(plant.coordinates, initial_mass=mass, key=key)
+        else:
+            lagrangian = DeLaN(
+                plant.coordinates,
+                initial_mass=mass,
+                hidden=self.hidden,
+                activation=plant.activation(self.activation),
+                key=key,
+            )
         friction = dissipation(self.dissipation, plant)
         return solver.solve(plant.lagrangian_field(lagrangian, friction), plant)
 

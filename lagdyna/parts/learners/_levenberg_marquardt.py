@@ -23,10 +23,13 @@ class LevenbergMarquardtConfig(
     - `damping`: of the first step, relative to the curvature of each weight.
     - `tolerance`: relative decrease of the loss below which the method has converged; further
         updates change nothing.
+    - `precise`: whether steps of more than 200 weights are computed in double precision, as
+        fits of a DeLaN of structure `chain` do by default.
     """
 
     damping: Positive = 1e-2
     tolerance: Positive = 1e-6
+    precise: bool = False
 
     usual_phase: ClassVar[Usual] = Usual(20, 1024)
     usual_fit: ClassVar[Usual] = Usual(200, 8192)
@@ -38,7 +41,9 @@ class LevenbergMarquardtConfig(
 
         del budget
         physical = isinstance(loss, FrozenLoss) and loss.parametrisation is not None
-        return LevenbergMarquardtLearner(loss, self.damping, self.tolerance, physical)
+        return LevenbergMarquardtLearner(
+            loss, self.damping, self.tolerance, physical, self.precise
+        )
 
     def memory(self, weights: "list[PyTree]") -> int:
         return held_bytes(weights, "full")

@@ -138,8 +138,11 @@ def make_pendulum_part(
         made = config("known", file, None, seed=seed, loss="multi-step", options=fixed)
         fitted, seconds = fit_or_resume(made, directory, progress, double_pendulum())
     else:
-        options = {"model": {"dissipation": "both"}}
-        made = config(model, file, updates, seed=seed, loss="multi-step", options=options)
+        options = {
+            "model": {"dissipation": "both", "structure": "chain"},
+            "learner": {"name": "adam", "rate": 0.01, "updates": updates},
+        }
+        made = config(model, file, None, seed=seed, loss="multi-step", options=options)
         fitted, seconds = fit_or_resume(made, directory, progress)
     starts = windows(unseen, 125, 60)
     error = rollouts(fitted, starts, 0.004) - starts["q"]

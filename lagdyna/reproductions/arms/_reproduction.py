@@ -46,7 +46,7 @@ class Sizes(NamedTuple):
         return self.updates.get(model)
 
 
-FULL = Sizes(10, 3, 20.0, {"delan": 20_000, "robot-residual": 10_000, "mlp": 20_000})
+FULL = Sizes(10, 3, 20.0, {"robot-residual": 10_000, "mlp": 20_000})
 QUICK = Sizes(2, 1, 5.0, {"delan": 400, "robot-residual": 400, "mlp": 2_000})
 
 
@@ -134,7 +134,7 @@ class Arms(AbstractReproduction):
             updates = 400 if quick else 10_000
             return make_ur10_part(rest, seed, updates, directory, progress)
         if task == _PENDULUM:
-            updates = 400 if quick else 8_000
+            updates = 400 if quick else 3_000
             return make_pendulum_part(rest, seed, updates, directory, progress)
         name, _, model = rest.partition(".")
         variant = _VARIANTS[name]
