@@ -195,7 +195,7 @@ def rollout_errors(motions: list[Motion], coordinates: Coordinates, dt: float) -
             _state(
                 *(np.stack([x[horizon] for x in each]) for each in zip(*states, strict=True))
             )
-            for states in ([m.states for m in long], [m.predicted for m in long])
+            for each in ([m.states for m in long], [m.predicted for m in long])
         )
         report["horizon"].append(horizon)
         report["seconds"].append(horizon * dt)
