@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from _arms import arm_entries, arm_tables
 from _ledger import RESULTS, Ledger, read_ledger
 from _panels import Panel, plot_panels
 from _protocols import HERE, NUMERICS, PROTOCOLS, Protocol, read_protocols
@@ -89,6 +90,7 @@ class Tables:
         }
         found["left_out"] = self.ledger.left_out
         found["numerics"] = NUMERICS
+        found["arms"] = arm_entries()
         return found
 
     def texts(self) -> dict[str, str]:
@@ -104,6 +106,7 @@ class Tables:
             "agents": _table(*self._solved("agents")),
             "agents_seeds": _table(*self._seeds("agents", "to target", ())),
             "left_out": self._left_out(),
+            **{name: _table(*table) for name, table in arm_tables().items()},
         }
 
     def _suite_tasks(self) -> tuple[tuple[str, ...], list[list[str]]]:

@@ -20,6 +20,7 @@ from ..mechanics import MechanicalSystem, State, unscaled_system
 from ..parts import (
     Budget,
     GradientConfig,
+    LevenbergMarquardtConfig,
     LossConfig,
     SolverConfig,
     StepsLossConfig,
@@ -48,8 +49,8 @@ class FitState(NamedTuple):
 
     - `transition`: the dynamics.
     - `learner_state`: the state of the learner.
-    - `kept`: the best model so far, which the fit returns (early stopping); `None` for
-        learners whose last model it returns, such as filters.
+    - `kept`: the best model so far, which the fit returns (early stopping); `None` where it
+        returns the last: of filters, and of known systems by Levenberg-Marquardt.
     - `solved`: whether the model before the first update is the solution already.
     """
 
@@ -132,8 +133,11 @@ def begun(
     solved: bool = False,
 ) -> FitState:
     """Create the state before the first update."""
+    # Few physical parameters do not overfit, and a posterior is that of the last model.
+    networks = not config.model.equations
+    precise = isinstance(config.learner, LevenbergMarquardtConfig) and networks
     kept = None
-    if isinstance(config.learner, GradientConfig):
+    if isinstance(config.learner, GradientConfig) or precise:
         kept = Kept(transition, jnp.asarray(jnp.inf), jnp.asarray(0))
     return FitState(transition, learner_state, kept, jnp.asarray(solved))
 

@@ -12,7 +12,7 @@ _COLOURS = {
     "truth": "black",
     "least-squares": GREY,
     "robot": BLUE,
-    "robot-all": "#1f3f6e",
+    "robot-curve": "#1f3f6e",
     "robot-residual": GREEN,
     "delan-structure": "#8a5fb0",
     "delan": ORANGE,

@@ -18,7 +18,7 @@ from ._robots import Arm
 # Options of the models of `lagdyna fit`, by their names here.
 ROBOTS: Mapping[str, Mapping[str, Any]] = {
     "robot": {"name": "robot"},
-    "robot-all": {"name": "robot", "dissipation": "all"},
+    "robot-curve": {"name": "robot", "dissipation": "curve"},
     "delan-structure": {"name": "robot", "inertia": "unknown"},
     "robot-residual": {"name": "robot-residual"},
     "least-squares": {"name": "robot"},

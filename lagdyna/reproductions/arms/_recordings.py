@@ -25,7 +25,7 @@ from ._scores import rollouts, torque_errors, windows
 UR10_MODELS = (
     "least-squares",
     "robot",
-    "robot-all",
+    "robot-curve",
     "robot-residual",
     "delan-structure",
     "delan",
@@ -73,18 +73,22 @@ def _filtered(
 
 
 def make_ur10_part(
-    model: str, seed: int, updates: int, directory: Path, progress: PartProgress
+    model: str, seed: int, updates: int | None, directory: Path, progress: PartProgress
 ) -> Result:
-    """Make a part of the UR10's recording: torques of the last 30 %."""
+    """Make a part of the UR10's recording: torques of the last 30 %.
+
+    **Arguments:** `updates`, of Adam for the DeLaN without a description; `None` for its usual
+    learner.
+    """
     training, unseen = ur10_rows(recording("ur10"))
     file = keep_recordings(directory, training)
     if model == "delan":
         options = {"model": {"dissipation": "both"}}
         made = config(model, file, updates, seed=seed, options=options)
     else:
-        adam = updates if model == "robot-residual" else None
-        signals = {"signals": {"offset": True}}
-        made = config(model, file, adam, seed=seed, arm=UR10, options=signals)
+        curve = {"model": {"dissipation": "curve"}} if model == "robot-residual" else {}
+        options = {"signals": {"offset": True}, **curve}
+        made = config(model, file, None, seed=seed, arm=UR10, options=options)
     if model == "least-squares":
         fitted, seconds = solve(made)
     else:

@@ -46,8 +46,8 @@ class Sizes(NamedTuple):
         return self.updates.get(model)
 
 
-FULL = Sizes(10, 3, 20.0, {"robot-residual": 10_000, "mlp": 20_000})
-QUICK = Sizes(2, 1, 5.0, {"delan": 400, "robot-residual": 400, "mlp": 2_000})
+FULL = Sizes(10, 3, 20.0, {"mlp": 20_000})
+QUICK = Sizes(2, 1, 5.0, {"delan": 400, "mlp": 2_000})
 
 
 def make_arm_part(
@@ -131,7 +131,7 @@ class Arms(AbstractReproduction):
     ) -> Result:
         task, _, rest = kind.partition(".")
         if task == _UR10:
-            updates = 400 if quick else 10_000
+            updates = 400 if quick else None
             return make_ur10_part(rest, seed, updates, directory, progress)
         if task == _PENDULUM:
             updates = 400 if quick else 3_000
