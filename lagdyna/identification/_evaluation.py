@@ -192,9 +192,7 @@ def rollout_errors(motions: list[Motion], coordinates: Coordinates, dt: float) -
     for horizon in horizons:
         long = [motion for motion in motions if len(motion.t) > horizon]
         true, predicted = (
-            _state(
-                *(np.stack([x[horizon] for x in each]) for each in zip(*states, strict=True))
-            )
+            _state(*(np.stack([x[horizon] for x in axis]) for axis in zip(*each, strict=True)))
             for each in ([m.states for m in long], [m.predicted for m in long])
         )
         report["horizon"].append(horizon)
