@@ -6,7 +6,7 @@ The arm is simulated by MuJoCo. Its masses differ from those in `data/arm.urdf` 
 its joints have friction and rotors, and a cable pulls at the elbow; the description knows none
 of these. The arm is excited for some seconds under position control and logged at 500 Hz:
 rounded positions, noisy velocities, torques. `lagdyna.fit` identifies inertia and friction, and
-then a residual for the cable.
+then the same together with a potential energy for the cable.
 
 Each model controls the arm at 500 Hz by computed torques. The inverse dynamics are exported and
 compiled before the loop: the loop calls a compiled program with NumPy arrays and never traces.
@@ -29,7 +29,7 @@ from jaxtyping import Float
 import lagdyna
 from lagdyna.data import Trajectory, TrajectorySet, write
 from lagdyna.mechanics import FixedActuation, MechanicalSystem
-from lagdyna.parts import AdamConfig, RobotConfig, RobotResidualConfig
+from lagdyna.parts import RobotConfig, RobotResidualConfig
 from lagdyna.simulate import LagrangianField, LearnedModel, SolvedTransition
 from lagdyna.systems import RobotModel
 
@@ -228,14 +228,11 @@ def main(arguments: list[str] | None = None) -> None:
     models = {"robot description": nominal_model()}
     fits = {
         "identified": RobotConfig(robot=str(URDF), dissipation="both"),
-        "with a residual": RobotResidualConfig(
-            robot=str(URDF), dissipation="both", hidden=(32, 32)
-        ),
+        "with a residual": RobotResidualConfig(robot=str(URDF), dissipation="both"),
     }
     for name, config in fits.items():
         out = args.out / name.replace(" ", "-")
-        learner = AdamConfig(updates=3000) if isinstance(config, RobotResidualConfig) else None
-        lagdyna.fit(log, out, angles="all", model=config, loss="inverse", learner=learner)
+        lagdyna.fit(log, out, angles="all", model=config, loss="inverse")
         models[name] = lagdyna.load_fit(out).model
     print("| model | tip, rms, mm | largest, mm | drift, mm | control step, ms |")
     print("|---|---|---|---|---|")
