@@ -232,7 +232,11 @@ def test_objects_of_python_are_given_again(file: Path, tmp_path: Path) -> None:
     # The mass of the recorded pendulum, from its forces.
     assert config.model.initial_mass == pytest.approx(1 / 3, rel=1e-3)
     expected = UserModel(
-        hidden=(8,), factor=3.0, dissipation="none", initial_mass=config.model.initial_mass
+        hidden=(8,),
+        factor=3.0,
+        structure="network",
+        dissipation="none",
+        initial_mass=config.model.initial_mass,
     )
     assert (config.model, config.learner.batch) == (expected, 16)
     assert fit_directory(config).name == "pendulum-UserModel-1"
