@@ -226,7 +226,7 @@ def energy_drift(motions: list[Motion]) -> Report | None:
     return {
         "joules": joules,
         **{
-            name: finite(float(np.sqrt(np.mean(np.concatenate(each) ** 2)) / joules))
+            name: finite(float(_rms(np.concatenate(each)) / joules))
             for name, each in drifts.items()
         },
     }
@@ -238,7 +238,7 @@ def _apart(coordinates: Coordinates, predicted: Any, true: Any) -> Array:
 
 def _rms(x: Any) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.sqrt(np.mean(np.square(np.asarray(x)), axis=0))
+        return np.asarray(np.sqrt(np.mean(np.square(np.asarray(x)), axis=0)))
 
 
 def _listed(x: np.ndarray) -> list[float | None]:
