@@ -1,4 +1,4 @@
-"""What controllers by random sampling share."""
+"""Shared parts of controllers by random sampling."""
 
 import jax
 import jax.numpy as jnp

@@ -43,7 +43,11 @@ _OF_FILTERS = ("log_evidence", "noise")  # metrics that only filters have
 
 
 def fit_loop(
-    problem: FitProblem, state: FitState, records: list[Record], keep: Keep
+    problem: FitProblem,
+    state: FitState,
+    records: list[Record],
+    keep: Keep,
+    begun: float | None = None,
 ) -> tuple[FitState, list[Record]]:
     """Run the updates of a fit that are left.
 
@@ -52,12 +56,13 @@ def fit_loop(
     - `problem`: model, loss and data.
     - `state`, `records`: those of the updates that are done.
     - `keep`: callback that receives the state and all records after each piece.
+    - `begun`: time on `time.perf_counter` from which seconds are counted; now by default.
 
     **Returns:** the state and the records after the last update.
     """
     config, updates = problem.config, given(problem.config.learner.updates)
     seconds = records[-1]["seconds"] if records else 0.0
-    start = time.perf_counter() - seconds
+    start = (time.perf_counter() if begun is None else begun) - seconds
     used = problem.batch or jax.tree.leaves(problem.training)[0].shape[0]
     budget = budget_of(config, updates * used / problem.rows)
     piece = -(-updates // PIECES)

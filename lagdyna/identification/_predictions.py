@@ -1,4 +1,4 @@
-"""What a model says of recorded rows and trajectories.
+"""Predictions of a model at recorded rows and along trajectories.
 
 Arrays are cut into blocks of one size and padded, so that each method of a model is compiled
 once, whatever the lengths of the recordings.

@@ -1,6 +1,7 @@
 """Run directories of fits: fit a model, continue a fit, load a fitted model."""
 
 import dataclasses
+import time
 import tomllib
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -140,6 +141,7 @@ def fit_model(
     **Raises:** `UserError` if the config, the recordings or the directory cannot be used;
     nothing has been written then.
     """
+    begun = time.perf_counter()
     given = _config(config, Objects(model, learner))
     problem = fit_problem(given, known=known, residual=residual)
     state = starting_state(problem)
@@ -151,7 +153,7 @@ def fit_model(
         if robot_file(problem.config.model) is not None:
             robot = described_robot(problem.config.model)
             write_text(path / ROBOT_FILE, robot.to_json())
-        return _run(problem, state, [], path, progress)
+        return _run(problem, state, [], path, progress, begun)
 
 
 @from_run
@@ -379,15 +381,19 @@ def _run(
     records: list[Record],
     out: Path,
     progress: FitProgress | None,
+    begun: float | None = None,
 ) -> Report:
-    """Run the updates that are left, and write the report and the figures."""
+    """Run the updates that are left, and write the report and the figures.
+
+    **Arguments:** `begun`, time on the clock from which seconds are counted; now by default.
+    """
 
     def keep(state: FitState, records: list[Record]) -> None:
         keep_fit(out, problem, state, records)
         if progress is not None:
             progress(records[-1])
 
-    state, records = fit_loop(problem, state, records, keep)
+    state, records = fit_loop(problem, state, records, keep, begun)
     report, drawn = fit_report(problem, state, records)
     draw_fit(out, drawn, records, problem.config.model.name)
     return write_sealed(out / "report.json", report, digest_of_lines(records))
