@@ -226,7 +226,7 @@ def energy_drift(motions: list[Motion]) -> Report | None:
     return {
         "joules": joules,
         **{
-            name: finite(float(np.sqrt(np.mean(np.concatenate(each) ** 2)) / joules))
+            name: finite(float(_rms(np.concatenate(each)) / joules))
             for name, each in drifts.items()
         },
     }
