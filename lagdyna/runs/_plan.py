@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, PRNGKeyArray
 
 from .._errors import UserError
 from ..control import (
@@ -17,7 +17,6 @@ from ..control import (
     ActionBox,
     DrivenTransition,
     Equilibrium,
-    GoalCost,
     Plan,
     PlanError,
     Tracker,
@@ -25,27 +24,25 @@ from ..control import (
     find_equilibrium,
     region_of_attraction,
 )
+from ..filters import AbstractPosterior
 from ..mechanics import State
-from ..results import (
-    BLUE,
-    ORANGE,
-    blank,
-    check_empty,
-    finish,
-    new_directory,
-    replacing,
-    reserved,
-    save,
-    write_json,
-)
-from ..simulate import AbstractTransition
+from ..results import check_empty, new_directory, reserved, write_json
+from ..simulate import AbstractTransition, LearnedModel
+from ._fit import FittedRun
 from ._load import load
+from ._plan_files import draw_plan, write_arrays
+from ._plan_film import film_plan
+from ._plan_purpose import (
+    NEAR,
+    GoalPurpose,
+    PlanReward,
+    RewardPurpose,
+    goal_purpose,
+    reward_purpose,
+)
+from ._plan_samples import try_samples
 from ._train import Run
 from ._trust import Trust
-
-# Weights of coordinates, velocities and actions as parts of their limits.
-_STAGE, _FINAL, _EFFORT = (0.05, 0.005), (200.0, 20.0), 0.01
-_NEAR = 0.1  # rad, m, rad/s and m/s
 
 
 class PlannedMotion(NamedTuple):
@@ -53,23 +50,24 @@ class PlannedMotion(NamedTuple):
 
     **Attributes:**
 
-    - `plan`: the plan; it converged, and ends near the goal.
-    - `goal`: the equilibrium.
-    - `tracker`: feedback along the plan and at its end; `None` if nothing stabilises the goal.
+    - `plan`: the plan; it converged, and ends near the goal if there is one.
+    - `goal`: the equilibrium; `None` if the plan is for a reward.
+    - `tracker`: feedback along the plan, and at the goal; `None` if nothing stabilises it.
     - `report`: the content of `plan.json`.
     """
 
     plan: Plan
-    goal: Equilibrium
+    goal: Equilibrium | None
     tracker: Tracker | None
     report: dict[str, Any]
 
 
 def plan_motion(
     run: str | Path,
-    goal: Sequence[float],
+    goal: Sequence[float] | None,
     start: Sequence[float],
     *,
+    reward: str | PlanReward | None = None,
     limit: Sequence[float] | None = None,
     steps: int = 100,
     restarts: int = 8,
@@ -77,74 +75,69 @@ def plan_motion(
     out: str | Path | None = None,
     trust: Trust = False,
 ) -> PlannedMotion:
-    """Plan a motion from rest to rest with the model of a run alone, and write it.
+    """Plan a motion from rest with the model of a run alone, and write it.
 
-    The plan is simulated with its tracker in the same model. `plan.npz` has `q`, `qd`, `action`
-    and the tracker's `gains`; `plan.json` the report, `plan.png` a figure.
+    The plan ends at rest at a goal, or earns a high sum of rewards. It is simulated with its
+    tracker in the same model; if a filter fitted the model, also in samples of the posterior.
+    `plan.npz` has `q`, `qd`, `action` and the tracker's `gains`; `plan.json` the report,
+    `plan.png` a figure, and `plan.gif` a film of a pendulum or a planar chain of links whose
+    equations were known.
 
     **Arguments:**
 
     - `run`: the directory of a fit or a training run.
     - `goal`, `start`: coordinates at the end and at the start; see
-        [`lagdyna.control.find_equilibrium`][].
+        [`lagdyna.control.find_equilibrium`][]. The goal is `None` with a reward.
+    - `reward`: a function `(state, action) -> scalar` in JAX, twice differentiable, in place
+        of a goal; or `FILE.py:NAME`. `state.q` and `state.qd` have shape `(n,)`, `action` has
+        all actions of the model.
     - `limit`: largest magnitude of each action, 0 for one that does not act. A fit needs it,
         in the units of its data; a training run has 1 by default.
     - `steps`: number of actions of the plan.
     - `restarts`: number of random guesses.
-    - `seed`: seed of the guesses.
+    - `seed`: seed of the guesses and of the samples.
     - `out`: a new or empty directory; by default the first free `plan-1`, ... in that of the
         run.
     - `trust`: as for [`lagdyna.runs.load`][].
 
-    **Raises:** [`lagdyna.UserError`][] if no equilibrium holds the goal, or for other mistakes;
-    [`lagdyna.control.PlanError`][] if no plan converged and reaches it. Then nothing is
-    written.
+    **Raises:** [`lagdyna.UserError`][] if no equilibrium holds the goal, if the reward fails or
+    is not smooth, or for other mistakes; [`lagdyna.control.PlanError`][] if no plan converged
+    and reaches the goal. Then nothing is written.
     """
+    if (goal is None) == (reward is None):
+        given = "neither" if goal is None else "both"
+        raise UserError(f"{given} of `goal` and `reward` were given; one of them is accepted")
     run = Path(run)
     place = None if out is None else Path(out)
     if place is not None and place.exists():
         check_empty(place)
     loaded = load(run, trust=trust)
-    size = loaded.config.task.action_size if isinstance(loaded, Run) else None
+    task = loaded.config.task if isinstance(loaded, Run) else None
+    size = None if task is None else task.action_size
     transition, box = _driven(loaded.model.transition, size, limit)
     first = _start(transition, start)
-    held = find_equilibrium(transition, goal, box)
-    plan = _search(transition, first, held, box, steps, restarts, seed)
-    plan.require_converged()
-    missed = _distance(transition, jax.tree.map(lambda x: x[-1], plan.states), held)
-    if not missed <= _NEAR:
-        raise PlanError(
-            f"the best of {restarts} plans of {steps} steps ends {missed:.2g} from the goal, "
-            f"and {_NEAR:g} (rad, m, rad/s and m/s) is accepted; give more steps or restarts"
-        )
-    if loaded.model.signals is not None:
-        notes = ["a delay or lag that the fit learned does not act in the plan"]
+    if reward is not None:
+        purpose = reward_purpose(transition, reward, first, box, seed)
     else:
-        notes = []
-    tracker, reasons = _tracker(transition, plan, held, box, seed)
-    report = {
-        "goal": _list(held.state.q),
-        "goal_action": _list(transition.full(held.action)),
-        "start": _list(first.q),
-        "steps": steps,
-        "cost": float(plan.cost),
-        "converged": True,
-        "iterations": int(plan.iterations),
-        "largest_defect": float(plan.largest_defect),
-        "distance_from_goal": missed,
-        "distance_with_tracker": None,
-        "region": None,
-        "notes": notes + reasons,
-    }
+        assert goal is not None
+        purpose = goal_purpose(transition, find_equilibrium(transition, goal, box), box)
+    key = jax.random.key(seed)
+    plan = ILQR(box).search(transition, purpose.cost, first, steps, key=key, restarts=restarts)
+    plan.require_converged()
+    report = _planned(transition, plan, purpose, restarts)
+    tracker, report["notes"] = _tracker(transition, plan, purpose, box, seed)
+    if loaded.model.signals is not None:
+        report["notes"].append("a delay or lag that the fit learned does not act in the plan")
     if tracker is not None:
-        states, _ = closed_loop(transition, tracker, first, 2 * steps)
-        end = jax.tree.map(lambda x: x[-1], states)
-        report["distance_with_tracker"] = _distance(transition, end, held)
-        report["region"] = float(tracker.region)
+        posterior = loaded.posterior if isinstance(loaded, FittedRun) else None
+        sample_key = jax.random.fold_in(key, 1)
+        report |= _tracked(transition, plan, purpose, tracker, posterior, sample_key)
+    held = purpose.goal if isinstance(purpose, GoalPurpose) else None
     with reserved(place, lambda number: run / f"plan-{number}") as directory:
         directory = new_directory(directory)
-        _write_arrays(directory / "plan.npz", transition, plan, tracker)
-        _draw(directory / "plan.png", transition, plan, held, box)
+        write_arrays(directory / "plan.npz", transition, plan, tracker)
+        draw_plan(directory / "plan.png", transition, plan, held, box)
+        film_plan(directory / "plan.gif", loaded.model, task, transition, plan, box)
         write_json(directory / "plan.json", report)
         report = {**report, "out": str(directory)}
     return PlannedMotion(plan, held, tracker, report)
@@ -195,96 +188,98 @@ def _start(transition: AbstractTransition, start: Sequence[float]) -> State:
     return State(q, jnp.zeros_like(q))
 
 
-def _search(
-    transition: AbstractTransition,
-    start: State,
-    goal: Equilibrium,
-    box: ActionBox,
-    steps: int,
+def _planned(
+    transition: DrivenTransition,
+    plan: Plan,
+    purpose: GoalPurpose | RewardPurpose,
     restarts: int,
-    seed: int,
-) -> Plan:
-    """Search a plan from rest to the goal."""
-    n = transition.coordinates.n
-    cost = GoalCost(
-        goal,
-        transition.coordinates,
-        state_weights=[x for x in _STAGE for _ in range(n)],
-        action_weights=_EFFORT / np.asarray(box.upper) ** 2,
-        final_weights=[x for x in _FINAL for _ in range(n)],
-    )
-    key = jax.random.key(seed)
-    return ILQR(box).search(transition, cost, start, steps, key=key, restarts=restarts)
+) -> dict[str, Any]:
+    """Report a plan that converged.
+
+    **Raises:** `PlanError` if it does not reach its goal.
+    """
+    steps = plan.actions.shape[0]
+    report = {
+        "goal": None,
+        "goal_action": None,
+        "reward": None,
+        "start": _list(plan.states.q[0]),
+        "steps": steps,
+        "cost": float(plan.cost),
+        "converged": True,
+        "iterations": int(plan.iterations),
+        "largest_defect": float(plan.largest_defect),
+        "distance_from_goal": None,
+        "distance_with_tracker": None,
+        "return": None,
+        "return_with_tracker": None,
+        "region": None,
+        "samples": None,
+    }
+    if isinstance(purpose, RewardPurpose):
+        earned = float(purpose.total(plan.states, plan.actions))
+        return report | {"reward": purpose.name, "cost": -earned, "return": earned}
+    missed = purpose.distance(transition, jax.tree.map(lambda x: x[-1], plan.states))
+    if not missed <= NEAR:
+        raise PlanError(
+            f"the best of {restarts} plans of {steps} steps ends {missed:.2g} from the goal, "
+            f"and {NEAR:g} (rad, m, rad/s and m/s) is accepted; give more steps or restarts"
+        )
+    return report | {
+        "goal": _list(purpose.goal.state.q),
+        "goal_action": _list(transition.full(purpose.goal.action)),
+        "distance_from_goal": missed,
+    }
 
 
 def _tracker(
-    transition: AbstractTransition, plan: Plan, goal: Equilibrium, box: ActionBox, seed: int
+    transition: AbstractTransition,
+    plan: Plan,
+    purpose: GoalPurpose | RewardPurpose,
+    box: ActionBox,
+    seed: int,
 ) -> tuple[Tracker | None, list[str]]:
     """Design the feedback, or say why there is none."""
+    if isinstance(purpose, RewardPurpose):
+        return Tracker.design(transition, plan, box), []
     try:
-        lqr = LQR.design(transition, goal, box)
+        lqr = LQR.design(transition, purpose.goal, box)
     except UserError as error:
         return None, [f"without feedback: {error}"]
     region = region_of_attraction(transition, lqr, key=jax.random.key(seed))
     return Tracker.design(transition, plan, box, goal=lqr, region=region), []
 
 
-def _distance(transition: AbstractTransition, state: State, goal: Equilibrium) -> float:
-    """Compute the largest difference from the goal; infinite if it is not finite."""
-    q = transition.coordinates.difference(state.q, goal.state.q)
-    distance = float(jnp.max(jnp.abs(jnp.concatenate([q, state.qd]))))
-    return distance if np.isfinite(distance) else np.inf
-
-
-def _write_arrays(
-    path: Path, transition: DrivenTransition, plan: Plan, tracker: Tracker | None
-) -> None:
-    """Write the plan for programs without lagdyna, with all actions of the model."""
-
-    def rows(gains: Float[jax.Array, "*time m two_n"]) -> Float[jax.Array, "*time all two_n"]:
-        return jnp.swapaxes(transition.full(jnp.swapaxes(gains, -1, -2)), -1, -2)
-
-    q, qd = plan.states
-    arrays = {"q": q, "qd": qd, "action": transition.full(plan.actions)}
-    if tracker is not None and tracker.goal is not None:
-        goal = tracker.goal
-        arrays |= {
-            "gains": rows(tracker.gains),
-            "goal_q": goal.equilibrium.state.q,
-            "goal_action": transition.full(goal.equilibrium.action),
-            "goal_gain": rows(goal.gain),
-            "goal_value": goal.value,
-            "region": tracker.region,
+def _tracked(
+    transition: DrivenTransition,
+    plan: Plan,
+    purpose: GoalPurpose | RewardPurpose,
+    tracker: Tracker,
+    posterior: AbstractPosterior[LearnedModel] | None,
+    key: PRNGKeyArray,
+) -> dict[str, Any]:
+    """Simulate a plan with its tracker, in the model and in samples of the posterior."""
+    first, last = (jax.tree.map(lambda x, i=i: x[i], plan.states) for i in (0, -1))
+    rewarded = isinstance(purpose, RewardPurpose)
+    # After a plan to a goal, the regulator gets as long again; rewards end with the plan.
+    steps = tracker.steps if rewarded else 2 * tracker.steps
+    states, actions = closed_loop(transition, tracker, first, steps)
+    if isinstance(purpose, RewardPurpose):
+        report = {"return_with_tracker": _finite(float(purpose.total(states, actions)))}
+    else:
+        end = jax.tree.map(lambda x: x[-1], states)
+        report = {
+            "distance_with_tracker": _finite(purpose.distance(transition, end)),
+            "region": float(tracker.region),
         }
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **{name: np.asarray(x) for name, x in arrays.items()})  # pyright: ignore[reportArgumentType]
+    if posterior is None:
+        return report
+    samples = try_samples(posterior, transition, tracker, first, steps, last, purpose, key)
+    return report | {"samples": samples}
 
 
-def _draw(
-    path: Path, transition: DrivenTransition, plan: Plan, goal: Equilibrium, box: ActionBox
-) -> None:
-    """Plot coordinates and actions, with the goal and the limits."""
-    n, m = plan.states.q.shape[1], box.size
-    figure = blank(6.4, 1.0 + 1.1 * (n + m))
-    panels = figure.subplots(n + m, 1, sharex=True, squeeze=False)[:, 0]
-    for i in range(n):
-        curve = np.array(plan.states.q[:, i])
-        if transition.coordinates.angles[i]:  # no line from pi to -pi
-            curve[1:][np.abs(np.diff(curve)) > np.pi] = np.nan
-        panels[i].plot(curve, color=BLUE, lw=1.2)
-        panels[i].axhline(float(goal.state.q[i]), color=ORANGE, lw=0.7, ls="--")
-        panels[i].set_ylabel(f"q[{i}]", fontsize=8)
-    for j, action in enumerate(np.flatnonzero(transition.driven)):
-        axes = panels[n + j]
-        axes.stairs(np.asarray(plan.actions[:, j]), color=BLUE, lw=1.2, baseline=None)
-        for end in (box.lower[j], box.upper[j]):
-            axes.axhline(end, color=ORANGE, lw=0.7, ls="--")
-        axes.set_ylabel(f"action {action}", fontsize=8)
-    for axes in panels:
-        finish(axes)
-    panels[0].set_title("goal and limits dashed", fontsize=9)
-    panels[-1].set_xlabel("step")
-    save(figure, path)
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None  # JSON has no infinity
 
 
 def _list(values: Float[jax.Array, " n"]) -> list[float]:

@@ -23,5 +23,7 @@ from .suite import SuiteEntry as SuiteEntry
 from .suite import SuiteEnv as SuiteEnv
 from .suite import SuiteTask as SuiteTask
 from .suite import SuiteVectorEnv as SuiteVectorEnv
+from .suite import draw_chain as draw_chain
+from .suite import is_chain as is_chain
 from .suite import suite_name as suite_name
 from .suite import suite_task as suite_task

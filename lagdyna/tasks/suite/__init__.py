@@ -2,6 +2,8 @@
 
 from . import realaigym as realaigym
 from ._compiled import start as start
+from ._draw import draw_chain as draw_chain
+from ._draw import is_chain as is_chain
 from ._entries import SUITE as SUITE
 from ._entries import SuiteEntry as SuiteEntry
 from ._env import SuiteEnv as SuiteEnv

@@ -1,7 +1,8 @@
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from ...systems import Pendulum
+from ...mechanics import MechanicalSystem
+from ...systems import Pendulum, PlanarChain
 from ._task import SuiteTask
 
 SIZE = 480
@@ -20,6 +21,8 @@ def draw(
     q: Float[np.ndarray, " n"],
     effort: Float[np.ndarray, " n"],
     size: int = SIZE,
+    *,
+    marks: bool = True,
 ) -> UInt8[np.ndarray, "size size 3"]:
     """Draw a chain of links, upright at 0, and its cart.
 
@@ -34,6 +37,7 @@ def draw(
     - `effort`: force on each coordinate as a fraction of its maximum, shape `(n,)`. It is drawn
         as an arrow at the cart or about a joint.
     - `size`: width and height of the image, pixels.
+    - `marks`: whether the marks of the reward are drawn.
 
     **Returns:** the RGB image, shape `(size, size, 3)`, 8 bit.
     """
@@ -77,7 +81,7 @@ def draw(
         pen.line([(0, side / 2), (side, side / 2)], _TRACK, side // 240)
         for metre in range(int(np.floor(centre - half)), int(np.ceil(centre + half)) + 1):
             x_pixel, y_pixel = pixel(np.asarray([metre, 0.0]))
-            limit = abs(metre) == 2
+            limit = marks and abs(metre) == 2
             tick, colour = (side / 30, _EDGE) if limit else (side / 60, _TICK)
             pen.line(
                 [(x_pixel, y_pixel - tick), (x_pixel, y_pixel + tick)], colour, side // 240
@@ -94,7 +98,8 @@ def draw(
     else:
         draw_disc(joints[0], 1.1 * width, _CART)
     goal = pixel(np.asarray([0.0, reach]))
-    pen.circle(goal, 1.1 * width, outline=_GOAL, width=thin)
+    if marks:
+        pen.circle(goal, 1.1 * width, outline=_GOAL, width=thin)
     for i in range(links):
         colour = _LINKS[i % len(_LINKS)]
         pen.line([pixel(joints[i]), pixel(joints[i + 1])], colour, width)
@@ -119,3 +124,31 @@ def draw(
                 at + (radius - thin / 2) * out, np.asarray([-out[1], out[0]]), force
             )
     return np.asarray(image.reduce(_SUPERSAMPLING))
+
+
+def is_chain(system: MechanicalSystem) -> bool:
+    """Whether a system is a pendulum or planar chain of angles that `draw_chain` draws."""
+    body, angles = system.lagrangian, system.coordinates.angles
+    first = int(isinstance(body, PlanarChain) and body.cart_mass is not None)
+    known = isinstance(body, Pendulum | PlanarChain)
+    return known and all(angles[first:]) and not any(angles[:first])
+
+
+def draw_chain(
+    system: MechanicalSystem,
+    q: Float[np.ndarray, " n"],
+    effort: Float[np.ndarray, " n"],
+    size: int = SIZE,
+) -> UInt8[np.ndarray, "size size 3"]:
+    """Draw a pendulum or a planar chain of links, with its cart.
+
+    **Arguments:**
+
+    - `system`: a system for which [`lagdyna.tasks.is_chain`][] holds.
+    - `q`: coordinates, shape `(n,)`; angles are 0 upright.
+    - `effort`: force on each coordinate as a fraction of its maximum, shape `(n,)`.
+    - `size`: width and height of the image, pixels.
+
+    **Returns:** the RGB image, shape `(size, size, 3)`, 8 bit.
+    """
+    return draw(SuiteTask("chain", system, 1, 1.0), q, effort, size, marks=False)
