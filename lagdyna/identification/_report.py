@@ -62,8 +62,8 @@ def early_stop(state: FitState, records: list[Record]) -> list[str]:
     when = f"after {updates} of {last} updates" if updates else "before any update"
     loss = records[-1]["validation_loss"]
     return [
-        f"the model {when} was kept, since its validation loss of {least:.3g} is the smallest; "
-        f"that of the last is {np.nan if loss is None else loss:.3g}"
+        f"the model {when} was kept, since later ones have larger validation losses: "
+        f"{least:.3g} then, {np.nan if loss is None else loss:.3g} at the end"
     ]
 
 

@@ -29,16 +29,21 @@ from ..parts import (
 from ..simulate import AbstractTransition, LearnedModel, ScaledTransition, SignalTransition
 from ..tasks import Plant
 
+# A later model is kept if its validation loss is above the smallest by less than this part:
+# such differences are noise, and later models have learned more.
+_NOISE = 0.05
+
 
 class Kept(NamedTuple):
-    """Model of the smallest validation loss so far.
+    """Latest model whose validation loss was about the smallest so far.
 
-    **Attributes:** `transition`, the dynamics; `loss`, on the validation data; `updates`, made
-    until then.
+    **Attributes:** `transition`, the dynamics; `loss`, on the validation data; `least`, the
+    smallest loss of any model; `updates`, made until then.
     """
 
     transition: AbstractTransition
     loss: Float[Array, ""]
+    least: Float[Array, ""]
     updates: Int[Array, ""]
 
 
@@ -138,21 +143,24 @@ def begun(
     precise = isinstance(config.learner, LevenbergMarquardtConfig) and networks
     kept = None
     if isinstance(config.learner, GradientConfig) or precise:
-        kept = Kept(transition, jnp.asarray(jnp.inf), jnp.asarray(0))
+        kept = Kept(transition, jnp.asarray(jnp.inf), jnp.asarray(jnp.inf), jnp.asarray(0))
     return FitState(transition, learner_state, kept, jnp.asarray(solved))
 
 
 def with_validation(
     state: FitState, loss: Float[Array, ""], updates: int, *, first: bool = False
 ) -> FitState:
-    """Keep the model if its validation loss is the smallest so far.
+    """Keep the model if its validation loss is about the smallest so far.
 
     **Arguments:** `first`, whether the model is the one before the first update.
     """
-    if state.kept is None or not (first or bool(loss < state.kept.loss)):
+    if state.kept is None:
         return state
     loss = jnp.where(jnp.isfinite(loss), loss, jnp.inf).astype(state.kept.loss.dtype)
-    return state._replace(kept=Kept(state.transition, loss, jnp.asarray(updates)))
+    least = jnp.minimum(loss, state.kept.least)
+    if not first and (not jnp.isfinite(loss) or loss > (1 + _NOISE) * least):
+        return state
+    return state._replace(kept=Kept(state.transition, loss, least, jnp.asarray(updates)))
 
 
 def parametrisation(config: FitConfig, plant: Plant) -> Parametrisation | None:

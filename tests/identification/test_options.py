@@ -152,7 +152,12 @@ def test_the_model_of_the_smallest_validation_loss_is_kept(file: Path) -> None:
     losses = {each["updates"]: each["validation_loss"] for each in records}
     losses[0] = float(eqx.filter_jit(problem.loss)(before.transition, problem.validation))
     finite = {updates: loss for updates, loss in losses.items() if loss is not None}
-    best = min(finite, key=finite.__getitem__)
+    # A later model counts if its loss is within a twentieth of the smallest before it.
+    best = max(
+        updates
+        for updates, loss in finite.items()
+        if loss <= 1.05 * min(x for earlier, x in finite.items() if earlier <= updates)
+    )
     assert best < 20
     assert state.kept is not None
     assert int(state.kept.updates) == best
