@@ -73,6 +73,8 @@ def arm_tables(path: Path = STORED) -> dict[str, tuple[tuple[str, ...], list[lis
 def _figure(value: float | None) -> str:
     if value is None:
         return ""
+    if value == 0:
+        return "0"
     return f"{value:.2g}" if 1e-3 < value < 100 else f"{value:.0e}".replace("e-0", "e-")
 
 
