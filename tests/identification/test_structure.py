@@ -89,4 +89,4 @@ def test_torques_and_accelerations_of_a_chain_are_learned_by_default(tmp_path: P
     data = {"file": str(tmp_path / "log.npz"), "angles": "all"}
     report = fit_model(fit_config({"data": data}), tmp_path / "run")
     relative = report["validation"]["relative"]
-    assert max(*relative["force"], *relative["qdd"]) < 1e-3
+    assert max(*relative["torque"], *relative["acceleration"]) < 1e-3
