@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from . import tables as tables
     from . import tasks as tasks
     from . import training as training
+    from . import worlds as worlds
     from ._errors import UserError as UserError
     from ._version import __version__ as __version__
     from .checks import check_task as check_task
@@ -46,12 +47,13 @@ if TYPE_CHECKING:
     from .runs import resume as resume
     from .runs import train as train
     from .runs import train_seeds as train_seeds
+    from .worlds import world_task as world_task
 
 _ROOMS = (
     *("agents", "checks", "config", "control", "data", "excitation", "filters"),
     *("identification", "learners"),
     *("mechanics", "models", "options", "parts", "reproductions", "results", "runs"),
-    *("simulate", "systems", "tables", "tasks", "training"),
+    *("simulate", "systems", "tables", "tasks", "training", "worlds"),
 )
 _NAMES = {
     "_errors": ("UserError",),
@@ -63,6 +65,7 @@ _NAMES = {
         *("compare", "evaluate", "fit", "fit_model", "load", "load_fit", "load_run"),
         *("resume", "train", "train_seeds"),
     ),
+    "worlds": ("world_task",),
 }
 
 register_suite()

@@ -31,8 +31,12 @@ YARDSTICKS = MappingProxyType(
 """Gymnasium id and episode length of each published benchmark, by short name."""
 
 
+LEARNED_MODEL = "lagdyna/LearnedModel-v0"
+"""Gymnasium id of the environment of a learned model."""
+
+
 def register_suite() -> None:
-    """Register the suite's environments with Gymnasium.
+    """Register the environments of the suite and of learned models with Gymnasium.
 
     This makes them available to `gymnasium.make` and `gymnasium.make_vec`.
     """
@@ -46,3 +50,5 @@ def register_suite() -> None:
                 vector_entry_point="lagdyna.tasks.suite:SuiteVectorEnv",
                 kwargs={"task": name},
             )
+    if LEARNED_MODEL not in gym.registry:
+        gym.register(LEARNED_MODEL, "lagdyna.worlds:LearnedEnv")

@@ -34,7 +34,7 @@ LEVELS = (
     ("config",),
     ("training", "identification", "excitation"),  # independent of each other
     ("runs",),
-    ("reproductions",),
+    ("worlds", "reproductions"),  # independent of each other
     ("cli",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -272,3 +272,16 @@ def mapping(option: str, text: str) -> dict[str, str]:
             f"a name with a comma use --data.{option}.q0 NAME"
         )
     return found
+
+
+def numbers_of(name: str, text: str) -> list[float]:
+    """Parse numbers such as `q=3.14,0`.
+
+    **Raises:** `UserError` for other texts.
+    """
+    try:
+        return [float(x) for x in text.removeprefix("q=").split(",")]
+    except ValueError as error:
+        raise UserError(
+            f"`--{name}` was {text!r}; numbers with commas, such as q=3.14,0, are accepted"
+        ) from error

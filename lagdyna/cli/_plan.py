@@ -4,8 +4,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from .._errors import UserError
-from ._options import Location, Seed, Trusted, Whole
+from ._options import Location, Seed, Trusted, Whole, numbers_of
 from ._precision import use_precision
 from ._print import say
 
@@ -57,7 +56,7 @@ def plan(
         A new or empty directory; by default the first free plan-1, ... in that of the run.
     """
     ends = {"goal": goal, "start": start, "limit": limit}
-    numbers = {name: _numbers(name, text) for name, text in ends.items() if text is not None}
+    numbers = {name: numbers_of(name, text) for name, text in ends.items() if text is not None}
     counts = {"steps": steps, "restarts": restarts}
     options = {name: value for name, value in counts.items() if value is not None}
     use_precision(run)
@@ -115,13 +114,3 @@ def _sampled(found: dict[str, Any]) -> str:
         for name in ("end_q_deviation", "end_qd_deviation")
     )
     return text + "the end deviates by {} in q and {} in qd".format(*spread)
-
-
-def _numbers(name: str, text: str) -> list[float]:
-    """Parse numbers such as `q=3.14,0`."""
-    try:
-        return [float(x) for x in text.removeprefix("q=").split(",")]
-    except ValueError as error:
-        raise UserError(
-            f"`--{name}` was {text!r}; numbers with commas, such as q=3.14,0, are accepted"
-        ) from error

@@ -1,3 +1,9 @@
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from .._errors import UserError
 from ._interruption import interruptible
 from ._mistakes import use_working_directory
 from ._options import (
@@ -12,9 +18,12 @@ from ._options import (
     Solver,
     TaskEquations,
     TrainingLoss,
+    Trusted,
     Whole,
     configured,
+    numbers_of,
 )
+from ._precision import use_precision
 from ._print import console, print_seeds, print_summary
 
 
@@ -32,6 +41,13 @@ def train(
     learner: Learner = None,
     solver: Solver = None,
     agent: Agent = None,
+    world: Annotated[Path | None, Parameter(show_default=False)] = None,
+    start: Name = None,
+    reward: Name = None,
+    limit: Name = None,
+    spread: Annotated[float | None, Parameter(show_default=False)] = None,
+    episode: Whole = None,
+    trust: Trusted = False,
     out: Location = None,
     set: Settings = None,
     show_config: Flag = False,
@@ -50,6 +66,21 @@ def train(
     steps
         Environment steps of real experience, random ones included; those of the task by
         default.
+    world
+        The directory of a fit or a training run, whose learned model takes the place of the
+        environment. Needs `--start`, and of a fit `--reward` and `--limit`.
+    start
+        With `--world`: the coordinates at the start of an episode, as q=3.14,0, in rad and m.
+    reward
+        With `--world`: FILE.py:NAME of the reward, a function of (state, action) or (state,
+        action, next_state) in JAX that returns a number. By default that of a training run.
+    limit
+        With `--world`: the largest magnitude of each action, as 5 or 5,0, with 0 for actions
+        that do not act. A fit needs it, in the units of its data.
+    spread
+        With `--world`: standard deviation of the noise on `--start`; 0.05 by default.
+    episode
+        With `--world`: steps of an episode; by default those of 10 s.
     out
         A new or empty directory for the run; the first free one in runs/ by default.
     show_config
@@ -58,7 +89,14 @@ def train(
     from ..config import config_from_table
     from ..options import config_to_toml
 
-    named = {
+    options = {
+        "start": start,
+        "reward": reward,
+        "limit": limit,
+        "spread": spread,
+        "episode": episode,
+    }
+    named: dict[str, Any] = {
         "task": task,
         "seed": seed,
         "steps": steps,
@@ -69,6 +107,11 @@ def train(
         "solver": solver,
         "agent": agent,
     }
+    named |= _world(world, task, options, trust)
+    if world is not None:
+        named["model"] = model or "simulator"
+        if config is None:
+            named["evaluation.episodes"] = _EPISODES
     whole = configured(config_from_table, config, named, set)
     if show_config:
         print(config_to_toml(whole.resolved()), end="")
@@ -89,3 +132,39 @@ def train(
                 lambda: runs.train_seeds(whole, seeds, directory, progress=progress), directory
             )
             print_seeds(summary, directory)
+
+
+def _world(
+    run: Path | None, task: str | None, options: dict[str, Any], trust: bool
+) -> dict[str, Any]:
+    """Describe the task of a learned model.
+
+    **Raises:** `UserError` if options of `--world` are given without it, or with a task.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if run is None:
+        if given or trust:
+            name = next(iter(given), "trust")
+            raise UserError(f"`--{name}` was given without `--world`; add `--world RUN`")
+        return {}
+    if task is not None:
+        raise UserError(
+            f"`task` was {task!r} with `--world`, which is the task; one of them is accepted"
+        )
+    if "start" not in given:
+        raise UserError(
+            "`--start` is missing: the model of a run does not know where an episode starts; "
+            "give the coordinates, as q=3.14,0"
+        )
+    numbers = {
+        name: numbers_of(name, given.pop(name)) for name in ("start", "limit") & given.keys()
+    }
+    use_precision(run)
+    from ..options import table_of
+    from ..worlds import world_task
+
+    spec = world_task(run, **numbers, **given, trust=trust)
+    return {"task": table_of(spec)}
+
+
+_EPISODES = 20  # of an evaluation; environments in Python are slow

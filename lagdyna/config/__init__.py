@@ -25,3 +25,4 @@ from ._tables import config_from_table as config_from_table
 from ._tables import load_config as load_config
 from ._train import Config as Config
 from ._user_functions import check_functions as check_functions
+from ._user_functions import check_reward as check_reward

@@ -10,8 +10,14 @@ from .._errors import UserError
 from ..learners import Residual
 from ..mechanics import AbstractLagrangian, MechanicalSystem, State
 from ..options import DissipationName, user_part
-from ..parts import ConstrainedMLPConfig, DynamicsConfig, RobotConfig, RobotResidualConfig
-from ..tasks import Plant, TaskSpec, in_bounds, known_equations
+from ..parts import (
+    ConstrainedMLPConfig,
+    DynamicsConfig,
+    RobotConfig,
+    RobotResidualConfig,
+    SimulatorConfig,
+)
+from ..tasks import Plant, TaskSpec, in_bounds, known_equations, simulator_of
 from ._robots import described_robot, robot_file, robot_lagrangian
 from ._user_functions import check_equations
 
@@ -39,6 +45,13 @@ def with_equations(
     **Raises:** `UserError` if the model needs equations and there are none, they do not fit
     the plant, or equations are given to a model without any.
     """
+    if isinstance(model, SimulatorConfig) and known is None:
+        if task is None:
+            raise UserError(
+                "`model.name` was 'simulator', which learns nothing from recordings; `lagdyna "
+                "train` accepts it"
+            )
+        return plant._replace(simulator=simulator_of(task))
     if not (model.equations or robot_file(model)):
         if known is not None or residual is not None:
             what = "known" if known is not None else "residual"

@@ -21,6 +21,7 @@ from ..parts import (
     LearnerConfig,
     LossConfig,
     Schedule,
+    SimulatorConfig,
     SolverConfig,
     StepsLossConfig,
 )
@@ -212,7 +213,8 @@ class Config:
     @property
     def model_updates(self) -> int:
         """Updates of the model in a training phase of a resolved config."""
-        return 0 if self.learner is None else given(self.learner.updates)
+        simulated = isinstance(self.model, SimulatorConfig) and not self.task.terminates
+        return 0 if self.learner is None or simulated else given(self.learner.updates)
 
     @property
     def schedule(self) -> Schedule:

@@ -18,6 +18,8 @@ from ._part import name_of as name_of
 from ._toml import config_to_toml as config_to_toml
 from ._toml import parse_value as parse_value
 from ._toml import read_table as read_table
+from ._trusting import is_trusted as is_trusted
+from ._trusting import trusting as trusting
 from ._types import ActivationName as ActivationName
 from ._types import Count as Count
 from ._types import Discount as Discount

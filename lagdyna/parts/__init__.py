@@ -33,6 +33,7 @@ from .dynamics import NeuralODEConfig as NeuralODEConfig
 from .dynamics import ResidualConfig as ResidualConfig
 from .dynamics import RobotConfig as RobotConfig
 from .dynamics import RobotResidualConfig as RobotResidualConfig
+from .dynamics import SimulatorConfig as SimulatorConfig
 from .dynamics import StructuredHNNConfig as StructuredHNNConfig
 from .learners import LEARNERS as LEARNERS
 from .learners import AdamConfig as AdamConfig

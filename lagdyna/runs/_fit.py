@@ -86,8 +86,8 @@ class FittedRun(NamedTuple):
     - `model`: the fitted model, a [`lagdyna.simulate.LearnedModel`][].
     - `report`: the content of `report.json`; `None` if the fit is not finished.
     - `records`: the lines of `metrics.jsonl`.
-    - `posterior`: of the model, with the noise and the temperature in the report; `None` if no
-        filter learned it.
+    - `posterior`: of the model, with the noise and temperature of the report, or `None`.
+    - `sizes`: sizes and scales of the training data.
     """
 
     config: FitConfig
@@ -95,6 +95,7 @@ class FittedRun(NamedTuple):
     report: Report | None
     records: list[Record]
     posterior: AbstractPosterior[LearnedModel] | None
+    sizes: Sizes
 
 
 def fit_directory(config: FitConfig) -> Path:
@@ -286,7 +287,7 @@ def load_fit(
     report = finished_report(run)
     records = _records(run, notes)
     posterior = model_posterior(config, plant, state, report)
-    return FittedRun(config, LearnedModel(state.chosen), report, records, posterior)
+    return FittedRun(config, LearnedModel(state.chosen), report, records, posterior, sizes)
 
 
 def _config(given: Any, objects: Objects) -> FitConfig:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Concatenate, NoReturn, ParamSpec, TypeVar
 
 from .._errors import UserError
-from ..options import begun_in
+from ..options import begun_in, is_trusted, trusting
 from ..results import check_precision, kind_of, origin_of, run_facts
 from ..training import RewardFn
 
@@ -28,7 +28,8 @@ def from_run(
         if kind_of(run) is None:  # the function says what it accepts
             return function(run, *args, **kwargs)
         check_precision(run)
-        with begun_in(origin_of(run)):
+        trust = kwargs.get("trust") is True or is_trusted()
+        with begun_in(origin_of(run)), trusting(trust):
             return function(run, *args, **kwargs)
 
     return wrapped

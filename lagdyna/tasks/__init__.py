@@ -15,6 +15,7 @@ from ._reacher_target import ReacherTarget as ReacherTarget
 from ._read_state import read_state as read_state
 from ._registry import TASKS as TASKS
 from ._registry import get_task as get_task
+from ._simulator import simulator_of as simulator_of
 from ._spec import CoordinateSpec as CoordinateSpec
 from ._spec import TaskSpec as TaskSpec
 from .suite import SUITE as SUITE

@@ -30,7 +30,7 @@ from ..mechanics import (
 )
 from ..models import Activation, softplus
 from ..options import ActivationName, DissipationName
-from ..simulate import LagrangianField
+from ..simulate import LagrangianField, WorldModel
 from ._spec import TaskSpec
 from ._units import rounded_units
 
@@ -83,6 +83,7 @@ class Plant(NamedTuple):
     - `mass`: usual diagonal of the mass matrix, length `n`, kg or kg m^2; the unit of mass by
         default.
     - `mass_unit`: kg or kg m^2 of the plant's own unit of mass, length `n`; ones by default.
+    - `simulator`: world model that the environment gives, if the run uses it.
     - `friction_speed`: speed below which learned Coulomb friction is smoothed, m/s or rad/s,
         in natural units if there are any.
     """
@@ -106,6 +107,7 @@ class Plant(NamedTuple):
     mass: tuple[float, ...] | None = None
     mass_unit: tuple[float, ...] | None = None
     friction_speed: float = 0.05
+    simulator: WorldModel | None = None
 
     @classmethod
     def of_task(cls, task: TaskSpec) -> "Plant":

@@ -36,7 +36,6 @@ from ..mechanics import State
 from ..models import (
     AbstractReward,
     AbstractTermination,
-    GivenReward,
     RewardNetwork,
     TerminationNetwork,
 )
@@ -70,16 +69,18 @@ class ModelLearner:
 
     - `config`: a resolved config of a run that trains a model.
     - `plant`: the system of the task.
-    - `reward`: the reward, if it is known; it is learned otherwise.
+    - `reward`: the reward, if it is known; that of the plant's simulator if it has one. It is
+        learned otherwise.
     """
 
-    def __init__(self, config: Config, plant: Plant, reward: GivenReward | None = None):
+    def __init__(self, config: Config, plant: Plant, reward: AbstractReward | None = None):
         self.config = config
         self.plant = plant
         self.model: DynamicsConfig = given(config.model)
         self.learner: LearnerConfig = given(config.learner)
         self.reward_options: RewardConfig = given(config.reward)
-        self.given_reward = reward
+        known = None if plant.simulator is None else plant.simulator.reward
+        self.given_reward = known if reward is None else reward
         self.in_range = InRange.of(config, plant)
         self._fixed = self.model.fixed_parameters()
         self._updates, self._batch = given(self.learner.updates), given(self.learner.batch)
@@ -113,8 +114,8 @@ class ModelLearner:
         weights = self.weights()
         if self.config.agent.samples and not jax.tree.leaves(weights["model"]):
             raise UserError(
-                f"`agent.posterior.samples` was {self.config.agent.samples}, and `model.fixed` "
-                f"{list(self._fixed)}, so that no parameter is learned; 0 is accepted"
+                f"`agent.posterior.samples` was {self.config.agent.samples}, and no parameter "
+                f"of the model {self.model.name!r} is learned; 0 is accepted"
             )
         widths = {
             "model": getattr(self.model, "hidden", ()),
@@ -143,7 +144,7 @@ class ModelLearner:
         dynamics, reward = self._learners(buffer, world, seed)
         states = LearnerStates(
             _fresh(dynamics, self._received(trainable(world.transition, self._fixed))),
-            _fresh(reward, trainable(world.reward)),
+            _fresh(reward, self._reward_weights(world.reward)),
             self._begin_termination(world.termination),
         )
         return world, states
@@ -160,7 +161,7 @@ class ModelLearner:
         transition, reward = world.transition, world.reward
         first = done == 0
         transition = with_step_scale(transition, self._step_scale(buffer), first)
-        if isinstance(reward, RewardNetwork):
+        if isinstance(reward, RewardNetwork) and self.given_reward is None:
             mean = _mean(buffer.experience.reward, buffer.filled)
             scale = root_mean_square(buffer.experience.reward - mean, buffer.filled)
             mean = jnp.where(first, mean, reward.location)
@@ -168,6 +169,7 @@ class ModelLearner:
             reward = eqx.tree_at(lambda r: (r.location, r.scale), reward, (mean, scale))
         world = WorldModel(transition, reward, world.termination)
         dynamics, reward_learner = self._learners(buffer, world, phase.seed)
+        reward_decay = self.reward_options.weight_decay
         states = LearnerStates(
             self._begin(
                 dynamics,
@@ -175,9 +177,7 @@ class ModelLearner:
                 phase,
                 self._decay,
             ),
-            self._begin(
-                reward_learner, trainable(reward), phase, self.reward_options.weight_decay
-            ),
+            self._begin(reward_learner, self._reward_weights(reward), phase, reward_decay),
             self._begin_termination(world.termination),
         )
         return world, states
@@ -261,6 +261,10 @@ class ModelLearner:
         assert posterior is not None
         samples = SampledTransition(posterior.sample(phase.key(Purpose.SAMPLES), count))
         return WorldModel(world.transition, world.reward, world.termination, samples)
+
+    def _reward_weights(self, reward: AbstractReward) -> PyTree:
+        """Select the weights of the reward that are learned."""
+        return None if self.given_reward is not None else trainable(reward)
 
     @property
     def _decay(self) -> float | None:

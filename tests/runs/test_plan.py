@@ -56,7 +56,7 @@ number = 3.0
 def fitted(monkeypatch) -> LearnedModel:
     """Every directory holds a fit of a pendulum."""
     model = LearnedModel(pendulum())
-    found = FittedRun(SimpleNamespace(), model, None, [], None)  # pyright: ignore
+    found = FittedRun(SimpleNamespace(), model, None, [], None, SimpleNamespace())  # pyright: ignore
     monkeypatch.setattr(_plan, "load", lambda run, trust: found)
     return model
 
@@ -87,7 +87,7 @@ def test_samples_of_a_posterior_say_how_sure_a_plan_is(fitted, tmp_path, monkeyp
     size = ravel_pytree(weights)[0].size
     members, half = jnp.stack([jnp.zeros(size), jnp.full(size, 2.0)]), jnp.full(2, 0.5)
     posterior = SampledPosterior.of(weights, rest, members, half, jnp.ones(()))
-    found = FittedRun(SimpleNamespace(), fitted, None, [], posterior)  # pyright: ignore
+    found = FittedRun(SimpleNamespace(), fitted, None, [], posterior, SimpleNamespace())  # pyright: ignore
     monkeypatch.setattr(_plan, "load", lambda run, trust: found)
     plan(tmp_path, goal="q=0", start="q=3.1415927", limit="1", steps=60, restarts=2)
     samples = json.loads((tmp_path / "plan-1" / "plan.json").read_text())["samples"]

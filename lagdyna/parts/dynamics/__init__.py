@@ -13,6 +13,7 @@ from ._lagrangian import DeLaNConfig as DeLaNConfig
 from ._lagrangian import LNNConfig as LNNConfig
 from ._robot import RobotConfig as RobotConfig
 from ._robot import RobotResidualConfig as RobotResidualConfig
+from ._simulator import SimulatorConfig as SimulatorConfig
 
 MODELS.add(
     DeLaNConfig,
@@ -26,4 +27,5 @@ MODELS.add(
     ResidualConfig,
     RobotConfig,
     RobotResidualConfig,
+    SimulatorConfig,
 )

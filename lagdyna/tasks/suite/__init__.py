@@ -11,4 +11,7 @@ from ._lookup import suite_name as suite_name
 from ._lookup import suite_task as suite_task
 from ._task import SuiteTask as SuiteTask
 from ._vector_env import SuiteVectorEnv as SuiteVectorEnv
+from ._world_model import SuiteReward as SuiteReward
+from ._world_model import SuiteTransition as SuiteTransition
+from ._world_model import suite_world_model as suite_world_model
 from ._yardsticks import YARDSTICKS as YARDSTICKS
