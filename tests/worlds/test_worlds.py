@@ -85,7 +85,8 @@ def test_environment_simulates_the_model_with_actions_as_parts_of_their_limits(f
         observation, reward, terminated, truncated, _ = env.step(np.asarray([action]))
         observations.append(observation)
         rewards.append(reward)
-        assert not (terminated or truncated)
+        assert not terminated
+        assert not truncated
     start = State(jnp.asarray([0.3]), jnp.asarray([0.1]))
     torques = jnp.asarray([[0.5], [-0.2], [0.5]])
     states = rollout(fitted.transition, start, torques)
