@@ -17,8 +17,13 @@ from ._networks import Critic as Critic
 from ._networks import Features as Features
 from ._networks import NoisyPolicy as NoisyPolicy
 from ._networks import Policy as Policy
+from ._plan_policy import PlanLibrary as PlanLibrary
+from ._plan_policy import PlanPolicy as PlanPolicy
 from ._planner import Plans as Plans
 from ._planner import ShootingPlanner as ShootingPlanner
+from ._planning import PlanningAgent as PlanningAgent
+from ._planning import PlanningState as PlanningState
+from ._planning_cost import WorldCost as WorldCost
 from ._polyak import polyak_average as polyak_average
 from ._restarts import PolicyPool as PolicyPool
 from ._returns import lambda_returns as lambda_returns

@@ -102,7 +102,7 @@ class Tracker(AbstractController):
                 weight_matrix("final_weights", final_weights, size),
             )
         )
-        gains = _gains(transition, plan.states, plan.actions, q, r, final)
+        gains, _ = tracking_gains(transition, plan.states, plan.actions, q, r, final)
         return cls(
             plan.states,
             plan.actions,
@@ -137,24 +137,36 @@ class Tracker(AbstractController):
 
 
 @eqx.filter_jit
-def _gains(
+def tracking_gains(
     transition: AbstractTransition,
     states: State,
     actions: Float[Array, "time m"],
-    q: Float[Array, "two_n two_n"],
-    r: Float[Array, "m m"],
-    final: Float[Array, "two_n two_n"],
-) -> Float[Array, "time m two_n"]:
-    """Compute the gains from the last step to the first."""
+    state_weights: Float[Array, "two_n two_n"],
+    action_weights: Float[Array, "m m"],
+    final_weights: Float[Array, "two_n two_n"],
+) -> tuple[Float[Array, "time m two_n"], Float[Array, "time two_n two_n"]]:
+    """Design a time-varying LQR along a motion, from its last step to its first.
+
+    **Arguments:**
+
+    - `transition`: the model, linearised along the motion.
+    - `states`, `actions`: the motion, shapes `(time + 1, n)` and `(time, m)`.
+    - `state_weights`, `action_weights`: weights of deviations in each step.
+    - `final_weights`: weights of the last state's deviation.
+
+    **Returns:** the gain `K` of each step and its value matrix `P`: the action is
+    `u - K x`, and the cost to go `x' P x`, for a deviation `x` of `(q, qd)`.
+    """
     before = jax.tree.map(lambda x: x[:-1], states)
     linear = jax.vmap(lambda s, u: linearise(transition, s, u))(before, actions)
 
-    def body(value: Array, step: tuple[Array, Array]) -> tuple[Array, Array]:
+    def body(value: Array, step: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
         a, b = step
-        gain = jnp.linalg.solve(r + b.T @ value @ b, b.T @ value @ a)
+        gain = jnp.linalg.solve(action_weights + b.T @ value @ b, b.T @ value @ a)
         closed = a - b @ gain
         # Joseph's form keeps the value positive in float32.
-        value = q + gain.T @ r @ gain + closed.T @ value @ closed
-        return 0.5 * (value + value.T), gain
+        value = state_weights + gain.T @ action_weights @ gain + closed.T @ value @ closed
+        value = 0.5 * (value + value.T)
+        return value, (gain, value)
 
-    return jax.lax.scan(body, final, (linear.a, linear.b), reverse=True)[1]
+    return jax.lax.scan(body, final_weights, (linear.a, linear.b), reverse=True)[1]

@@ -17,6 +17,7 @@ from .agents import AgentDefaults as AgentDefaults
 from .agents import AlgorithmConfig as AlgorithmConfig
 from .agents import DynaConfig as DynaConfig
 from .agents import ImaginationConfig as ImaginationConfig
+from .agents import PlannerConfig as PlannerConfig
 from .agents import PosteriorConfig as PosteriorConfig
 from .agents import SACConfig as SACConfig
 from .agents import Schedule as Schedule

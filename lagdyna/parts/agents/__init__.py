@@ -11,6 +11,7 @@ from ._base import PosteriorConfig as PosteriorConfig
 from ._base import Schedule as Schedule
 from ._dyna import DynaConfig as DynaConfig
 from ._imagination import ImaginationConfig as ImaginationConfig
+from ._planner import PlannerConfig as PlannerConfig
 
 ALGORITHMS.add(TD3Config, SACConfig)
-AGENTS.add(ImaginationConfig, DynaConfig)
+AGENTS.add(ImaginationConfig, DynaConfig, PlannerConfig)

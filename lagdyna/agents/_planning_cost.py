@@ -1,0 +1,124 @@
+"""Cost of plans in a learned world model."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Scalar
+
+from ..control import AbstractCost, Quadratic, linearise
+from ..mechanics import Coordinates, Limits, State
+from ..simulate import SampledTransition, WorldModel
+
+
+class WorldCost(AbstractCost):
+    """Cost of a plan in a world model, less the rewards.
+
+    Rewards depend on the next state, which the model predicts; second derivatives of the
+    prediction are left out, as by Gauss and Newton. States beyond `limits` cost the square of
+    what they exceed, in parts of the limits.
+
+    With posterior samples, a step also costs the variance of their next states, in parts of
+    the usual change of a state.
+
+    **Arguments:**
+
+    - `world`: the model.
+    - `limits`: the states that are worth planning; see
+        [`lagdyna.tasks.Plant`][], `range`. Angles have no limit.
+    - `penalty`: cost of a state at twice its limit.
+    - `step`: usual change of a state in one step, shapes `(n,)`.
+    - `uncertainty`: cost of a variance as large as a usual change; negative if uncertain
+        states are sought.
+    """
+
+    world: WorldModel
+    limits: Limits = eqx.field(static=True)
+    penalty: Float[Array, ""]
+    step: State
+    uncertainty: Float[Array, ""]
+
+    @property
+    def _coordinates(self) -> Coordinates:
+        return self.world.transition.coordinates
+
+    def stage(self, state: State, action: Float[Array, " m"]) -> Scalar:
+        after = self.world.transition.step(state, action)
+        cost = self._excess(state) - self.world.reward(state, action, after)
+        if self.world.samples is None:
+            return cost
+        spread = self._spread(self.world.samples, state, action)
+        return cost + self.uncertainty * jnp.sum(spread**2)
+
+    def final(self, state: State) -> Scalar:
+        return self._excess(state)
+
+    def expand_stage(self, state: State, action: Float[Array, " m"]) -> Quadratic:
+        n, m = state.q.shape[0], action.shape[0]
+        after = self.world.transition.step(state, action)
+        linear = linearise(self.world.transition, state, action)
+        point = jnp.concatenate([*state, action, *after])
+
+        def reward(y: Array) -> Scalar:
+            before, u, then = y[: 2 * n], y[2 * n : 2 * n + m], y[2 * n + m :]
+            return self.world.reward(_state(before), u, _state(then))
+
+        # Rows: state, action and next state, as linear functions of state and action.
+        whole = jnp.concatenate([jnp.eye(2 * n + m), jnp.concatenate(linear, axis=1)])
+        slope = jax.grad(reward)
+        gradient = -slope(point) @ whole
+        hessian = -whole.T @ jax.jacfwd(slope)(point) @ whole
+        excess = self._expand_excess(state)
+        gradient = gradient.at[: 2 * n].add(excess.gradient)
+        hessian = hessian.at[: 2 * n, : 2 * n].add(excess.hessian)
+        if self.world.samples is not None:
+            samples = self.world.samples
+
+            def spread(z: Array) -> Array:
+                return self._spread(samples, _state(z[: 2 * n]), z[2 * n :])
+
+            z = point[: 2 * n + m]
+            deviation, change = spread(z), jax.jacfwd(spread)(z)
+            gradient += 2 * self.uncertainty * deviation @ change
+            hessian += 2 * self.uncertainty * change.T @ change
+        values, vectors = jnp.linalg.eigh(hessian)
+        return Quadratic(gradient, (vectors * jnp.maximum(values, 0)) @ vectors.T)
+
+    def expand_final(self, state: State) -> Quadratic:
+        return self._expand_excess(state)
+
+    def _beyond(self, state: State) -> tuple[Array, Array]:
+        """Compute how far a state is beyond its limits, and the derivatives of that."""
+        angles, size = jnp.asarray(self._coordinates.angles), state.q.shape[0]
+        limits = [jnp.asarray(x, state.q.dtype) for x in self.limits]
+        bound = jnp.concatenate([jnp.where(angles, 0, limits[0][:size]), limits[1][:size]])
+        x, limited = jnp.concatenate(state), bound > 0
+        bound = jnp.where(limited, bound, 1)
+        beyond = jnp.where(limited, jnp.maximum(jnp.abs(x) / bound - 1, 0), 0)
+        return beyond, jnp.where(beyond > 0, jnp.sign(x) / bound, 0)
+
+    def _excess(self, state: State) -> Scalar:
+        return self.penalty * jnp.sum(self._beyond(state)[0] ** 2)
+
+    def _expand_excess(self, state: State) -> Quadratic:
+        beyond, slope = self._beyond(state)
+        return Quadratic(
+            2 * self.penalty * beyond * slope, jnp.diag(2 * self.penalty * slope**2)
+        )
+
+    def _spread(
+        self, samples: SampledTransition, state: State, action: Float[Array, " m"]
+    ) -> Float[Array, " deviations"]:
+        """Compute deviations of the samples' next states, whose squares sum to a variance."""
+        one = jax.tree.map(lambda x: x[None], state)
+        after = jax.tree.map(lambda x: x[:, 0], samples.all_steps(one, action[None]))
+        middle = jax.tree.map(lambda x: x[0], after)
+        dq = self._coordinates.difference(after.q, middle.q) / self.step.q
+        dqd = (after.qd - middle.qd) / self.step.qd
+        both = jnp.concatenate([dq, dqd], axis=1)
+        deviations = both - jnp.mean(both, axis=0)
+        return deviations.ravel() / jnp.sqrt(jnp.asarray(max(1, len(both) - 1), both.dtype))
+
+
+def _state(x: Float[Array, " two_n"]) -> State:
+    n = x.shape[0] // 2
+    return State(x[:n], x[n:])
