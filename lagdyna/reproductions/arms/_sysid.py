@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import io
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
@@ -28,8 +29,8 @@ from ...systems import RobotDescription, RobotModel
 from .._reproduction import PartProgress
 from ._models import SystemModel
 
-# Samples of a window, 0.05 s. An arm without feedback is unstable: predictions of the description
-# are useless after 0.2 s, and the optimiser starts from them.
+# Samples of a window, 0.05 s. An arm without feedback is unstable: predictions of the
+# description are useless after 0.2 s, and the optimiser starts from them.
 _SAMPLES = 5
 # Steps of the simulation in each sample, with constant torques.
 _SUBSTEPS = 2
@@ -86,9 +87,10 @@ def identify_by_rollouts(
 
     The parameters are the pseudo-inertia of each link (`InertiaType.Pseudo`, physically
     consistent), the armature of each joint, and its damping and friction loss where the config
-    has friction. They start at the description. The optimiser is `mujoco`, the recommended
-    one: Levenberg-Marquardt with Jacobians from finite differences. Its cost grows with the
-    windows, so that 200 of 0.05 s are used: 1,000 samples.
+    has friction. Friction loss becomes Coulomb friction, smoothed as in the config. Parameters
+    start at the description. The optimiser is `mujoco`, the recommended one: Gauss-Newton with
+    Jacobians from finite differences. Its cost grows with the windows, so that 200 of 0.05 s
+    are used: 1,000 samples.
 
     The simulation takes two steps of the Runge-Kutta method in a sample, each under the mean
     torque, from a cubic spline.
@@ -139,13 +141,9 @@ def identify_by_rollouts(
         columns = found[0].T.reshape(x.shape[1], -1).T if x.ndim > 1 else found[0]
         return [columns], found[1], found[2]
 
-    best, _ = sysid.optimize(
-        parameters,
-        residual,
-        optimizer="mujoco",
-        verbose=False,
-        max_iters=iterations or _ITERATIONS,
-    )
+    # The optimiser prints each iteration, and `verbose` does not reach it.
+    options = {"max_iters": iterations or _ITERATIONS, "output": io.StringIO()}
+    best, _ = sysid.optimize(parameters, residual, "mujoco", verbose=False, **options)
     fitted = _identified(system, best, n, rubs)
     return SystemModel(fitted), time.perf_counter() - start
 
@@ -168,11 +166,11 @@ def simulation(description: RobotDescription, dt: float) -> str:
         parent = world if link.parent < 0 else bodies[link.parent]
         quaternion = Rotation.from_matrix(np.array(link.rotation)).as_quat()
         pose = {"pos": _text(link.position), "quat": _text(np.roll(quaternion, 1))}
-        body = ET.SubElement(parent, "body", name=f"link{i}", **pose)
+        body = ET.SubElement(parent, "body", {"name": f"link{i}", **pose})
         x, y, z = np.array(link.inertia)
         moments = (x[0], y[1], z[2], x[1], x[2], y[2])
         mass = {"mass": repr(link.mass), "pos": _text(link.centre)}
-        ET.SubElement(body, "inertial", fullinertia=_text(moments), **mass)
+        ET.SubElement(body, "inertial", {"fullinertia": _text(moments), **mass})
         kind = "slide" if link.slides else "hinge"
         ET.SubElement(body, "joint", name=f"joint{i}", type=kind, axis="0 0 1")
         ET.SubElement(actuator, "motor", name=f"motor{i}", joint=f"joint{i}")
@@ -272,7 +270,7 @@ def _scale(recorded: TrajectorySet) -> Float[np.ndarray, " sensors"]:
 
 
 def _held(each: Trajectory) -> Float[np.ndarray, "steps n"]:
-    """Compute the mean torque of each step of the simulation; the last is that at its beginning."""
+    """Compute the mean torque of each step of the simulation, and the last recorded one."""
     assert each.tau is not None
     part = np.arange(_SUBSTEPS) / _SUBSTEPS
     t = np.append((each.t[:-1, None] + np.diff(each.t)[:, None] * part).ravel(), each.t[-1])
