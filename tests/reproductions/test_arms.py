@@ -228,5 +228,5 @@ def test_mujoco_s_own_identification_gives_right_torques(tmp_path: Path) -> None
     if why_missing() is not None:
         pytest.skip("the extra `sysid` of MuJoCo is not installed")
     exact = part(tmp_path, "exact", "mujoco-sysid")
-    assert exact["torque_nmse"].max() < 1e-4
-    assert exact["mass_matrix"] < 1e-2
+    assert exact["torque_nmse"].max() < 5e-3
+    assert exact["mass_matrix"] < 5e-2
