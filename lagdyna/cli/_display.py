@@ -240,8 +240,8 @@ def _fit_losses(record: dict[str, Any]) -> str:
 def parts_progress(console: Console) -> Iterator[Callable[[str, str], None]]:
     """Show the progress of a reproduction while the context is open.
 
-    Each finished part gets a line. The current part has a spinner in a terminal, else a line
-    every half minute.
+    Each finished part gets a line, and so does what is left out. The current part has a
+    spinner in a terminal, else a line every half minute.
 
     **Returns:** a callback that takes the name of a part and a few words on its progress.
     """
@@ -252,7 +252,8 @@ def parts_progress(console: Console) -> Iterator[Callable[[str, str], None]]:
             nonlocal latest
             seconds = time.perf_counter() - start
             line = Text(plain(f"[{seconds:5.0f} s] {part}: {text}"))
-            if text == "done" or (not console.is_terminal and seconds - latest >= _SILENCE):
+            lasting = text == "done" or text.startswith("left out")
+            if lasting or (not console.is_terminal and seconds - latest >= _SILENCE):
                 console.print(line, soft_wrap=True)
                 latest = seconds
             else:

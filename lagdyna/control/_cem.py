@@ -10,7 +10,7 @@ from ..simulate import AbstractTransition
 from ._action_box import ActionBox
 from ._controller import AbstractController
 from ._costs import AbstractCost
-from ._sampling import rollout_cost, shift, smooth_noise
+from ._sampling import check_arguments, resting_actions, rollout_cost, shift, smooth_noise
 
 
 class CEMMemory(NamedTuple):
@@ -57,24 +57,15 @@ class CEM(AbstractController):
     correlation: float = eqx.field(static=True, default=0.8)
 
     def __check_init__(self):
-        for name in ("horizon", "rounds", "noise"):
-            if not getattr(self, name) > 0:
-                raise ValueError(
-                    f"`{name}` was {getattr(self, name)}; a positive number is accepted"
-                )
+        check_arguments(self, ("horizon", "rounds", "noise"))
         if not 2 <= self.elites <= self.samples:
             raise ValueError(
                 f"`elites` was {self.elites} of {self.samples} samples; 2 or more, up to "
                 "all samples, are accepted"
             )
-        if not 0 <= self.correlation < 1:
-            raise ValueError(
-                f"`correlation` was {self.correlation}; 0 or more and below 1 is accepted"
-            )
 
     def init(self, state: State) -> CEMMemory:
-        zeros = jnp.zeros((self.horizon, self.box.size), state.q.dtype)
-        return CEMMemory(self.box.clip(zeros), self.key)
+        return CEMMemory(resting_actions(self.box, self.horizon, state.q), self.key)
 
     def control(self, memory: CEMMemory, state: State) -> tuple[Float[Array, " m"], CEMMemory]:
         key, *keys = jax.random.split(memory.key, self.rounds + 1)

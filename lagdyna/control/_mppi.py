@@ -10,7 +10,7 @@ from ..simulate import AbstractTransition
 from ._action_box import ActionBox
 from ._controller import AbstractController
 from ._costs import AbstractCost
-from ._sampling import rollout_cost, shift, smooth_noise
+from ._sampling import check_arguments, resting_actions, rollout_cost, shift, smooth_noise
 
 
 class MPPIMemory(NamedTuple):
@@ -54,19 +54,10 @@ class MPPI(AbstractController):
     correlation: float = eqx.field(static=True, default=0.8)
 
     def __check_init__(self):
-        for name in ("horizon", "samples", "temperature", "noise"):
-            if not getattr(self, name) > 0:
-                raise ValueError(
-                    f"`{name}` was {getattr(self, name)}; a positive number is accepted"
-                )
-        if not 0 <= self.correlation < 1:
-            raise ValueError(
-                f"`correlation` was {self.correlation}; 0 or more and below 1 is accepted"
-            )
+        check_arguments(self, ("horizon", "samples", "temperature", "noise"))
 
     def init(self, state: State) -> MPPIMemory:
-        zeros = jnp.zeros((self.horizon, self.box.size), state.q.dtype)
-        return MPPIMemory(self.box.clip(zeros), self.key)
+        return MPPIMemory(resting_actions(self.box, self.horizon, state.q), self.key)
 
     def control(
         self, memory: MPPIMemory, state: State

@@ -1,12 +1,38 @@
 """Shared parts of controllers by random sampling."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
 from ..mechanics import State
 from ..simulate import AbstractTransition
+from ._action_box import ActionBox
 from ._costs import AbstractCost
+
+
+def check_arguments(controller: Any, positive: tuple[str, ...]) -> None:
+    """Check the arguments that controllers by sampling share.
+
+    **Arguments:** `positive`, names of those that must be positive.
+
+    **Raises:** `ValueError` if one is out of range.
+    """
+    for name in positive:
+        if not getattr(controller, name) > 0:
+            raise ValueError(
+                f"`{name}` was {getattr(controller, name)}; a positive number is accepted"
+            )
+    if not 0 <= controller.correlation < 1:
+        raise ValueError(
+            f"`correlation` was {controller.correlation}; 0 or more and below 1 is accepted"
+        )
+
+
+def resting_actions(box: ActionBox, horizon: int, like: Array) -> Float[Array, "time m"]:
+    """Make actions of zero, or of the nearest that the box has."""
+    return box.clip(jnp.zeros((horizon, box.size), like.dtype))
 
 
 def rollout_cost(

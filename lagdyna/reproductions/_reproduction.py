@@ -90,6 +90,13 @@ class AbstractReproduction(abc.ABC):
     def report(self, out: Path, results: Results, quick: bool) -> list[Entry]:
         """Draw the pictures into `out`, and compute the entries of `results.json`."""
 
+    def missing(self, kind: str) -> str | None:
+        """Say in one sentence why a kind cannot be made here; `None` where it can.
+
+        Such kinds are left out. A later call makes them once what they need is installed.
+        """
+        return None
+
     def kinds_of(self, quick: bool, tasks: Sequence[str] | None) -> list[str]:
         """List the kinds of some tasks; with `None` those of the default tasks.
 
@@ -135,7 +142,8 @@ def reproduce(
     - `quick`: whether to do a fraction of the work, which shows the tendency only.
     - `tasks`: tasks of a reproduction that has several; by default those that it declares.
     - `progress`: callback that receives a part, such as `lnn, seed 0`, and its progress;
-        `done` comes last.
+        `done` comes last. Parts that cannot be made here come first, as `left out ...` and the
+        reason, with the name of the reproduction.
 
     **Returns:** the content of `results.json`.
 
@@ -149,7 +157,36 @@ def reproduce(
     chosen = None if out is None else Path(out)
     with reserved(chosen, _paths(reproduction.name)) as path, locked(make_directory(path)):
         _begin(path, options)
+        kinds = _available(reproduction, path, kinds, seeds, progress)
         return _make(reproduction, path, kinds, seeds, quick, progress)
+
+
+def _available(
+    reproduction: AbstractReproduction,
+    out: Path,
+    kinds: Sequence[str],
+    seeds: int,
+    progress: Progress | None,
+) -> list[str]:
+    """Leave out kinds that cannot be made here, except those that are there for all seeds.
+
+    `progress` receives one sentence for each reason.
+    """
+    reasons: dict[str, list[str]] = {}
+    for kind in kinds:
+        made = all(_path(out, kind, seed).exists() for seed in range(seeds))
+        reason = None if made else reproduction.missing(kind)
+        if reason is not None:
+            reasons.setdefault(reason, []).append(kind)
+    for reason, left in reasons.items():
+        if progress is not None:
+            progress(reproduction.name, f"left out {', '.join(left)}: {reason}")
+    left_out = {kind for left in reasons.values() for kind in left}
+    return [kind for kind in kinds if kind not in left_out]
+
+
+def _path(out: Path, kind: str, seed: int) -> Path:
+    return out / _PARTS / f"{kind}-{seed}.npz"
 
 
 def _make(
@@ -164,7 +201,7 @@ def _make(
     parts: dict[str, list[Result]] = {kind: [] for kind in kinds}
     for seed in range(seeds):
         for kind in kinds:
-            path = out / _PARTS / f"{kind}-{seed}.npz"
+            path = _path(out, kind, seed)
             label = f"{reproduction.name} {quick} {kind} {seed}"
 
             def part_progress(text: str, shown: str = f"{kind}, seed {seed}") -> None:

@@ -288,16 +288,30 @@ def test_joints_are_matched_by_name_and_the_fit_starts_at_its_end(recording: Pat
 
     residual = RobotResidualConfig(
         robot=given.model.robot,  # pyright: ignore
-        hidden=(4,),
         dissipation="viscous",
         armature=0.0,
     )
-    for form in ("potential", "energy"):
-        model = RobotResidualConfig(**{**_options(residual), "form": form})
+    for options in ({"form": "potential"}, {"form": "energy", "hidden": (4,)}):
+        form = options["form"]
+        model = RobotResidualConfig(**{**_options(residual), **options})
         problem = fit_problem(FitConfig(data=str(recording), model=model))
         part = starting_state(problem).transition.field.system  # pyright: ignore
         loss = eqx.filter_jit(problem.loss)(part, problem.training)
         assert float(loss) < (0.05 if form == "energy" else 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"hidden": (4,)}, "`hidden` was .*no network"),
+        ({"activation": "tanh"}, "`activation` was 'tanh'.*`position`, `force` or `energy`"),
+        ({"form": "force", "residual_size": 0.1}, "`residual_size` was 0.1.*`potential`"),
+    ],
+)
+def test_options_of_another_residual_are_refused(options: dict[str, Any], said: str):
+    with pytest.raises(ValueError, match=said):
+        RobotResidualConfig(**options)
+    RobotResidualConfig(**{"form": "energy", **options, "residual_size": None})
 
 
 def _options(model: Any) -> dict[str, Any]:

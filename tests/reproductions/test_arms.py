@@ -1,8 +1,11 @@
 """The experiment on a small arm, which needs no robot description of others."""
 
 import importlib.metadata
+import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jaxtyping import Array, Float
@@ -13,7 +16,7 @@ from lagdyna.reproductions import REPRODUCTIONS, Result, Results
 from lagdyna.reproductions.arms import make_arm_part
 from lagdyna.reproductions.arms._fits import config, keep_recordings, solve
 from lagdyna.reproductions.arms._models import AbstractArmModel
-from lagdyna.reproductions.arms._motions import Variant, motion, simulated
+from lagdyna.reproductions.arms._motions import Variant, in_double, motion, simulated
 from lagdyna.reproductions.arms._recordings import pendulum_motions, ur10_rows
 from lagdyna.reproductions.arms._reproduction import Sizes
 from lagdyna.reproductions.arms._robots import Arm, recording
@@ -23,6 +26,7 @@ from lagdyna.reproductions.arms._scores import (
     torque_errors,
     windows,
 )
+from lagdyna.reproductions.arms._sysid import simulation, why_missing
 
 JOINTS = ("base", "shoulder", "elbow")
 LINKS = (
@@ -187,3 +191,42 @@ def test_a_missing_description_says_what_to_install(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(importlib.metadata, "files", lambda name: [])
     with pytest.raises(UserError, match="run `pip install example-robot-data"):
         Arm("no_such_arm.urdf", ("a",)).robot()
+
+
+def test_models_of_uninstalled_packages_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arms, left = REPRODUCTIONS["arms"], "panda.exact.mujoco-sysid"
+    assert left in arms.kinds
+    monkeypatch.setitem(sys.modules, "mujoco.sysid", None)
+    why_missing.cache_clear()
+    reason = arms.missing(left)
+    why_missing.cache_clear()
+    assert reason is not None
+    assert "`mujoco.sysid` cannot be imported; `pip install 'mujoco[sysid]'`" in reason
+    assert arms.missing("panda.exact.mlp") is None
+
+
+def test_the_simulation_of_a_description_has_its_dynamics(tmp_path: Path) -> None:
+    mujoco = pytest.importorskip("mujoco")
+    robot = small_arm(tmp_path).robot()
+    assert robot.description is not None
+    model = mujoco.MjModel.from_xml_string(simulation(robot.description, 0.01))
+    data, (q, qd, qdd) = mujoco.MjData(model), np.random.default_rng(0).normal(size=(3, 3))
+    data.qpos[:], data.qvel[:], data.qacc[:] = q, qd, qdd
+    mujoco.mj_inverse(model, data)
+    with jax.enable_x64(True):
+        arrays = (jnp.asarray(each) for each in (q, qd, qdd))
+        expected = np.asarray(in_double(robot).inverse_dynamics(*arrays))
+    np.testing.assert_allclose(data.qfrc_inverse, expected, rtol=1e-5, atol=1e-5)
+    assert (model.nu, model.nsensordata) == (3, 6)
+
+
+@pytest.mark.slow
+def test_mujoco_s_own_identification_gives_right_torques(tmp_path: Path) -> None:
+    pytest.importorskip("mujoco.sysid")
+    if why_missing() is not None:
+        pytest.skip("the extra `sysid` of MuJoCo is not installed")
+    exact = part(tmp_path, "exact", "mujoco-sysid")
+    assert exact["torque_nmse"].max() < 5e-3
+    assert exact["mass_matrix"] < 5e-2

@@ -136,6 +136,31 @@ def test_an_interrupted_reproduction_continues(tmp_path: Path) -> None:
     assert entries[0].seeds == 3
 
 
+def test_what_cannot_be_made_is_left_out_until_it_can(tmp_path: Path) -> None:
+    class Partial(Counting):
+        kinds = ("up", "down", "sideways")
+        reason: str | None = "nothing goes sideways here"
+
+        def missing(self, kind: str) -> str | None:
+            return self.reason if kind == "sideways" else None
+
+        def report(self, out: Path, results: Results, quick: bool) -> list[Entry]:
+            parts = results.parts
+            return [entry(name, results.stacked(name, "count"), "m") for name in parts]
+
+    experiment, events = Partial(), list[tuple[str, str]]()
+    out = tmp_path / "out"
+    found = reproduce(experiment, out, seeds=1, progress=lambda *event: events.append(event))
+    assert events[0] == ("counting", "left out sideways: nothing goes sideways here")
+    assert [each.name for each in found] == ["up", "down"]
+    experiment.reason = None
+    resume_reproduction({"counting": experiment}, out)
+    assert experiment.made == ["up-0", "down-0", "sideways-0"]
+    # Parts that are there stay in the report.
+    experiment.reason = "nothing goes sideways any more"
+    assert len(resume_reproduction({"counting": experiment}, out)) == 3
+
+
 def test_other_directories_are_refused(tmp_path: Path) -> None:
     out = tmp_path / "out"
     reproduce(Counting(), out, seeds=1)

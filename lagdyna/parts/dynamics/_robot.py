@@ -83,6 +83,9 @@ class RobotResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot-
     - `learn_known`: whether inertia and friction of the robot go on changing while the network
         learns.
     - `hidden`, `activation`: widths of the hidden layers and activation of the networks.
+
+    **Raises:** `ValueError` for options of a network with `potential`, or a `residual_size`
+    with a network.
     """
 
     robot: str | None = None
@@ -102,6 +105,22 @@ class RobotResidualConfig(DynamicsConfig, frozen=True, kw_only=True, tag="robot-
     forces: ClassVar[bool] = True
     equations: ClassVar[bool] = True
     natural: ClassVar[bool] = False
+
+    def __post_init__(self):
+        usual = {"hidden": (64, 64), "activation": "softplus"}
+        if self.form == "potential":
+            for name, value in usual.items():
+                given = getattr(self, name)
+                if given != value:
+                    raise ValueError(
+                        f"`{name}` was {given!r}, and the form `potential` has no network; set "
+                        "`form` to `position`, `force` or `energy`"
+                    )
+        elif self.residual_size is not None:
+            raise ValueError(
+                f"`residual_size` was {self.residual_size}, and the form `{self.form}` is a "
+                "network's; set `form` to `potential`"
+            )
 
     def build(
         self,

@@ -11,6 +11,7 @@ from ._motions import DT
 _COLOURS = {
     "truth": "black",
     "least-squares": GREY,
+    "mujoco-sysid": "#c9a227",
     "robot": BLUE,
     "robot-curve": "#1f3f6e",
     "robot-residual": GREEN,

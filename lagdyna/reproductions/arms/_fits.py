@@ -22,6 +22,7 @@ ROBOTS: Mapping[str, Mapping[str, Any]] = {
     "delan-structure": {"name": "robot", "inertia": "unknown"},
     "robot-residual": {"name": "robot-residual"},
     "least-squares": {"name": "robot"},
+    "mujoco-sysid": {"name": "robot"},
 }
 _VALIDATION = 0.05
 

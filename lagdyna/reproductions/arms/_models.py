@@ -74,6 +74,25 @@ class TrueModel(AbstractArmModel):
         return self.robot.mass_matrix(q, jnp.zeros_like(q))
 
 
+class SystemModel(AbstractArmModel):
+    """Equations of motion with friction."""
+
+    system: MechanicalSystem
+
+    def torque(
+        self, q: Float[Array, " n"], qd: Float[Array, " n"], qdd: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
+        return self.system.inverse_dynamics(q, qd, qdd)
+
+    def acceleration(
+        self, q: Float[Array, " n"], qd: Float[Array, " n"], tau: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
+        return self.system.forward_dynamics(q, qd, tau)
+
+    def mass_matrix(self, q: Float[Array, " n"]) -> Float[Array, "n n"]:
+        return self.system.lagrangian.mass_matrix(q, jnp.zeros_like(q))
+
+
 class FittedModel(AbstractArmModel):
     """Model of a fit, with the offsets of its torque sensors."""
 

@@ -19,13 +19,15 @@ from ._motions import DT, VARIANTS, Variant, simulated, true_robot
 from ._recordings import PENDULUM_MODELS, UR10_MODELS, make_pendulum_part, make_ur10_part
 from ._robots import ARMS, Arm
 from ._scores import columns, mass_errors, motion_errors, torque_errors
+from ._sysid import identify_by_rollouts, why_missing
 
 _VARIANTS: Mapping[str, Variant] = {each: each for each in VARIANTS}
 _UR10, _PENDULUM = "ur10_recording", "double_pendulum_recording"
+SYSID = "mujoco-sysid"
 MODELS: Mapping[Variant, tuple[str, ...]] = {
-    "exact": ("truth", "robot", "delan-structure", "least-squares", "delan", "mlp"),
-    "friction": ("robot", "delan-structure", "least-squares", "delan"),
-    "payload": ("robot", "robot-residual", "least-squares", "mlp"),
+    "exact": ("truth", "robot", "delan-structure", "least-squares", SYSID, "delan", "mlp"),
+    "friction": ("robot", "delan-structure", "least-squares", SYSID, "delan"),
+    "payload": ("robot", "robot-residual", "least-squares", SYSID, "mlp"),
 }
 
 
@@ -33,7 +35,7 @@ class Sizes(NamedTuple):
     """Sizes of the experiment.
 
     **Attributes:** `training`, `unseen`, number of motions; `seconds`, of each; `updates`, of
-    models that Adam fits.
+    models that Adam fits, and iterations of `mujoco.sysid`.
     """
 
     training: int
@@ -42,12 +44,12 @@ class Sizes(NamedTuple):
     updates: Mapping[str, int]
 
     def updates_of(self, model: str) -> int | None:
-        """Updates of a model; `None` for its usual learner."""
+        """Updates of a model; `None` for those of its usual learner."""
         return self.updates.get(model)
 
 
 FULL = Sizes(10, 3, 20.0, {"mlp": 20_000})
-QUICK = Sizes(2, 1, 5.0, {"delan": 400, "mlp": 2_000})
+QUICK = Sizes(2, 1, 5.0, {"delan": 400, "mlp": 2_000, SYSID: 5})
 
 
 def make_arm_part(
@@ -84,11 +86,15 @@ def make_arm_part(
         rows = Accelerations(State(arrays["q"], arrays["qd"]), arrays["tau"], arrays["qdd"])
         fitted, seconds = torque_network(rows, updates, seed, progress)
     else:
-        friction = variant == "friction" and model == "delan"
-        options = {"model": {"dissipation": "both"}} if friction else {}
-        made = config(model, file, updates, seed=seed, arm=arm, options=options)
+        friction = "both" if variant == "friction" else "none"
+        given = model == SYSID or (variant == "friction" and model == "delan")
+        options = {"model": {"dissipation": friction}} if given else {}
+        learner = None if model == SYSID else updates
+        made = config(model, file, learner, seed=seed, arm=arm, options=options)
         if model == "least-squares":
             fitted, seconds = solve(made)
+        elif model == SYSID:
+            fitted, seconds = identify_by_rollouts(made, updates, progress)
         else:
             fitted, seconds = fit_or_resume(made, directory, progress)
     found = {**torque_errors(fitted, motions.unseen), "seconds": np.asarray(seconds)}
@@ -125,6 +131,9 @@ class Arms(AbstractReproduction):
         *(f"ur10_recording.{model}" for model in UR10_MODELS),
         *(f"double_pendulum_recording.{model}" for model in PENDULUM_MODELS),
     )
+
+    def missing(self, kind: str) -> str | None:
+        return why_missing() if kind.endswith(f".{SYSID}") else None
 
     def make(
         self, kind: str, seed: int, quick: bool, directory: Path, progress: PartProgress
