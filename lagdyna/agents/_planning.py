@@ -23,12 +23,17 @@ class PlanningState(AbstractAgentState):
 
     **Attributes:**
 
-    - `policy`: the acting policy, with its plans.
+    - `plans`: the acting policy, with its plans.
     - `count`: number of plans made so far.
     """
 
-    policy: PlanPolicy
+    plans: PlanPolicy
     count: Int[Array, ""]
+
+    @property
+    def policy(self) -> PlanPolicy:
+        """Acting policy."""
+        return self.plans
 
 
 class PlanningAgent(AbstractAgent[PlanningState]):
@@ -173,10 +178,14 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         for x in jax.tree.leaves(made):
             usable &= jnp.all(jnp.isfinite(x))
         old, slot = state.policy.library, state.count % self.plans
-        written = jax.tree.map(
+        states, actions, gains, values = jax.tree.map(
             lambda kept, new: kept.at[slot].set(jnp.where(usable, new, kept[slot])),
             (old.states, old.actions, old.gains, old.values),
             made,
         )
         planned = old.planned.at[slot].set(usable | old.planned[slot])
-        return eqx.tree_at(lambda p: p.library, state.policy, PlanLibrary(*written, planned))
+        return eqx.tree_at(
+            lambda p: p.library,
+            state.policy,
+            PlanLibrary(states, actions, gains, values, planned),
+        )

@@ -19,7 +19,7 @@ from ._motions import DT, VARIANTS, Variant, simulated, true_robot
 from ._recordings import PENDULUM_MODELS, UR10_MODELS, make_pendulum_part, make_ur10_part
 from ._robots import ARMS, Arm
 from ._scores import columns, mass_errors, motion_errors, torque_errors
-from ._sysid import identify_by_rollouts, why_missing
+from ._sysid import SYSID_SAMPLES, identify_by_rollouts, why_missing
 
 _VARIANTS: Mapping[str, Variant] = {each: each for each in VARIANTS}
 _UR10, _PENDULUM = "ur10_recording", "double_pendulum_recording"
@@ -160,7 +160,9 @@ class Arms(AbstractReproduction):
                 entries += made(results, kind, rest, note)
             else:
                 variant, _, model = rest.partition(".")
-                entries += arm_entries(results, kind, f"{model}.{task}.{variant}", note)
+                some = f"{SYSID_SAMPLES} samples" if model == SYSID else ""
+                noted = "; ".join(x for x in (some, note) if x)
+                entries += arm_entries(results, kind, f"{model}.{task}.{variant}", noted)
         plot_errors(out / "torque_nmse.png", results)
         plot_torque(out / "torque.png", results)
         return entries

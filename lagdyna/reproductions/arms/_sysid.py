@@ -36,6 +36,8 @@ _SAMPLES = 5
 _SUBSTEPS = 2
 # Windows that are used, spread evenly over the recordings, and iterations of the optimiser.
 _WINDOWS, _ITERATIONS = 400, 20
+SYSID_SAMPLES = _SAMPLES * _WINDOWS
+"""Samples that `mujoco.sysid` gets at most."""
 # Bounds of masses and of second moments, relative to the description. Those of second moments
 # are (0.5, 2) by default in `mujoco.sysid`, which would exclude some of the true links.
 _RATIOS = np.array([0.1, 10.0])
