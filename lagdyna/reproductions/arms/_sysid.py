@@ -35,7 +35,7 @@ _SAMPLES = 5
 # Steps of the simulation in each sample, with constant torques.
 _SUBSTEPS = 2
 # Windows that are used, spread evenly over the recordings, and iterations of the optimiser.
-_WINDOWS, _ITERATIONS = 400, 20
+_WINDOWS, _ITERATIONS = 100, 12
 SYSID_SAMPLES = _SAMPLES * _WINDOWS
 """Samples that `mujoco.sysid` gets at most."""
 # Bounds of masses and of second moments, relative to the description. Those of second moments
@@ -91,8 +91,8 @@ def identify_by_rollouts(
     consistent), the armature of each joint, and its damping and friction loss where the config
     has friction. Friction loss becomes Coulomb friction, smoothed as in the config. Parameters
     start at the description. The optimiser is `mujoco`, the recommended one: Gauss-Newton with
-    Jacobians from finite differences. Its cost grows with the windows, so that 400 of 0.05 s
-    are used: 2,000 samples.
+    Jacobians from finite differences. Its cost grows with the windows, so that 100 of 0.05 s
+    are used: 500 samples.
 
     The simulation takes two steps of the Runge-Kutta method in a sample, each under the mean
     torque, from a cubic spline.
