@@ -66,7 +66,8 @@ class PlanPolicy(AbstractPolicy):
     def mode(self, state: State) -> Float[Array, " m"]:
         """Compute the action of the nearest plan's tracker; zeros without a plan."""
         library = self.library
-        q = self._coordinates.difference(state.q, library.states.q)
+        here = jnp.broadcast_to(state.q, library.states.q.shape)
+        q = self._coordinates.difference(here, library.states.q)
         x = jnp.concatenate([q, state.qd - library.states.qd], axis=-1)
         cost = jnp.einsum("pti,ptij,ptj->pt", x, library.values, x)
         time = cost.shape[1]

@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Scalar
 
 from ..control import ILQR, Plan, PlanStatus, random_actions, tracking_gains
 from ..data import ReplayBuffer
@@ -16,6 +16,7 @@ from ._plan_policy import PlanLibrary, PlanPolicy
 from ._planning_cost import WorldCost
 
 _HOLD = 8.0  # steps for which a random action is held, on average
+_GUESSES = 64  # random sequences of actions, of which the best is improved
 
 
 class PlanningState(AbstractAgentState):
@@ -42,7 +43,8 @@ class PlanningAgent(AbstractAgent[PlanningState]):
     Each update makes one plan, in turn from a first state of an episode and from any state of
     the replay buffer, and replaces the oldest one of the library. Two guesses of its actions
     are improved, and the better plan is kept: what the acting policy does in the model, and
-    random actions. So old plans follow a new model, and new ones are still found.
+    the best of many random sequences. So old plans follow a new model, and new ones are still
+    found.
 
     **Arguments:**
 
@@ -141,7 +143,9 @@ class PlanningAgent(AbstractAgent[PlanningState]):
     ) -> Plan:
         """Improve both guesses and return the better plan."""
         transition, box = cost.world.transition, self.planner.box
-        random = random_actions(key, 1, self.horizon, box, _HOLD, start.q.dtype)[0]
+        random = random_actions(key, _GUESSES, self.horizon, box, _HOLD, start.q.dtype)
+        costs = jax.vmap(lambda each: self._cost_of(cost, start, each))(random)
+        random = random[jnp.argmin(jnp.where(jnp.isfinite(costs), costs, jnp.inf))]
 
         def follow(now: State, _: None) -> tuple[State, Array]:
             action = policy.mode(now)
@@ -156,6 +160,14 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         )
         better = jnp.argmin(jnp.where(jnp.isfinite(plans.cost), plans.cost, jnp.inf))
         return jax.tree.map(lambda x: x[better], plans)
+
+    @staticmethod
+    def _cost_of(cost: WorldCost, start: State, actions: Float[Array, "time m"]) -> Scalar:
+        def step(now: State, action: Array) -> tuple[State, Scalar]:
+            return cost.world.transition.step(now, action), cost.stage(now, action)
+
+        last, costs = jax.lax.scan(step, start, actions)
+        return jnp.sum(costs) + cost.final(last)
 
     def _replaced(
         self, state: PlanningState, world: WorldModel, plan: Plan, finite: Bool[Array, ""]

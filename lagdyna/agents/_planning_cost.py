@@ -111,7 +111,7 @@ class WorldCost(AbstractCost):
         """Compute deviations of the samples' next states, whose squares sum to a variance."""
         one = jax.tree.map(lambda x: x[None], state)
         after = jax.tree.map(lambda x: x[:, 0], samples.all_steps(one, action[None]))
-        middle = jax.tree.map(lambda x: x[0], after)
+        middle = jax.tree.map(lambda x: jnp.broadcast_to(x[0], x.shape), after)
         dq = self._coordinates.difference(after.q, middle.q) / self.step.q
         dqd = (after.qd - middle.qd) / self.step.qd
         both = jnp.concatenate([dq, dqd], axis=1)

@@ -1,4 +1,3 @@
-import math
 from typing import TYPE_CHECKING, ClassVar
 
 from ...options import Count, NonNegative, Positive
@@ -50,8 +49,6 @@ class PlannerConfig(AgentConfig, frozen=True, kw_only=True, tag="planner"):
     )
 
     def __post_init__(self):
-        if not math.isfinite(self.uncertainty):
-            raise ValueError(f"`uncertainty` was {self.uncertainty}; finite is accepted")
         if self.posterior.pessimism:
             raise ValueError(
                 f"`posterior.pessimism` was {self.posterior.pessimism:g}, which is of imagined "

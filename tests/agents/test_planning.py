@@ -1,0 +1,164 @@
+"""The agent that plans, its policy and its cost."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lagdyna import UserError
+from lagdyna.agents import Phase, PlanLibrary, PlanningAgent, PlanPolicy, WorldCost
+from lagdyna.config import Config
+from lagdyna.data import Experience, ReplayBuffer
+from lagdyna.mechanics import Limits, State
+from lagdyna.models import GivenReward
+from lagdyna.parts import PlannerConfig, Schedule
+from lagdyna.simulate import SampledTransition, WorldModel
+from lagdyna.tasks import Plant, get_task
+
+from ..control.systems import pendulum
+from ..helpers import close
+
+LIMITS = Limits((np.pi,), (8.0,))
+
+
+def reward(state: State, action: jax.Array, after: State) -> jax.Array:
+    """Depends on all of its arguments."""
+    return jnp.cos(after.q[0]) - 0.1 * state.qd[0] * after.qd[0] - 0.05 * action @ action
+
+
+def world(samples: SampledTransition | None = None) -> WorldModel:
+    return WorldModel(pendulum(), GivenReward(reward), samples=samples)
+
+
+def cost_of(model: WorldModel, uncertainty: float = 0.0) -> WorldCost:
+    step = State(jnp.asarray([0.1]), jnp.asarray([0.5]))
+    numbers = (jnp.asarray(2.0), step, jnp.asarray(uncertainty))
+    return WorldCost(model, LIMITS, *numbers)
+
+
+def members() -> SampledTransition:
+    """Pendulums whose forces differ."""
+
+    def member(factor: jax.Array) -> object:
+        weights, rest = eqx.partition(pendulum(), eqx.is_inexact_array)
+        return eqx.combine(jax.tree.map(lambda x: x * factor, weights), rest)
+
+    return SampledTransition(eqx.filter_vmap(member)(jnp.asarray([0.9, 1.0, 1.2])))
+
+
+@pytest.mark.parametrize("uncertainty", [0.0, 3.0])
+def test_gradient_of_a_step_is_that_of_its_cost(uncertainty: float):
+    """Beyond the limits too: the state's velocity is above 8."""
+    cost = cost_of(world(members() if uncertainty else None), uncertainty)
+    z = jnp.asarray([0.7, 9.0, 0.4])
+
+    def stage(z: jax.Array) -> jax.Array:
+        return cost.stage(State(z[:1], z[1:2]), z[2:])
+
+    expansion = cost.expand_stage(State(z[:1], z[1:2]), z[2:])
+    close(expansion.gradient, jax.grad(stage)(z), 1e-3)
+    assert np.linalg.eigvalsh(expansion.hessian).min() > -1e-4
+
+
+def test_cost_is_less_the_reward_and_grows_beyond_the_limits_and_with_the_variance():
+    inside, action = State(jnp.asarray([0.7]), jnp.asarray([4.0])), jnp.asarray([0.4])
+    fast = inside._replace(qd=jnp.asarray([16.0]))
+    plain = cost_of(world())
+    for state, excess in ((inside, 0.0), (fast, 2.0)):  # at twice the limit, the penalty
+        after = pendulum().step(state, action)
+        expected = excess - reward(state, action, after)
+        assert float(plain.stage(state, action)) == pytest.approx(float(expected), rel=1e-5)
+    uncertain = cost_of(world(members()), 3.0).stage(inside, action)
+    next_states = members().all_steps(jax.tree.map(lambda x: x[None], inside), action[None])
+    variance = jnp.var(next_states.q[:, 0, 0] / 0.1, ddof=1)
+    variance += jnp.var(next_states.qd[:, 0, 0] / 0.5, ddof=1)
+    close(uncertain - plain.stage(inside, action), 3 * variance, 1e-4)
+
+
+def test_policy_tracks_the_plan_whose_tracker_needs_least():
+    library = PlanLibrary.empty(plans=3, time=4, n=1, m=1)
+    states = State(
+        jnp.asarray([[0.0, 0.1, 0.2, 0.3], [3.0, 3.1, -3.1, -3.0], [1.0] * 4])[..., None],
+        jnp.zeros((3, 4, 1)),
+    )
+    actions = jnp.asarray([[0.1, 0.2, 0.3, 0.4], [-0.1, -0.2, -0.3, -0.4], [0.9] * 4])
+    library = PlanLibrary(
+        states,
+        actions[..., None],
+        jnp.broadcast_to(jnp.asarray([[0.5, 0.0]]), library.gains.shape),
+        jnp.broadcast_to(jnp.eye(2), library.values.shape),
+        jnp.asarray([True, True, False]),  # the third was never planned
+    )
+    agent = agent_of()
+    policy = PlanPolicy(agent.features, library, noise=0.3, used=0.75)
+
+    def mode(q: float) -> float:
+        return float(policy.mode(State(jnp.asarray([q]), jnp.zeros(1)))[0])
+
+    assert mode(0.12) == pytest.approx(0.2 - 0.5 * 0.02, abs=1e-6)
+    assert mode(1.0) == pytest.approx(0.3 - 0.5 * 0.8, abs=1e-6)
+    # Across the cut of the circle; the last step of a plan does not count.
+    assert mode(-3.0) == pytest.approx(-0.3 - 0.5 * 0.1, abs=1e-6)
+    noisy, _ = policy.sample(State(jnp.asarray([0.1]), jnp.zeros(1)), jnp.asarray([2.0]))
+    assert float(noisy[0]) == pytest.approx(0.8, abs=1e-6)
+    empty = PlanPolicy(agent.features, PlanLibrary.empty(2, 4, 1, 1), noise=0.0)
+    assert float(empty.mode(State(jnp.ones(1), jnp.ones(1)))[0]) == 0
+
+
+def agent_of(**options: object) -> PlanningAgent:
+    plant = Plant.of_task(get_task("Pendulum-v1"))
+    config = PlannerConfig(plans=2, horizon=80, iterations=40, updates=2, **options)
+    built = config.build(plant, Schedule(1, 2, None))
+    assert isinstance(built, PlanningAgent)
+    return built
+
+
+def test_plans_swing_a_known_pendulum_up():
+    """One phase of planning in the true equations, and the policy holds the top."""
+    agent = agent_of()
+    hanging = State(jnp.asarray([[np.pi]]), jnp.zeros((1, 1)))
+    entry = Experience(
+        hanging, jnp.zeros((1, 1)), jnp.asarray([-1.0]), hanging, jnp.zeros(1, bool)
+    )
+    buffer = ReplayBuffer.empty(4, 1, 1).add(entry, jnp.zeros((), int))
+    phase = Phase(jnp.zeros((), jnp.uint32), jnp.ones((), int), jnp.zeros((), int))
+    state = agent.init(jax.random.key(0))
+    improve = eqx.filter_jit(agent.improve)
+    state, metrics = improve(state, world(), buffer, phase, 4)
+    assert float(metrics["skipped"]) == 0
+    assert int(state.count) == 4
+
+    def body(now: State, _: None) -> tuple[State, State]:
+        after = pendulum().step(now, state.policy.mode(now))
+        return after, after
+
+    start = State(jnp.asarray([np.pi + 0.05]), jnp.zeros(1))
+    _, states = jax.lax.scan(body, start, length=120)
+    assert np.cos(states.q[80:]).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"uncertainty": 1.0}, "at least 2 are accepted"),
+        ({"uncertainty": float("nan")}, "finite number"),
+        ({"posterior": {"samples": 4, "pessimism": 1.0}}, "a planner has `uncertainty`"),
+    ],
+)
+def test_options_that_contradict_are_refused(options: dict[str, object], match: str):
+    from lagdyna.config import config_from_table
+
+    with pytest.raises(UserError, match=match):
+        config_from_table({"agent": {"name": "planner", **options}})
+
+
+def test_uncertainty_needs_a_filter():
+    with pytest.raises(UserError, match="leaves no posterior"):
+        Config(agent=PlannerConfig(uncertainty=1.0, posterior=_posterior()))
+
+
+def _posterior() -> object:
+    from lagdyna.parts import PosteriorConfig
+
+    return PosteriorConfig(samples=4)
