@@ -83,7 +83,7 @@ def bound_entries(folder: Path = STORED) -> dict[str, dict[str, float]]:
 
 
 def bound_table(
-    agents: dict[str, dict[str, float]], folder: Path = STORED
+    agents: dict[str, dict[str, float | None]], folder: Path = STORED
 ) -> tuple[tuple[str, ...], list[list[str]]]:
     """Make heads and lines of the table.
 
