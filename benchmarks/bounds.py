@@ -153,7 +153,7 @@ def search(problem: Problem, start: State, rounds: int, seed: int) -> Plan:
         best = np.asarray(plan.actions)[order[: LANES // 4 if early else LANES // 2]]
         more = _random(problem, rng, LANES - len(best))
         if not early:
-            more = best + rng.uniform(0.05, 0.5, (len(best), 1, 1)) * more
+            more = _varied(best, more, rng)
         guesses = np.concatenate([best, np.clip(more, -1, 1)])
     return jax.tree.map(lambda x: x[order], plan)
 
@@ -274,14 +274,27 @@ def _order(plan: Plan) -> np.ndarray:
 
 
 def _random(problem: Problem, rng: np.random.Generator, count: int) -> np.ndarray:
-    """Draw actions, held for 2 to 20 steps: uniform in half of the plans, else full."""
+    """Draw actions that are held for 2 to 20 steps: uniform, full, or small ones in turn."""
     found = []
     for i in range(count):
         hold = int(rng.integers(2, 21))
         values = rng.uniform(-1, 1, (problem.steps // hold + 1, problem.box.size))
-        values = np.sign(values) if i % 2 else values
+        values = (values, np.sign(values), 0.2 * values)[i % 3]
         found.append(np.repeat(values, hold, axis=0)[: problem.steps])
     return np.stack(found)
+
+
+def _varied(best: np.ndarray, noise: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add noise to half of the plans, and leave some steps out of the others.
+
+    A way up that lost time is shorter without these steps.
+    """
+    varied = best + rng.uniform(0.05, 0.5, (len(best), 1, 1)) * noise
+    for i in range(0, len(best), 2):
+        first, left_out = int(rng.integers(0, best.shape[1] // 2)), int(rng.integers(1, 8))
+        kept = np.delete(best[i], np.arange(first, first + left_out), axis=0)
+        varied[i] = np.concatenate([kept, np.zeros((left_out, best.shape[2]))])
+    return varied
 
 
 def _repeated(tree: Any, count: int) -> Any:
