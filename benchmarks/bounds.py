@@ -58,12 +58,9 @@ DEFAULT_ACTIONS = 65
 class Held(AbstractTransition):
     """Exact transition of a task over the environment steps of one action."""
 
+    coordinates: Coordinates
     task: SuiteTask
     repeat: int = eqx.field(static=True)
-
-    @property
-    def coordinates(self) -> Coordinates:
-        return self.task.system.coordinates
 
     def step(self, state: State, action: Float[Array, " m"]) -> State:
         return self.paid(state, action)[0]
@@ -97,7 +94,8 @@ class Problem(NamedTuple):
     def of(cls, name: str, repeat: int, steps: int, iterations: int = ITERATIONS) -> "Problem":
         """Set up the problem of a task."""
         task = suite_task(name)
-        held, box, n = Held(task, repeat), ActionBox.unit(task.action_size), task.n
+        held, n = Held(task.system.coordinates, task, repeat), task.n
+        box = ActionBox.unit(task.action_size)
         top = Equilibrium(State(jnp.zeros(n), jnp.zeros(n)), jnp.zeros(box.size))
 
         def lost(x: Array) -> Scalar:
@@ -120,8 +118,8 @@ class Problem(NamedTuple):
         def simulate(start: State, actions: Array) -> State:
             return rollout(held, start, actions)
 
-        both = (jax.vmap(solve, (0, 0, 0, None)), jax.vmap(simulate))
-        return cls(held, box, lqr, steps, *map(eqx.filter_jit, both))
+        solve_all = eqx.filter_jit(jax.vmap(solve, (0, 0, 0, None)))
+        return cls(held, box, lqr, steps, solve_all, eqx.filter_jit(jax.vmap(simulate)))
 
 
 class Guesses(NamedTuple):
@@ -144,20 +142,24 @@ def search(problem: Problem, start: State, rounds: int, seed: int) -> Plan:
     """Search for good plans from one start, and return them in the order of their costs."""
     starts, rng = _repeated(start, LANES), np.random.default_rng(seed)
     guesses = _random(problem, rng, LANES)
-    for i in range(rounds):
+
+    def improved(factor: float) -> Plan:
         states = problem.simulate(starts, guesses)
-        # The last state counts more and more, from the middle of the search on.
-        factor = float(np.clip(2 * (i + 1) / rounds - 1, 1e-3, 1.0))
         plan = problem.solve(starts, guesses, states, jnp.asarray(factor))
         order = _order(plan)
-        print(f"  round {i + 1}: {np.asarray(plan.cost)[order[:4]].round(2)}", flush=True)
+        return jax.tree.map(lambda x: x[order], plan)
+
+    for i in range(rounds - 1):
+        # The last state counts more and more, from the middle of the search on.
+        plan = improved(float(np.clip(2 * (i + 1) / rounds - 1, 1e-3, 1.0)))
+        print(f"  round {i + 1}: {np.asarray(plan.cost)[:4].round(2)}", flush=True)
         early = i < rounds // 2
-        best = np.asarray(plan.actions)[order[: LANES // 4 if early else LANES // 2]]
+        best = np.asarray(plan.actions)[: LANES // 4 if early else LANES // 2]
         more = _random(problem, rng, LANES - len(best))
         if not early:
             more = _varied(best, more, rng)
         guesses = np.concatenate([best, np.clip(more, -1, 1)])
-    return jax.tree.map(lambda x: x[order], plan)
+    return improved(1.0)
 
 
 def plans_of_starts(problem: Problem, found: Plan, starts: State, plans: int) -> Plan:
@@ -335,6 +337,11 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="tasks that are stored, too")
     parser.add_argument("--out", type=Path, default=STORED, help="folder to write to")
     args = parser.parse_args()
+    if args.starts < 2 or min(args.rounds, args.plans) < 1 or args.plans > LANES:
+        parser.error(
+            f"--starts {args.starts} --rounds {args.rounds} --plans {args.plans}: 2 starts or "
+            f"more, 1 round or more and 1 to {LANES} plans are accepted"
+        )
     jax.config.update("jax_enable_x64", True)
     for name in args.tasks:
         if args.again or not path_of(name, args.out).exists():
