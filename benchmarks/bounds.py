@@ -145,12 +145,12 @@ def search(problem: Problem, start: State, rounds: int, seed: int) -> Plan:
 
     def improved(factor: float) -> Plan:
         states = problem.simulate(starts, guesses)
-        plan = problem.solve(starts, guesses, states, jnp.asarray(factor))
+        plan = problem.solve(starts, guesses, states, jnp.asarray(factor, float))
         order = _order(plan)
         return jax.tree.map(lambda x: x[order], plan)
 
     for i in range(rounds - 1):
-        # The last state counts more and more, from the middle of the search on.
+        # The cost of the last state counts more and more, from the middle of the search on.
         plan = improved(float(np.clip(2 * (i + 1) / rounds - 1, 1e-3, 1.0)))
         print(f"  round {i + 1}: {np.asarray(plan.cost)[:4].round(2)}", flush=True)
         early = i < rounds // 2
