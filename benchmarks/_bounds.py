@@ -90,14 +90,16 @@ def bound_table(
     **Arguments:** `agents`, the returns of stored runs by task and model.
     """
     models = list(dict.fromkeys(model for each in agents.values() for model in each))
-    heads = ("task", "best found", "95 %", "starts", "rounds", "s", "paper's LNN", "DNN")
+    heads = ("task", "best found", "95 %", "starts", "converged", "rounds", "s", "commit")
+    heads += ("paper's LNN", "DNN")
     lines = []
     for task, paper in PAPER.items():
-        cells = [""] * 5
+        cells = [""] * 7
         if path_of(task, folder).exists():
             each = read_bound(task, folder)
             cells = [f"{each.mean:.1f}", f"{each.low:.1f} to {each.high:.1f}"]
-            cells += [f"{x:,.0f}" for x in (len(each.returns), each.rounds, each.seconds)]
+            cells += [f"{x}" for x in (len(each.returns), each.converged, each.rounds)]
+            cells += [f"{each.seconds:,.0f}", f"`{each.machine.get('commit')}`"]
         cells += [f"{paper.delan.value:.0f}", f"{paper.mlp.value:.0f}"]
         ours = (agents.get(task, {}).get(model) for model in models)
         cells += ["" if x is None else f"{x:.0f}" for x in ours]

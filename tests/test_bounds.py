@@ -24,8 +24,8 @@ tables: Any = importlib.import_module("tables")
 def made_up(task: str, **changes: Any) -> Any:
     values = {
         **{"task": task, "repeat": 2, "returns": [790.0, 794.0], "mean": 792.0, "low": 770.0},
-        **{"high": 814.0, "planned": [790.0, 794.0], "converged": 2, "actions": 5},
-        **{"rounds": 3, "seed": 0, "seconds": 41.5, "machine": {}},
+        **{"high": 814.0, "planned": [790.0, 794.0], "converged": 1, "actions": 5},
+        **{"rounds": 3, "seed": 0, "seconds": 41.5, "machine": {"commit": "c0ffee"}},
     }
     return stored.Bound(**{**values, **changes})
 
@@ -35,9 +35,11 @@ def test_the_table_follows_the_stored_returns(tmp_path: Path) -> None:
         found = tables.Tables(bounds=tmp_path).texts()["suite_bounds"]
         return {line.split(" | ")[0].removeprefix("| "): line for line in found.splitlines()}
 
-    assert rows()["pendulum"].startswith("| pendulum |  |  |  |  |  | 787 | 787 |")
+    assert rows()["pendulum"].startswith("| pendulum |  |  |  |  |  |  |  | 787 | 787 |")
     stored.write_bound(made_up("pendulum"), tmp_path)
-    assert rows()["pendulum"].startswith("| pendulum | 792.0 | 770.0 to 814.0 | 2 | 3 | 42 | 7")
+    assert rows()["pendulum"].startswith(
+        "| pendulum | 792.0 | 770.0 to 814.0 | 2 | 1 | 3 | 42 | `c0ffee` | 7"
+    )
     entries = tables.Tables(bounds=tmp_path).json()["bounds"]
     assert entries == {"pendulum": {"mean": 792.0, "low": 770.0, "high": 814.0}}
     # The agents' returns are those of the ledger.
