@@ -11,8 +11,8 @@ followed for a whole episode of the task by time-varying LQR and the regulator, 
 repeat of an agent. The starts are the first ones of the evaluations of a run with seed 0.
 
 A plan is a local optimum at best, and the planner may end before that. So a return is a lower
-bound of the best one. Each task is written to `results/bounds/TASK.json` when it is finished. Tasks that are there are left out, unless
-`--again` is given. More `--rounds` search longer.
+bound of the best one. Each task is written to `results/bounds/TASK.json` when it is finished.
+Tasks that are there are left out, unless `--again` is given. More `--rounds` search longer.
 """
 
 import argparse
