@@ -63,7 +63,7 @@ def test_the_stored_means_are_those_of_the_returns() -> None:
         assert found.mean == pytest.approx(np.mean(found.returns))
         assert found.low <= found.mean <= found.high
         # The plans promise what the task pays.
-        np.testing.assert_allclose(found.returns, found.planned, atol=2)
+        np.testing.assert_allclose(found.returns, found.planned, atol=0.5)
 
 
 @pytest.mark.usefixtures("x64")
