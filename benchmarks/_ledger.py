@@ -161,8 +161,9 @@ def _files(folder: Path) -> list[Path]:
     **Raises:** `UserError` if the folder has another file.
     """
     found = sorted(path for path in folder.rglob("*") if path.is_file())
-    # Reproductions have a format of their own; see `_arms.py`.
-    found = [path for path in found if path.relative_to(folder).parts[0] != "reproductions"]
+    # These have formats of their own; see `_arms.py` and `_bounds.py`.
+    others = ("reproductions", "bounds")
+    found = [path for path in found if path.relative_to(folder).parts[0] not in others]
     for path in found:
         if path.suffix != ".json" or len(path.relative_to(folder).parts) != 3:
             raise UserError(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from _arms import arm_entries, arm_tables
+from _bounds import STORED, bound_entries, bound_table
 from _ledger import RESULTS, Ledger, read_ledger
 from _panels import Panel, plot_panels
 from _protocols import HERE, NUMERICS, PROTOCOLS, Protocol, read_protocols
@@ -43,12 +44,16 @@ SCORED = ("realaigym-", "pilco-")  # tasks with a score besides the return
 class Tables:
     """Tables and figures of the stored runs.
 
-    **Arguments:** `results`, `protocols`: folders of the stored runs and of the protocols.
+    **Arguments:** `results`, `protocols`: folders of the stored runs and of the protocols;
+    `bounds`: folder of the best returns found.
 
     **Raises:** `UserError` if a file in one of them is damaged.
     """
 
-    def __init__(self, results: Path = RESULTS, protocols: Path = PROTOCOLS):
+    def __init__(
+        self, results: Path = RESULTS, protocols: Path = PROTOCOLS, bounds: Path = STORED
+    ):
+        self.bounds = bounds
         self.protocols = sorted(read_protocols(protocols), key=_place)
         self.ledger: Ledger = read_ledger(self.protocols, results)
         self.published: Published = read_published()
@@ -91,6 +96,7 @@ class Tables:
         found["left_out"] = self.ledger.left_out
         found["numerics"] = NUMERICS
         found["arms"] = arm_entries()
+        found["bounds"] = bound_entries(self.bounds)
         return found
 
     def texts(self) -> dict[str, str]:
@@ -98,6 +104,7 @@ class Tables:
         return {
             "suite_tasks": _table(*self._suite_tasks()),
             "suite_models": _table(*self._suite_models()),
+            "suite_bounds": _table(*self._suite_bounds()),
             "suite_seeds": _table(*self._seeds("suite", "to 95 %", ERRORS)),
             "yardsticks": _table(*self._solved("yardsticks")),
             "yardsticks_scores": _table(*self._scores("yardsticks")),
@@ -136,6 +143,13 @@ class Tables:
             for task, row in self.compared().items()
         ]
         return (*heads, "DeLaN needs fewer steps"), lines
+
+    def _suite_bounds(self) -> tuple[tuple[str, ...], list[list[str]]]:
+        agents: dict[str, dict[str, float | None]] = {}
+        for protocol in self.of("suite"):
+            row = self.row(protocol)
+            agents.setdefault(protocol.task, {})[protocol.variant] = row["return"]
+        return bound_table(agents, self.bounds)
 
     def _solved(self, group: str) -> tuple[tuple[str, ...], list[list[str]]]:
         heads = ("task", "agent", "seeds", "steps", "decisions", "experience, s", "return")
