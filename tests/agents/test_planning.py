@@ -124,8 +124,9 @@ def test_plans_swing_a_known_pendulum_up():
     buffer = ReplayBuffer.empty(4, 1, 1).add(entry, jnp.zeros((), int))
     phase = Phase(jnp.zeros((), jnp.uint32), jnp.ones((), int), jnp.zeros((), int))
     state = agent.init(jax.random.key(0))
+    swing_up = GivenReward(lambda state, action, after: jnp.cos(after.q[0]))
     improve = eqx.filter_jit(agent.improve)
-    state, metrics = improve(state, world(), buffer, phase, 4)
+    state, metrics = improve(state, WorldModel(pendulum(), swing_up), buffer, phase, 4)
     assert float(metrics["skipped"]) == 0
     assert int(state.count) == 4
 
