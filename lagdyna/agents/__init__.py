@@ -19,8 +19,6 @@ from ._networks import NoisyPolicy as NoisyPolicy
 from ._networks import Policy as Policy
 from ._plan_policy import PlanLibrary as PlanLibrary
 from ._plan_policy import PlanPolicy as PlanPolicy
-from ._planner import Plans as Plans
-from ._planner import ShootingPlanner as ShootingPlanner
 from ._planning import PlanningAgent as PlanningAgent
 from ._planning import PlanningState as PlanningState
 from ._planning_cost import WorldCost as WorldCost
