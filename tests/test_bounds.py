@@ -66,6 +66,7 @@ def test_the_stored_means_are_those_of_the_returns() -> None:
         np.testing.assert_allclose(found.returns, found.planned, atol=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_a_plan_of_the_pendulum_is_paid_what_it_promises(
     monkeypatch: pytest.MonkeyPatch,

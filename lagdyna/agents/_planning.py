@@ -5,11 +5,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Scalar
 
-from ..control import ILQR, Plan, PlanStatus, random_actions, tracking_gains
+from ..control import (
+    ILQR,
+    AbstractCost,
+    Plan,
+    PlanStatus,
+    SoftLimits,
+    random_actions,
+    tracking_gains,
+)
 from ..data import ReplayBuffer
 from ..learners import root_mean_square, step_scale
 from ..mechanics import Limits, State
-from ..simulate import WorldModel
+from ..simulate import AbstractTransition, WorldModel
 from ._agent import AbstractAgent, AbstractAgentState, Metrics, Phase, Purpose, required
 from ._networks import Features
 from ._plan_policy import PlanLibrary, PlanPolicy
@@ -105,7 +113,7 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         def update(state: PlanningState, key: PRNGKeyArray) -> tuple[PlanningState, Metrics]:
             start_key, guess_key = jax.random.split(key)
             start = self._start(state, buffer, start_key)
-            plan = self._plan(state.policy, cost, start, guess_key)
+            plan = self._plan(state.policy, world, cost, start, guess_key)
             finite = jnp.isfinite(plan.cost)
             policy = self._replaced(state, world, plan, finite)
             metrics = {
@@ -122,13 +130,19 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         means["planned_return"] = jnp.sum(returns) / jnp.maximum(finite, 1)
         return state, {**means, "skipped": jnp.sum(metrics["skipped"]).astype(float)}
 
-    def _cost(self, world: WorldModel, buffer: ReplayBuffer) -> WorldCost:
+    def _cost(self, world: WorldModel, buffer: ReplayBuffer) -> SoftLimits:
         """Weigh limits and uncertainty by how much rewards vary."""
         rewards, filled = buffer.experience.reward, buffer.filled
         mean = jnp.sum(jnp.where(filled, rewards, 0)) / jnp.maximum(jnp.sum(filled), 1)
         scale = root_mean_square(rewards - mean, filled)
         step = step_scale(buffer.experience, world.transition.coordinates, filled)
-        return WorldCost(world, self.limits, scale, step, self.uncertainty * scale)
+        cost = WorldCost(world, step, self.uncertainty * scale)
+        # Angles have no limit.
+        angles = self.features.coordinates.angles
+        positions = (
+            0.0 if angle else x for angle, x in zip(angles, self.limits[0], strict=True)
+        )
+        return SoftLimits.symmetric(cost, (*positions, *self.limits[1]), scale)
 
     def _start(self, state: PlanningState, buffer: ReplayBuffer, key: PRNGKeyArray) -> State:
         first, any_state = buffer.sample_first(key, 1), buffer.sample(key, 1)
@@ -139,12 +153,17 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         )
 
     def _plan(
-        self, policy: PlanPolicy, cost: WorldCost, start: State, key: PRNGKeyArray
+        self,
+        policy: PlanPolicy,
+        world: WorldModel,
+        cost: SoftLimits,
+        start: State,
+        key: PRNGKeyArray,
     ) -> Plan:
         """Improve both guesses and return the better plan."""
-        transition, box = cost.world.transition, self.planner.box
+        transition, box = world.transition, self.planner.box
         random = random_actions(key, _GUESSES, self.horizon, box, _HOLD, start.q.dtype)
-        costs = jax.vmap(lambda each: self._cost_of(cost, start, each))(random)
+        costs = jax.vmap(lambda each: _cost_of(transition, cost, start, each))(random)
         random = random[jnp.argmin(jnp.where(jnp.isfinite(costs), costs, jnp.inf))]
 
         def follow(now: State, _: None) -> tuple[State, Array]:
@@ -160,14 +179,6 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         )
         better = jnp.argmin(jnp.where(jnp.isfinite(plans.cost), plans.cost, jnp.inf))
         return jax.tree.map(lambda x: x[better], plans)
-
-    @staticmethod
-    def _cost_of(cost: WorldCost, start: State, actions: Float[Array, "time m"]) -> Scalar:
-        def step(now: State, action: Array) -> tuple[State, Scalar]:
-            return cost.world.transition.step(now, action), cost.stage(now, action)
-
-        last, costs = jax.lax.scan(step, start, actions)
-        return jnp.sum(costs) + cost.final(last)
 
     def _replaced(
         self, state: PlanningState, world: WorldModel, plan: Plan, finite: Bool[Array, ""]
@@ -201,3 +212,18 @@ class PlanningAgent(AbstractAgent[PlanningState]):
             state.policy,
             PlanLibrary(states, actions, gains, values, planned),
         )
+
+
+def _cost_of(
+    transition: AbstractTransition,
+    cost: AbstractCost,
+    start: State,
+    actions: Float[Array, "time m"],
+) -> Scalar:
+    """Simulate actions and compute their cost."""
+
+    def step(now: State, action: Array) -> tuple[State, Scalar]:
+        return transition.step(now, action), cost.stage(now, action)
+
+    last, costs = jax.lax.scan(step, start, actions)
+    return jnp.sum(costs) + cost.final(last)

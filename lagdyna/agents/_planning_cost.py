@@ -1,12 +1,11 @@
 """Cost of plans in a learned world model."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
 
 from ..control import AbstractCost, Quadratic, linearise
-from ..mechanics import Coordinates, Limits, State
+from ..mechanics import Coordinates, State
 from ..simulate import SampledTransition, WorldModel
 
 
@@ -14,8 +13,7 @@ class WorldCost(AbstractCost):
     """Cost of a plan in a world model, less the rewards.
 
     Rewards depend on the next state, which the model predicts; second derivatives of the
-    prediction are left out, as by Gauss and Newton. States beyond `limits` cost the square of
-    what they exceed, in parts of the limits.
+    prediction are left out, as by Gauss and Newton.
 
     With posterior samples, a step also costs the variance of their next states, in parts of
     the usual change of a state.
@@ -23,17 +21,12 @@ class WorldCost(AbstractCost):
     **Arguments:**
 
     - `world`: the model.
-    - `limits`: the states that are worth planning; see
-        [`lagdyna.tasks.Plant`][], `range`. Angles have no limit.
-    - `penalty`: cost of a state at twice its limit.
     - `step`: usual change of a state in one step, shapes `(n,)`.
     - `uncertainty`: cost of a variance as large as a usual change; negative if uncertain
         states are sought.
     """
 
     world: WorldModel
-    limits: Limits = eqx.field(static=True)
-    penalty: Float[Array, ""]
     step: State
     uncertainty: Float[Array, ""]
 
@@ -43,14 +36,14 @@ class WorldCost(AbstractCost):
 
     def stage(self, state: State, action: Float[Array, " m"]) -> Scalar:
         after = self.world.transition.step(state, action)
-        cost = self._excess(state) - self.world.reward(state, action, after)
+        cost = -self.world.reward(state, action, after)
         if self.world.samples is None:
             return cost
         spread = self._spread(self.world.samples, state, action)
         return cost + self.uncertainty * jnp.sum(spread**2)
 
     def final(self, state: State) -> Scalar:
-        return self._excess(state)
+        return jnp.zeros((), state.q.dtype)
 
     def expand_stage(self, state: State, action: Float[Array, " m"]) -> Quadratic:
         n, m = state.q.shape[0], action.shape[0]
@@ -67,9 +60,6 @@ class WorldCost(AbstractCost):
         slope = jax.grad(reward)
         gradient = -slope(point) @ whole
         hessian = -whole.T @ jax.jacfwd(slope)(point) @ whole
-        excess = self._expand_excess(state)
-        gradient = gradient.at[: 2 * n].add(excess.gradient)
-        hessian = hessian.at[: 2 * n, : 2 * n].add(excess.hessian)
         if self.world.samples is not None:
             samples = self.world.samples
 
@@ -84,26 +74,8 @@ class WorldCost(AbstractCost):
         return Quadratic(gradient, (vectors * jnp.maximum(values, 0)) @ vectors.T)
 
     def expand_final(self, state: State) -> Quadratic:
-        return self._expand_excess(state)
-
-    def _beyond(self, state: State) -> tuple[Array, Array]:
-        """Compute how far a state is beyond its limits, and the derivatives of that."""
-        angles, size = jnp.asarray(self._coordinates.angles), state.q.shape[0]
-        limits = [jnp.asarray(x, state.q.dtype) for x in self.limits]
-        bound = jnp.concatenate([jnp.where(angles, 0, limits[0][:size]), limits[1][:size]])
-        x, limited = jnp.concatenate(state), bound > 0
-        bound = jnp.where(limited, bound, 1)
-        beyond = jnp.where(limited, jnp.maximum(jnp.abs(x) / bound - 1, 0), 0)
-        return beyond, jnp.where(beyond > 0, jnp.sign(x) / bound, 0)
-
-    def _excess(self, state: State) -> Scalar:
-        return self.penalty * jnp.sum(self._beyond(state)[0] ** 2)
-
-    def _expand_excess(self, state: State) -> Quadratic:
-        beyond, slope = self._beyond(state)
-        return Quadratic(
-            2 * self.penalty * beyond * slope, jnp.diag(2 * self.penalty * slope**2)
-        )
+        size = 2 * state.q.shape[0]
+        return Quadratic(jnp.zeros(size, state.q.dtype), jnp.zeros((size, size), state.q.dtype))
 
     def _spread(
         self, samples: SampledTransition, state: State, action: Float[Array, " m"]

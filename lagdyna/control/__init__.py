@@ -27,6 +27,7 @@ from ._plan import PlanError as PlanError
 from ._plan import PlanStatus as PlanStatus
 from ._random_actions import random_actions as random_actions
 from ._region import region_of_attraction as region_of_attraction
+from ._soft_limits import SoftLimits as SoftLimits
 from ._tracking import Tracker as Tracker
 from ._tracking import TrackerMemory as TrackerMemory
 from ._tracking import tracking_gains as tracking_gains

@@ -19,6 +19,7 @@ from ..control import (
     Equilibrium,
     Plan,
     PlanError,
+    SoftLimits,
     Tracker,
     closed_loop,
     find_equilibrium,
@@ -40,9 +41,13 @@ from ._plan_purpose import (
     goal_purpose,
     reward_purpose,
 )
+from ._plan_robot import JointRanges, joint_ranges, straight_plan
 from ._plan_samples import try_samples
 from ._train import Run
 from ._trust import Trust
+
+# Weight of an excess of limits by half their range, and the largest that is accepted.
+_LIMITS, _EXCESS = 1e4, 0.02
 
 
 class PlannedMotion(NamedTuple):
@@ -77,7 +82,8 @@ def plan_motion(
 ) -> PlannedMotion:
     """Plan a motion from rest with the model of a run alone, and write it.
 
-    The plan ends at rest at a goal, or earns a high sum of rewards. It is simulated with its
+    The plan ends at rest at a goal, or earns a high sum of rewards. The joints of a robot stay
+    within the limits of position and speed of its description. The plan is simulated with its
     tracker in the same model; if a filter fitted the model, also in samples of the posterior.
     `plan.npz` has `q`, `qd`, `action` and the tracker's `gains`; `plan.json` the report,
     `plan.png` a figure, and `plan.gif` a film of a pendulum or a planar chain of links whose
@@ -92,7 +98,8 @@ def plan_motion(
         of a goal; or `FILE.py:NAME`. `state.q` and `state.qd` have shape `(n,)`, `action` has
         all actions of the model.
     - `limit`: largest magnitude of each action, 0 for one that does not act. A fit needs it,
-        in the units of its data; a training run has 1 by default.
+        in the units of its data, unless its robot description has limits of all forces; a
+        training run has 1 by default.
     - `steps`: number of actions of the plan.
     - `restarts`: number of random guesses.
     - `seed`: seed of the guesses and of the samples.
@@ -114,6 +121,9 @@ def plan_motion(
     loaded = load(run, trust=trust)
     task = loaded.config.task if isinstance(loaded, Run) else None
     size = None if task is None else task.action_size
+    ranges = joint_ranges(loaded.model)
+    if limit is None and size is None and ranges is not None and max(ranges.effort) < np.inf:
+        limit = ranges.effort
     transition, box = _driven(loaded.model.transition, size, limit)
     first = _start(transition, start)
     if reward is not None:
@@ -121,10 +131,19 @@ def plan_motion(
     else:
         assert goal is not None
         purpose = goal_purpose(transition, find_equilibrium(transition, goal, box), box)
-    key = jax.random.key(seed)
-    plan = ILQR(box).search(transition, purpose.cost, first, steps, key=key, restarts=restarts)
+    key, cost = jax.random.key(seed), purpose.cost
+    if ranges is not None:
+        cost = SoftLimits(cost, ranges.lower, ranges.upper, _LIMITS)
+    plan = None
+    if isinstance(purpose, GoalPurpose):
+        goal_state = purpose.goal
+        plan = straight_plan(loaded.model, transition, cost, first, goal_state, box, steps)
+    if plan is None:
+        plan = ILQR(box).search(transition, cost, first, steps, key=key, restarts=restarts)
     plan.require_converged()
     report = _planned(transition, plan, purpose, restarts)
+    if isinstance(cost, SoftLimits) and ranges is not None:
+        report["largest_excess"] = _excess(cost, ranges, plan)
     tracker, report["notes"] = _tracker(transition, plan, purpose, box, seed)
     if loaded.model.signals is not None:
         report["notes"].append("a delay or lag that the fit learned does not act in the plan")
@@ -141,6 +160,22 @@ def plan_motion(
         write_json(directory / "plan.json", report)
         report = {**report, "out": str(directory)}
     return PlannedMotion(plan, held, tracker, report)
+
+
+def _excess(cost: SoftLimits, ranges: JointRanges, plan: Plan) -> float:
+    """Compute how far a plan exceeds the limits of joints, in parts of half their ranges.
+
+    **Raises:** `PlanError` if that is far.
+    """
+    excess = np.asarray(jax.vmap(cost.excess)(plan.states))
+    largest = float(excess.max())
+    if largest > _EXCESS:
+        raise PlanError(
+            f"the best plan exceeds the limits of {ranges.broken(excess)} by "
+            f"{100 * largest:.2g} % of half its range, and {100 * _EXCESS:g} % is accepted; "
+            "give more steps, or a start and a goal within the limits"
+        )
+    return largest
 
 
 def _driven(
@@ -214,6 +249,7 @@ def _planned(
         "return": None,
         "return_with_tracker": None,
         "region": None,
+        "largest_excess": None,
         "samples": None,
     }
     if isinstance(purpose, RewardPurpose):

@@ -28,7 +28,7 @@ def film_plan(
     **Arguments:** `path`, of the film; `model`, of the run; `task`, of a training run;
     `transition`, `plan`, `box`, the model with the actions that act, and its plan.
     """
-    system, dt = _drawable(model, task), _seconds(model.transition)
+    system, dt = _drawable(model, task), seconds_of(model.transition)
     if system is None or dt is None:
         return
     q = np.asarray(plan.states.q)
@@ -58,12 +58,12 @@ def _drawable(model: LearnedModel, task: TaskSpec | None) -> MechanicalSystem | 
     return system if system is not None and is_chain(system) else None
 
 
-def _seconds(transition: AbstractTransition) -> float | None:
+def seconds_of(transition: AbstractTransition) -> float | None:
     """Find the time of a step; `None` if it is not known."""
     if hasattr(transition, "dt"):
         return float(transition.dt)  # pyright: ignore[reportAttributeAccessIssue]
     inner = getattr(transition, "transition", None)
-    seconds = None if inner is None else _seconds(inner)
+    seconds = None if inner is None else seconds_of(inner)
     if seconds is not None and isinstance(transition, ScaledTransition):
         return seconds * transition.units.time
     return seconds

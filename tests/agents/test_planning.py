@@ -10,7 +10,7 @@ from lagdyna import UserError
 from lagdyna.agents import Phase, PlanLibrary, PlanningAgent, PlanPolicy, WorldCost
 from lagdyna.config import Config
 from lagdyna.data import Experience, ReplayBuffer
-from lagdyna.mechanics import Limits, State
+from lagdyna.mechanics import State
 from lagdyna.models import GivenReward
 from lagdyna.parts import PlannerConfig, Schedule
 from lagdyna.simulate import SampledTransition, WorldModel
@@ -18,8 +18,6 @@ from lagdyna.tasks import Plant, get_task
 
 from ..control.systems import pendulum
 from ..helpers import close
-
-LIMITS = Limits((np.pi,), (8.0,))
 
 
 def reward(state: State, action: jax.Array, after: State) -> jax.Array:
@@ -33,8 +31,7 @@ def world(samples: SampledTransition | None = None) -> WorldModel:
 
 def cost_of(model: WorldModel, uncertainty: float = 0.0) -> WorldCost:
     step = State(jnp.asarray([0.1]), jnp.asarray([0.5]))
-    numbers = (jnp.asarray(2.0), step, jnp.asarray(uncertainty))
-    return WorldCost(model, LIMITS, *numbers)
+    return WorldCost(model, step, jnp.asarray(uncertainty))
 
 
 def members() -> SampledTransition:
@@ -49,7 +46,6 @@ def members() -> SampledTransition:
 
 @pytest.mark.parametrize("uncertainty", [0.0, 3.0])
 def test_gradient_of_a_step_is_that_of_its_cost(uncertainty: float):
-    """Beyond the limits too: the state's velocity is above 8."""
     cost = cost_of(world(members() if uncertainty else None), uncertainty)
     z = jnp.asarray([0.7, 9.0, 0.4])
 
@@ -61,14 +57,11 @@ def test_gradient_of_a_step_is_that_of_its_cost(uncertainty: float):
     assert np.linalg.eigvalsh(expansion.hessian).min() > -1e-4
 
 
-def test_cost_is_less_the_reward_and_grows_beyond_the_limits_and_with_the_variance():
+def test_cost_is_less_the_reward_and_grows_with_the_variance():
     inside, action = State(jnp.asarray([0.7]), jnp.asarray([4.0])), jnp.asarray([0.4])
-    fast = inside._replace(qd=jnp.asarray([16.0]))
     plain = cost_of(world())
-    for state, excess in ((inside, 0.0), (fast, 2.0)):  # at twice the limit, the penalty
-        after = pendulum().step(state, action)
-        expected = excess - reward(state, action, after)
-        assert float(plain.stage(state, action)) == pytest.approx(float(expected), rel=1e-5)
+    expected = -reward(inside, action, pendulum().step(inside, action))
+    assert float(plain.stage(inside, action)) == pytest.approx(float(expected), rel=1e-5)
     uncertain = cost_of(world(members()), 3.0).stage(inside, action)
     next_states = members().all_steps(jax.tree.map(lambda x: x[None], inside), action[None])
     variance = jnp.var(next_states.q[:, 0, 0] / 0.1, ddof=1)

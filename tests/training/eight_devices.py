@@ -1,4 +1,4 @@
-"""Script that compares eight seeds on eight devices with each seed by itself."""
+"""Script that compares eight seeds on eight devices with some of them by themselves."""
 
 import dataclasses
 import json
@@ -35,6 +35,9 @@ CONFIG = small_config(
 )
 
 
+ALONE = (0, 3, 7)  # seeds that are trained by themselves too
+
+
 def trained(seeds: AbstractSeeds) -> tuple[TrainingState, Records]:
     records: Records = [[] for _ in seeds.seeds]
     return run_rounds(seeds, seeds.start(), records, lambda *_: None, Silence())
@@ -50,9 +53,13 @@ def main() -> None:
         assert {s.data.shape[0] for s in leaf.addressable_shards} == {1}
     apart: list[float] = []
     for i, seed in enumerate(range(3, 11)):
+        one = many.one(together, i)
+        agent: Any = one.agent
+        apart.append(float(agent.actor_critic.policy.network.layers[0].weight[0, 0]))
+        if i not in ALONE:
+            continue
         alone = OneSeed(Trainer(dataclasses.replace(CONFIG, seed=seed)))
         training, (lines,) = trained(alone)
-        one = many.one(together, i)
         for a, b in zip(
             jax.tree.leaves(eqx.filter(one, eqx.is_array)),
             jax.tree.leaves(eqx.filter(training, eqx.is_array)),
@@ -65,8 +72,6 @@ def main() -> None:
                 assert line[name] == other[name]
             for name in ("eval_return_mean", "train_return", "model_loss", "reward_loss"):
                 np.testing.assert_allclose(line[name], other[name], rtol=1e-2, atol=1e-3)
-        agent: Any = one.agent
-        apart.append(float(agent.actor_critic.policy.network.layers[0].weight[0, 0]))
     assert len(set(apart)) == 8, "all seeds differ"
     resumed = interrupted(many)
     for a, b in zip(leaves, jax.tree.leaves(eqx.filter(resumed, eqx.is_array)), strict=True):
