@@ -5,6 +5,8 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
 from _leaderboard_plan import BOX, CHANGES, model_step
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, Scalar
 
@@ -33,6 +35,10 @@ class Weights(NamedTuple):
     velocity: float = 0.05
     change: float = 100.0
     brake: float = 0.3  # N m s/rad
+    surprise: float = 0.03  # standard deviation of a step's unmodelled change of velocity, rad/s
+    angle_noise: float = 1e-3  # of measurements, rad
+    velocity_noise: float = 0.2  # rad/s
+    lead: int = 0  # steps that the measurement is predicted ahead
 
     @property
     def state(self) -> tuple[float, ...]:
@@ -40,10 +46,12 @@ class Weights(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Memory of the controller: of its tracker, the last action, whether it brakes."""
+    """Memory of the controller: of its tracker, the last action, the estimated state, whether
+    it brakes."""
 
     tracker: TrackerMemory
     action: Float[Array, " 1"]
+    estimate: State
     braking: Bool[Array, ""]
 
 
@@ -56,15 +64,23 @@ class PlanController(AbstractController):
     tracker: Tracker
     transition: IncrementalTransition
     brake: float
+    observer: Float[Array, "2 2"]
     joint: int = eqx.field(static=True)
+    lead: int = eqx.field(static=True)
 
     def init(self) -> Memory:
-        return Memory(self._begin(), jnp.zeros(1), jnp.zeros((), bool))
+        rest = State(jnp.asarray([-jnp.pi, 0.0]), jnp.zeros(2))
+        return Memory(self._begin(), jnp.zeros(1), rest, jnp.zeros((), bool))
 
     def control(
         self, memory: Memory, t: Scalar, q: Float[Array, " 2"], qd: Float[Array, " 2"]
     ) -> tuple[Float[Array, " 2"], Memory]:
-        state = State(q, qd)
+        model = self.transition.transition
+        estimate = self._corrected(memory.estimate, State(q, qd))
+        state = estimate
+        for _ in range(self.lead):
+            state = model.step(state, memory.action)
+        q, qd = state
         height = jnp.asarray(realaigym.LENGTH) @ jnp.cos(jnp.cumsum(q))
         hanging = jnp.abs(jnp.asarray([jnp.pi - jnp.abs(q[0]), q[1]]))
         rests = jnp.all(hanging < NEAR[0]) & jnp.all(jnp.abs(qd) < NEAR[1])
@@ -80,7 +96,18 @@ class PlanController(AbstractController):
         brake = -self.brake / realaigym.TORQUE * qd[self.joint, None]
         action = BOX.clip(jnp.where(braking, brake, memory.action + change))
         tau = realaigym.TORQUE * action * (jnp.arange(2) == self.joint)
-        return tau, Memory(tracked, action, braking)
+        # The prediction of the next measurement.
+        after = model.step(estimate, action)
+        return tau, Memory(tracked, action, after, braking)
+
+    def _corrected(self, predicted: State, measured: State) -> State:
+        """Correct a prediction by a measurement."""
+        coordinates = self.transition.transition.coordinates
+        errors = jnp.stack(
+            [coordinates.difference(measured.q, predicted.q), measured.qd - predicted.qd]
+        )
+        dq, dqd = self.observer @ errors
+        return State(coordinates.wrap(predicted.q + dq), predicted.qd + dqd)
 
     def _begin(self) -> TrackerMemory:
         return TrackerMemory(jnp.zeros((), jnp.int32), jnp.zeros((), bool))
@@ -113,4 +140,23 @@ def controller_of(
         state_weights=weights.state,
         action_weights=weights.change,
     )
-    return PlanController(tracker, transition, weights.brake, realaigym.DRIVEN[robot])
+    return PlanController(
+        tracker,
+        transition,
+        weights.brake,
+        observer_gain(weights),
+        realaigym.DRIVEN[robot],
+        weights.lead,
+    )
+
+
+def observer_gain(weights: Weights) -> Float[Array, "2 2"]:
+    """Compute the steady gain of a Kalman filter of an angle and its velocity."""
+    motion = np.asarray([[1.0, realaigym.DT], [0.0, 1.0]])
+    noise = np.diag([weights.angle_noise, weights.velocity_noise]) ** 2
+    pushed = np.asarray([realaigym.DT / 2, 1.0]) * weights.surprise
+    # The filter is the dual of a regulator.
+    before = scipy.linalg.solve_discrete_are(
+        motion.T, np.eye(2), np.outer(pushed, pushed) + 1e-14 * np.eye(2), noise
+    )
+    return jnp.asarray(before @ np.linalg.inv(before + noise))

@@ -6,10 +6,20 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, Scalar
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
 
 from lagdyna.data import Experience
-from lagdyna.learners import LevenbergMarquardtLearner, OneStepLoss, fit
+from lagdyna.learners import (
+    AbstractSquaredLoss,
+    LevenbergMarquardtLearner,
+    OneStepLoss,
+    Parametrisation,
+    fit,
+    partition,
+    physical,
+    received,
+    step_scale,
+)
 from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem, State
 from lagdyna.models import DeLaN
 from lagdyna.scores import RealAIGymTrajectory, realaigym_trajectory
@@ -18,12 +28,13 @@ from lagdyna.systems import PlanarChain
 from lagdyna.tasks.suite import realaigym
 
 Model = Literal["delan", "known", "true"]
-HOLD = 5  # steps of the simulator in one row of the data
+STRIDE = 10  # every tenth step is a row of the data
+DAMPING = 0.1  # N m s/rad
 HIDDEN = (16, 16)
 
 
 class Waves(eqx.Module):
-    """Torque that is a sum of sines, clipped, held for some steps."""
+    """Torque that is a sum of sines, less a damping that keeps velocities low."""
 
     size: Float[Array, " waves"]
     frequency: Float[Array, " waves"]
@@ -33,20 +44,104 @@ class Waves(eqx.Module):
     def __call__(
         self, t: Scalar, q: Float[Array, " 2"], qd: Float[Array, " 2"]
     ) -> Float[Array, " 2"]:
-        held = HOLD * realaigym.DT
-        t = held * jnp.floor(t / held + 0.5 / HOLD)
         torque = self.size @ jnp.sin(2 * jnp.pi * self.frequency * t + self.phase)
+        torque -= DAMPING * qd[self.joint]
         return torque * (jnp.arange(2) == self.joint)
 
 
 def explore(robot: str, seed: int, episode: int, seconds: float) -> RealAIGymTrajectory:
     """Simulate an episode under random sines, from hanging at rest."""
     random = np.random.default_rng((seed, episode))
-    size = random.uniform(0.3, 1.0, 5) * realaigym.TORQUE * random.uniform(0.15, 0.6)
+    size = random.uniform(0.2, 1.0, 5) * random.uniform(0.7, 2.5)  # N m
     waves = Waves(
         jnp.asarray(size),
         jnp.asarray(random.uniform(0.2, 3.0, 5)),
         jnp.asarray(random.uniform(0, 2 * np.pi, 5)),
         realaigym.DRIVEN[robot],
     )
-    return realaigym_trajectory(robot, waves, steps=round(seconds / realaigym.DT))
+    steps = round(seconds / realaigym.DT)
+    return realaigym_trajectory(robot, waves, steps=steps)
+
+
+def rows_of(robot: str, trajectory: RealAIGymTrajectory) -> Experience:
+    """Select single steps of a trajectory."""
+    before = np.arange(0, len(trajectory.t) - 1, STRIDE)
+    q, qd = jnp.asarray(trajectory.q), jnp.asarray(trajectory.qd)
+    tau = jnp.asarray(trajectory.tau[before, realaigym.DRIVEN[robot], None])
+    return Experience(
+        State(q[before], qd[before]),
+        tau / realaigym.TORQUE,
+        jnp.zeros(len(before)),
+        State(q[before + 1], qd[before + 1]),
+        jnp.zeros(len(before), bool),
+    )
+
+
+def joined(parts: list[Experience]) -> Experience:
+    """Concatenate the rows of several episodes."""
+    return jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
+
+
+def first_model(model: Model, robot: str, key: PRNGKeyArray) -> MechanicalSystem:
+    """Build a model before it has seen data: a network, or equations with wrong parameters."""
+    driven = realaigym.DRIVEN[robot]
+    force = tuple((realaigym.TORQUE if i == driven else 0.0,) for i in range(2))
+    coordinates = Coordinates((True, True), chain=True)
+    if model == "delan":
+        body = DeLaN(coordinates, hidden=HIDDEN, initial_mass=0.05, key=key)
+    else:
+        # Rods of one mass and the right lengths: no inertia or centre is given away.
+        body = PlanarChain.rods(2, mass=1.0, length=0.3, gravity=realaigym.GRAVITY)
+    return MechanicalSystem(body, coordinates, FixedActuation(force))
+
+
+class FieldLoss(AbstractSquaredLoss[PyTree, Experience]):
+    """One-step loss of a mechanical system whose free part is learned.
+
+    **Arguments:** `scale`, of the errors; `frozen` and `parametrisation`, as those of
+    `lagdyna.learners.FrozenLoss`.
+    """
+
+    scale: State
+    frozen: PyTree
+    parametrisation: Parametrisation | None
+
+    def __call__(self, model: PyTree, batch: Experience) -> Scalar:
+        errors = jax.vmap(self.errors, (None, 0))(model, batch)
+        return jnp.mean(jnp.sum(errors**2, axis=-1))
+
+    def errors(self, model: PyTree, row: Experience) -> Float[Array, " k"]:
+        system = eqx.combine(physical(model, self.parametrisation), self.frozen)
+        transition = SolvedTransition(
+            LagrangianField(system), system.coordinates, realaigym.DT, solver="bosh3"
+        )
+        return OneStepLoss(self.scale).errors(transition, row)
+
+
+@eqx.filter_jit
+def _updated(
+    system: MechanicalSystem, rows: Experience, scale: State, updates: int, fixed: tuple[str, ...]
+) -> tuple[MechanicalSystem, Float[Array, ""]]:
+    free, frozen = partition(system, fixed)
+    few = bool(fixed)  # the parameters of known equations
+    coordinates = None
+    if few:
+        coordinates = Parametrisation.of(free, jax.tree.map(jnp.ones_like, free))
+    loss = FieldLoss(scale, frozen, coordinates)
+    learner = LevenbergMarquardtLearner(loss, physical=few)
+    given = received(free, coordinates)
+    fitted = fit(
+        given, learner, rows, key=jax.random.key(0), steps=updates, batch_size=None
+    )
+    learned = eqx.combine(physical(fitted.model, coordinates), frozen)
+    return learned, fitted.metrics["loss"][-1]
+
+
+def learned_model(
+    model: Model, system: MechanicalSystem, rows: Experience, updates: int
+) -> tuple[MechanicalSystem, float]:
+    """Fit a model to rows by Levenberg-Marquardt steps on the one-step loss."""
+    scale = step_scale(rows, system.coordinates)
+    fixed = ("gravity", "length", "cart_mass", "armature", "actuation") if model == "known" else ()
+    system, loss = _updated(system, rows, scale, updates, fixed)
+    return system, float(loss)

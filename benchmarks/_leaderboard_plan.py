@@ -179,7 +179,7 @@ def plan_for_score(
     key: PRNGKeyArray,
     *,
     guesses: int = 16,
-    rounds: int = 4,
+    rounds: int = 3,
 ) -> tuple[Plan, Float[Array, " 5"]]:
     """Find the plan of the highest predicted score from random torques.
 
