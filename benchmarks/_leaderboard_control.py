@@ -33,9 +33,9 @@ class Weights(NamedTuple):
     angle: float = 1.0
     torque: float = 0.1
     velocity: float = 0.05
-    change: float = 100.0
+    change: float = 1000.0
     brake: float = 0.3  # N m s/rad
-    surprise: float = 0.03  # standard deviation of a step's unmodelled change of velocity, rad/s
+    surprise: float = 0.1  # standard deviation of a step's unmodelled change of velocity, rad/s
     angle_noise: float = 1e-3  # of measurements, rad
     velocity_noise: float = 0.2  # rad/s
     lead: int = 0  # steps that the measurement is predicted ahead

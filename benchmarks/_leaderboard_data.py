@@ -28,7 +28,7 @@ from lagdyna.systems import PlanarChain
 from lagdyna.tasks.suite import realaigym
 
 Model = Literal["delan", "known", "true"]
-STRIDE = 10  # every tenth step is a row of the data
+STRIDE = 15  # one of so many steps is a row of the data
 DAMPING = 0.1  # N m s/rad
 HIDDEN = (16, 16)
 
@@ -120,7 +120,11 @@ class FieldLoss(AbstractSquaredLoss[PyTree, Experience]):
 
 @eqx.filter_jit
 def _updated(
-    system: MechanicalSystem, rows: Experience, scale: State, updates: int, fixed: tuple[str, ...]
+    system: MechanicalSystem,
+    rows: Experience,
+    scale: State,
+    updates: int,
+    fixed: tuple[str, ...],
 ) -> tuple[MechanicalSystem, Float[Array, ""]]:
     free, frozen = partition(system, fixed)
     few = bool(fixed)  # the parameters of known equations
@@ -130,9 +134,7 @@ def _updated(
     loss = FieldLoss(scale, frozen, coordinates)
     learner = LevenbergMarquardtLearner(loss, physical=few)
     given = received(free, coordinates)
-    fitted = fit(
-        given, learner, rows, key=jax.random.key(0), steps=updates, batch_size=None
-    )
+    fitted = fit(given, learner, rows, key=jax.random.key(0), steps=updates, batch_size=None)
     learned = eqx.combine(physical(fitted.model, coordinates), frozen)
     return learned, fitted.metrics["loss"][-1]
 
@@ -142,6 +144,8 @@ def learned_model(
 ) -> tuple[MechanicalSystem, float]:
     """Fit a model to rows by Levenberg-Marquardt steps on the one-step loss."""
     scale = step_scale(rows, system.coordinates)
-    fixed = ("gravity", "length", "cart_mass", "armature", "actuation") if model == "known" else ()
+    fixed = (
+        ("gravity", "length", "cart_mass", "armature", "actuation") if model == "known" else ()
+    )
     system, loss = _updated(system, rows, scale, updates, fixed)
     return system, float(loss)

@@ -1,30 +1,23 @@
 """Plans for the score of RealAIGym's leaderboard, and the controller that follows them."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, Scalar
+from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
 from lagdyna import UserError
 from lagdyna.control import (
     ILQR,
-    LQR,
     AbstractCost,
     ActionBox,
-    Equilibrium,
     IncrementalTransition,
     Plan,
     Quadratic,
-    Tracker,
-    TrackerMemory,
-    find_equilibrium,
-    region_of_attraction,
 )
 from lagdyna.mechanics import MechanicalSystem, State
-from lagdyna.scores import AbstractController
 from lagdyna.simulate import LagrangianField, SolvedTransition
 from lagdyna.tasks.suite import realaigym
 
