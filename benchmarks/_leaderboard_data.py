@@ -1,7 +1,5 @@
 """Interaction with RealAIGym's simulator, and models that are learned from it."""
 
-from typing import Literal
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -13,21 +11,16 @@ from lagdyna.learners import (
     AbstractSquaredLoss,
     LevenbergMarquardtLearner,
     OneStepLoss,
-    Parametrisation,
     fit,
     partition,
-    physical,
-    received,
     step_scale,
 )
 from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem, State
 from lagdyna.models import DeLaN
 from lagdyna.scores import RealAIGymTrajectory, realaigym_trajectory
 from lagdyna.simulate import LagrangianField, SolvedTransition
-from lagdyna.systems import PlanarChain
 from lagdyna.tasks.suite import realaigym
 
-Model = Literal["delan", "known", "true"]
 STRIDE = 15  # one of so many steps is a row of the data
 DAMPING = 0.1  # N m s/rad
 HIDDEN = (16, 16)
@@ -82,36 +75,30 @@ def joined(parts: list[Experience]) -> Experience:
     return jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
 
 
-def first_model(model: Model, robot: str, key: PRNGKeyArray) -> MechanicalSystem:
-    """Build a model before it has seen data: a network, or equations with wrong parameters."""
+def first_model(robot: str, key: PRNGKeyArray) -> MechanicalSystem:
+    """Build a DeLaN before it has seen data; its driven joint and torque limit are known."""
     driven = realaigym.DRIVEN[robot]
     force = tuple((realaigym.TORQUE if i == driven else 0.0,) for i in range(2))
     coordinates = Coordinates((True, True), chain=True)
-    if model == "delan":
-        body = DeLaN(coordinates, hidden=HIDDEN, initial_mass=0.05, key=key)
-    else:
-        # Rods of one mass and the right lengths: no inertia or centre is given away.
-        body = PlanarChain.rods(2, mass=1.0, length=0.3, gravity=realaigym.GRAVITY)
+    body = DeLaN(coordinates, hidden=HIDDEN, initial_mass=0.05, key=key)
     return MechanicalSystem(body, coordinates, FixedActuation(force))
 
 
 class FieldLoss(AbstractSquaredLoss[PyTree, Experience]):
     """One-step loss of a mechanical system whose free part is learned.
 
-    **Arguments:** `scale`, of the errors; `frozen` and `parametrisation`, as those of
-    `lagdyna.learners.FrozenLoss`.
+    **Arguments:** `scale`, of the errors; `frozen`, the part that is not learned.
     """
 
     scale: State
     frozen: PyTree
-    parametrisation: Parametrisation | None
 
     def __call__(self, model: PyTree, batch: Experience) -> Scalar:
         errors = jax.vmap(self.errors, (None, 0))(model, batch)
         return jnp.mean(jnp.sum(errors**2, axis=-1))
 
     def errors(self, model: PyTree, row: Experience) -> Float[Array, " k"]:
-        system = eqx.combine(physical(model, self.parametrisation), self.frozen)
+        system = eqx.combine(model, self.frozen)
         transition = SolvedTransition(
             LagrangianField(system), system.coordinates, realaigym.DT, solver="bosh3"
         )
@@ -119,33 +106,15 @@ class FieldLoss(AbstractSquaredLoss[PyTree, Experience]):
 
 
 @eqx.filter_jit
-def _updated(
-    system: MechanicalSystem,
-    rows: Experience,
-    scale: State,
-    updates: int,
-    fixed: tuple[str, ...],
-) -> tuple[MechanicalSystem, Float[Array, ""]]:
-    free, frozen = partition(system, fixed)
-    few = bool(fixed)  # the parameters of known equations
-    coordinates = None
-    if few:
-        coordinates = Parametrisation.of(free, jax.tree.map(jnp.ones_like, free))
-    loss = FieldLoss(scale, frozen, coordinates)
-    learner = LevenbergMarquardtLearner(loss, physical=few)
-    given = received(free, coordinates)
-    fitted = fit(given, learner, rows, key=jax.random.key(0), steps=updates, batch_size=None)
-    learned = eqx.combine(physical(fitted.model, coordinates), frozen)
-    return learned, fitted.metrics["loss"][-1]
-
-
 def learned_model(
-    model: Model, system: MechanicalSystem, rows: Experience, updates: int
-) -> tuple[MechanicalSystem, float]:
-    """Fit a model to rows by Levenberg-Marquardt steps on the one-step loss."""
-    scale = step_scale(rows, system.coordinates)
-    fixed = (
-        ("gravity", "length", "cart_mass", "armature", "actuation") if model == "known" else ()
-    )
-    system, loss = _updated(system, rows, scale, updates, fixed)
-    return system, float(loss)
+    system: MechanicalSystem, rows: Experience, updates: int
+) -> tuple[MechanicalSystem, Float[Array, ""]]:
+    """Fit a model to rows by Levenberg-Marquardt steps on the one-step loss.
+
+    **Returns:** the model, and the loss before the last step.
+    """
+    free, frozen = partition(system)
+    loss = FieldLoss(step_scale(rows, system.coordinates), frozen)
+    learner = LevenbergMarquardtLearner(loss)
+    fitted = fit(free, learner, rows, key=jax.random.key(0), steps=updates, batch_size=None)
+    return eqx.combine(fitted.model, frozen), fitted.metrics["loss"][-1]

@@ -11,7 +11,6 @@ STORED = HERE.parent / "results" / "reproductions" / "leaderboard"
 
 MODELS = {
     "delan": "plan through a DeLaN",
-    "known": "plan through known equations, learned parameters",
     "true": "plan through the true equations",
 }
 CRITERIA = {

@@ -8,7 +8,6 @@ motion with the highest score that the model predicts, and tracks it in the simu
 attempt fails, it learns from it and tries again. `--model` says what is learned:
 
 - `delan`: a DeLaN. Only the driven joint and its torque limit are known.
-- `known`: masses, centres and inertias of known equations.
 - `true`: nothing; the plan is through the true equations, a bound for the others.
 
 The result is one JSON file in `results/reproductions/leaderboard`. Score and robustness are
@@ -51,7 +50,7 @@ def score_of_plans(robot: str, model: str, seed: int) -> dict[str, Any]:
     if model == "true":
         system, rows = suite_task(f"realaigym-{robot}").system, []
     else:
-        system = first_model(model, robot, jax.random.fold_in(key, 1))
+        system = first_model(robot, jax.random.fold_in(key, 1))
         rows = [
             rows_of(robot, explore(robot, seed, episode, EPISODE))
             for episode in range(EPISODES)
@@ -60,8 +59,8 @@ def score_of_plans(robot: str, model: str, seed: int) -> dict[str, Any]:
     found, controller, motion = None, None, None
     for attempt in range(ATTEMPTS):
         if rows:
-            system, loss = learned_model(model, system, joined(rows), UPDATES[attempt > 0])
-            losses.append(loss)
+            system, loss = learned_model(system, joined(rows), UPDATES[attempt > 0])
+            losses.append(float(loss))
             report(began, f"{seconds:g} s of interaction, one-step loss {loss:.2g}")
         if found is None:
             found = plan_for_score(system, robot, jax.random.fold_in(key, 2))
@@ -115,7 +114,7 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)  # exact data deserve it
     parser = arguments(__doc__, "")
     parser.add_argument("--robot", choices=realaigym.ROBOTS, required=True)
-    parser.add_argument("--model", choices=("delan", "known", "true"), default="delan")
+    parser.add_argument("--model", choices=("delan", "true"), default="delan")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     out = args.out
