@@ -16,6 +16,7 @@ from typing import Any
 
 from _arms import arm_entries, arm_tables
 from _bounds import STORED, bound_entries, bound_table
+from _leaderboard_table import leaderboard_entries, leaderboard_tables
 from _ledger import RESULTS, Ledger, read_ledger
 from _panels import Panel, plot_panels
 from _protocols import HERE, NUMERICS, PROTOCOLS, Protocol, read_protocols
@@ -97,6 +98,7 @@ class Tables:
         found["numerics"] = NUMERICS
         found["arms"] = arm_entries()
         found["bounds"] = bound_entries(self.bounds)
+        found["leaderboard"] = leaderboard_entries()
         return found
 
     def texts(self) -> dict[str, str]:
@@ -114,7 +116,11 @@ class Tables:
             "agents_seeds": _table(*self._seeds("agents", "to target", ())),
             "left_out": self._left_out(),
             **{name: _table(*table) for name, table in arm_tables().items()},
+            **{name: _table(*table) for name, table in self._leaderboard().items()},
         }
+
+    def _leaderboard(self) -> dict[str, tuple[tuple[str, ...], list[list[str]]]]:
+        return leaderboard_tables(self.published.of)
 
     def _suite_tasks(self) -> tuple[tuple[str, ...], list[list[str]]]:
         heads = ("task", "model", "seeds", "steps", "to 95 %", "paper's steps", "return")

@@ -15,6 +15,7 @@ from ._driven import DrivenTransition as DrivenTransition
 from ._equilibria import Equilibrium as Equilibrium
 from ._equilibria import find_equilibrium as find_equilibrium
 from ._ilqr import ILQR as ILQR
+from ._incremental import IncrementalTransition as IncrementalTransition
 from ._linearise import LinearDynamics as LinearDynamics
 from ._linearise import linearise as linearise
 from ._lqr import LQR as LQR

@@ -8,6 +8,8 @@ from lagdyna.control import (
     LQR,
     ActionBox,
     DrivenTransition,
+    Equilibrium,
+    IncrementalTransition,
     closed_loop,
     find_equilibrium,
     region_of_attraction,
@@ -90,3 +92,23 @@ def test_actions_that_do_not_act_are_zero():
     start, action = state(0.3, -0.2), jnp.asarray([0.7])
     close(one.step(start, action), DOUBLE_INTEGRATOR.step(start, action), 1e-6)
     np.testing.assert_array_equal(one.full(jnp.ones((2, 1))), [[0.0, 1.0], [0.0, 1.0]])
+
+
+def test_changes_add_to_the_last_action_within_its_limits():
+    incremental = IncrementalTransition(DOUBLE_INTEGRATOR, ActionBox.unit(1))
+    start = incremental.join(state(0.3, -0.2), jnp.asarray([0.9]))
+    after, action = incremental.split(incremental.step(start, jnp.asarray([0.3])))
+    close(action, [1.0], 0)
+    close(after, DOUBLE_INTEGRATOR.step(state(0.3, -0.2), jnp.ones(1)), 1e-6)
+
+
+def test_regulator_of_changes_leads_the_action_back_to_zero():
+    box = ActionBox.unit(1)
+    incremental = IncrementalTransition(DOUBLE_INTEGRATOR, box)
+    rest = incremental.equilibrium(Equilibrium(state(0.0, 0.0), jnp.zeros(1)))
+    lqr = LQR.design(incremental, rest, box, action_weights=100.0)
+    start = incremental.join(state(0.3, 0.0), jnp.zeros(1))
+    states, changes = closed_loop(incremental, lqr, start, 400)
+    (q, qd), action = incremental.split(jax.tree.map(lambda x: x[-1], states))
+    assert abs(changes[0, 0]) < 0.1  # a plain regulator begins with -0.28
+    close(jnp.concatenate([q, qd, action]), jnp.zeros(3), 1e-3)
