@@ -4,8 +4,8 @@
     python benchmarks/leaderboard.py --robot acrobot --model true
 
 The script explores the leaderboard's simulator with random sines, fits a model, plans the
-motion with the highest score that the model predicts, and tracks it in the simulator. If that
-attempt fails, it learns from it and tries again. `--model` says what is learned:
+motion with the highest score that the model predicts, and tracks it in the simulator. It learns
+from each of three such attempts, 42 s of interaction in all. `--model` says what is learned:
 
 - `delan`: a DeLaN. Only the driven joint and its torque limit are known.
 - `true`: nothing; the plan is through the true equations, a bound for the others.
@@ -34,8 +34,7 @@ from lagdyna.tasks.suite import realaigym
 
 EPISODES, EPISODE = 12, 2.5  # of exploration, and seconds of each
 ATTEMPT = 4.0  # seconds of an attempt whose data are learned from
-ATTEMPTS = 3  # at most, 42 s of interaction in all
-SUCCESS = 0.1  # largest distance from upright at rest after an attempt
+ATTEMPTS = 3
 UPDATES = (100, 60)  # Levenberg-Marquardt steps, before and after the first attempt
 
 
@@ -57,7 +56,7 @@ def score_of_plans(robot: str, model: str, seed: int) -> dict[str, Any]:
         ]
         seconds = EPISODES * EPISODE
     found, controller, motion = None, None, None
-    for attempt in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS + 1):
         if rows:
             system, loss = learned_model(system, joined(rows), UPDATES[attempt > 0])
             losses.append(float(loss))
@@ -72,7 +71,7 @@ def score_of_plans(robot: str, model: str, seed: int) -> dict[str, Any]:
             system, robot, motion.plan, weights, jax.random.fold_in(key, 3)
         )
         report(began, f"refined plan, score {motion.score:.3f}")
-        if not rows:
+        if not rows or attempt == ATTEMPTS:
             break
         steps = round(ATTEMPT / realaigym.DT)
         trajectory = realaigym_trajectory(robot, controller, steps=steps)
@@ -80,8 +79,6 @@ def score_of_plans(robot: str, model: str, seed: int) -> dict[str, Any]:
         seconds += ATTEMPT
         off = np.abs(np.concatenate([np.sin(trajectory.q[-1] / 2), trajectory.qd[-1]])).max()
         report(began, f"attempt of {ATTEMPT:g} s, {off:.2g} from upright at rest in the end")
-        if off < SUCCESS:
-            break
     assert controller is not None
     assert motion is not None
     performance = realaigym_score(*realaigym_trajectory(robot, controller))
