@@ -20,7 +20,7 @@ from ..mechanics import Limits, State
 from ..simulate import AbstractTransition, WorldModel
 from ._agent import AbstractAgent, AbstractAgentState, Metrics, Phase, Purpose, required
 from ._networks import Features
-from ._plan_policy import PlanLibrary, PlanPolicy
+from ._plan_policy import PlanLibrary, PlanPolicy, used_steps
 from ._planning_cost import WorldCost
 
 _HOLD = 8.0  # steps for which a random action is held, on average
@@ -115,7 +115,7 @@ class PlanningAgent(AbstractAgent[PlanningState]):
             start = self._start(state, buffer, start_key)
             plan = self._plan(state.policy, world, cost, start, guess_key)
             finite = jnp.isfinite(plan.cost)
-            policy = self._replaced(state, world, plan, finite)
+            policy = self._replaced(state, world, plan, finite, cost.weight)
             metrics = {
                 "planned_return": -plan.cost,
                 "converged": plan.status == PlanStatus.CONVERGED,
@@ -181,9 +181,17 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         return jax.tree.map(lambda x: x[better], plans)
 
     def _replaced(
-        self, state: PlanningState, world: WorldModel, plan: Plan, finite: Bool[Array, ""]
+        self,
+        state: PlanningState,
+        world: WorldModel,
+        plan: Plan,
+        finite: Bool[Array, ""],
+        scale: Float[Array, ""] | float,
     ) -> PlanPolicy:
-        """Write a plan and its tracker over the oldest plan."""
+        """Write a plan and its tracker over the oldest plan.
+
+        **Arguments:** `scale`, of the rewards, as cost of a deviation as large as the limits.
+        """
         n, m = plan.states.q.shape[1], self.planner.box.size
         limits = jnp.concatenate([jnp.asarray(x, plan.actions.dtype)[:n] for x in self.limits])
         weights = jnp.diag(1 / jnp.where(limits > 0, limits, 1) ** 2)
@@ -195,22 +203,29 @@ class PlanningAgent(AbstractAgent[PlanningState]):
             self.effort * jnp.eye(m, dtype=plan.actions.dtype),
             weights,
         )
-        before = jax.tree.map(lambda x: x[:-1], plan.states)
-        made = (before, plan.actions, gains, values)
+        before, after = (
+            jax.tree.map(lambda x, part=part: x[part], plan.states)
+            for part in (slice(None, -1), slice(1, None))
+        )
+        rewards = world.rewards(before, plan.actions, after)
+        ahead = self.horizon - used_steps(self.horizon) + 1
+        padded = jnp.concatenate([rewards, jnp.full(ahead - 1, rewards[-1])])
+        returns = jnp.convolve(padded, jnp.ones(ahead, padded.dtype), mode="valid")
+        made = (before, plan.actions, gains, scale * values, returns)
         usable = finite
         for x in jax.tree.leaves(made):
             usable &= jnp.all(jnp.isfinite(x))
         old, slot = state.policy.library, state.count % self.plans
-        states, actions, gains, values = jax.tree.map(
+        states, actions, gains, values, returns = jax.tree.map(
             lambda kept, new: kept.at[slot].set(jnp.where(usable, new, kept[slot])),
-            (old.states, old.actions, old.gains, old.values),
+            (old.states, old.actions, old.gains, old.values, old.returns),
             made,
         )
         planned = old.planned.at[slot].set(usable | old.planned[slot])
         return eqx.tree_at(
             lambda p: p.library,
             state.policy,
-            PlanLibrary(states, actions, gains, values, planned),
+            PlanLibrary(states, actions, gains, values, returns, planned),
         )
 
 

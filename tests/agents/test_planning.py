@@ -81,10 +81,11 @@ def test_policy_tracks_the_plan_whose_tracker_needs_least():
         actions[..., None],
         jnp.broadcast_to(jnp.asarray([[0.5, 0.0]]), library.gains.shape),
         jnp.broadcast_to(jnp.eye(2), library.values.shape),
+        library.returns.at[1, 0].set(0.02),
         jnp.asarray([True, True, False]),  # the third was never planned
     )
     agent = agent_of()
-    policy = PlanPolicy(agent.features, library, noise=0.3, used=0.75)
+    policy = PlanPolicy(agent.features, library, noise=0.3)
 
     def mode(q: float) -> float:
         return float(policy.mode(State(jnp.asarray([q]), jnp.zeros(1)))[0])
@@ -93,6 +94,8 @@ def test_policy_tracks_the_plan_whose_tracker_needs_least():
     assert mode(1.0) == pytest.approx(0.3 - 0.5 * 0.8, abs=1e-6)
     # Across the cut of the circle; the last step of a plan does not count.
     assert mode(-3.0) == pytest.approx(-0.3 - 0.5 * 0.1, abs=1e-6)
+    # The first step is further away than the second, and promises more.
+    assert mode(3.06) == pytest.approx(-0.1 - 0.5 * 0.06, abs=1e-6)
     noisy, _ = policy.sample(State(jnp.asarray([0.1]), jnp.zeros(1)), jnp.asarray([2.0]))
     assert float(noisy[0]) == pytest.approx(0.8, abs=1e-6)
     empty = PlanPolicy(agent.features, PlanLibrary.empty(2, 4, 1, 1), noise=0.0)
