@@ -51,9 +51,10 @@ class PlanPolicy(AbstractPolicy):
     """Policy that tracks the nearest plan by time-varying LQR.
 
     A state belongs to the step of a plan with the highest planned return of the next steps,
-    less the cost of the tracker that brings the state there, the value of the LQR. The policy needs no memory, so a disturbed motion is continued from
-    where it got to, by any plan (after Tedrake et al. 2010, "LQR-trees"). The last steps of a
-    plan do not count, since no reward is planned after them.
+    less the cost of the tracker that brings the state there, the value of the LQR. The policy
+    needs no memory, so a disturbed motion is continued from where it got to, by any plan (after
+    Tedrake et al. 2010, "LQR-trees"). The last steps of a plan do not count, since no reward is
+    planned after them.
 
     **Arguments:**
 

@@ -23,6 +23,9 @@ from ._networks import Features
 from ._plan_policy import PlanLibrary, PlanPolicy, used_steps
 from ._planning_cost import WorldCost
 
+# Cost of a deviation as large as the limits, in standard deviations of the reward, when a
+# state is assigned to a plan. Trackers saturate, so their values hold for small deviations.
+_NEARNESS = 10.0
 _HOLD = 8.0  # steps for which a random action is held, on average
 _GUESSES = 64  # random sequences of actions, of which the best is improved
 
@@ -211,7 +214,7 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         ahead = self.horizon - used_steps(self.horizon) + 1
         padded = jnp.concatenate([rewards, jnp.full(ahead - 1, rewards[-1])])
         returns = jnp.convolve(padded, jnp.ones(ahead, padded.dtype), mode="valid")
-        made = (before, plan.actions, gains, scale * values, returns)
+        made = (before, plan.actions, gains, _NEARNESS * scale * values, returns)
         usable = finite
         for x in jax.tree.leaves(made):
             usable &= jnp.all(jnp.isfinite(x))
