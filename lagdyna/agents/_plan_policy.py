@@ -16,9 +16,7 @@ class PlanLibrary(eqx.Module):
     - `states`: planned states in which actions are taken, shapes `(plans, time, n)`.
     - `actions`: planned actions, shape `(plans, time, m)`.
     - `gains`: of the time-varying LQR along each plan, shape `(plans, time, m, 2 n)`.
-    - `values`: its value matrices, in the unit of the reward, shape `(plans, time, 2 n, 2 n)`.
-    - `returns`: rewards that are planned for the next steps, as many as do not count at the
-        end of a plan, shape `(plans, time)`.
+    - `values`: its value matrices, shape `(plans, time, 2 n, 2 n)`.
     - `planned`: whether there is a plan, shape `(plans,)`.
     """
 
@@ -26,7 +24,6 @@ class PlanLibrary(eqx.Module):
     actions: Float[Array, "plans time m"]
     gains: Float[Array, "plans time m two_n"]
     values: Float[Array, "plans time two_n two_n"]
-    returns: Float[Array, "plans time"]
     planned: Bool[Array, " plans"]
 
     @classmethod
@@ -37,7 +34,6 @@ class PlanLibrary(eqx.Module):
             jnp.zeros((plans, time, m)),
             jnp.zeros((plans, time, m, 2 * n)),
             jnp.zeros((plans, time, 2 * n, 2 * n)),
-            jnp.zeros((plans, time)),
             jnp.zeros(plans, bool),
         )
 
@@ -50,11 +46,10 @@ def used_steps(time: int) -> int:
 class PlanPolicy(AbstractPolicy):
     """Policy that tracks the nearest plan by time-varying LQR.
 
-    A state belongs to the step of a plan with the highest planned return of the next steps,
-    less the cost of the tracker that brings the state there, the value of the LQR. The policy
-    needs no memory, so a disturbed motion is continued from where it got to, by any plan (after
-    Tedrake et al. 2010, "LQR-trees"). The last steps of a plan do not count, since no reward is
-    planned after them.
+    A state belongs to the step of a plan whose tracker brings it back at the least cost, the
+    value of the LQR there. The policy needs no memory, so a disturbed motion is continued from
+    where it got to, by any plan (after Tedrake et al. 2010, "LQR-trees"). The last steps of a
+    plan do not count, since no reward is planned after them.
 
     **Arguments:**
 
@@ -77,7 +72,7 @@ class PlanPolicy(AbstractPolicy):
         here = jnp.broadcast_to(state.q, library.states.q.shape)
         q = self._coordinates.difference(here, library.states.q)
         x = jnp.concatenate([q, state.qd - library.states.qd], axis=-1)
-        cost = jnp.einsum("pti,ptij,ptj->pt", x, library.values, x) - library.returns
+        cost = jnp.einsum("pti,ptij,ptj->pt", x, library.values, x)
         time = cost.shape[1]
         used = jnp.arange(time) < used_steps(time)
         counts = library.planned[:, None] & used & jnp.isfinite(cost)

@@ -20,12 +20,12 @@ from ..mechanics import Limits, State
 from ..simulate import AbstractTransition, WorldModel
 from ._agent import AbstractAgent, AbstractAgentState, Metrics, Phase, Purpose, required
 from ._networks import Features
-from ._plan_policy import PlanLibrary, PlanPolicy, used_steps
+from ._plan_policy import PlanLibrary, PlanPolicy
 from ._planning_cost import WorldCost
 
-# Cost of a deviation as large as the limits, in standard deviations of the reward, when a
-# state is assigned to a plan. Trackers saturate, so their values hold for small deviations.
-_NEARNESS = 10.0
+# Cost of an action at its limit, in standard deviations of the reward: without one, plans that
+# are at the goal chatter.
+_EFFORT = 3e-3
 _HOLD = 8.0  # steps for which a random action is held, on average
 _GUESSES = 64  # random sequences of actions, of which the best is improved
 
@@ -118,7 +118,7 @@ class PlanningAgent(AbstractAgent[PlanningState]):
             start = self._start(state, buffer, start_key)
             plan = self._plan(state.policy, world, cost, start, guess_key)
             finite = jnp.isfinite(plan.cost)
-            policy = self._replaced(state, world, plan, finite, cost.weight)
+            policy = self._replaced(state, world, plan, finite)
             metrics = {
                 "planned_return": -plan.cost,
                 "converged": plan.status == PlanStatus.CONVERGED,
@@ -139,7 +139,7 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         mean = jnp.sum(jnp.where(filled, rewards, 0)) / jnp.maximum(jnp.sum(filled), 1)
         scale = root_mean_square(rewards - mean, filled)
         step = step_scale(buffer.experience, world.transition.coordinates, filled)
-        cost = WorldCost(world, step, self.uncertainty * scale)
+        cost = WorldCost(world, step, self.uncertainty * scale, _EFFORT * scale)
         # Angles have no limit.
         angles = self.features.coordinates.angles
         positions = (
@@ -184,17 +184,9 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         return jax.tree.map(lambda x: x[better], plans)
 
     def _replaced(
-        self,
-        state: PlanningState,
-        world: WorldModel,
-        plan: Plan,
-        finite: Bool[Array, ""],
-        scale: Float[Array, ""] | float,
+        self, state: PlanningState, world: WorldModel, plan: Plan, finite: Bool[Array, ""]
     ) -> PlanPolicy:
-        """Write a plan and its tracker over the oldest plan.
-
-        **Arguments:** `scale`, of the rewards, as cost of a deviation as large as the limits.
-        """
+        """Write a plan and its tracker over the oldest plan."""
         n, m = plan.states.q.shape[1], self.planner.box.size
         limits = jnp.concatenate([jnp.asarray(x, plan.actions.dtype)[:n] for x in self.limits])
         weights = jnp.diag(1 / jnp.where(limits > 0, limits, 1) ** 2)
@@ -206,29 +198,22 @@ class PlanningAgent(AbstractAgent[PlanningState]):
             self.effort * jnp.eye(m, dtype=plan.actions.dtype),
             weights,
         )
-        before, after = (
-            jax.tree.map(lambda x, part=part: x[part], plan.states)
-            for part in (slice(None, -1), slice(1, None))
-        )
-        rewards = world.rewards(before, plan.actions, after)
-        ahead = self.horizon - used_steps(self.horizon) + 1
-        padded = jnp.concatenate([rewards, jnp.full(ahead - 1, rewards[-1])])
-        returns = jnp.convolve(padded, jnp.ones(ahead, padded.dtype), mode="valid")
-        made = (before, plan.actions, gains, _NEARNESS * scale * values, returns)
+        before = jax.tree.map(lambda x: x[:-1], plan.states)
+        made = (before, plan.actions, gains, values)
         usable = finite
         for x in jax.tree.leaves(made):
             usable &= jnp.all(jnp.isfinite(x))
         old, slot = state.policy.library, state.count % self.plans
-        states, actions, gains, values, returns = jax.tree.map(
+        states, actions, gains, values = jax.tree.map(
             lambda kept, new: kept.at[slot].set(jnp.where(usable, new, kept[slot])),
-            (old.states, old.actions, old.gains, old.values, old.returns),
+            (old.states, old.actions, old.gains, old.values),
             made,
         )
         planned = old.planned.at[slot].set(usable | old.planned[slot])
         return eqx.tree_at(
             lambda p: p.library,
             state.policy,
-            PlanLibrary(states, actions, gains, values, returns, planned),
+            PlanLibrary(states, actions, gains, values, planned),
         )
 
 

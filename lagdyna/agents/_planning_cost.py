@@ -24,11 +24,13 @@ class WorldCost(AbstractCost):
     - `step`: usual change of a state in one step, shapes `(n,)`.
     - `uncertainty`: cost of a variance as large as a usual change; negative if uncertain
         states are sought.
+    - `effort`: cost of an action at its limit.
     """
 
     world: WorldModel
     step: State
     uncertainty: Float[Array, ""]
+    effort: Float[Array, ""]
 
     @property
     def _coordinates(self) -> Coordinates:
@@ -36,7 +38,7 @@ class WorldCost(AbstractCost):
 
     def stage(self, state: State, action: Float[Array, " m"]) -> Scalar:
         after = self.world.transition.step(state, action)
-        cost = -self.world.reward(state, action, after)
+        cost = self.effort * action @ action - self.world.reward(state, action, after)
         if self.world.samples is None:
             return cost
         spread = self._spread(self.world.samples, state, action)
@@ -60,6 +62,8 @@ class WorldCost(AbstractCost):
         slope = jax.grad(reward)
         gradient = -slope(point) @ whole
         hessian = -whole.T @ jax.jacfwd(slope)(point) @ whole
+        gradient = gradient.at[2 * n :].add(2 * self.effort * action)
+        hessian = hessian.at[2 * n :, 2 * n :].add(2 * self.effort * jnp.eye(m))
         if self.world.samples is not None:
             samples = self.world.samples
 

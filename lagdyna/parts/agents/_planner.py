@@ -37,7 +37,7 @@ class PlannerConfig(AgentConfig, frozen=True, kw_only=True, tag="planner"):
     iterations: Count = 20
     updates: Count = 8
     noise: NonNegative = 0.1
-    effort: Positive = 0.01
+    effort: Positive = 0.3
     uncertainty: float = 0.0
     posterior: PosteriorConfig = PosteriorConfig()
 
