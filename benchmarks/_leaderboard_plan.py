@@ -184,9 +184,10 @@ def plan_for_score(
     actions = jax.vmap(lambda y: jnp.interp(at, where, y))(torques)
     actions = jnp.diff(actions, axis=1, prepend=0.0)[..., None]
     sums = jnp.tile(jnp.asarray([1.5, 10.0, 4.0, 0.5, 100.0]), (guesses, 1))
-    for _ in range(rounds):
-        plans, sums = _improve(system, robot, jax.vmap(score_weights)(sums), actions)
-        actions = plans.actions
+    plans, sums = _improve(system, robot, jax.vmap(score_weights)(sums), actions)
+    for _ in range(rounds - 1):
+        weights = jax.vmap(score_weights)(sums)
+        plans, sums = _improve(system, robot, weights, plans.actions)
     scores = jax.vmap(lambda s: predicted_score(s)[0])(sums)
     end = jax.tree.map(lambda x: x[:, -1], plans.states)
     upright = jax.vmap(lambda s: jnp.max(jnp.abs(_from_upright(s)[0])) < 0.5)(end)

@@ -136,8 +136,10 @@ def plan_motion(
         cost = SoftLimits(cost, ranges.lower, ranges.upper, _LIMITS)
     plan = None
     if isinstance(purpose, GoalPurpose):
-        goal_state = purpose.goal
-        plan = straight_plan(loaded.model, transition, cost, first, goal_state, box, steps)
+        end = purpose.goal
+        plan = straight_plan(loaded.model, transition, cost, first, end, box, steps)
+        if plan is not None and not purpose.distance(transition, _last(plan)) <= NEAR:
+            plan = None
     if plan is None:
         plan = ILQR(box).search(transition, cost, first, steps, key=key, restarts=restarts)
     plan.require_converged()
@@ -255,7 +257,7 @@ def _planned(
     if isinstance(purpose, RewardPurpose):
         earned = float(purpose.total(plan.states, plan.actions))
         return report | {"reward": purpose.name, "cost": -earned, "return": earned}
-    missed = purpose.distance(transition, jax.tree.map(lambda x: x[-1], plan.states))
+    missed = purpose.distance(transition, _last(plan))
     if not missed <= NEAR:
         raise PlanError(
             f"the best of {restarts} plans of {steps} steps ends {missed:.2g} from the goal, "
@@ -320,3 +322,7 @@ def _finite(value: float) -> float | None:
 
 def _list(values: Float[jax.Array, " n"]) -> list[float]:
     return [float(x) for x in np.asarray(values)]
+
+
+def _last(plan: Plan) -> State:
+    return jax.tree.map(lambda x: x[-1], plan.states)

@@ -20,6 +20,8 @@ from ..simulate import LearnedModel
 from ..systems import RobotModel
 from ._plan_film import seconds_of
 
+_MISSING = 0.5  # excess of an action, in parts of its limit, with which a line is still tried
+
 
 class JointRanges(NamedTuple):
     """Limits of a robot description, in the order of the coordinates.
@@ -72,10 +74,10 @@ def straight_plan(
     """Plan from a smooth straight line to the goal and the forces that it needs.
 
     **Returns:** `None` if the model has no inverse dynamics, if not every coordinate is driven,
-    or if the plan did not converge.
+    if the line needs actions far beyond their limits, or if the plan did not converge.
     """
     n, dt = start.q.shape[0], seconds_of(transition.transition)
-    if not model.has_lagrangian or box.size != n or dt is None:
+    if not model.has_lagrangian or box.size != n or dt is None or steps < 1:
         return None
     t = jnp.linspace(0, 1, steps + 1)[:, None]
     way = transition.coordinates.difference(goal.state.q, start.q)
@@ -84,6 +86,8 @@ def straight_plan(
     qd = (30 * t**2 - 60 * t**3 + 30 * t**4) * rate
     qdd = (60 * t - 180 * t**2 + 120 * t**3) * rate / (dt * steps)
     forces = jax.vmap(model.system.inverse_dynamics)(q, qd, qdd)[:-1]
-    actions = box.clip(forces)
-    plan = ILQR(box).solve(transition, cost, start, actions, State(q, qd))
+    if not jnp.all(jnp.abs(forces - box.clip(forces)) < _MISSING * jnp.asarray(box.upper)):
+        return None
+    guess = State(q, qd)
+    plan = ILQR(box).solve(transition, cost, start, box.clip(forces), guess)
     return plan if int(plan.status) == PlanStatus.CONVERGED else None

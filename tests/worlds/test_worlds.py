@@ -150,7 +150,7 @@ def test_simulator_of_a_task_is_its_true_equations_and_reward(name: str):
         total += float(reward)
     predicted = world.transition.step(state, action)
     close(predicted.q, after.q, 1e-6)
-    assert float(world.reward(state, action, predicted)) == pytest.approx(total, rel=1e-3)
+    assert float(world.reward(state, action, predicted)) == pytest.approx(total, rel=1e-2)
 
 
 @pytest.mark.parametrize(
