@@ -31,7 +31,11 @@ EULER = SolverConfig(name="euler")  # its programs are half as long as those of 
 
 
 # Robots need a description; see `test_robots.py`.
-@pytest.mark.parametrize("name", [x for x in MODELS.variants if not x.startswith("robot")])
+# Robots need a description; a simulator is of an environment.
+FITTED = [x for x in MODELS.variants if not x.startswith(("robot", "simulator"))]
+
+
+@pytest.mark.parametrize("name", FITTED)
 def test_every_model_is_fitted_reported_and_loaded(
     name: str, file: Path, system: str, tmp_path: Path
 ) -> None:

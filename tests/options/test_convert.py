@@ -172,7 +172,11 @@ def literals() -> list[tuple[str, dict[str, Any], str, tuple[str, ...]]]:
         for option, hint in typing.get_type_hints(kind).items():
             for each in (hint, *typing.get_args(hint)):
                 if typing.get_origin(each) is Literal and option in kind.__struct_fields__:
-                    found.append((where, table, option, typing.get_args(each)))
+                    whole = table
+                    if (name, option) == ("robot-residual", "activation"):
+                        # The default form has no network.
+                        whole = {"model": {"name": name, "form": "position"}}
+                    found.append((where, whole, option, typing.get_args(each)))
     return found
 
 

@@ -167,7 +167,7 @@ def test_posterior_samples_of_a_model_without_free_parameters_are_refused() -> N
         learner={"name": "ekf"},
         agent={"posterior": {"samples": 4}},
     )
-    with pytest.raises(UserError, match=r"`model.fixed` \['all'\], so that no parameter"):
+    with pytest.raises(UserError, match="no parameter of the model 'known' is learned"):
         Trainer(config).init()
 
 
