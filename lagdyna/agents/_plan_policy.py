@@ -54,12 +54,12 @@ class PlanPolicy(AbstractPolicy):
     **Arguments:**
 
     - `features`: which coordinates are angles.
-    - `library`: the plans.
+    - `plans`: the plans.
     - `noise`: standard deviation of the exploration noise.
     """
 
     features: Features
-    library: PlanLibrary
+    plans: PlanLibrary
     noise: float = eqx.field(static=True)
 
     @property
@@ -68,7 +68,7 @@ class PlanPolicy(AbstractPolicy):
 
     def mode(self, state: State) -> Float[Array, " m"]:
         """Compute the action of the nearest plan's tracker; zeros without a plan."""
-        library = self.library
+        library = self.plans
         here = jnp.broadcast_to(state.q, library.states.q.shape)
         q = self._coordinates.difference(here, library.states.q)
         x = jnp.concatenate([q, state.qd - library.states.qd], axis=-1)

@@ -35,17 +35,17 @@ class PlanningState(AbstractAgentState):
 
     **Attributes:**
 
-    - `plans`: the acting policy, with its plans.
+    - `acting`: the acting policy, with its plans.
     - `count`: number of plans made so far.
     """
 
-    plans: PlanPolicy
+    acting: PlanPolicy
     count: Int[Array, ""]
 
     @property
     def policy(self) -> PlanPolicy:
         """Acting policy."""
-        return self.plans
+        return self.acting
 
 
 class PlanningAgent(AbstractAgent[PlanningState]):
@@ -203,7 +203,7 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         usable = finite
         for x in jax.tree.leaves(made):
             usable &= jnp.all(jnp.isfinite(x))
-        old, slot = state.policy.library, state.count % self.plans
+        old, slot = state.policy.plans, state.count % self.plans
         states, actions, gains, values = jax.tree.map(
             lambda kept, new: kept.at[slot].set(jnp.where(usable, new, kept[slot])),
             (old.states, old.actions, old.gains, old.values),
@@ -211,7 +211,7 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         )
         planned = old.planned.at[slot].set(usable | old.planned[slot])
         return eqx.tree_at(
-            lambda p: p.library,
+            lambda p: p.plans,
             state.policy,
             PlanLibrary(states, actions, gains, values, planned),
         )
