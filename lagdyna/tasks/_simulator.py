@@ -14,7 +14,8 @@ def simulator_of(spec: TaskSpec) -> WorldModel:
 
     It predicts the state after an action was held for `spec.repeat` environment steps, and
     takes actions in `[-1, 1]^m`. Tasks of the suite give their true equations, and a reward
-    that is interpolated between two actions. For any other task the environment is made, and its attribute `world_model` is read.
+    that is interpolated between two actions. For any other task the environment is made, and
+    its attribute `world_model` is read.
 
     **Raises:** [`lagdyna.UserError`][] if the environment gives none, or if its world model
     does not fit the task.
