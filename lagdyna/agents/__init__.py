@@ -21,6 +21,7 @@ from ._plan_policy import PlanLibrary as PlanLibrary
 from ._plan_policy import PlanPolicy as PlanPolicy
 from ._planning import PlanningAgent as PlanningAgent
 from ._planning import PlanningState as PlanningState
+from ._planning_cost import PlanWeights as PlanWeights
 from ._planning_cost import WorldCost as WorldCost
 from ._polyak import polyak_average as polyak_average
 from ._restarts import PolicyPool as PolicyPool

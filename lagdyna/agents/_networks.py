@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
 from ..mechanics import Coordinates, State
 from ..models import Activation, Network, scaled
+from ..simulate import WorldModel
 
 
 class Features(eqx.Module):
@@ -68,6 +69,14 @@ class AbstractPolicy(eqx.Module):
         **Returns:** the action in `[-1, 1]^m`, and its log-probability density, 0 for a
         deterministic policy with added noise.
         """
+
+    def with_model(self, world: WorldModel | None) -> "AbstractPolicy":
+        """Return the policy that acts by means of a world model. Most need none.
+
+        **Arguments:** `world`, the learned model of the run; `None` if it learns none.
+        """
+        del world
+        return self
 
 
 class NoisyPolicy(AbstractPolicy):

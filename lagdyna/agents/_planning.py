@@ -7,26 +7,26 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Scalar
 
 from ..control import (
     ILQR,
-    AbstractCost,
     Plan,
     PlanStatus,
-    SoftLimits,
+    best_equilibrium,
     random_actions,
     tracking_gains,
 )
 from ..data import ReplayBuffer
 from ..learners import root_mean_square, step_scale
 from ..mechanics import Limits, State
-from ..simulate import AbstractTransition, WorldModel
+from ..simulate import WorldModel, rollout
 from ._agent import AbstractAgent, AbstractAgentState, Metrics, Phase, Purpose, required
 from ._networks import Features
 from ._plan_policy import PlanLibrary, PlanPolicy
-from ._planning_cost import WorldCost
+from ._planning_cost import PlanWeights
 
 # Cost of an action at its limit, in standard deviations of the reward: without one, plans that
 # are at the goal chatter.
 _EFFORT = 3e-3
 _HOLD = 8.0  # steps for which a random action is held, on average
+_SEEN = 256  # states of experience near which an equilibrium is sought
 _GUESSES = 64  # random sequences of actions, of which the best is improved
 
 
@@ -51,10 +51,11 @@ class PlanningState(AbstractAgentState):
 class PlanningAgent(AbstractAgent[PlanningState]):
     """Agent that plans through its model by iLQR and tracks its plans.
 
-    Each update makes one plan, in turn from a first state of an episode and from any state of
-    the replay buffer, and replaces the oldest one of the library. Two guesses of its actions
-    are improved, and the better plan is kept: what the acting policy does in the model, and
-    the best of many random sequences. So old plans follow a new model, and new ones are still
+    Each phase designs a regulator at the equilibrium with the largest reward. Each update then
+    makes one plan, in turn from a first state of an episode and from any state of the replay
+    buffer, and replaces the oldest one of the library. Two guesses of its actions are
+    improved, and the better plan is kept: what the acting policy does in the model, and the
+    best of many random sequences. So old plans follow a new model, and new ones are still
     found.
 
     **Arguments:**
@@ -97,9 +98,20 @@ class PlanningAgent(AbstractAgent[PlanningState]):
     def init(self, key: PRNGKeyArray) -> PlanningState:
         del key
         n, m = self.features.coordinates.n, self.planner.box.size
-        library = PlanLibrary.empty(self.plans, self.horizon, n, m)
-        policy = PlanPolicy(self.features, library, self.noise)
+        library = PlanLibrary.empty(self.plans + 1, self.horizon, n, m)
+        one = jnp.ones(())
+        unit = State(*(jnp.broadcast_to(one, (n,)) for _ in range(2)))
+        policy = PlanPolicy(self.features, library, self._weights(unit, one), self.noise)
         return PlanningState(policy, jnp.zeros((), int))
+
+    def _weights(self, step: State, scale: Scalar) -> PlanWeights:
+        # Angles have no limit.
+        positions = tuple(
+            0.0 if angle else x
+            for angle, x in zip(self.features.coordinates.angles, self.limits[0], strict=True)
+        )
+        limits = (*positions, *self.limits[1])
+        return PlanWeights(step, scale, limits, self.uncertainty, _EFFORT)
 
     def improve(
         self,
@@ -110,42 +122,63 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         updates: int,
     ) -> tuple[PlanningState, Metrics]:
         world = required(world)
-        cost = self._cost(world, buffer)
-        keys = jax.random.split(phase.key(Purpose.IMPROVE), updates)
+        policy = eqx.tree_at(lambda p: p.weights, state.acting, self._measured(world, buffer))
+        rest_key, *keys = jax.random.split(phase.key(Purpose.IMPROVE), updates + 1)
+        policy, regulated = self._regulated(policy, world, buffer, rest_key)
+        state = PlanningState(policy, state.count)
 
         def update(state: PlanningState, key: PRNGKeyArray) -> tuple[PlanningState, Metrics]:
             start_key, guess_key = jax.random.split(key)
             start = self._start(state, buffer, start_key)
-            plan = self._plan(state.policy, world, cost, start, guess_key)
-            finite = jnp.isfinite(plan.cost)
-            policy = self._replaced(state, world, plan, finite)
+            plan = self._plan(state.acting, world, start, guess_key)
             metrics = {
                 "planned_return": -plan.cost,
                 "converged": plan.status == PlanStatus.CONVERGED,
-                "skipped": ~finite,
+                "skipped": ~jnp.isfinite(plan.cost),
             }
+            policy = self._replaced(state, world, plan)
             return PlanningState(policy, state.count + 1), metrics
 
-        state, metrics = jax.lax.scan(update, state, keys)
+        state, metrics = jax.lax.scan(update, state, jnp.stack(keys))
         means = {name: jnp.mean(each.astype(float)) for name, each in metrics.items()}
         finite = jnp.sum(~metrics["skipped"])
         returns = jnp.where(metrics["skipped"], 0, metrics["planned_return"])
         means["planned_return"] = jnp.sum(returns) / jnp.maximum(finite, 1)
+        means["regulated"] = regulated.astype(float)
         return state, {**means, "skipped": jnp.sum(metrics["skipped"]).astype(float)}
 
-    def _cost(self, world: WorldModel, buffer: ReplayBuffer) -> SoftLimits:
+    def _measured(self, world: WorldModel, buffer: ReplayBuffer) -> PlanWeights:
         """Weigh limits and uncertainty by how much rewards vary."""
         rewards, filled = buffer.experience.reward, buffer.filled
         mean = jnp.sum(jnp.where(filled, rewards, 0)) / jnp.maximum(jnp.sum(filled), 1)
         scale = root_mean_square(rewards - mean, filled)
         step = step_scale(buffer.experience, world.transition.coordinates, filled)
-        cost = WorldCost(world, step, self.uncertainty * scale, _EFFORT * scale)
-        # Angles have no limit.
-        angles = self.features.coordinates.angles
-        positions = (
-            0.0 if angle else x for angle, x in zip(angles, self.limits[0], strict=True)
+        return self._weights(step, scale)
+
+    def _regulated(
+        self, policy: PlanPolicy, world: WorldModel, buffer: ReplayBuffer, key: PRNGKeyArray
+    ) -> tuple[PlanPolicy, Bool[Array, ""]]:
+        """Design the regulator at the equilibrium with the largest reward."""
+        library, n = policy.plans, self.features.coordinates.n
+        seen = buffer.sample(key, _SEEN).state.q
+        rest, found = best_equilibrium(
+            world,
+            jnp.concatenate([library.states.q.reshape(-1, n), seen]),
+            actions=self.planner.box.size,
+            step=policy.weights.step,
+            scale=policy.weights.scale,
         )
-        return SoftLimits.symmetric(cost, (*positions, *self.limits[1]), scale)
+        states = jax.tree.map(lambda x: jnp.broadcast_to(x, (self.horizon + 1, n)), rest.state)
+        actions = jnp.broadcast_to(rest.action, (self.horizon, *rest.action.shape))
+        gains, values = self._tracker(world, states, actions)
+        # All steps have the gain of an infinite horizon.
+        gains, values = (jnp.broadcast_to(x[0], x.shape) for x in (gains, values))
+        before = jax.tree.map(lambda x: x[:-1], states)
+        library = library.replaced(jnp.asarray(-1), before, actions, gains, values)
+        planned = library.planned.at[-1].min(found)
+        library = eqx.tree_at(lambda x: x.planned, library, planned)
+        library = library.linked(self.features.coordinates)
+        return eqx.tree_at(lambda p: p.plans, policy, library), found
 
     def _start(self, state: PlanningState, buffer: ReplayBuffer, key: PRNGKeyArray) -> State:
         first, any_state = buffer.sample_first(key, 1), buffer.sample(key, 1)
@@ -156,25 +189,18 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         )
 
     def _plan(
-        self,
-        policy: PlanPolicy,
-        world: WorldModel,
-        cost: SoftLimits,
-        start: State,
-        key: PRNGKeyArray,
+        self, policy: PlanPolicy, world: WorldModel, start: State, key: PRNGKeyArray
     ) -> Plan:
         """Improve both guesses and return the better plan."""
-        transition, box = world.transition, self.planner.box
+        transition, box, cost = world.transition, self.planner.box, policy.weights.cost(world)
         random = random_actions(key, _GUESSES, self.horizon, box, _HOLD, start.q.dtype)
-        costs = jax.vmap(lambda each: _cost_of(transition, cost, start, each))(random)
+
+        def cost_of(actions: Array) -> Scalar:
+            return policy.weights.total(world, rollout(transition, start, actions), actions)
+
+        costs = jax.vmap(cost_of)(random)
         random = random[jnp.argmin(jnp.where(jnp.isfinite(costs), costs, jnp.inf))]
-
-        def follow(now: State, _: None) -> tuple[State, Array]:
-            action = policy.mode(now)
-            return transition.step(now, action), action
-
-        _, followed = jax.lax.scan(follow, start, length=self.horizon)
-        followed = jnp.where(jnp.isfinite(followed), followed, 0)
+        _, followed, _ = policy.predict(start, world)
         # One after another, by one program: on a CPU as fast as both at once.
         plans: Plan = jax.lax.map(
             lambda guess: self.planner.solve(transition, cost, start, guess),
@@ -183,50 +209,21 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         better = jnp.argmin(jnp.where(jnp.isfinite(plans.cost), plans.cost, jnp.inf))
         return jax.tree.map(lambda x: x[better], plans)
 
-    def _replaced(
-        self, state: PlanningState, world: WorldModel, plan: Plan, finite: Bool[Array, ""]
-    ) -> PlanPolicy:
+    def _replaced(self, state: PlanningState, world: WorldModel, plan: Plan) -> PlanPolicy:
         """Write a plan and its tracker over the oldest plan."""
-        n, m = plan.states.q.shape[1], self.planner.box.size
-        limits = jnp.concatenate([jnp.asarray(x, plan.actions.dtype)[:n] for x in self.limits])
-        weights = jnp.diag(1 / jnp.where(limits > 0, limits, 1) ** 2)
-        gains, values = tracking_gains(
-            world.transition,
-            plan.states,
-            plan.actions,
-            weights,
-            self.effort * jnp.eye(m, dtype=plan.actions.dtype),
-            weights,
-        )
+        gains, values = self._tracker(world, plan.states, plan.actions)
         before = jax.tree.map(lambda x: x[:-1], plan.states)
-        made = (before, plan.actions, gains, values)
-        usable = finite
-        for x in jax.tree.leaves(made):
-            usable &= jnp.all(jnp.isfinite(x))
-        old, slot = state.policy.plans, state.count % self.plans
-        states, actions, gains, values = jax.tree.map(
-            lambda kept, new: kept.at[slot].set(jnp.where(usable, new, kept[slot])),
-            (old.states, old.actions, old.gains, old.values),
-            made,
-        )
-        planned = old.planned.at[slot].set(usable | old.planned[slot])
-        return eqx.tree_at(
-            lambda p: p.plans,
-            state.policy,
-            PlanLibrary(states, actions, gains, values, planned),
-        )
+        slot = state.count % self.plans
+        library = state.acting.plans.replaced(slot, before, plan.actions, gains, values)
+        library = library.linked(self.features.coordinates)
+        return eqx.tree_at(lambda p: p.plans, state.acting, library)
 
-
-def _cost_of(
-    transition: AbstractTransition,
-    cost: AbstractCost,
-    start: State,
-    actions: Float[Array, "time m"],
-) -> Scalar:
-    """Simulate actions and compute their cost."""
-
-    def step(now: State, action: Array) -> tuple[State, Scalar]:
-        return transition.step(now, action), cost.stage(now, action)
-
-    last, costs = jax.lax.scan(step, start, actions)
-    return jnp.sum(costs) + cost.final(last)
+    def _tracker(
+        self, world: WorldModel, states: State, actions: Float[Array, "time m"]
+    ) -> tuple[Float[Array, "time m two_n"], Float[Array, "time two_n two_n"]]:
+        """Design the time-varying LQR along a plan."""
+        n, m = states.q.shape[1], self.planner.box.size
+        limits = jnp.concatenate([jnp.asarray(x, actions.dtype)[:n] for x in self.limits])
+        weights = jnp.diag(1 / jnp.where(limits > 0, limits, 1) ** 2)
+        effort = self.effort * jnp.eye(m, dtype=actions.dtype)
+        return tracking_gains(world.transition, states, actions, weights, effort, weights)

@@ -1,10 +1,11 @@
 """Cost of plans in a learned world model."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
 
-from ..control import AbstractCost, Quadratic, linearise
+from ..control import AbstractCost, Quadratic, SoftLimits, linearise
 from ..mechanics import Coordinates, State
 from ..simulate import SampledTransition, WorldModel
 
@@ -37,7 +38,10 @@ class WorldCost(AbstractCost):
         return self.world.transition.coordinates
 
     def stage(self, state: State, action: Float[Array, " m"]) -> Scalar:
-        after = self.world.transition.step(state, action)
+        return self.paid(state, action, self.world.transition.step(state, action))
+
+    def paid(self, state: State, action: Float[Array, " m"], after: State) -> Scalar:
+        """Compute the cost of a step whose next state is known."""
         cost = self.effort * action @ action - self.world.reward(state, action, after)
         if self.world.samples is None:
             return cost
@@ -98,3 +102,46 @@ class WorldCost(AbstractCost):
 def _state(x: Float[Array, " two_n"]) -> State:
     n = x.shape[0] // 2
     return State(x[:n], x[n:])
+
+
+class PlanWeights(eqx.Module):
+    """Units of the cost of plans, from experience.
+
+    **Arguments:**
+
+    - `step`: usual change of a state in one step, shapes `(n,)`.
+    - `scale`: standard deviation of the rewards.
+    - `limits`: largest magnitudes of `(q, qd)`, length `2 n`; 0 for none. An excess as large
+        as the limit costs `scale`.
+    - `uncertainty`: cost of a variance as large as a usual change, in `scale`.
+    - `effort`: cost of an action at its limit, in `scale`.
+    """
+
+    step: State
+    scale: Float[Array, ""]
+    limits: tuple[float, ...] = eqx.field(static=True)
+    uncertainty: float = eqx.field(static=True)
+    effort: float = eqx.field(static=True)
+
+    def cost(self, world: WorldModel) -> SoftLimits:
+        """Construct the cost of a plan in a world model."""
+        return SoftLimits.symmetric(self._within_limits(world), self.limits, self.scale)
+
+    def _within_limits(self, world: WorldModel) -> WorldCost:
+        uncertainty, effort = self.uncertainty * self.scale, self.effort * self.scale
+        return WorldCost(world, self.step, uncertainty, effort)
+
+    def total(
+        self, world: WorldModel, states: State, actions: Float[Array, "time m"]
+    ) -> Scalar:
+        """Compute the cost of a simulated motion, without simulating it again.
+
+        **Arguments:** `states`, of shapes `(time + 1, n)`.
+        """
+        before, after = (
+            jax.tree.map(lambda x, part=part: x[part], states)
+            for part in (slice(None, -1), slice(1, None))
+        )
+        paid = jax.vmap(self._within_limits(world).paid)(before, actions, after)
+        excess = jax.vmap(self.cost(world).excess)(before)
+        return jnp.sum(paid) + self.scale * jnp.sum(excess**2)

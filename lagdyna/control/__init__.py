@@ -1,6 +1,7 @@
 """Control through a model: equilibria, regulators, plans and controllers on any transition."""
 
 from ._action_box import ActionBox as ActionBox
+from ._best_equilibrium import best_equilibrium as best_equilibrium
 from ._cem import CEM as CEM
 from ._cem import CEMMemory as CEMMemory
 from ._computed_torque import ComputedTorque as ComputedTorque

@@ -57,7 +57,7 @@ class TrainingState(eqx.Module):
     @property
     def policy(self) -> AbstractPolicy:
         """Acting policy."""
-        return self.agent.policy
+        return self.agent.policy.with_model(self.world)
 
     def phase(self, chunk: Int[Array, ""]) -> Phase:
         """Place of a chunk of updates in the run, the source of its random keys."""

@@ -17,7 +17,7 @@ from lagdyna.simulate import SampledTransition, WorldModel
 from lagdyna.tasks import Plant, get_task
 
 from ..control.systems import pendulum
-from ..helpers import close
+from ..helpers import PENDULUM, close
 
 
 def reward(state: State, action: jax.Array, after: State) -> jax.Array:
@@ -70,22 +70,34 @@ def test_cost_is_less_the_reward_and_grows_with_the_variance():
     close(uncertain - plain.stage(inside, action), 3 * variance, 1e-4)
 
 
-def test_policy_tracks_the_plan_whose_tracker_needs_least():
-    library = PlanLibrary.empty(plans=3, time=4, n=1, m=1)
-    states = State(
-        jnp.asarray([[0.0, 0.1, 0.2, 0.3], [3.0, 3.1, -3.1, -3.0], [1.0] * 4])[..., None],
-        jnp.zeros((3, 4, 1)),
-    )
-    actions = jnp.asarray([[0.1, 0.2, 0.3, 0.4], [-0.1, -0.2, -0.3, -0.4], [0.9] * 4])
+def library_of(states: list[list[float]], actions: list[list[float]]) -> PlanLibrary:
+    """Plans of one joint at rest, which the gain 0.5 holds and the identity weighs."""
+    empty = PlanLibrary.empty(len(states), len(states[0]), n=1, m=1)
     library = PlanLibrary(
-        states,
-        actions[..., None],
-        jnp.broadcast_to(jnp.asarray([[0.5, 0.0]]), library.gains.shape),
-        jnp.broadcast_to(jnp.eye(2), library.values.shape),
-        jnp.asarray([True, True, False]),  # the third was never planned
+        State(jnp.asarray(states)[..., None], empty.states.qd),
+        jnp.asarray(actions)[..., None],
+        jnp.broadcast_to(jnp.asarray([[0.5, 0.0]]), empty.gains.shape),
+        jnp.broadcast_to(jnp.eye(2), empty.values.shape),
+        empty.planned.at[:2].set(True),
+        empty.following,
     )
-    agent = agent_of()
-    policy = PlanPolicy(agent.features, library, noise=0.3)
+    return library.linked(PENDULUM)
+
+
+def policy_of(library: PlanLibrary, noise: float = 0.0) -> PlanPolicy:
+    policy = agent_of().init(jax.random.key(0)).policy
+    return PlanPolicy(policy.features, library, policy.weights, noise)
+
+
+def test_without_a_model_a_policy_tracks_the_nearest_plan():
+    policy = policy_of(
+        library_of(
+            [[0.0, 0.1, 0.2, 0.3], [3.0, 3.1, -3.1, -3.0], [1.0] * 4],
+            # The third was never planned.
+            [[0.1, 0.2, 0.3, 0.4], [-0.1, -0.2, -0.3, -0.4], [0.9] * 4],
+        ),
+        noise=0.3,
+    )
 
     def mode(q: float) -> float:
         return float(policy.mode(State(jnp.asarray([q]), jnp.zeros(1)))[0])
@@ -96,8 +108,31 @@ def test_policy_tracks_the_plan_whose_tracker_needs_least():
     assert mode(-3.0) == pytest.approx(-0.3 - 0.5 * 0.1, abs=1e-6)
     noisy, _ = policy.sample(State(jnp.asarray([0.1]), jnp.zeros(1)), jnp.asarray([2.0]))
     assert float(noisy[0]) == pytest.approx(0.8, abs=1e-6)
-    empty = PlanPolicy(agent.features, PlanLibrary.empty(2, 4, 1, 1), noise=0.0)
+    empty = policy_of(PlanLibrary.empty(2, 4, 1, 1))
     assert float(empty.mode(State(jnp.ones(1), jnp.ones(1)))[0]) == 0
+
+
+def test_with_a_model_the_plan_that_gets_more_is_followed():
+    """Of two plans near a state, one pushes up and one down: the reward decides."""
+    library = library_of([[0.0] * 4, [0.1] * 4, [9.0] * 4], [[0.5] * 4, [-0.5] * 4, [0.0] * 4])
+    policy, start = policy_of(library), State(jnp.asarray([0.05]), jnp.zeros(1))
+    for sign in (1, -1):
+        wanted = GivenReward(lambda state, action, after, sign=sign: sign * after.qd[0])
+        action = policy.with_model(WorldModel(pendulum(), wanted)).mode(start)
+        assert float(action[0]) == pytest.approx(sign * 0.5 - sign * 0.5 * 0.05, abs=1e-6)
+    states, actions, cost = policy.predict(start, WorldModel(pendulum(), wanted))
+    after = jax.vmap(pendulum().step)(jax.tree.map(lambda x: x[:-1], states), actions)
+    close(after.q, states.q[1:], 1e-6)
+    expected = jnp.sum(states.qd[1:]) + 3e-3 * jnp.sum(actions**2)
+    close(cost, expected, 1e-5)
+
+
+def test_a_plan_continues_where_its_end_is_nearest():
+    library = library_of(
+        [[0.0, 0.1, 0.2, 0.3], [0.1, 0.32, 0.6, 0.9], [0.0] * 4], [[0.0] * 4] * 3
+    )
+    # The first ends at 0.3, next to the second's second step; the second ends beside it.
+    assert library.following.tolist() == [[1, 1], [1, 2], [2, 0]]
 
 
 def agent_of(**options: object) -> PlanningAgent:
@@ -120,12 +155,15 @@ def test_plans_swing_a_known_pendulum_up():
     state = agent.init(jax.random.key(0))
     swing_up = GivenReward(lambda state, action, after: jnp.cos(after.q[0]))
     improve = eqx.filter_jit(agent.improve)
-    state, metrics = improve(state, WorldModel(pendulum(), swing_up), buffer, phase, 4)
+    known = WorldModel(pendulum(), swing_up)
+    state, metrics = improve(state, known, buffer, phase, 4)
     assert float(metrics["skipped"]) == 0
+    assert float(metrics["regulated"]) == 1
     assert int(state.count) == 4
+    policy = state.policy.with_model(known)
 
     def body(now: State, _: None) -> tuple[State, State]:
-        after = pendulum().step(now, state.policy.mode(now))
+        after = pendulum().step(now, policy.mode(now))
         return after, after
 
     start = State(jnp.asarray([np.pi + 0.05]), jnp.zeros(1))

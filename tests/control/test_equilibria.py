@@ -1,10 +1,14 @@
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import Array, Float
 
 from lagdyna import UserError
-from lagdyna.control import ActionBox, find_equilibrium
-from lagdyna.mechanics import Limits
+from lagdyna.control import ActionBox, best_equilibrium, find_equilibrium
+from lagdyna.mechanics import Limits, State
+from lagdyna.models import GivenReward
+from lagdyna.simulate import WorldModel
 
 from ..helpers import pendulum_system
 from .systems import LinearTransition, pendulum
@@ -19,6 +23,41 @@ def test_action_that_holds_a_configuration(dynamics):
     np.testing.assert_array_equal(found.state.q, jnp.asarray([0.3]))
     np.testing.assert_array_equal(found.state.qd, [0.0])
     np.testing.assert_allclose(found.action, [-2.5 * np.sin(0.3)], rtol=1e-5)
+
+
+def test_best_equilibrium_is_the_one_that_pays_most():
+    """A pendulum rests at the top, at the bottom, and where a torque within limits holds it."""
+    q = jnp.asarray([[2.9], [-0.4], [1.0]])
+    step = State(jnp.asarray([0.1]), jnp.asarray([0.5]))
+
+    @eqx.filter_jit
+    def search(reward):
+        world = WorldModel(pendulum(), GivenReward(reward))
+        return best_equilibrium(world, q, actions=1, step=step)
+
+    top, found = search(lambda state, action, after: jnp.cos(after.q[0]))
+    assert bool(found)
+    np.testing.assert_allclose(top.state.q, [0.0], atol=2e-3)
+    leaning, found = search(lambda state, action, after: -((after.q[0] - 0.2) ** 2))
+    assert bool(found)
+    np.testing.assert_allclose(leaning.state.q, [0.2], atol=0.02)
+    np.testing.assert_allclose(leaning.action, -2.5 * np.sin(leaning.state.q), atol=2e-3)
+
+
+class Falling(LinearTransition):
+    """A body that no action holds."""
+
+    def step(self, state: State, action: Float[Array, " m"]) -> State:
+        after = super().step(state, action)
+        return State(after.q, after.qd + 1)
+
+
+def test_what_falls_has_no_best_equilibrium():
+    falling = Falling([[1.0, 0.1], [0.0, 1.0]], [[0.0], [0.1]])
+    world = WorldModel(falling, GivenReward(lambda state, action, after: -(after.q[0] ** 2)))
+    step = State(jnp.asarray([0.1]), jnp.asarray([0.5]))
+    _, found = best_equilibrium(world, jnp.zeros((2, 1)), actions=1, step=step)
+    assert not bool(found)
 
 
 def test_goal_of_few_digits_is_the_equilibrium_beside_it():
