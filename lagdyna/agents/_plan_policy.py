@@ -137,23 +137,25 @@ class PlanPolicy(AbstractPolicy):
             costs, _ = self.plans.distances(state, self.features.coordinates)
             plan, step = jnp.unravel_index(jnp.argmin(costs), costs.shape)
             return self._action(state, plan, step)
-        return self.predict(state, self.world)[1][0]
+        # To choose, half the way is enough, and on learned models the time of an action.
+        steps = -(-self.plans.actions.shape[1] // 2)
+        return self.predict(state, self.world, steps)[1][0]
 
     def predict(
-        self, state: State, world: WorldModel
-    ) -> tuple[State, Float[Array, "time m"], Scalar]:
-        """Simulate the best plan from a state.
+        self, state: State, world: WorldModel, steps: int
+    ) -> tuple[State, Float[Array, "steps m"], Scalar]:
+        """Simulate the plans near a state for some steps, and return the best simulation.
 
-        **Returns:** states, shapes `(time + 1, n)`, actions, shape `(time, m)`, and the cost.
+        **Returns:** states, shapes `(steps + 1, n)`, actions, shape `(steps, m)`, and the cost.
         """
         costs, _ = self.plans.distances(state, self.features.coordinates)
-        steps = jnp.argmin(costs, axis=1)
+        first = jnp.argmin(costs, axis=1)
         number = min(_CANDIDATES, len(costs) - 1)
         nearest = jax.lax.top_k(-jnp.min(costs[:-1], axis=1), number)[1]
         candidates = jnp.append(nearest, len(costs) - 1)
 
         def simulate(plan: Array) -> tuple[State, Array, Scalar]:
-            states, actions = self._simulate(state, plan, steps[plan], world)
+            states, actions = self._simulate(state, plan, first[plan], world, steps)
             return states, actions, self.weights.total(world, states, actions)
 
         states, actions, totals = jax.vmap(simulate)(candidates)
@@ -167,6 +169,7 @@ class PlanPolicy(AbstractPolicy):
         plan: Int[Array, ""],
         step: Int[Array, ""],
         world: WorldModel,
+        length: int,
     ) -> tuple[State, Float[Array, "time m"]]:
         """Track a plan from one of its steps on, and those that continue it."""
         end = used_steps(self.plans.actions.shape[1])
@@ -183,7 +186,7 @@ class PlanPolicy(AbstractPolicy):
             return (after, plan, step + 1), (after, action)
 
         carry = (start, plan.astype(int), step.astype(int))
-        _, (after, actions) = jax.lax.scan(body, carry, length=self.plans.actions.shape[1])
+        _, (after, actions) = jax.lax.scan(body, carry, length=length)
         states = jax.tree.map(lambda x, now: jnp.concatenate([now[None], x]), after, start)
         return states, actions
 

@@ -200,7 +200,7 @@ class PlanningAgent(AbstractAgent[PlanningState]):
 
         costs = jax.vmap(cost_of)(random)
         random = random[jnp.argmin(jnp.where(jnp.isfinite(costs), costs, jnp.inf))]
-        _, followed, _ = policy.predict(start, world)
+        _, followed, _ = policy.predict(start, world, self.horizon)
         # One after another, by one program: on a CPU as fast as both at once.
         plans: Plan = jax.lax.map(
             lambda guess: self.planner.solve(transition, cost, start, guess),

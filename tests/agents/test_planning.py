@@ -120,7 +120,7 @@ def test_with_a_model_the_plan_that_gets_more_is_followed():
         wanted = GivenReward(lambda state, action, after, sign=sign: sign * after.qd[0])
         action = policy.with_model(WorldModel(pendulum(), wanted)).mode(start)
         assert float(action[0]) == pytest.approx(sign * 0.5 - sign * 0.5 * 0.05, abs=1e-6)
-    states, actions, cost = policy.predict(start, WorldModel(pendulum(), wanted))
+    states, actions, cost = policy.predict(start, WorldModel(pendulum(), wanted), 4)
     after = jax.vmap(pendulum().step)(jax.tree.map(lambda x: x[:-1], states), actions)
     close(after.q, states.q[1:], 1e-6)
     expected = jnp.sum(states.qd[1:]) + 3e-3 * jnp.sum(actions**2)
