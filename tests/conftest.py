@@ -60,6 +60,7 @@ _HURRY = (
     # Workers have a core each, and cutting a program in parts to compile at once costs time.
     "--xla_cpu_parallel_codegen_split_count=1",
     "--xla_cpu_multi_thread_eigen=false",
+    "--xla_cpu_opt_preset=CPU_OPT_PRESET_FAST_COMPILE",
 )
 _PROGRAMS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
 
