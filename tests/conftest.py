@@ -138,6 +138,14 @@ def _maps() -> float:
 
 
 @pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finished runs draw nothing, which takes as long as the rest of a small run. For runs
+    that are compared with one that has drawn; `runs/test_train.py` looks at pictures.
+    """
+    monkeypatch.setattr("lagdyna.runs._directory.draw", lambda *_: None)
+
+
+@pytest.fixture
 def x64() -> Iterator[None]:
     with jax.enable_x64(True):
         yield
