@@ -88,7 +88,6 @@ _LONG = (
     "training/test_model_learner.py",
     "runs/test_seeds.py",
     "identification/test_fit_model.py",
-    "runs/test_phases.py",
     "identification/test_units.py",
     "filters/test_kalman.py",
     "training/test_environment_loops.py",
