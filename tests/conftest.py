@@ -60,6 +60,7 @@ _HURRY = (
     # Workers have a core each, and cutting a program in parts to compile at once costs time.
     "--xla_cpu_parallel_codegen_split_count=1",
     "--xla_cpu_multi_thread_eigen=false",
+    "--xla_cpu_opt_preset=CPU_OPT_PRESET_FAST_COMPILE",
 )
 _PROGRAMS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
 
@@ -87,7 +88,6 @@ _LONG = (
     "training/test_model_learner.py",
     "runs/test_seeds.py",
     "identification/test_fit_model.py",
-    "runs/test_phases.py",
     "identification/test_units.py",
     "filters/test_kalman.py",
     "training/test_environment_loops.py",
@@ -134,6 +134,14 @@ def _maps() -> float:
         return len(Path("/proc/self/maps").read_bytes().splitlines())
     except OSError:
         return math.inf
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finished runs draw nothing, which takes as long as the rest of a small run. For runs
+    that are compared with one that has drawn; `runs/test_train.py` looks at pictures.
+    """
+    monkeypatch.setattr("lagdyna.runs._directory.draw", lambda *_: None)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -233,7 +234,8 @@ def energy_drift(motions: list[Motion]) -> Report | None:
 
 
 def _apart(coordinates: Coordinates, predicted: Any, true: Any) -> Array:
-    return coordinates.difference(jnp.asarray(predicted), jnp.asarray(true))
+    difference = eqx.filter_jit(coordinates.difference)  # ten programs otherwise
+    return difference(jnp.asarray(predicted), jnp.asarray(true))
 
 
 def _rms(x: Any) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
@@ -32,7 +33,8 @@ def variation(
     and `tau`, standard deviations, of angles on the circle; `None` without such data.
     """
     before, after = steps.state, steps.next_state
-    change = np.asarray(coordinates.difference(after.q, before.q), np.float64)
+    difference = eqx.filter_jit(coordinates.difference)  # ten programs otherwise
+    change = np.asarray(difference(after.q, before.q), np.float64)
     speed_change = np.asarray(after.qd, np.float64) - np.asarray(before.qd, np.float64)
     return {
         "step_q": _listed(_rms(change)),

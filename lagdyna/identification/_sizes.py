@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -62,8 +63,9 @@ def sizes_of(config: FitConfig, data: PreparedData) -> Sizes:
         training, data.coordinates, data.dt, controls, _forces(config, data, controls)
     )
     unit = State(jnp.asarray(units.position), jnp.asarray(units.velocity))
-    change = step_scale(experience, data.coordinates, unit=unit)
-    speeds = root_mean_square(experience.state.qd, unit=unit.qd)
+    # As two programs; operation by operation they compile fifty.
+    change = eqx.filter_jit(step_scale)(experience, data.coordinates, unit=unit)
+    speeds = eqx.filter_jit(root_mean_square)(experience.state.qd, unit=unit.qd)
     speeds, steps_q, steps_qd = (
         tuple(np.asarray(x, np.float64).tolist()) for x in (speeds, change.q, change.qd)
     )

@@ -78,7 +78,8 @@ def load_checkpoint(
         raise UserError(mismatch)
     check_finite(path, found, expected)
     arrays, static = eqx.partition(like, eqx.is_array)
-    leaves = [jnp.asarray(found[name]) for name in expected]
+    # `jnp.asarray` would compile a program for each shape.
+    leaves = jax.device_put([found[name] for name in expected])
     arrays = jax.tree.unflatten(jax.tree.structure(arrays), leaves)
     return eqx.combine(arrays, static), notes
 

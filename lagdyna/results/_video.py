@@ -12,7 +12,8 @@ from jaxtyping import UInt8
 from .._errors import UserError
 from ._files import replacing
 
-Show = Callable[[UInt8[np.ndarray, "height width 3"]], None]
+Frame = UInt8[np.ndarray, "height width 3"]
+Show = Callable[[Frame | Callable[[], Frame]], None]
 
 # Arguments of ffmpeg for each file ending; Pillow writes GIF files.
 _CODECS: dict[str, tuple[str, ...]] = {
@@ -60,7 +61,8 @@ def filming(path: Path, dt: float, width: int | None = None) -> Iterator[Show]:
     - `dt`: seconds between two frames; some frames are left out if `dt` is short.
     - `width`: width of a GIF file in pixels; by default that of the frames.
 
-    **Returns:** a context manager that gives a function; call it with each frame in turn.
+    **Returns:** a context manager that gives a function; call it with each frame in turn, or
+    with a function that renders it, which is called only for frames that are not left out.
     Without any frame, no GIF file is written.
 
     **Raises:** `UserError` if ffmpeg cannot write the film.
@@ -71,22 +73,22 @@ def filming(path: Path, dt: float, width: int | None = None) -> Iterator[Show]:
     with film as add:
         given = 0
 
-        def show(frame: UInt8[np.ndarray, "height width 3"]) -> None:
+        def show(frame: Frame | Callable[[], Frame]) -> None:
             nonlocal given
             if given % skip == 0:
-                add(frame)
+                add(frame() if callable(frame) else frame)
             given += 1
 
         yield show
 
 
 @contextmanager
-def _gif(path: Path, dt: float, width: int | None) -> Iterator[Show]:
+def _gif(path: Path, dt: float, width: int | None) -> Iterator[Callable[[Frame], None]]:
     from PIL import Image
 
     images: list[Image.Image] = []
 
-    def add(frame: UInt8[np.ndarray, "height width 3"]) -> None:
+    def add(frame: Frame) -> None:
         image = Image.fromarray(frame)
         if width is not None:
             image = image.resize((width, round(width * image.height / image.width)))
@@ -115,7 +117,7 @@ def _ffmpeg() -> str:
 
 
 @contextmanager
-def _film(path: Path, dt: float) -> Iterator[Show]:
+def _film(path: Path, dt: float) -> Iterator[Callable[[Frame], None]]:
     ffmpeg: subprocess.Popen[bytes] | None = None
 
     def started(file: Path, height: int, width: int) -> subprocess.Popen[bytes]:
@@ -129,7 +131,7 @@ def _film(path: Path, dt: float) -> Iterator[Show]:
 
     with replacing(path) as temporary:
 
-        def add(frame: UInt8[np.ndarray, "height width 3"]) -> None:
+        def add(frame: Frame) -> None:
             nonlocal ffmpeg
             if ffmpeg is None:  # now the size is known
                 ffmpeg = started(temporary, *frame.shape[:2])

@@ -95,12 +95,13 @@ def record_rollout(
     act: Act,
     seed: int,
     max_steps: int,
-    show: Callable[[np.ndarray], None] | None = None,
+    show: Callable[[Callable[[], np.ndarray]], None] | None = None,
 ) -> Rollout:
     """Record one episode in the real environment.
 
-    **Arguments:** `show` receives an image of each state, `(height, width, 3)`, if the
-    environment renders any. Images are not kept: those of an episode may be gigabytes.
+    **Arguments:** `show` receives, for each state, a function that renders its image,
+    `(height, width, 3)`, if the environment renders any. Call it at once: images are not kept,
+    since those of an episode may be gigabytes.
     """
     if show is not None and not _can_be_drawn(task):
         show = None
@@ -109,7 +110,7 @@ def record_rollout(
         states = [env.reset(seed)]
         actions, rewards = [], []
         if show is not None:
-            show(env.render())
+            show(env.render)
         for _ in range(-(-max_steps // task.repeat)):
             now = State(states[-1].q[None], states[-1].qd[None])
             actions.append(act(now)[0])
@@ -117,7 +118,7 @@ def record_rollout(
             states.append(outcome.state)
             rewards.append(outcome.reward)
             if show is not None:
-                show(env.render())
+                show(env.render)
             if outcome.terminated or outcome.truncated:
                 break
     finally:

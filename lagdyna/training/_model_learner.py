@@ -240,6 +240,9 @@ class ModelLearner:
         self, world: WorldModel, states: LearnerStates, buffer: ReplayBuffer, seed: Array
     ) -> AbstractPosterior[AbstractTransition] | None:
         """Posterior that the last phase left of the dynamics; `None` without a filter."""
+        # Before the learners are built: outside of a program, that compiles fifty small ones.
+        if not self.learner.is_filter:
+            return None
         dynamics, _ = self._learners(buffer, world, seed)
         learned = jax.tree.leaves(trainable(world.transition, self._fixed))
         if not (learned and isinstance(dynamics, AbstractFilter)):

@@ -76,7 +76,8 @@ def _along(function: Callable[..., Scalar], *args: Array) -> Float[Array, " time
 def _work(trainer: Trainer, states: State, actions: np.ndarray) -> np.ndarray:
     """Compute the work of the actuators up to each state, J."""
     coordinates, q = trainer.config.task.joint_coordinates, jnp.asarray(states.q)
-    displacements = np.asarray(coordinates.difference(q[1:], q[:-1]))
+    difference = eqx.filter_jit(coordinates.difference)  # ten programs otherwise
+    displacements = np.asarray(difference(q[1:], q[:-1]))
     actuation = trainer.config.task.actuation
     forces = actions @ np.asarray(actuation.matrix).T
     if actuation.offset is not None:

@@ -9,6 +9,7 @@ import pytest
 from lagdyna import UserError
 from lagdyna.agents import Phase, PlanLibrary, PlanningAgent, PlanPolicy, WorldCost
 from lagdyna.config import Config
+from lagdyna.control import Quadratic
 from lagdyna.data import Experience, ReplayBuffer
 from lagdyna.mechanics import State
 from lagdyna.models import GivenReward
@@ -46,28 +47,36 @@ def members() -> SampledTransition:
 
 @pytest.mark.parametrize("uncertainty", [0.0, 3.0])
 def test_gradient_of_a_step_is_that_of_its_cost(uncertainty: float):
-    cost = cost_of(world(members() if uncertainty else None), uncertainty)
+    samples = eqx.filter_jit(members)() if uncertainty else None
+    cost = cost_of(world(samples), uncertainty)
     z = jnp.asarray([0.7, 9.0, 0.4])
 
     def stage(z: jax.Array) -> jax.Array:
         return cost.stage(State(z[:1], z[1:2]), z[2:])
 
-    expansion = cost.expand_stage(State(z[:1], z[1:2]), z[2:])
-    close(expansion.gradient, jax.grad(stage)(z), 1e-3)
+    @jax.jit  # operation by operation, it compiles hundreds of programs
+    def expanded(z: jax.Array) -> tuple[Quadratic, jax.Array]:
+        return cost.expand_stage(State(z[:1], z[1:2]), z[2:]), jax.grad(stage)(z)
+
+    expansion, gradient = expanded(z)
+    close(expansion.gradient, gradient, 1e-3)
     assert np.linalg.eigvalsh(expansion.hessian).min() > -1e-4
 
 
 def test_cost_is_less_the_reward_and_grows_with_the_variance():
     inside, action = State(jnp.asarray([0.7]), jnp.asarray([4.0])), jnp.asarray([0.4])
     plain = cost_of(world())
-    paid = reward(inside, action, pendulum().step(inside, action))
+    paid = reward(inside, action, eqx.filter_jit(pendulum().step)(inside, action))
     expected = 0.5 * 0.4**2 - paid
-    assert float(plain.stage(inside, action)) == pytest.approx(float(expected), rel=1e-5)
-    uncertain = cost_of(world(members()), 3.0).stage(inside, action)
-    next_states = members().all_steps(jax.tree.map(lambda x: x[None], inside), action[None])
+    stage = eqx.filter_jit(lambda cost: cost.stage(inside, action))
+    assert float(stage(plain)) == pytest.approx(float(expected), rel=1e-5)
+    samples = eqx.filter_jit(members)()
+    uncertain = stage(cost_of(world(samples), 3.0))
+    all_steps = eqx.filter_jit(samples.all_steps)
+    next_states = all_steps(jax.tree.map(lambda x: x[None], inside), action[None])
     variance = jnp.var(next_states.q[:, 0, 0] / 0.1, ddof=1)
     variance += jnp.var(next_states.qd[:, 0, 0] / 0.5, ddof=1)
-    close(uncertain - plain.stage(inside, action), 3 * variance, 1e-4)
+    close(uncertain - stage(plain), 3 * variance, 1e-4)
 
 
 def library_of(states: list[list[float]], actions: list[list[float]]) -> PlanLibrary:
@@ -99,8 +108,10 @@ def test_without_a_model_a_policy_tracks_the_nearest_plan():
         noise=0.3,
     )
 
+    of_state = eqx.filter_jit(policy.mode)
+
     def mode(q: float) -> float:
-        return float(policy.mode(State(jnp.asarray([q]), jnp.zeros(1)))[0])
+        return float(of_state(State(jnp.asarray([q]), jnp.zeros(1)))[0])
 
     assert mode(0.12) == pytest.approx(0.2 - 0.5 * 0.02, abs=1e-6)
     assert mode(1.0) == pytest.approx(0.3 - 0.5 * 0.8, abs=1e-6)

@@ -1,3 +1,4 @@
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -141,14 +142,18 @@ def test_rewards_and_goals_expand_alike(x64):
         lambda s: -100 * jnp.sum(s.q**2 + s.qd**2),
     )
     at, action = state(0.3, -0.8), jnp.asarray([0.2])
+
+    def expanded(cost):
+        return cost.expand_stage(at, action), cost.expand_final(at)
+
     close(reward.stage(at, action), cost.stage(at, action), 1e-12)
-    close(reward.expand_stage(at, action), cost.expand_stage(at, action), 1e-9)
-    close(reward.expand_final(at), cost.expand_final(at), 1e-9)
+    close(eqx.filter_jit(expanded)(reward), eqx.filter_jit(expanded)(cost), 1e-9)
 
 
 def test_negative_curvature_of_a_reward_is_left_out(x64):
     reward = RewardCost(lambda s, a: jnp.sum(s.q**2) - jnp.sum(a**2))
-    hessian = reward.expand_stage(state(0.3, 0.0), jnp.asarray([0.1])).hessian
+    expand = eqx.filter_jit(reward.expand_stage)
+    hessian = expand(state(0.3, 0.0), jnp.asarray([0.1])).hessian
     close(hessian, jnp.diag(jnp.asarray([0.0, 0.0, 2.0])), 1e-9)
 
 

@@ -1,5 +1,6 @@
 """Controllers that plan again in every step."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,9 +54,10 @@ def test_python_loop_and_batch_give_the_same_actions(problem):
     model, cost, start = problem
     controller = mpc(model, cost)
     memory, now, taken = controller.init(start), start, []
+    control, step = eqx.filter_jit(controller.control), eqx.filter_jit(model.step)
     for _ in range(3):
-        action, memory = controller.control(memory, now)
-        now = model.step(now, action)
+        action, memory = control(memory, now)
+        now = step(now, action)
         taken.append(action)
     starts = State(*(jnp.stack([x, x]) for x in start))
     run = jax.jit(jax.vmap(lambda s: closed_loop(model, controller, s, 3)[1]))
@@ -66,7 +68,9 @@ def test_python_loop_and_batch_give_the_same_actions(problem):
 def test_costs_that_are_not_finite_do_not_spoil_the_samples(name):
     cost = RewardCost(lambda s, a: jnp.where(jnp.abs(s.q[0]) < 9, jnp.nan, 0.0))
     controller = CONTROLLERS[name](pendulum(), cost)
-    action, memory = controller.control(controller.init(state(1.0, 0.0)), state(1.0, 0.0))
+    start = state(1.0, 0.0)
+    control = eqx.filter_jit(lambda now: controller.control(controller.init(now), now))
+    action, memory = control(start)
     assert np.all(np.isfinite(action))
     assert np.all(np.isfinite(memory.actions))
 

@@ -1,5 +1,6 @@
 """Costs of states beyond their limits."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,11 +37,17 @@ def test_expansions_are_derivatives_of_the_costs():
     def stage(z: jax.Array) -> jax.Array:
         return limited.stage(State(z[:1], z[1:2]), z[2:])
 
-    expansion = limited.expand_stage(State(z[:1], z[1:2]), z[2:])
-    close(expansion.gradient, jax.grad(stage)(z), 1e-5)
-    close(expansion.hessian, jax.hessian(stage)(z), 1e-5)
-    final = limited.expand_final(State(z[:1], z[1:2]))
-    close(final.gradient, jax.grad(lambda x: limited.final(State(x[:1], x[1:])))(z[:2]), 1e-5)
+    @jax.jit  # operation by operation, it compiles a hundred programs
+    def expanded(z: jax.Array):
+        state = State(z[:1], z[1:2])
+        expansions = limited.expand_stage(state, z[2:]), limited.expand_final(state)
+        of_final = jax.grad(lambda x: limited.final(State(x[:1], x[1:])))(z[:2])
+        return expansions, (jax.grad(stage)(z), jax.hessian(stage)(z), of_final)
+
+    (expansion, final), (gradient, hessian, of_final) = expanded(z)
+    close(expansion.gradient, gradient, 1e-5)
+    close(expansion.hessian, hessian, 1e-5)
+    close(final.gradient, of_final, 1e-5)
     close(final.hessian[0, 0], jnp.asarray(6.0), 1e-5)
 
 
@@ -49,7 +56,8 @@ def test_plans_stay_near_their_limits():
     cart = LinearTransition([[1.0, 0.1], [0.0, 1.0]], [[0.005], [0.1]])
     limited = SoftLimits.symmetric(cost(), (1.0, 0.5), 1e4)
     start = State(jnp.zeros(1), jnp.zeros(1))
-    plan = ILQR(ActionBox.unit(1)).solve(cart, limited, start, jnp.zeros((60, 1)))
+    solve = eqx.filter_jit(ILQR(ActionBox.unit(1)).solve)
+    plan = solve(cart, limited, start, jnp.zeros((60, 1)))
     assert float(jnp.max(plan.states.qd)) == pytest.approx(0.5, abs=0.02)
     assert float(jnp.max(plan.states.q)) == pytest.approx(1.0, abs=0.02)
 

@@ -23,6 +23,14 @@ def test_an_animation_runs_in_real_time(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
 
 
+def test_frames_that_are_left_out_are_not_rendered(tmp_path: Path) -> None:
+    rendered = []
+    with filming(tmp_path / "a.gif", 0.01) as show:
+        for i in range(10):
+            show(lambda i=i: rendered.append(i) or np.full((30, 60, 3), 20 * i, np.uint8))
+    assert rendered == [0, 4, 8]
+
+
 @pytest.mark.parametrize("ending", [".mp4", ".webm", ".MP4"])
 def test_a_film_runs_in_real_time(tmp_path: Path, ending: str) -> None:
     ffmpeg = pytest.importorskip("imageio_ffmpeg")

@@ -75,6 +75,7 @@ def test_a_loaded_run_has_its_model(runs: dict[str, Path]) -> None:
     np.testing.assert_array_equal(mlp.model.step(State(q, qd), tau).q.shape, (1,))
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("model", [pytest.param("lnn", marks=pytest.mark.slow), "mlp"])
 def test_an_interrupted_run_resumes_to_the_same_end(
     runs: dict[str, Path], model: str, tmp_path: Path

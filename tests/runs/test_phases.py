@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from lagdyna.config import Config
-from lagdyna.runs import resume, train
+from lagdyna.runs import load_run, resume, train
 from lagdyna.tasks import get_task
+from lagdyna.training import Trainer, draw
 
 from .. import environments as environments  # registers them
 from ..small import small_config
@@ -34,6 +36,7 @@ def stopped(config: Config, evaluations: int, out: Path) -> Path:
     return out
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_of_the_suite_continues_after_its_last_phase(tmp_path: Path) -> None:
     collect = {"train_every": 120, "random_steps": 60}  # one round within an episode
     config = small_config(task="pendulum", steps=200, collect=collect, **QUICK)
@@ -43,8 +46,16 @@ def test_a_run_of_the_suite_continues_after_its_last_phase(tmp_path: Path) -> No
     resume(run, progress=progress)
     assert progress.began == [120]
     same_run(tmp_path / "whole", run)
+    # Drawing a whole episode, of 1,000 steps, takes longer than the rest of this test.
+    loaded = load_run(run)
+    evaluation = dataclasses.replace(config.evaluation, max_steps=5)
+    short = Trainer(dataclasses.replace(config, evaluation=evaluation))
+    draw(short, loaded.training, loaded.records, tmp_path, 0)
+    with Image.open(tmp_path / "rollout.gif") as film:
+        assert film.size == (240, 240)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_an_episode_that_does_not_repeat_is_ended_with_a_warning(tmp_path: Path) -> None:
     task = dataclasses.replace(get_task("Pendulum-v1"), env_id="lagdyna-tests/Unrepeatable-v0")
     config = small_config(task=dataclasses.asdict(task), steps=40, **QUICK)

@@ -66,6 +66,7 @@ def test_a_run_continues_after_its_last_whole_round(whole: Path, run: Path) -> N
     same_run(whole, run)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_interrupted_within_a_restart_interval_resumes_to_the_same_end(
     whole: Path, tmp_path: Path
 ) -> None:
@@ -82,6 +83,7 @@ def stopped(evaluations: int, out: Path) -> Path:
     return out
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("evaluations", [1, 5])
 def test_a_run_continues_after_its_last_phase_within_an_episode(
     whole: Path, tmp_path: Path, evaluations: int
@@ -99,6 +101,7 @@ def test_a_run_continues_after_its_last_phase_within_an_episode(
     same_run(whole, run)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_interrupted_in_each_phase_ends_as_an_uninterrupted_one(
     whole: Path, tmp_path: Path
 ) -> None:
@@ -184,6 +187,7 @@ def test_missing_lines_of_metrics_are_refused(run: Path, content: bytes) -> None
         resume(run)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_damaged_summary_is_refused(whole: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(whole, tmp_path / "run"))
     (run / "summary.json").write_text('{"task": "Pend')
@@ -247,6 +251,7 @@ def test_a_checkpoint_of_another_precision_is_refused(run: Path) -> None:
         load_run(run)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_finished_run_is_extended(whole: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(whole, tmp_path / "run"))
     for steps in (20, 59):

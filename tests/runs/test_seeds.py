@@ -125,6 +125,7 @@ def same_seeds(a: Path, b: Path, seeds: tuple[int, ...]) -> None:
     assert same[0]["returns"] == same[1]["returns"]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_interrupted_seeds_resume_to_the_same_end(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
@@ -183,6 +184,7 @@ def test_finished_seeds_are_extended(whole: Path, tmp_path: Path) -> None:
             np.testing.assert_array_equal(new[:added], old[:added])
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_seeds_interrupted_before_their_first_round_begin_again(
     whole: Path, tmp_path: Path
 ) -> None:

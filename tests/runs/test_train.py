@@ -114,18 +114,21 @@ def test_a_seed_computes_the_numbers_of_this_version(run: Path) -> None:
     same_numbers("imagination", run)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_config_of_a_run_repeats_it_to_the_bit(run: Path, tmp_path: Path) -> None:
     config = config_from_table(tomllib.loads((run / "config.toml").read_text()))
     train(config, tmp_path / "again")
     same_run(run, tmp_path / "again")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_another_seed_gives_another_run(run: Path, tmp_path: Path) -> None:
     train(dataclasses.replace(SHORT, seed=1), tmp_path / "other")
     returns = [records_of(each)[0]["train_return"] for each in (run, tmp_path / "other")]
     assert returns[0] != returns[1]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_interrupted_anywhere_resumes_to_the_same_end(
     counted: tuple[Path, CountCompilations], tmp_path: Path
 ) -> None:
@@ -138,6 +141,7 @@ def test_a_run_interrupted_anywhere_resumes_to_the_same_end(
         same_run(run, out)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_lines_of_metrics_beyond_the_checkpoint_are_dropped(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):

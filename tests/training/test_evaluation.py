@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def test_an_environment_that_breaks_its_description_is_named() -> None:
 
 def test_a_rollout_is_one_episode_with_its_images() -> None:
     frames: list[np.ndarray] = []
-    rollout = record_rollout(SHORT, brake, 3, 100, frames.append)
+    rollout = record_rollout(SHORT, brake, 3, 100, lambda render: frames.append(render()))
     assert rollout.states.q.shape == rollout.states.qd.shape == (21, 1)
     assert rollout.actions.shape == (20, 1)
     assert len(frames) == 21
@@ -74,14 +75,14 @@ def test_a_rollout_is_one_episode_with_its_images() -> None:
 def test_a_rollout_without_end_or_images_is_cut_short() -> None:
     still = dataclasses.replace(PENDULUM, env_id="lagdyna-tests/Still-v0")
     frames: list[np.ndarray] = []
-    rollout = record_rollout(still, brake, 3, 7, frames.append)
+    rollout = record_rollout(still, brake, 3, 7, lambda render: frames.append(render()))
     assert not frames
     assert rollout.states.q.shape == (8, 1)
 
 
 def test_an_environment_that_cannot_render_here_gives_no_images() -> None:
     undrawable = dataclasses.replace(COUNTDOWN, env_id="lagdyna-tests/Undrawable-v0")
-    shown: list[np.ndarray] = []
+    shown: list[Callable[[], np.ndarray]] = []
     rollout = record_rollout(undrawable, brake, 3, 100, shown.append)
     assert shown == []
     assert np.all(rollout.rewards == 1)
