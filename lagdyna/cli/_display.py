@@ -21,7 +21,7 @@ _SILENCE = 30
 _PHASES = {
     "collect": "acting in the environment",
     "fit": "fitting dynamics and reward",
-    "imagine": "learning to act in imagination",
+    "imagine": "learning to act",
     "evaluate": "evaluating",
     "pictures": "drawing pictures",
 }
