@@ -53,6 +53,40 @@ def test_a_right_description_has_no_complaint(spec: str, seed: int) -> None:
     }
 
 
+def positions_only(**changes: Any) -> list[TaskFinding]:
+    return check(velocity=None, **changes)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_positions_without_velocities_are_judged_by_the_rest(order: Any) -> None:
+    right = positions_only(velocity_order=order)
+    assert only(right, "wrong") == only(right, "warning") == []
+    said = {each.what: each.found for each in right}
+    assert "coordinates[0] velocity, dt" not in said
+    assert said["coordinates[0] position"].startswith("its velocity is estimated")
+    assert said["observations"].startswith("3 finite numbers")
+    assert "force of action 0" in said
+    (pushed,) = only(positions_only(velocity_order=order, force=((-2.0,),)), "wrong")
+    assert "accelerates against the direction" in pushed
+    (circle,) = only(positions_only(cos=1, sin=2), "wrong")
+    assert "squares of entries 1 and 2" in circle
+
+
+def test_positions_that_tell_no_velocity_are_noted() -> None:
+    # The velocity in place of the angle, and an entry that stays where it is.
+    fast = {"cos": None, "sin": None, "position": 2, "velocity_range": 0.1}
+    assert "its range is 0.1; check `dt`" in only(positions_only(**fast), "warning")[0]
+    still = check(Still, velocity=None)
+    assert "did not change in 49 random steps" in " ".join(only(still, "warning"))
+
+
+class Still(Swing):
+    """It never moves."""
+
+    def step(self, action: Any) -> Any:
+        return self.observe(), 0.0, False, False, {}
+
+
 WRONG = {
     "dt too large": ({"dt": 0.5}, r"0.1 times velocity times `dt`; `dt = 0.05\d* fits|0.05"),
     "dt too small": ({"dt": 0.005}, r"10 times velocity times `dt`"),
