@@ -17,10 +17,10 @@ def check_task(
     """Compare a task's description with its environment, by random actions.
 
     The checks are: `cos` and `sin` are a cosine and a sine; each coordinate changes by its
-    velocity times `dt`, unless the velocity is estimated; actions accelerate in the direction of `force`; friction, episodes
-    that terminate, limits of the velocity and context are described; `reset` with a seed is
-    reproducible; episodes have a time limit. The environment is one of its own, so that a
-    training run is not affected.
+    velocity times `dt`, unless the velocity is estimated; actions accelerate in the direction
+    of `force`; friction, episodes that terminate, limits of the velocity and context are
+    described; `reset` with a seed is reproducible; episodes have a time limit. The environment
+    is one of its own, so that a training run is not affected.
 
     **Arguments:**
 

@@ -214,6 +214,14 @@ def _estimated(i: int, spec: TaskSpec, motion: Motion) -> TaskFinding:
             "the angle moves by most of half a turn in a step, too much to estimate velocities",
             "check the index, and that the angle is in radians; or observe more often",
         )
+    other = _better_entry(i, spec, motion, change)
+    if other is not None:
+        return TaskFinding(
+            what,
+            "warning",
+            f"its velocity is estimated, and its change fits entry {other} of the observation",
+            f"set `velocity = {other}` in `task.coordinates[{i}]` if that is the velocity",
+        )
     found = f"its velocity is estimated from positions, up to {fastest:.3g}"
     largest = coordinate.reach[1]
     if fastest > _WRONG * largest:
@@ -221,7 +229,7 @@ def _estimated(i: int, spec: TaskSpec, motion: Motion) -> TaskFinding:
             what,
             "warning",
             f"{found}, and its range is {largest:g}",
-            "check `dt`, `velocity_range` and the unit of the position; or is there much noise?",
+            "check `dt`, `velocity_range` and the unit, or is there much noise?",
         )
     return TaskFinding(what, "ok", found)
 
@@ -229,7 +237,7 @@ def _estimated(i: int, spec: TaskSpec, motion: Motion) -> TaskFinding:
 def _better_entry(i: int, spec: TaskSpec, motion: Motion, change: np.ndarray) -> int | None:
     """Find the entry of the observation that a coordinate changes with."""
     best, found = 0.95, None
-    for entry in range(motion.observations.shape[1]):
+    for entry in range(motion.observations.shape[1] - spec.estimated):
         speed = (motion.observations[:, entry] + motion.after[:, entry]) / 2
         low, high, fit = _slopes(change, spec.dt * speed)
         if fit > best and 1 / _WRONG < low <= high < _WRONG:

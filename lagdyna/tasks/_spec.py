@@ -158,9 +158,10 @@ class TaskSpec:
         wrapped environment's observation.
 
     **Raises:** `ValueError` if the numbers of coordinates and of rows of `force` differ, if an
-    angle without `velocity` may turn by half a turn in `dt`, if `relative_to` of a coordinate is not another angle, if both `terminates` and `ends_beyond`
-    are given, if an index of `context` is negative, if `action_bounds` does not fit, or if
-    `dt`, `repeat`, `substeps` or `max_episode_steps` is not positive.
+    angle without `velocity` may turn by half a turn in `dt`, if `relative_to` of a coordinate
+    is not another angle, if both `terminates` and `ends_beyond` are given, if an index of
+    `context` is negative, if `action_bounds` does not fit, or if `dt`, `repeat`, `substeps` or
+    `max_episode_steps` is not positive.
     """
 
     env_id: str

@@ -34,6 +34,7 @@ CONFIG = small_config(
         **PENDULUM.__dict__,
         "env_id": "lagdyna-tests/ShortPendulum-v0",
         "coordinates": [dataclasses.replace(PENDULUM.coordinates[0], velocity=None)],
+        "unchecked": True,
     },
     model=MLP,
     agent={"updates": 5, "restart_interval": 3, **REPLAYED},
