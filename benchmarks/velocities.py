@@ -10,7 +10,7 @@ as the estimates of both orders are not complete there.
 
 import argparse
 import dataclasses
-from typing import Any, Literal
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -47,7 +47,7 @@ class NoisyPositions(gym.ObservationWrapper):
 
 
 def errors(
-    spec: TaskSpec, order: Literal[1, 2], noise: float, episodes: int, steps: int
+    spec: TaskSpec, order: int, noise: float, episodes: int, steps: int
 ) -> Float[np.ndarray, " n"]:
     """Compute the root mean square error of each coordinate's estimated velocity."""
     hidden = dataclasses.replace(

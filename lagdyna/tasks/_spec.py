@@ -11,6 +11,7 @@ from ._make import WrapperSpec
 
 Index = Annotated[int, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
+Order = Annotated[int, Meta(ge=1, le=2)]
 Positive = Annotated[float, Meta(gt=0)]
 
 
@@ -57,7 +58,7 @@ class CoordinateSpec:
     position_range: Positive | None = None
     relative_to: Index | None = None
     ends_beyond: Positive | None = None
-    velocity_order: Literal[1, 2] | None = None
+    velocity_order: Order | None = None
     start_velocity: float | None = None
 
     def __post_init__(self):
@@ -86,6 +87,8 @@ class CoordinateSpec:
                     f"`{name}` was given for a coordinate with a `velocity`; only velocities "
                     "that are estimated accept it"
                 )
+        if self.velocity_order not in (None, 1, 2):
+            raise ValueError(f"`velocity_order` was {self.velocity_order}; 1 or 2 is accepted")
         if self.start_velocity is not None and not math.isfinite(self.start_velocity):
             raise ValueError(
                 f"`start_velocity` was {self.start_velocity}; a finite number is accepted"

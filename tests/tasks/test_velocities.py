@@ -174,6 +174,7 @@ def test_a_description_without_velocity_is_kept_in_a_config() -> None:
     [
         ({"velocity": 2, "velocity_order": 1}, "`velocity_order` was given .* estimated"),
         ({"velocity": 2, "start_velocity": 0.0}, "`start_velocity` was given .* estimated"),
+        ({"velocity_order": 3}, "`velocity_order` was 3; 1 or 2"),
         ({"start_velocity": math.inf}, "`start_velocity` was inf; a finite number"),
     ],
 )
