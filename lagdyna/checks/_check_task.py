@@ -17,10 +17,10 @@ def check_task(
     """Compare a task's description with its environment, by random actions.
 
     The checks are: `cos` and `sin` are a cosine and a sine; each coordinate changes by its
-    velocity times `dt`; actions accelerate in the direction of `force`; friction, episodes
-    that terminate, limits of the velocity and context are described; `reset` with a seed is
-    reproducible; episodes have a time limit. The environment is one of its own, so that a
-    training run is not affected.
+    velocity times `dt`, unless the velocity is estimated; actions accelerate in the direction
+    of `force`; friction, episodes that terminate, limits of the velocity and context are
+    described; `reset` with a seed is reproducible; episodes have a time limit. The environment
+    is one of its own, so that a training run is not affected.
 
     **Arguments:**
 
@@ -69,7 +69,8 @@ def _findings(
         action = rng.uniform(-1, 1, spec.action_size)
         outcome = env.step(action, most=1)
         after = env.observation
-        rows.append((before, after, action, previous))
+        if lengths[-1] > 0 or not spec.starts_unknown:
+            rows.append((before, after, action, previous))
         before, previous = after, action
         finite &= bool(np.all(np.isfinite(after)))
         lengths[-1] += 1
@@ -78,8 +79,10 @@ def _findings(
             env.reset()
             before = env.observation
             previous, lengths = np.full(spec.action_size, np.nan), [*lengths, 0]
-    yield from _observations(before, finite)
+    yield from _observations(before[: len(before) - spec.estimated], finite)
     yield from _episodes(spec, env, lengths, terminated)
+    if not rows:
+        return
     observations, after, actions, previous = (
         np.stack(each).astype(float) for each in zip(*rows, strict=True)
     )

@@ -77,7 +77,10 @@ def judge(spec: TaskSpec, motion: Motion) -> Iterator[TaskFinding]:
         )
         return
     for i in range(spec.n):
-        yield _kinematics(i, spec, motion)
+        if spec.coordinates[i].velocity is None:
+            yield _estimated(i, spec, motion)
+        else:
+            yield _kinematics(i, spec, motion)
         yield from _ranges(i, spec.coordinates[i], motion)
     for j in range(spec.action_size):
         yield _actuation(j, spec, motion)
@@ -193,10 +196,48 @@ def _kinematics(i: int, spec: TaskSpec, motion: Motion) -> TaskFinding:
     return TaskFinding(what, "ok", found)
 
 
+def _estimated(i: int, spec: TaskSpec, motion: Motion) -> TaskFinding:
+    """Check that the positions of a coordinate tell its velocity."""
+    coordinate, change = spec.coordinates[i], _changes(i, spec, motion)
+    what, fastest = f"coordinates[{i}] position", float(np.max(np.abs(change))) / spec.dt
+    if not np.any(change):
+        return TaskFinding(
+            what,
+            "warning",
+            f"the coordinate did not change in {motion.steps} random steps",
+            "check its indices",
+        )
+    if coordinate.kind == "angle" and fastest * spec.dt > 2.5:
+        return TaskFinding(
+            what,
+            "warning",
+            "the angle moves by most of half a turn in a step, too much to estimate velocities",
+            "check the index, and that the angle is in radians; or observe more often",
+        )
+    other = _better_entry(i, spec, motion, change)
+    if other is not None:
+        return TaskFinding(
+            what,
+            "warning",
+            f"its velocity is estimated, and its change fits entry {other} of the observation",
+            f"set `velocity = {other}` in `task.coordinates[{i}]` if that is the velocity",
+        )
+    found = f"its velocity is estimated from positions, up to {fastest:.3g}"
+    largest = coordinate.reach[1]
+    if fastest > _WRONG * largest:
+        return TaskFinding(
+            what,
+            "warning",
+            f"{found}, and its range is {largest:g}",
+            "check `dt`, `velocity_range` and the unit, or is there much noise?",
+        )
+    return TaskFinding(what, "ok", found)
+
+
 def _better_entry(i: int, spec: TaskSpec, motion: Motion, change: np.ndarray) -> int | None:
     """Find the entry of the observation that a coordinate changes with."""
     best, found = 0.95, None
-    for entry in range(motion.observations.shape[1]):
+    for entry in range(motion.observations.shape[1] - spec.estimated):
         speed = (motion.observations[:, entry] + motion.after[:, entry]) / 2
         low, high, fit = _slopes(change, spec.dt * speed)
         if fit > best and 1 / _WRONG < low <= high < _WRONG:

@@ -1,5 +1,6 @@
 """Known equations of motion: from a task, from the user's file, or given in Python."""
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -17,8 +18,14 @@ from ..parts import (
     RobotResidualConfig,
     SimulatorConfig,
 )
+from ..systems import RobotModel
 from ..tasks import Plant, TaskSpec, in_bounds, known_equations, simulator_of
-from ._robots import described_robot, robot_file, robot_lagrangian
+from ._robots import (
+    described_robot,
+    robot_file,
+    robot_lagrangian,
+    with_described_friction,
+)
 from ._user_functions import check_equations
 
 Known = MechanicalSystem | AbstractLagrangian
@@ -93,7 +100,11 @@ def with_equations(
         given = in_bounds(given, task)
     if isinstance(given, AbstractLagrangian):
         friction: DissipationName = getattr(model, "dissipation", "none") or plant.dissipation
+        robot = given if known is None and isinstance(given, RobotModel) else None
         given = plant.system(given, friction)
+        if robot is not None:
+            started = with_described_friction(given.dissipation, robot)
+            given = dataclasses.replace(given, dissipation=started)
     option = "model.known" if known is None else "known"
     if known is None and robot_file(model) is not None:
         option = "model.robot"

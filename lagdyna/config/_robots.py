@@ -8,6 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._errors import UserError
+from ..mechanics import (
+    AbstractDissipation,
+    CoulombDissipation,
+    ScaledDissipation,
+    SumDissipation,
+    ViscousDissipation,
+)
 from ..options import kept_file, located
 from ..parts import DynamicsConfig
 from ..systems import LinkPotential, RobotDescription, RobotModel
@@ -73,6 +80,44 @@ def robot_lagrangian(model: DynamicsConfig) -> RobotModel:
         armature = jnp.asarray(np.where(given > 0, given, start), robot.inertia.dtype)
         robot = eqx.tree_at(lambda x: x.armature, robot, armature, is_leaf=_is_none)
     return robot
+
+
+def with_described_friction(
+    friction: AbstractDissipation, robot: RobotModel
+) -> AbstractDissipation:
+    """Start friction at the damping and friction of a robot description.
+
+    Joints for which the description gives none keep their values. Coulomb friction is shared
+    equally by the parts that saturate at different speeds.
+
+    **Arguments:** `friction`, of all joints; `robot`, with or without a description.
+    """
+    if robot.description is None:
+        return friction
+    inner = friction.dissipation if isinstance(friction, ScaledDissipation) else friction
+    parts = inner.parts if isinstance(inner, SumDissipation) else (inner,)
+    given = np.array([(link.viscous, link.coulomb) for link in robot.description.links])
+    viscous, coulomb = given.T
+    if isinstance(friction, ScaledDissipation):
+        units = friction.units
+        viscous = viscous * np.array(units.velocity) / np.array(units.force)
+        coulomb = coulomb / np.array(units.force)
+    shares = sum(isinstance(part, CoulombDissipation) for part in parts)
+
+    def started(part: AbstractDissipation) -> AbstractDissipation:
+        if isinstance(part, ViscousDissipation):
+            start = np.where(viscous > 0, viscous, part.coefficients)
+            return ViscousDissipation(jnp.asarray(start, part.raw.dtype))
+        if isinstance(part, CoulombDissipation):
+            start = np.where(coulomb > 0, coulomb / shares, part.coefficients)
+            return CoulombDissipation(jnp.asarray(start, part.raw.dtype), part.width)
+        return part
+
+    found = tuple(started(part) for part in parts)
+    inner = found[0] if len(found) == 1 else SumDissipation(found)
+    if isinstance(friction, ScaledDissipation):
+        return dataclasses.replace(friction, dissipation=inner)
+    return inner
 
 
 def _of_unknown_inertia(robot: RobotModel) -> RobotModel:

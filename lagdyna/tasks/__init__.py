@@ -18,6 +18,7 @@ from ._registry import get_task as get_task
 from ._simulator import simulator_of as simulator_of
 from ._spec import CoordinateSpec as CoordinateSpec
 from ._spec import TaskSpec as TaskSpec
+from ._velocities import EstimatedVelocities as EstimatedVelocities
 from .suite import SUITE as SUITE
 from .suite import YARDSTICKS as YARDSTICKS
 from .suite import SuiteEntry as SuiteEntry

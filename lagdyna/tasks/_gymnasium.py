@@ -20,6 +20,7 @@ from ._faults import CheckedEnv, EnvironmentFault, sentence
 from ._make import make, without_module
 from ._read_state import read_state
 from ._spec import TaskSpec
+from ._velocities import EstimatedVelocities
 
 
 class RenderingError(ValueError):
@@ -209,7 +210,12 @@ def make_env(spec: TaskSpec, render_mode: str | None) -> gym.Env:
             f"`env_id` was {spec.env_id!r}, which cannot be made: {sentence(error)}"
         ) from error
     env = adapted(env)
-    return env if env.observation_space.shape is None else CheckedEnv(env, spec)
+    shape = env.observation_space.shape
+    if shape is None:
+        return env
+    env = CheckedEnv(env, spec)
+    vectors = isinstance(env.observation_space, spaces.Box) and len(shape) == 1
+    return EstimatedVelocities(env, spec) if vectors and spec.estimated else env
 
 
 def close_env(env: gym.Env | gym.vector.VectorEnv) -> None:
@@ -286,16 +292,17 @@ def check_spaces(spec: TaskSpec, env: gym.Env) -> tuple[np.ndarray, np.ndarray]:
             f"`env_id` was {spec.env_id!r}, whose observations are {observations}; "
             "only vectors (a Box of one dimension) are accepted"
         )
+    entries = observations.shape[0] - spec.estimated
     for i, c in enumerate(spec.coordinates):
-        if max(c.indices) >= observations.shape[0]:
+        if max(c.indices) >= entries:
             raise ValueError(
                 f"`coordinates[{i}]` reads entry {max(c.indices)} of the observation, but "
-                f"{spec.env_id!r} has entries 0 to {observations.shape[0] - 1}"
+                f"{spec.env_id!r} has entries 0 to {entries - 1}"
             )
-    if spec.context and max(spec.context) >= observations.shape[0]:
+    if spec.context and max(spec.context) >= entries:
         raise ValueError(
             f"`context` reads entry {max(spec.context)} of the observation, but "
-            f"{spec.env_id!r} has entries 0 to {observations.shape[0] - 1}"
+            f"{spec.env_id!r} has entries 0 to {entries - 1}"
         )
     return actions.low, actions.high
 

@@ -11,6 +11,7 @@ from ._make import WrapperSpec
 
 Index = Annotated[int, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
+Order = Annotated[int, Meta(ge=1, le=2)]
 Positive = Annotated[float, Meta(gt=0)]
 
 
@@ -21,7 +22,9 @@ class CoordinateSpec:
     **Arguments:**
 
     - `kind`: `"angle"` (radians) or `"linear"` (metres).
-    - `velocity`: index of the velocity in the observation.
+    - `velocity`: index of the velocity in the observation. Without it, the velocity is
+        estimated from the positions of the episode so far; see
+        [`lagdyna.tasks.EstimatedVelocities`][].
     - `position`: index of the coordinate in the observation. An angle may give `cos` and `sin`
         instead.
     - `cos`, `sin`: indices of the cosine and sine of an angle.
@@ -36,13 +39,17 @@ class CoordinateSpec:
         is then the difference of the two observed angles.
     - `ends_beyond`: magnitude beyond which the environment terminates the episode. Use it if
         this coordinate alone decides; termination is then known and not learned.
+    - `velocity_order`: order of the backward difference that estimates a velocity, 1 or 2; 2 by
+        default. Use 1 for noisy positions.
+    - `start_velocity`: velocity at the start of each episode if it is known, such as 0, for an
+        estimated velocity.
 
     **Raises:** `ValueError` if the indices or limits of the coordinate are missing or
     contradictory, or if an index is negative.
     """
 
     kind: Literal["angle", "linear"]
-    velocity: Index
+    velocity: Index | None = None
     position: Index | None = None
     cos: Index | None = None
     sin: Index | None = None
@@ -51,6 +58,8 @@ class CoordinateSpec:
     position_range: Positive | None = None
     relative_to: Index | None = None
     ends_beyond: Positive | None = None
+    velocity_order: Order | None = None
+    start_velocity: float | None = None
 
     def __post_init__(self):
         given = tuple(x is not None for x in (self.position, self.cos, self.sin))
@@ -72,6 +81,18 @@ class CoordinateSpec:
             raise ValueError("an angle needs either `position`, or both `cos` and `sin`")
         if self.velocity_limit is None and self.velocity_range is None:
             raise ValueError("a coordinate needs `velocity_limit` or `velocity_range`")
+        for name in ("velocity_order", "start_velocity"):
+            if self.velocity is not None and getattr(self, name) is not None:
+                raise ValueError(
+                    f"`{name}` was given for a coordinate with a `velocity`; only velocities "
+                    "that are estimated accept it"
+                )
+        if self.velocity_order not in (None, 1, 2):
+            raise ValueError(f"`velocity_order` was {self.velocity_order}; 1 or 2 is accepted")
+        if self.start_velocity is not None and not math.isfinite(self.start_velocity):
+            raise ValueError(
+                f"`start_velocity` was {self.start_velocity}; a finite number is accepted"
+            )
         if min(self.indices) < 0:
             raise ValueError(
                 f"a coordinate has the observation indices {self.indices}; indices from 0 on "
@@ -139,10 +160,11 @@ class TaskSpec:
         [`lagdyna.tasks.WrapperSpec`][]. The indices of `coordinates` count entries of the
         wrapped environment's observation.
 
-    **Raises:** `ValueError` if the numbers of coordinates and of rows of `force` differ, if
-    `relative_to` of a coordinate is not another angle, if both `terminates` and `ends_beyond`
-    are given, if an index of `context` is negative, if `action_bounds` does not fit, or if
-    `dt`, `repeat`, `substeps` or `max_episode_steps` is not positive.
+    **Raises:** `ValueError` if the numbers of coordinates and of rows of `force` differ, if an
+    angle without `velocity` may turn by half a turn in `dt`, if `relative_to` of a coordinate
+    is not another angle, if both `terminates` and `ends_beyond` are given, if an index of
+    `context` is negative, if `action_bounds` does not fit, or if `dt`, `repeat`, `substeps` or
+    `max_episode_steps` is not positive.
     """
 
     env_id: str
@@ -202,6 +224,14 @@ class TaskSpec:
                 raise ValueError(f"`{name}` must be at least 1, got {value}")
         if not 0 < self.dt < math.inf:
             raise ValueError(f"`dt` must be positive and finite, got {self.dt}")
+        for i, c in enumerate(self.coordinates):
+            turn = self.dt * c.reach[1]
+            if c.velocity is None and c.kind == "angle" and turn >= math.pi:
+                raise ValueError(
+                    f"`coordinates[{i}]` has no `velocity`, and turns by up to {turn:.3g} rad "
+                    "in `dt`; its speed can be estimated below pi: give a smaller "
+                    "`velocity_range`, or observe the velocity"
+                )
         if min(self.context, default=0) < 0:
             raise ValueError(
                 f"`context` was {self.context}; observation indices from 0 on are accepted"
@@ -216,6 +246,16 @@ class TaskSpec:
     def n(self) -> int:
         """Number of degrees of freedom."""
         return len(self.coordinates)
+
+    @property
+    def estimated(self) -> int:
+        """Number of coordinates whose velocity is estimated from positions."""
+        return sum(c.velocity is None for c in self.coordinates)
+
+    @property
+    def starts_unknown(self) -> bool:
+        """Whether an estimated velocity is unknown at the start of an episode."""
+        return any(c.velocity is None and c.start_velocity is None for c in self.coordinates)
 
     @property
     def action_size(self) -> int:

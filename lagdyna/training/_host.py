@@ -61,7 +61,8 @@ class HostLoop(AbstractEnvironmentLoop):
             )
             if not acting.any():
                 return training, rewards_sum
-            for i in indices(acting & (self._elapsed == 0)):
+            first = self._elapsed == 0
+            for i in indices(acting & first):
                 try:
                     self._reset(i, int(episodes[i]))
                 except EnvironmentFault as fault:
@@ -87,6 +88,9 @@ class HostLoop(AbstractEnvironmentLoop):
             self._elapsed += held
             rewards_sum += rewards
             keep = terminated | (held == trainer.config.task.repeat)
+            if trainer.config.task.starts_unknown:
+                # The velocity before the first action is a guess that nothing learns from.
+                keep &= ~first
             after = jax.tree.map(np.copy, self._states)
             fields: Any = (before, actions, rewards, after, terminated)
             experience = Experience(*fields)

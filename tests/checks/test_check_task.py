@@ -53,6 +53,47 @@ def test_a_right_description_has_no_complaint(spec: str, seed: int) -> None:
     }
 
 
+class Encoder(Swing):
+    """It observes the cosine and sine of its angle only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
+
+    def observe(self) -> Any:
+        return super().observe()[:2]
+
+
+class Stuck(Encoder):
+    def step(self, action: Any) -> Any:
+        return self.observe(), 0.0, False, False, {}
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_positions_without_velocities_are_judged_by_the_rest(order: Any) -> None:
+    options: dict[str, Any] = {"kind": Encoder, "velocity": None, "velocity_order": order}
+    right = check(**options)
+    assert only(right, "wrong") == only(right, "warning") == []
+    said = {each.what: each.found for each in right}
+    assert "coordinates[0] velocity, dt" not in said
+    assert said["coordinates[0] position"].startswith("its velocity is estimated")
+    assert said["observations"].startswith("2 finite numbers")
+    assert "force of action 0" in said
+    (pushed,) = only(check(**options, force=((-2.0,),)), "wrong")
+    assert "accelerates against the direction" in pushed
+
+
+def test_doubtful_positions_are_noted() -> None:
+    (fast,) = only(check(Encoder, velocity=None, velocity_range=0.1), "warning")
+    assert "and its range is 0.1; check `dt`" in fast
+    assert "did not change in 49" in only(check(Stuck, velocity=None), "warning")[0]
+    # The velocity is there, and the description has forgotten it.
+    (forgotten,) = only(check(velocity=None), "warning")
+    assert "set `velocity = 2` in `task.coordinates[0]`" in forgotten
+    (circle,) = only(check(velocity=None, cos=1, sin=2), "wrong")
+    assert "squares of entries 1 and 2" in circle
+
+
 WRONG = {
     "dt too large": ({"dt": 0.5}, r"0.1 times velocity times `dt`; `dt = 0.05\d* fits|0.05"),
     "dt too small": ({"dt": 0.005}, r"10 times velocity times `dt`"),

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from lagdyna import FitConfig, UserError
-from lagdyna.config import ROBOT_FILE, described_robot
+from lagdyna.config import ROBOT_FILE, described_robot, with_equations
 from lagdyna.data import Trajectory, TrajectorySet, write
 from lagdyna.identification import fit_problem, starting_state
 from lagdyna.identification._choices import held_out_error
 from lagdyna.identification._robot_report import robot_report
 from lagdyna.learners import Accelerations, SignalModel
 from lagdyna.mechanics import (
+    Coordinates,
     CoulombDissipation,
     FixedActuation,
     MechanicalSystem,
@@ -25,6 +26,7 @@ from lagdyna.mechanics import (
     State,
     StribeckDissipation,
     SumDissipation,
+    Units,
     ViscousDissipation,
 )
 from lagdyna.parts import RobotConfig, RobotResidualConfig
@@ -40,6 +42,7 @@ from lagdyna.regressor import (
 )
 from lagdyna.regressor._links import linear_parameters, pseudo_inertia
 from lagdyna.systems import KinematicTree, LinkPotential, RobotModel
+from lagdyna.tasks import Plant
 
 ACROSS = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
 UPRIGHT = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -348,3 +351,46 @@ def test_what_does_not_fit_a_robot_is_said(recording: Path):
     notes = " ".join(fit_problem(config(recording.parent / "strange.npz")).data.notes)
     assert "joint shoulder was recorded from" in notes
     assert "motor currents" in notes
+
+
+def test_friction_starts_at_the_description(tmp_path: Path):
+    pytest.importorskip("mujoco")
+    axis, dynamics = '<axis xyz="0 1 0"/>', '<dynamics damping="0.7" friction="0.4"/>'
+    (tmp_path / "arm.urdf").write_text(URDF.replace(axis, axis + dynamics, 1))
+    (tmp_path / "plain.urdf").write_text(URDF)
+    units = Units(0.5, 3.0, (1.0, 1.0), (0.0, 0.0), (1.0, 1.0))
+    plant = Plant(
+        name="arm",
+        coordinates=Coordinates((True, True)),
+        context_size=0,
+        action_size=2,
+        dt=0.01,
+        substeps=1,
+        actuation=FixedActuation(((1.0, 0.0), (0.0, 1.0))),
+        velocity_scale=(1.0, 1.0),
+        acceleration_scale=(1.0, 1.0),
+        step_scale=None,
+        velocity_limits=None,
+        range=None,
+        dissipation="none",
+        units=units,
+    )
+    rest, speed = jnp.zeros(2), jnp.asarray([2.0, 2.0])
+
+    def force(file: str, **options: Any) -> Any:
+        robot = str(tmp_path / file)
+        model = RobotConfig(robot=robot, friction_speed=0.1, **options)
+        known = with_equations(plant, model).known
+        assert known is not None
+        return known.dissipation(rest, speed)
+
+    for kind, coulomb in (("viscous", 0.0), ("both", 0.4), ("curve", 0.4), ("stribeck", 0.4)):
+        started, usual = (
+            force("arm.urdf", dissipation=kind),
+            force("plain.urdf", dissipation=kind),
+        )
+        assert np.allclose(started[0], -0.7 * 2.0 - coulomb, rtol=1e-4)
+        # The description gives none for the elbow.
+        assert np.allclose(started[1], usual[1])
+        assert usual[0] > -0.5
+    assert not force("arm.urdf", dissipation="none").any()

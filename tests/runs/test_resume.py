@@ -1,5 +1,6 @@
 """Continuation of interrupted and damaged runs; `test_train.py` interrupts at other events."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -23,10 +24,18 @@ from .watch import (
     same_run,
 )
 
-# Six phases in three rounds, and two policies of three phases each.
+PENDULUM = small_config().task
+
+# Six phases in three rounds, and two policies of three phases each. Velocities are estimated
+# from positions, so that the estimates have to continue within an episode too.
 CONFIG = small_config(
     steps=60,
-    task={**small_config().task.__dict__, "env_id": "lagdyna-tests/ShortPendulum-v0"},
+    task={
+        **PENDULUM.__dict__,
+        "env_id": "lagdyna-tests/ShortPendulum-v0",
+        "coordinates": [dataclasses.replace(PENDULUM.coordinates[0], velocity=None)],
+        "unchecked": True,
+    },
     model=MLP,
     agent={"updates": 5, "restart_interval": 3, **REPLAYED},
 )

@@ -158,6 +158,22 @@ def test_the_host_loop_stores_context_beside_the_coordinates() -> None:
     np.testing.assert_array_equal(states.qd[:, 1:], 0)
 
 
+def test_a_transition_from_an_unknown_velocity_is_not_stored() -> None:
+    """Of the suite's pendulum, which has no compiled loop without its velocity."""
+    task = get_task("pendulum")
+    hidden = dataclasses.replace(task.coordinates[0], velocity=None)
+    for start, stored in ((None, 11), (0.0, 12)):
+        coordinate = dataclasses.replace(hidden, start_velocity=start)
+        positions = dataclasses.replace(task, coordinates=(coordinate,), repeat=1)
+        config = small_config(task=dataclasses.asdict(positions), model=MLP, steps=12)
+        training, _ = collected(config)
+        assert (int(training.env_steps), int(training.actions)) == (12, 12)
+        assert int(training.buffer.added) == stored
+        speeds = np.asarray(training.buffer.experience.state.qd[:stored, 0])
+        assert (speeds[0] == 0) == (start == 0.0)
+        assert np.all(speeds[1:] != 0)
+
+
 def test_a_thousand_compiled_steps_are_one_call_of_the_host(
     compiled: tuple[OneSeed, AbstractEnvironmentLoop], monkeypatch: pytest.MonkeyPatch
 ) -> None:

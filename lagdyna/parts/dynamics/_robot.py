@@ -42,6 +42,7 @@ class RobotConfig(EquationsConfig, frozen=True, kw_only=True, tag="robot"):
     - `dissipation`: friction of the joints: `none`, `viscous`, `coulomb` (smoothed), `both`,
         `stribeck` (both, and extra friction near rest), `curve` (Coulomb friction that
         saturates at three speeds, for any concave curve) or `all` (Stribeck and quadratic).
+        Viscous and Coulomb friction start at `damping` and `friction` of the file.
     - `friction_speed`: speed below which Coulomb friction is smoothed, rad/s. By default the
         one of several that leaves the smallest force error on the training data.
     """
