@@ -10,7 +10,7 @@ from ..simulate import WorldModel
 from ._networks import AbstractPolicy, Features
 from ._planning_cost import PlanWeights
 
-_CANDIDATES = 3  # nearest plans that are simulated, beside the regulator
+_SAME = 0.05  # distance between starts that count as one
 
 
 class PlanLibrary(eqx.Module):
@@ -23,6 +23,7 @@ class PlanLibrary(eqx.Module):
     - `gains`: of the time-varying LQR along each plan, shape `(plans, time, m, 2 n)`.
     - `values`: its value matrices, shape `(plans, time, 2 n, 2 n)`.
     - `planned`: whether there is a plan, shape `(plans,)`.
+    - `made`: when each plan was made, shape `(plans,)`.
     - `following`: where each plan continues at its end, a plan and a step, shape `(plans, 2)`.
     """
 
@@ -31,6 +32,7 @@ class PlanLibrary(eqx.Module):
     gains: Float[Array, "plans time m two_n"]
     values: Float[Array, "plans time two_n two_n"]
     planned: Bool[Array, " plans"]
+    made: Int[Array, " plans"]
     following: Int[Array, "plans 2"]
 
     @classmethod
@@ -42,12 +44,14 @@ class PlanLibrary(eqx.Module):
             jnp.zeros((plans, time, m, 2 * n)),
             jnp.zeros((plans, time, 2 * n, 2 * n)),
             jnp.zeros(plans, bool),
+            jnp.zeros(plans, int),
             jnp.zeros((plans, 2), int),
         )
 
     def replaced(
         self,
         plan: Int[Array, ""],
+        made: Int[Array, ""],
         states: State,
         actions: Float[Array, "time m"],
         gains: Float[Array, "time m two_n"],
@@ -63,7 +67,28 @@ class PlanLibrary(eqx.Module):
             lambda old, x: old.at[plan].set(jnp.where(finite, x, old[plan])), kept, new
         )
         planned = self.planned.at[plan].set(finite | self.planned[plan])
-        return PlanLibrary(states, actions, gains, values, planned, self.following)
+        when = self.made.at[plan].set(jnp.where(finite, made, self.made[plan]))
+        return PlanLibrary(states, actions, gains, values, planned, when, self.following)
+
+    def slot(
+        self, start: State, coordinates: Coordinates, unit: Float[Array, " two_n"]
+    ) -> Int[Array, ""]:
+        """Find the plan to write over: one from nearly the same start, or the oldest.
+
+        **Arguments:** `unit`, the size of `(q, qd)`. Starts within a twentieth of it in each
+        entry are nearly the same.
+        """
+        first = jax.tree.map(lambda x: x[:-1, 0], self.states)
+        here = jnp.broadcast_to(start.q, first.q.shape)
+        x = jnp.concatenate(
+            [coordinates.difference(here, first.q), start.qd - first.qd], axis=1
+        )
+        distance = jnp.max(jnp.abs(x / unit), axis=1)
+        planned = self.planned[:-1]
+        distance = jnp.where(planned, distance, jnp.inf)
+        oldest = jnp.argmin(jnp.where(planned, self.made[:-1], -1))
+        nearest = jnp.argmin(distance)
+        return jnp.where(distance[nearest] < _SAME, nearest, oldest)
 
     def linked(self, coordinates: Coordinates) -> "PlanLibrary":
         """Continue each plan, at its end, where its last state is nearest to a plan."""
@@ -107,8 +132,8 @@ class PlanPolicy(AbstractPolicy):
     """Policy that follows the plan which promises most, by time-varying LQR.
 
     A state belongs to the step of each plan whose tracker brings it back at the least cost,
-    the value of the LQR there. The nearest plans and the regulator are simulated from the
-    state, each with its tracker and the plans that continue it. The action is that of the best
+    the value of the LQR there. Each plan and the regulator are simulated from the state, with
+    their trackers and the plans that continue them. The action is that of the best
     simulation. The policy needs no memory, so a disturbed motion is continued from where it
     got to, by any plan (after Tedrake et al. 2010, "LQR-trees"). The last steps of a plan do
     not count, since no reward is planned after them.
@@ -144,22 +169,19 @@ class PlanPolicy(AbstractPolicy):
     def predict(
         self, state: State, world: WorldModel, steps: int
     ) -> tuple[State, Float[Array, "steps m"], Scalar]:
-        """Simulate the plans near a state for some steps, and return the best simulation.
+        """Simulate all plans from a state for some steps, and return the best simulation.
 
         **Returns:** states, shapes `(steps + 1, n)`, actions, shape `(steps, m)`, and the cost.
         """
         costs, _ = self.plans.distances(state, self.features.coordinates)
-        first = jnp.argmin(costs, axis=1)
-        number = min(_CANDIDATES, len(costs) - 1)
-        nearest = jax.lax.top_k(-jnp.min(costs[:-1], axis=1), number)[1]
-        candidates = jnp.append(nearest, len(costs) - 1)
 
-        def simulate(plan: Array) -> tuple[State, Array, Scalar]:
-            states, actions = self._simulate(state, plan, first[plan], world, steps)
+        def simulate(plan: Array, first: Array) -> tuple[State, Array, Scalar]:
+            states, actions = self._simulate(state, plan, first, world, steps)
             return states, actions, self.weights.total(world, states, actions)
 
-        states, actions, totals = jax.vmap(simulate)(candidates)
-        allowed = self.plans.planned[candidates] & jnp.isfinite(totals)
+        plans = jnp.arange(len(costs))
+        states, actions, totals = jax.vmap(simulate)(plans, jnp.argmin(costs, axis=1))
+        allowed = self.plans.planned & jnp.isfinite(totals)
         best = jnp.argmin(jnp.where(allowed, totals, jnp.inf))
         return jax.tree.map(lambda x: x[best], (states, actions, totals))
 

@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Scalar
+from jaxtyping import Array, Bool, DTypeLike, Float, Int, PRNGKeyArray, Scalar
 
 from ..control import (
     ILQR,
@@ -27,6 +27,7 @@ from ._planning_cost import PlanWeights
 _EFFORT = 3e-3
 _HOLD = 8.0  # steps for which a random action is held, on average
 _SEEN = 256  # states of experience near which an equilibrium is sought
+_STARTS = 4  # states of experience, of which the hardest is planned from
 _GUESSES = 64  # random sequences of actions, of which the best is improved
 
 
@@ -52,11 +53,11 @@ class PlanningAgent(AbstractAgent[PlanningState]):
     """Agent that plans through its model by iLQR and tracks its plans.
 
     Each phase designs a regulator at the equilibrium with the largest reward. Each update then
-    makes one plan, in turn from a first state of an episode and from any state of the replay
-    buffer, and replaces the oldest one of the library. Two guesses of its actions are
-    improved, and the better plan is kept: what the acting policy does in the model, and the
-    best of many random sequences. So old plans follow a new model, and new ones are still
-    found.
+    makes one plan, in turn from a first state of an episode and from a state of the replay
+    buffer: that of a few from which the policy gets least. The plan replaces the one from
+    nearly the same start, or the oldest. Two guesses of its actions are improved, and the
+    better plan is kept: what the acting policy does in the model, and the best of many random
+    sequences. So old plans follow a new model, and new ones are still found.
 
     **Arguments:**
 
@@ -129,7 +130,7 @@ class PlanningAgent(AbstractAgent[PlanningState]):
 
         def update(state: PlanningState, key: PRNGKeyArray) -> tuple[PlanningState, Metrics]:
             start_key, guess_key = jax.random.split(key)
-            start = self._start(state, buffer, start_key)
+            start = self._start(state, world, buffer, start_key)
             plan = self._plan(state.acting, world, start, guess_key)
             metrics = {
                 "planned_return": -plan.cost,
@@ -171,21 +172,28 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         states = jax.tree.map(lambda x: jnp.broadcast_to(x, (self.horizon + 1, n)), rest.state)
         actions = jnp.broadcast_to(rest.action, (self.horizon, *rest.action.shape))
         gains, values = self._tracker(world, states, actions)
+        zero = jnp.zeros((), int)
         # All steps have the gain of an infinite horizon.
         gains, values = (jnp.broadcast_to(x[0], x.shape) for x in (gains, values))
         before = jax.tree.map(lambda x: x[:-1], states)
-        library = library.replaced(jnp.asarray(-1), before, actions, gains, values)
+        library = library.replaced(jnp.asarray(-1), zero, before, actions, gains, values)
         planned = library.planned.at[-1].min(found)
         library = eqx.tree_at(lambda x: x.planned, library, planned)
         library = library.linked(self.features.coordinates)
         return eqx.tree_at(lambda p: p.plans, policy, library), found
 
-    def _start(self, state: PlanningState, buffer: ReplayBuffer, key: PRNGKeyArray) -> State:
-        first, any_state = buffer.sample_first(key, 1), buffer.sample(key, 1)
+    def _start(
+        self, state: PlanningState, world: WorldModel, buffer: ReplayBuffer, key: PRNGKeyArray
+    ) -> State:
+        """Choose a first state, or the state of some from which the policy gets least."""
+        first_key, seen_key = jax.random.split(key)
+        first, seen = buffer.sample_first(first_key, 1), buffer.sample(seen_key, _STARTS)
+        costs = jax.vmap(lambda s: state.acting.predict(s, world, self.horizon)[2])(seen.state)
+        hardest = jnp.argmax(jnp.where(jnp.isfinite(costs), costs, -jnp.inf))
         return jax.tree.map(
-            lambda a, b: jnp.where(state.count % 2 == 0, a[0], b[0]),
+            lambda a, b: jnp.where(state.count % 2 == 0, a[0], b[hardest]),
             first.state,
-            any_state.state,
+            seen.state,
         )
 
     def _plan(
@@ -213,17 +221,24 @@ class PlanningAgent(AbstractAgent[PlanningState]):
         """Write a plan and its tracker over the oldest plan."""
         gains, values = self._tracker(world, plan.states, plan.actions)
         before = jax.tree.map(lambda x: x[:-1], plan.states)
-        slot = state.count % self.plans
-        library = state.acting.plans.replaced(slot, before, plan.actions, gains, values)
-        library = library.linked(self.features.coordinates)
+        library, coordinates = state.acting.plans, self.features.coordinates
+        start = jax.tree.map(lambda x: x[0], before)
+        slot = library.slot(start, coordinates, self._unit(plan.actions.dtype))
+        library = library.replaced(slot, state.count, before, plan.actions, gains, values)
+        library = library.linked(coordinates)
         return eqx.tree_at(lambda p: p.plans, state.acting, library)
 
     def _tracker(
         self, world: WorldModel, states: State, actions: Float[Array, "time m"]
     ) -> tuple[Float[Array, "time m two_n"], Float[Array, "time two_n two_n"]]:
         """Design the time-varying LQR along a plan."""
-        n, m = states.q.shape[1], self.planner.box.size
-        limits = jnp.concatenate([jnp.asarray(x, actions.dtype)[:n] for x in self.limits])
-        weights = jnp.diag(1 / jnp.where(limits > 0, limits, 1) ** 2)
+        m = self.planner.box.size
+        weights = jnp.diag(1 / self._unit(actions.dtype) ** 2)
         effort = self.effort * jnp.eye(m, dtype=actions.dtype)
         return tracking_gains(world.transition, states, actions, weights, effort, weights)
+
+    def _unit(self, dtype: DTypeLike) -> Float[Array, " two_n"]:
+        """Size of each entry of `(q, qd)`: its limit, or 1."""
+        n = self.features.coordinates.n
+        limits = jnp.concatenate([jnp.asarray(x, dtype)[:n] for x in self.limits])
+        return jnp.where(limits > 0, limits, 1)

@@ -88,6 +88,7 @@ def library_of(states: list[list[float]], actions: list[list[float]]) -> PlanLib
         jnp.broadcast_to(jnp.asarray([[0.5, 0.0]]), empty.gains.shape),
         jnp.broadcast_to(jnp.eye(2), empty.values.shape),
         empty.planned.at[:2].set(True),
+        empty.made,
         empty.following,
     )
     return library.linked(PENDULUM)
@@ -136,6 +137,18 @@ def test_with_a_model_the_plan_that_gets_more_is_followed():
     close(after.q, states.q[1:], 1e-6)
     expected = jnp.sum(states.qd[1:]) + 3e-3 * jnp.sum(actions**2)
     close(cost, expected, 1e-5)
+
+
+def test_a_new_plan_replaces_that_of_its_start_or_the_oldest():
+    library = library_of([[0.0] * 4, [3.1] * 4, [0.0] * 4], [[0.0] * 4] * 3)
+    library = eqx.tree_at(lambda x: x.made, library, jnp.asarray([5, 2, 0]))
+    slots = [
+        int(library.slot(State(jnp.asarray([q]), jnp.asarray([qd])), PENDULUM, jnp.ones(2)))
+        for q, qd in ((0.02, 0.0), (-3.15, 0.0), (0.02, 0.3), (1.0, 0.0))
+    ]
+    assert slots == [0, 1, 1, 1]
+    one = eqx.tree_at(lambda x: x.planned, library, jnp.asarray([False, True, True]))
+    assert int(one.slot(State(jnp.ones(1), jnp.zeros(1)), PENDULUM, jnp.ones(2))) == 0
 
 
 def test_a_plan_continues_where_its_end_is_nearest():
