@@ -3,9 +3,10 @@
 Run `python examples/move_an_arm.py --out moved`; it needs the extra `mujoco`.
 
 The arm is that of `arm.py`, simulated by MuJoCo with errors that its description does not know.
-Its log is fitted by `--model residual`, and with the fitted model alone a motion of one second is planned from rest to
-rest, within the limits of position, speed and torque in the description. Computed torques of
-the same model track it at 500 Hz, cut at the limits. The script prints where the tip arrives.
+Its log is fitted by `--model residual`. With the fitted model alone a motion of one second is
+planned from rest to rest, within the limits of position, speed and torque in the description.
+Computed torques of the same model track it at 500 Hz, cut at the limits. The script prints
+where the tip arrives.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-import optimistix as optx
+import jax.scipy.optimize
 from jaxtyping import Array, Bool, Float, Scalar
 
 from ..mechanics import State
@@ -58,7 +58,7 @@ def best_equilibrium(
     def within(z: Array) -> Array:
         return z.at[n:].set(jnp.clip(z[n:], -1, 1))
 
-    def loss(z: Array, _: None) -> Scalar:
+    def loss(z: Array) -> Scalar:
         return 0.5 * _PENALTY * jnp.sum(change(z) ** 2) - reward(z) / scale
 
     def approach(z: Array, _: None) -> tuple[Array, None]:
@@ -69,8 +69,10 @@ def best_equilibrium(
         return jnp.concatenate([q, jnp.zeros(actions, q.dtype)])
 
     def search(q: Array) -> tuple[Array, Bool[Array, ""], Scalar]:
-        solver = optx.BFGS(rtol=1e-5, atol=1e-5)
-        z = optx.minimise(loss, solver, begin(q), max_steps=_CLIMBS, throw=False).value
+        # That of optimistix does not run in programs that are sharded over seeds.
+        z = jax.scipy.optimize.minimize(
+            loss, begin(q), method="BFGS", options={"maxiter": _CLIMBS}
+        ).x
         z, _ = jax.lax.scan(approach, within(z), length=_PROJECTIONS)
         rests = jnp.max(jnp.abs(change(z))) < _STILL
         return z, rests & jnp.all(jnp.isfinite(z)), reward(z)
