@@ -1,4 +1,5 @@
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -38,7 +39,15 @@ def test_best_equilibrium_is_the_one_that_pays_most():
     top, found = search(lambda state, action, after: jnp.cos(after.q[0]))
     assert bool(found)
     np.testing.assert_allclose(top.state.q, [0.0], atol=2e-3)
-    leaning, found = search(lambda state, action, after: -((after.q[0] - 0.2) ** 2))
+    # Runs over several seeds are sharded.
+    mesh = jax.make_mesh((1,), ("seeds",))
+    leaning, found = jax.shard_map(
+        lambda goal: search(lambda state, action, after: -((after.q[0] - goal) ** 2)),
+        mesh=mesh,
+        in_specs=jax.P(),
+        out_specs=jax.P(),
+        check_vma=False,
+    )(jnp.asarray(0.2))
     assert bool(found)
     np.testing.assert_allclose(leaning.state.q, [0.2], atol=0.02)
     np.testing.assert_allclose(leaning.action, -2.5 * np.sin(leaning.state.q), atol=2e-3)
