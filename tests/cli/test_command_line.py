@@ -56,6 +56,7 @@ def test_a_pipe_gets_plain_lines(finished):
     assert "target -200 not reached" in said
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_seeds_are_one_run(here, finished, tmp_path):
     done = here("train", *MODEL_FREE, "--seed", "2", "--seeds", "2", "--out", "both")
     assert done.returncode == 0, done.stderr
@@ -191,6 +192,7 @@ def test_a_killed_run_resumes_to_the_same_end(lagdyna, environment, tmp_path, ho
         np.testing.assert_array_equal(array, arrays[1][name])
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_killed_before_its_first_checkpoint_starts_again(here, finished, tmp_path):
     out, _ = finished
     run = tmp_path / "run"

@@ -61,6 +61,7 @@ def arrays_of(out: Path, part: str) -> dict[str, np.ndarray]:
         return {name: file[name] for name in file.files if name.startswith(f".{part}.")}
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_filter_and_sac_learn_and_resume_to_the_same_end(tmp_path: Path) -> None:
     """Every part differs from its default."""
     agent = DYNA | {"capacity": 12, "algorithm": {"name": "sac", "hidden": [8]}}
@@ -143,6 +144,7 @@ def test_rollouts_in_posterior_samples(agent: str, tmp_path: Path) -> None:
     assert abs(np.mean(after) - mean) < 3 * np.std(after)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_does_not_continue_under_another_config(tmp_path: Path) -> None:
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):

@@ -93,6 +93,7 @@ def test_a_run_survives_an_environment_that_raises(tmp_path: Path) -> None:
         assert resume(out)["env_steps"] == 60
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_phase_is_kept_when_its_evaluation_fails(tmp_path: Path) -> None:
     class Fails(Swing):
         failing: ClassVar[bool] = False
@@ -120,6 +121,7 @@ def test_a_phase_is_kept_when_its_evaluation_fails(tmp_path: Path) -> None:
         same_run(tmp_path / "whole", out)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_without_a_time_limit_names_the_option_and_goes_on_with_it(
     tmp_path: Path,
 ) -> None:
@@ -138,6 +140,7 @@ def test_a_run_without_a_time_limit_names_the_option_and_goes_on_with_it(
         assert resume(out)["env_steps"] == 20
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_action_bounds_are_stored_with_the_run(tmp_path: Path) -> None:
     class Positive(Swing):
         bounds = (0.0, 4.0)

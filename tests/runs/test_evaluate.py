@@ -2,29 +2,26 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lagdyna import UserError
-from lagdyna.runs import evaluate, train
+from lagdyna.runs import evaluate
 from lagdyna.runs._evaluate import _check_renders
 from lagdyna.tasks import get_task
 
 from .. import environments as environments  # registers them
-from ..small import MLP, REPLAYED, small_config
 
 SHORT = dataclasses.replace(get_task("Pendulum-v1"), env_id="lagdyna-tests/ShortPendulum-v0")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("evaluate") / "run"
-    train(
-        small_config(steps=20, task=dataclasses.asdict(SHORT), model=MLP, agent=REPLAYED), out
-    )
-    return out
+def run(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, since evaluations are written into a run."""
+    return Path(shutil.copytree(whole, tmp_path_factory.mktemp("evaluate") / "run"))
 
 
 def test_an_evaluation_is_written_and_never_overwritten(run: Path, tmp_path: Path) -> None:

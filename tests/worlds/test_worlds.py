@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
+import equinox as eqx
 import gymnasium as gym
 import jax
 import jax.numpy as jnp
@@ -142,15 +143,18 @@ def test_policy_is_learned_in_a_fit_alone_and_loaded_with_it(tmp_path):
 def test_simulator_of_a_task_is_its_true_equations_and_reward(name: str):
     spec = dataclasses.replace(get_task(name), repeat=3)
     world, task = simulator_of(spec), suite_task(name)
-    state = task.reset(jax.random.key(0))
+    # Operation by operation, they are 124 programs.
+    reset, step = eqx.filter_jit(task.reset), eqx.filter_jit(task.step)
+    state = reset(jax.random.key(0))
     action = jnp.full(task.action_size, 0.3)
     after, total = state, 0.0
     for _ in range(3):
-        after, reward = task.step(after, action)
+        after, reward = step(after, action)
         total += float(reward)
-    predicted = world.transition.step(state, action)
+    predicted = eqx.filter_jit(world.transition.step)(state, action)
     close(predicted.q, after.q, 1e-6)
-    assert float(world.reward(state, action, predicted)) == pytest.approx(total, rel=1e-2)
+    summed = eqx.filter_jit(world.reward)(state, action, predicted)
+    assert float(summed) == pytest.approx(total, rel=1e-2)
 
 
 @pytest.mark.parametrize(
