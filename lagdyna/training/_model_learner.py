@@ -230,9 +230,8 @@ class ModelLearner:
         )
         metrics["reward_loss"] = jnp.mean(fitted.metrics["loss"])
         metrics["reward_skipped"] = jnp.sum(fitted.metrics["skipped"])
-        world = WorldModel(
-            world.transition, eqx.combine(fitted.model, frozen), world.termination
-        )
+        reward = eqx.combine(fitted.model, frozen)
+        world = WorldModel(world.transition, reward, world.termination)
         states = LearnerStates(states.transition, fitted.state, states.termination)
         return world, states, metrics
 
@@ -240,8 +239,7 @@ class ModelLearner:
         self, world: WorldModel, states: LearnerStates, buffer: ReplayBuffer, seed: Array
     ) -> AbstractPosterior[AbstractTransition] | None:
         """Posterior that the last phase left of the dynamics; `None` without a filter."""
-        # Before the learners are built: outside of a program, that compiles fifty small ones.
-        if not self.learner.is_filter:
+        if not self.learner.is_filter:  # to build the learners compiles fifty small programs
             return None
         dynamics, _ = self._learners(buffer, world, seed)
         learned = jax.tree.leaves(trainable(world.transition, self._fixed))
@@ -257,8 +255,7 @@ class ModelLearner:
         self, world: WorldModel, states: LearnerStates, buffer: ReplayBuffer, phase: Phase
     ) -> WorldModel:
         """Add the posterior samples that the agent imagines in, if it asks for any."""
-        count = self.config.agent.samples
-        if not count:
+        if not (count := self.config.agent.samples):
             return world
         posterior = self.posterior(world, states, buffer, phase.seed)
         assert posterior is not None
