@@ -3,7 +3,7 @@
 Run `python examples/move_an_arm.py --out moved`; it needs the extra `mujoco`.
 
 The arm is that of `arm.py`, simulated by MuJoCo with errors that its description does not know.
-Its log is fitted by `--model residual`. With the fitted model alone a motion of one second is
+Its log is fitted by `--model robot`. With the fitted model alone a motion of one second is
 planned from rest to rest, within the limits of position, speed and torque in the description.
 Computed torques of the same model track it at 500 Hz, cut at the limits. The script prints
 where the tip arrives.
@@ -16,7 +16,7 @@ import numpy as np
 from arm import DT, URDF, ComputedTorque, Plant, Reference, Vector, record, run, tips
 
 import lagdyna
-from lagdyna.parts import RobotResidualConfig
+from lagdyna.parts import RobotConfig
 from lagdyna.runs import plan_motion
 from lagdyna.systems import RobotModel
 
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     args.out.mkdir(parents=True)
     record(args.out / "log.npz", args.seconds)
-    config = RobotResidualConfig(robot=str(URDF), dissipation="both")
+    config = RobotConfig(robot=str(URDF), dissipation="both")
     fit = args.out / "fit"
     lagdyna.fit(args.out / "log.npz", fit, angles="all", model=config, loss="inverse")
     controller = ComputedTorque(lagdyna.load_fit(fit).model)
