@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .runs import fit_model as fit_model
     from .runs import load as load
     from .runs import load_fit as load_fit
+    from .runs import load_policy as load_policy
     from .runs import load_run as load_run
     from .runs import resume as resume
     from .runs import train as train
@@ -62,8 +63,8 @@ _NAMES = {
     "config": ("Config", "FitConfig"),
     "mechanics": ("State",),
     "runs": (
-        *("compare", "evaluate", "fit", "fit_model", "load", "load_fit", "load_run"),
-        *("resume", "train", "train_seeds"),
+        *("compare", "evaluate", "fit", "fit_model", "load", "load_fit", "load_policy"),
+        *("load_run", "resume", "train", "train_seeds"),
     ),
     "worlds": ("world_task",),
 }

@@ -13,6 +13,7 @@ from ._residual import ResidualAcceleration as ResidualAcceleration
 from ._residual import ResidualForce as ResidualForce
 from ._reward import AbstractReward as AbstractReward
 from ._reward import GivenReward as GivenReward
+from ._reward import RewardFn as RewardFn
 from ._reward import RewardNetwork as RewardNetwork
 from ._scales import scaled as scaled
 from ._structured_hnn import StructuredHNN as StructuredHNN

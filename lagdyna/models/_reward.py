@@ -29,6 +29,10 @@ class AbstractReward(eqx.Module):
         """
 
 
+RewardFn = Callable[[State, Float[Array, " m"], State], Scalar]
+"""Known reward: a differentiable function of `(state, action, next_state)`."""
+
+
 class GivenReward(AbstractReward):
     """Known reward, given as a differentiable JAX function, without trainable leaves.
 
@@ -37,7 +41,7 @@ class GivenReward(AbstractReward):
     - `function`: maps `(state, action, next_state)` to a scalar.
     """
 
-    function: Callable[[State, Float[Array, " m"], State], Scalar] = eqx.field(static=True)
+    function: RewardFn = eqx.field(static=True)
 
     def __call__(self, state: State, action: Float[Array, " m"], next_state: State) -> Scalar:
         return self.function(state, action, next_state)

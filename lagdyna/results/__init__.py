@@ -3,6 +3,7 @@
 from ._arrays import load_arrays as load_arrays
 from ._arrays import save_arrays as save_arrays
 from ._checkpoint import load_checkpoint as load_checkpoint
+from ._checkpoint import load_part as load_part
 from ._checkpoint import optimiser_states as optimiser_states
 from ._checkpoint import read_notes as read_notes
 from ._checkpoint import save_checkpoint as save_checkpoint

@@ -84,6 +84,37 @@ def load_checkpoint(
     return eqx.combine(arrays, static), notes
 
 
+def load_part(path: Path, part: str, like: Tree, schema: type[Any] | None = None) -> Tree:
+    """Load a part of the PyTree that `save_checkpoint` wrote.
+
+    **Arguments:**
+
+    - `path`: the `.npz` file.
+    - `part`: name of the part, such as `.agent`.
+    - `like`: a PyTree like that part, with shapes (`jax.ShapeDtypeStruct`) in place of arrays.
+        States of optimisers of another version are replaced by zeros.
+    - `schema`: as for [`lagdyna.results.load_checkpoint`][].
+
+    **Raises:** `UserError` as [`lagdyna.results.load_checkpoint`][].
+    """
+    found = load_arrays(path)
+    _notes(path, found.pop(_NOTES, None), schema)
+    shapes, static = eqx.partition(like, lambda x: isinstance(x, jax.ShapeDtypeStruct))
+    leaves = jax.tree_util.tree_leaves_with_path(shapes)
+    expected = {part + jax.tree_util.keystr(place): leaf for place, leaf in leaves}
+    theirs = {name: found[name] for name in expected if name in found}
+    states = [part + name for name in optimiser_states(like)]
+    for name, mismatch in [*_mismatches(path, expected, theirs)]:
+        if not any(_is_within(name, each) for each in states):
+            raise UserError(mismatch)
+        theirs[name] = np.zeros(expected[name].shape, expected[name].dtype)
+    for name, array in theirs.items():
+        if not any(_is_within(name, each) for each in states) and not np.isfinite(array).all():
+            raise damaged(path, f"its array `{name}` has values that are not finite")
+    arrays = jax.device_put([theirs[name] for name in expected])
+    return eqx.combine(jax.tree.unflatten(jax.tree.structure(shapes), arrays), static)
+
+
 def _mismatches(
     path: Path, expected: Mapping[str, Any], found: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:

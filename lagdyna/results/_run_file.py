@@ -43,6 +43,8 @@ class RunFacts(msgspec.Struct, frozen=True):
     - `directory`: directory of the run.
     - `numerics`: version of the numerical results, `NUMERICS`.
     - `steps`: environment steps of a training run at its start; it may be extended.
+    - `observation`: length of the environment's observations.
+    - `actions`: lowest and highest value of each of its actions.
     """
 
     precision: Literal["float32", "float64"] | None = None
@@ -51,17 +53,24 @@ class RunFacts(msgspec.Struct, frozen=True):
     directory: str | None = None
     numerics: int | None = None
     steps: int | None = None
+    observation: int | None = None
+    actions: tuple[tuple[float, float], ...] | None = None
 
 
 def write_run_file(
-    directory: Path, kind: Kind, given: tuple[str, ...] = (), steps: int | None = None
+    directory: Path,
+    kind: Kind,
+    given: tuple[str, ...] = (),
+    steps: int | None = None,
+    observation: int | None = None,
+    actions: tuple[tuple[float, float], ...] | None = None,
 ) -> None:
     """Record the kind of a run in its directory, and the circumstances in which it begins.
 
-    **Arguments:** `given`, `steps`, as in [`lagdyna.results.RunFacts`][].
+    **Arguments:** the last four, as in [`lagdyna.results.RunFacts`][].
     """
     here = str(Path.cwd()), str(directory.resolve())
-    facts = RunFacts(precision(), given, *here, NUMERICS, steps)
+    facts = RunFacts(precision(), given, *here, NUMERICS, steps, observation, actions)
     content = {"kind": kind, "format": FORMAT, "lagdyna": version("lagdyna")}
     write_sealed(directory / RUN_FILE, {**content, **msgspec.to_builtins(facts)})
 

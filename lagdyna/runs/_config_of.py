@@ -12,7 +12,7 @@ from .._errors import UserError
 from ..config import Config, FitConfig, config_from_table
 from ..options import Part, check_unchanged, convert, read_table
 from ..parts import AgentConfig, DynamicsConfig, LearnerConfig
-from ..results import read_notes
+from ..results import check_kind, kind_of, read_notes
 from ..tasks import TaskSpec
 from ._trust import Trust, check_trusted
 
@@ -82,6 +82,21 @@ def training_config(given: Config | TaskSpec | str, objects: Objects) -> Config:
             f"accepted{_instead(given)}"
         )
     return Config(**{**_fields(given), **objects.given})
+
+
+def config_of(run: Path, objects: Objects = Objects()) -> Config:
+    """Read the config in a run's directory.
+
+    **Raises:** `UserError` if it holds no run of one seed.
+    """
+    if kind_of(run) == "seeds":
+        held = sorted(path.name for path in run.glob("seed-*"))
+        raise UserError(
+            f"`run` was {str(run)!r}, which holds a run of several seeds; the directory of "
+            f"one of them is accepted: {', '.join(held)}"
+        )
+    check_kind(run, "train")
+    return stored_config(run, objects)
 
 
 def stored_config(run: Path, objects: Objects) -> Config:

@@ -22,11 +22,9 @@ from ..results import (
     TrainNotes,
     TrainRecord,
     TrainSummary,
-    check_kind,
     digest_of,
     digest_of_lines,
     evaluations_of,
-    kind_of,
     load_checkpoint,
     make_directory,
     numbered,
@@ -41,7 +39,7 @@ from ..results import (
     write_sealed,
     write_text,
 )
-from ..tasks import EnvironmentFault, suite_name, suite_task, with_action_bounds
+from ..tasks import EnvironmentFault, Spaces, bounded_with_spaces, suite_name, suite_task
 from ..training import (
     PICTURE,
     Record,
@@ -51,7 +49,6 @@ from ..training import (
     start_seeds,
     still_going,
 )
-from ._config_of import Objects, stored_config
 from ._machine import commit, cores, processor
 
 Summary = dict[str, Any]
@@ -68,9 +65,14 @@ def run_paths(config: Config) -> Callable[[int], Path]:
     return lambda number: Path("runs") / f"{name}-{number}"
 
 
-def begin_directory(out: Path, trainer: Trainer) -> None:
-    """Write what a run's directory holds before its first round."""
-    write_run_file(out, "train", trainer.given, trainer.config.steps)
+def begin_directory(out: Path, trainer: Trainer, spaces: Spaces | None = None) -> None:
+    """Write what a run's directory holds before its first round.
+
+    **Arguments:** `spaces`, of the environment.
+    """
+    observation, actions = (None, None) if spaces is None else spaces
+    steps = trainer.config.steps
+    write_run_file(out, "train", trainer.given, steps, observation, actions)
     write_text(out / "config.toml", config_to_toml(trainer.config))
     make_directory(out / "checkpoint")
 
@@ -185,21 +187,6 @@ def checkpoint_of(run: Path) -> Path:
     return run / "checkpoint" / "training.npz"
 
 
-def config_of(run: Path, objects: Objects = Objects()) -> Config:
-    """Read the config in a run's directory.
-
-    **Raises:** `UserError` if it holds no run of one seed.
-    """
-    if kind_of(run) == "seeds":
-        held = sorted(path.name for path in run.glob("seed-*"))
-        raise UserError(
-            f"`run` was {str(run)!r}, which holds a run of several seeds; the directory of "
-            f"one of them is accepted: {', '.join(held)}"
-        )
-    check_kind(run, "train")
-    return stored_config(run, objects)
-
-
 def finished_summary(run: Path, seeds: list[Path] | None = None) -> Summary | None:
     """Read the summary of a finished run; `None` if it is not finished.
 
@@ -231,16 +218,17 @@ def digest_of_seeds(records: list[list[Record]]) -> str:
     return digest_of([digest_of_lines(lines) for lines in records])
 
 
-def probe(config: Config) -> Config:
+def probe(config: Config) -> tuple[Config, Spaces]:
     """Create the environment once, so that one that does not fit is refused at the start.
 
-    **Returns:** the config, with the environment's action bounds if they are not symmetric.
+    **Returns:** the config, with the environment's action bounds if they are not symmetric,
+    and the environment's spaces.
 
     **Raises:** `UserError` if it cannot be made, does not fit its description, or its episodes
     are longer than evaluations may be.
     """
     try:
-        task = with_action_bounds(config.task)
+        task, spaces = bounded_with_spaces(config.task)
     except ValueError as error:
         raise UserError(str(error)) from error
     name, evaluation = suite_name(config.task), config.evaluation
@@ -248,7 +236,8 @@ def probe(config: Config) -> Config:
     if name is not None and evaluation.max_steps < suite_task(name).horizon:
         episodes = evaluation.episodes
         raise still_going(config.task, evaluation.max_steps, episodes, episodes)
-    return config if task == config.task else dataclasses.replace(config, task=task)
+    same = task == config.task
+    return (config if same else dataclasses.replace(config, task=task)), spaces
 
 
 def finish(

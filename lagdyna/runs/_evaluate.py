@@ -9,12 +9,12 @@ import numpy as np
 from .._errors import UserError
 from ..config import Config, Known
 from ..mechanics import State
+from ..models import RewardFn
 from ..results import check_video, filming, new_directory, reserved, write_json
 from ..tasks import GymnasiumTask, TaskSpec
 from ..training import (
     EVALUATE_AGAIN,
     Act,
-    RewardFn,
     evaluate_policy,
     record_rollout,
     start_seeds,

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Concatenate, NoReturn, ParamSpec, TypeVar
 
 from .._errors import UserError
+from ..models import RewardFn
 from ..options import begun_in, is_trusted, trusting
 from ..results import check_precision, kind_of, origin_of, run_facts
-from ..training import RewardFn
 
 Rest = ParamSpec("Rest")
 Outcome = TypeVar("Outcome")

@@ -5,8 +5,8 @@ from typing import Any
 
 from .._errors import UserError
 from ..config import Known
+from ..models import RewardFn
 from ..results import kind_of
-from ..training import RewardFn
 from ._fit import FittedRun, load_fit, resume_fit
 from ._seeds import resume_seeds
 from ._train import Agent, Learner, Model, Run, load_run, resume_run

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._errors import UserError
 from ..config import Config, Known, check_config, check_functions, known_option
+from ..models import RewardFn
 from ..options import config_to_toml
 from ..results import (
     SEEDS_FILE,
@@ -39,7 +40,6 @@ from ..training import (
     AbstractProgress,
     ManySeeds,
     Records,
-    RewardFn,
     Round,
     Silence,
     Trainer,
@@ -47,13 +47,12 @@ from ..training import (
     run_rounds,
 )
 from ._check_environment import check_environment
-from ._config_of import Objects, objects_of, training_config
+from ._config_of import Objects, config_of, objects_of, training_config
 from ._directory import (
     Summary,
     begin_directory,
     check_notes,
     checkpoint_of,
-    config_of,
     digest_of_seeds,
     failed_run,
     finish,
@@ -106,7 +105,7 @@ def train_seeds(
     if seeds < 1:
         raise UserError(f"`seeds` was {seeds}: expected `int` >= 1")
     config = check_config(training_config(config, Objects(model, learner, agent)))
-    config = probe(config)
+    config, spaces = probe(config)
     progress = progress or Silence()
     check_environment(config, progress)
     numbers = range(config.seed, config.seed + seeds)
@@ -121,7 +120,7 @@ def train_seeds(
         make_directory(path / "checkpoint")
         for seed in many.seeds:
             directory = stack.enter_context(new_run(_directory(path, seed)))
-            begin_directory(directory, many.trainer.with_seed(seed))
+            begin_directory(directory, many.trainer.with_seed(seed), spaces)
         records: Records = [[] for _ in many.seeds]
         return _continue(many, training, records, 0.0, path, progress)
 
@@ -164,7 +163,7 @@ def resume_seeds(
         return finished
     check_links(run)
     check_reward(run, reward)
-    config = probe(config)
+    config, _ = probe(config)
     many = ManySeeds(Trainer(config, reward, known), seeds)
     with locked(run, *directories):
         if steps is not None and steps != config.steps:

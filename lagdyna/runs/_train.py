@@ -7,7 +7,7 @@ from typing import NamedTuple
 from .._errors import UserError
 from ..config import Config, Known, check_config, check_functions, known_option
 from ..filters import AbstractPosterior
-from ..models import AbstractReward
+from ..models import AbstractReward, RewardFn
 from ..options import config_to_toml
 from ..parts import AgentConfig, DynamicsConfig, LearnerConfig
 from ..results import (
@@ -26,7 +26,6 @@ from ..training import (
     OneSeed,
     Record,
     Records,
-    RewardFn,
     Round,
     Silence,
     Trainer,
@@ -34,12 +33,11 @@ from ..training import (
     run_rounds,
 )
 from ._check_environment import check_environment
-from ._config_of import Objects, objects_of, training_config
+from ._config_of import Objects, config_of, objects_of, training_config
 from ._directory import (
     Summary,
     begin_directory,
     checkpoint_of,
-    config_of,
     failed_run,
     finish,
     finished_summary,
@@ -142,7 +140,7 @@ def train(
     may be.
     """
     config = check_config(training_config(config, Objects(model, learner, agent)))
-    config = probe(config)
+    config, spaces = probe(config)
     progress = progress or Silence()
     check_environment(config, progress)
     trainer = Trainer(config, reward, known)
@@ -150,7 +148,7 @@ def train(
     training = trainer.init()
     chosen = None if out is None else Path(out)
     with reserved(chosen, run_paths(config)) as path, new_run(path):
-        begin_directory(path, trainer)
+        begin_directory(path, trainer, spaces)
         return _continue(trainer, training, [], 0.0, path, progress)
 
 
@@ -195,7 +193,7 @@ def resume_run(
         return finished
     check_links(run)
     check_reward(run, reward)
-    config = probe(config)
+    config, _ = probe(config)
     trainer = Trainer(config, reward, known)
     with locked(run):
         if config != stored:

@@ -46,6 +46,19 @@ class Outcome(NamedTuple):
     steps: int = 1
 
 
+class Spaces(NamedTuple):
+    """Spaces of an environment that a policy can control.
+
+    **Attributes:**
+
+    - `observation`: length of an observation, flattened.
+    - `actions`: lowest and highest value of each action, in the environment's units.
+    """
+
+    observation: int
+    actions: Bounds
+
+
 class GymnasiumTask:
     """Adapter of a Gymnasium environment to states `(q, qd)` and actions in `[-1, 1]^m`.
 
@@ -162,6 +175,12 @@ class GymnasiumTask:
     def action_bounds(self) -> Bounds:
         """Lowest and highest value of each of the environment's actions."""
         return tuple(zip(self._low.tolist(), self._high.tolist(), strict=True))
+
+    @property
+    def spaces(self) -> Spaces:
+        """Spaces of the environment, without velocities that are estimated."""
+        space: Any = self._env.observation_space
+        return Spaces(int(space.shape[0]) - self.spec.estimated, self.action_bounds)
 
     @property
     def bounded_spec(self) -> TaskSpec:
@@ -314,6 +333,11 @@ def with_action_bounds(spec: TaskSpec) -> TaskSpec:
 
     **Raises:** the errors of [`lagdyna.tasks.GymnasiumTask`][].
     """
+    return bounded_with_spaces(spec)[0]
+
+
+def bounded_with_spaces(spec: TaskSpec) -> tuple[TaskSpec, Spaces]:
+    """Do as `with_action_bounds`, and return the environment's spaces too."""
     env = GymnasiumTask(spec)
     env.close()
-    return env.bounded_spec
+    return env.bounded_spec, env.spaces

@@ -13,7 +13,6 @@ from ._evaluation import evaluate_policy as evaluate_policy
 from ._evaluation import record_rollout as record_rollout
 from ._evaluation import still_going as still_going
 from ._model_learner import ModelLearner as ModelLearner
-from ._model_learner import RewardFn as RewardFn
 from ._pictures import draw as draw
 from ._progress import AbstractProgress as AbstractProgress
 from ._progress import Silence as Silence

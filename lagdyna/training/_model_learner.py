@@ -59,8 +59,6 @@ from ._state import LearnerStates
 from ._step_scale import with_step_scale
 from ._world import make_reward, make_termination
 
-RewardFn = Callable[[State, Float[Array, " m"], State], Scalar]
-
 
 class ModelLearner:
     """Learner of dynamics, reward and termination from a replay buffer.

@@ -12,12 +12,12 @@ from ..config import Config, Known, given
 from ..data import Experience, ReplayBuffer
 from ..filters import AbstractPosterior
 from ..mechanics import State
-from ..models import GivenReward
+from ..models import GivenReward, RewardFn
 from ..parts import LearnerConfig
 from ..simulate import AbstractTransition
 from ..tasks import suite_name, suite_task
 from ._in_range import InRange
-from ._model_learner import ModelLearner, RewardFn
+from ._model_learner import ModelLearner
 from ._state import EnvironmentState, TrainingState
 
 

@@ -1,0 +1,128 @@
+"""The policy of a run, to use outside of training."""
+
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._errors import UserError
+from ..agents import AbstractAgentState, AbstractPolicy
+from ..config import Config
+from ..mechanics import State
+from ..results import TrainNotes, load_part, run_facts
+from ..tasks import AbstractPredictor, Spaces, bounded_with_spaces, read_state, rescaled
+from ._config_of import Objects, config_of
+from ._from_run import from_run
+from ._trust import Trust
+
+
+class RunPolicy(AbstractPredictor):
+    """Policy of a training run.
+
+    `predict` is for the environment's observations, `act` for states in JAX. The actions of
+    both are in the environment's units.
+
+    **Arguments:**
+
+    - `policy`: what acts; its actions are in `[-1, 1]^m`.
+    - `config`: of the run.
+    - `spaces`: of the environment.
+    - `seed`: of the noise of exploration.
+
+    **Attributes:** `spec`, the task; `spaces`; `policy`.
+    """
+
+    def __init__(
+        self, policy: AbstractPolicy, config: Config, spaces: Spaces, *, seed: int = 0
+    ):
+        super().__init__(config.task, spaces)
+        self.policy, self.config = policy, config
+        self._noise = np.random.default_rng(seed)
+        arrays = jax.tree.leaves(eqx.filter(policy, eqx.is_inexact_array))
+        self._dtype = np.result_type(*(x.dtype for x in arrays))
+        self._mode = jax.jit(self.act)
+        self._modes = jax.jit(jax.vmap(self.act))
+        self._sample, self._samples = jax.jit(self._noisy), jax.jit(jax.vmap(self._noisy))
+
+    def act(self, state: State) -> Float[Array, " m"]:
+        """Compute the action without noise, in the environment's units, under `jit` and `vmap`.
+
+        **Arguments:** `state`, of shapes `(n,)`, as [`lagdyna.tasks.read_state`][] reads it.
+        """
+        return rescaled(self.policy.mode(state), self.spaces)
+
+    def _noisy(self, state: State, eps: Float[Array, " m"]) -> Float[Array, " m"]:
+        return rescaled(self.policy.sample(state, eps)[0], self.spaces)
+
+    def decide(
+        self, observations: Float[np.ndarray, "*batch obs"], deterministic: bool
+    ) -> Float[np.ndarray, "*batch m"]:
+        # Arrays of NumPy are as good as those of JAX, which would take longer to make.
+        parts: Any = (np.asarray(x, self._dtype) for x in read_state(self.spec, observations))
+        state = State(*parts)
+        single = observations.ndim == 1
+        if deterministic:
+            return np.asarray((self._mode if single else self._modes)(state))
+        size = (*observations.shape[:-1], len(self.spaces.actions))
+        eps = self._noise.standard_normal(size).astype(self._dtype)
+        return np.asarray((self._sample if single else self._samples)(state, eps))
+
+
+@from_run
+def load_policy(run: str | Path, *, agent: Any = None, trust: Trust = False) -> RunPolicy:
+    """Load the policy of a training run, to control its environment or a real machine.
+
+    No trainer is built, so this takes a few seconds less than [`lagdyna.runs.load_run`][]. The
+    agent `planner` is an exception: its policy simulates the learned model.
+
+    ```python
+    policy = lagdyna.load_policy("runs/Pendulum-v1-1")
+    observation, _ = env.reset()
+    action, _ = policy.predict(observation)
+    ```
+
+    **Arguments:**
+
+    - `run`: the directory of a training run of one seed, finished or not.
+    - `agent`: the agent, if it was given to [`lagdyna.runs.train`][] as an object or a class.
+    - `trust`: as for [`lagdyna.runs.load`][].
+
+    **Raises:** [`lagdyna.UserError`][] if the directory holds no run of one seed, one that is
+    damaged or has no checkpoint yet, or if its environment cannot be made, which is needed only
+    for runs that did not record its spaces.
+    """
+    path = Path(run)
+    config = config_of(path, Objects(agent=agent, trust=trust))
+    policy = _network(path, config)
+    if policy is None:
+        from ._train import load_run  # as late as possible: it imports the trainer
+
+        policy = load_run(path, agent=agent, trust=trust).training.policy
+    return RunPolicy(policy, config, _spaces(path, config))
+
+
+def _network(run: Path, config: Config) -> AbstractPolicy | None:
+    """Load a policy that needs no world model; `None` if it needs one."""
+    built = config.agent.build(config.plant(), config.schedule)
+    like: AbstractAgentState = eqx.filter_eval_shape(built.init, jax.random.key(0))
+    policy: AbstractPolicy = eqx.filter_eval_shape(lambda state: state.policy, like)
+    if type(policy).with_model is not AbstractPolicy.with_model:
+        return None
+    return load_part(run / "checkpoint" / "training.npz", ".agent", like, TrainNotes).policy
+
+
+def _spaces(run: Path, config: Config) -> Spaces:
+    """Read the environment's spaces, or find them out for a run that did not record them."""
+    facts = run_facts(run)
+    if facts.observation is not None and facts.actions is not None:
+        return Spaces(facts.observation, facts.actions)
+    try:
+        return bounded_with_spaces(config.task)[1]
+    except ValueError as error:
+        raise UserError(
+            f"{str(run)!r} does not say how long its observations are, and its environment "
+            f"cannot be asked: {error}"
+        ) from error
