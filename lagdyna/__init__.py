@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from . import control as control
     from . import data as data
     from . import excitation as excitation
+    from . import export as export
     from . import filters as filters
     from . import identification as identification
     from . import learners as learners
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from . import reproductions as reproductions
     from . import results as results
     from . import runs as runs
+    from . import runtime as runtime
     from . import simulate as simulate
     from . import systems as systems
     from . import tables as tables
@@ -51,9 +53,11 @@ if TYPE_CHECKING:
     from .worlds import world_task as world_task
 
 _ROOMS = (
-    *("agents", "checks", "config", "control", "data", "excitation", "filters"),
+    *("agents", "checks", "config", "control", "data", "excitation", "export"),
+    "filters",
     *("identification", "learners"),
     *("mechanics", "models", "options", "parts", "reproductions", "results", "runs"),
+    "runtime",
     *("simulate", "systems", "tables", "tasks", "training", "worlds"),
 )
 _NAMES = {

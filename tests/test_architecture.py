@@ -15,6 +15,7 @@ PACKAGE = Path(lagdyna.__file__).parent
 # A room may import those of the levels before its own.
 LEVELS = (
     ("tables",),
+    ("runtime",),
     ("mechanics",),
     ("systems",),
     ("models",),
@@ -34,7 +35,7 @@ LEVELS = (
     ("config",),
     ("training", "identification", "excitation"),  # independent of each other
     ("runs",),
-    ("worlds", "reproductions"),  # independent of each other
+    ("export", "worlds", "reproductions"),  # independent of each other
     ("cli",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

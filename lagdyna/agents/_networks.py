@@ -2,6 +2,7 @@
 
 import abc
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -140,7 +141,11 @@ class Policy(AbstractPolicy):
     - `activation`: of the hidden layers, elementwise.
     - `initial_sigma`: `sigma` before training.
     - `key`: for the initial weights.
+
+    **Attributes:** `BOUND`, that of `mu`.
     """
+
+    BOUND: ClassVar[float] = 3.0
 
     network: Network
     features: Features
@@ -171,7 +176,7 @@ class Policy(AbstractPolicy):
     def distribution(self, state: State) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
         """Compute `mu` and `sigma` of the Gaussian before squashing, each `(m,)`."""
         mu, raw = jnp.split(self.network(self.features(state)), 2)
-        mu = _MAX_MU * jnp.tanh(mu / _MAX_MU)
+        mu = self.BOUND * jnp.tanh(mu / self.BOUND)
         return mu, jax.nn.softplus(raw + self.shift) + _MIN_SIGMA
 
     def mode(self, state: State) -> Float[Array, " m"]:
@@ -224,4 +229,3 @@ class Critic(eqx.Module):
 
 
 _MIN_SIGMA = 1e-2
-_MAX_MU = 3.0

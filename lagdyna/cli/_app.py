@@ -6,6 +6,7 @@ from ._check_task import check_task
 from ._compare import compare
 from ._evaluate import evaluate
 from ._excite import excite
+from ._export import export
 from ._fit import fit
 from ._lists import solvers, tasks
 from ._parts import parts
@@ -26,6 +27,7 @@ for command in (
     compare,
     evaluate,
     plan,
+    export,
     resume,
     reproduce,
     check_task,

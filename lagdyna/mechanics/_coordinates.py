@@ -63,6 +63,14 @@ class Coordinates(eqx.Module):
         return jnp.concatenate([q[~is_angle], jnp.cos(angles), jnp.sin(angles)])
 
     @property
+    def embedded_angles(self) -> Float[np.ndarray, "angles n"]:
+        """Rows of the sums of coordinates whose cosines and sines are in `embed(q)`."""
+        rows = [np.eye(self.n)[i] for i, angle in enumerate(self.angles) if angle]
+        for first, last in self._angle_sums:
+            rows.append(np.eye(self.n)[first:last].sum(axis=0))
+        return np.stack(rows) if rows else np.zeros((0, self.n))
+
+    @property
     def _angle_sums(self) -> list[tuple[int, int]]:
         """Ranges `(first, last)` of consecutive angles that the embedding sums."""
         ranges = [(i, j) for i in range(self.n) for j in range(i + 2, self.n + 1)]

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from ._kept import kept as kept
     from ._load import load as load
     from ._load import resume as resume
+    from ._load_policy import load_policy as load_policy
     from ._plan import PlannedMotion as PlannedMotion
     from ._plan import plan_motion as plan_motion
     from ._policy import RunPolicy as RunPolicy
-    from ._policy import load_policy as load_policy
+    from ._policy import policy_of as policy_of
     from ._reserve import reserve_directory as reserve_directory
     from ._seeds import directories_of as directories_of
     from ._seeds import resume_seeds as resume_seeds
@@ -60,10 +61,8 @@ _NAMES = {
         "PlannedMotion",
         "plan_motion",
     ),
-    "_policy": (
-        "RunPolicy",
-        "load_policy",
-    ),
+    "_load_policy": ("load_policy",),
+    "_policy": ("RunPolicy", "policy_of"),
     "_reserve": ("reserve_directory",),
     "_seeds": (
         "directories_of",

@@ -39,7 +39,8 @@ from ..results import (
     write_sealed,
     write_text,
 )
-from ..tasks import EnvironmentFault, Spaces, bounded_with_spaces, suite_name, suite_task
+from ..runtime import Spaces
+from ..tasks import EnvironmentFault, bounded_with_spaces, suite_name, suite_task
 from ..training import (
     PICTURE,
     Record,

@@ -13,7 +13,8 @@ from ..agents import AbstractAgentState, AbstractPolicy
 from ..config import Config
 from ..mechanics import State
 from ..results import TrainNotes, load_part, run_facts
-from ..tasks import AbstractPredictor, Spaces, bounded_with_spaces, read_state, rescaled
+from ..runtime import AbstractPredictor, Spaces, rescaled
+from ..tasks import bounded_with_spaces, read_state
 from ._config_of import Objects, config_of
 from ._from_run import from_run
 from ._trust import Trust
@@ -32,17 +33,17 @@ class RunPolicy(AbstractPredictor):
     - `spaces`: of the environment.
     - `seed`: of the noise of exploration.
 
-    **Attributes:** `spec`, the task; `spaces`; `policy`.
+    **Attributes:** `spec`, the task; `spaces`; `policy`; `dtype`, of states and actions.
     """
 
     def __init__(
         self, policy: AbstractPolicy, config: Config, spaces: Spaces, *, seed: int = 0
     ):
-        super().__init__(config.task, spaces)
-        self.policy, self.config = policy, config
+        super().__init__(config.task.reading, spaces)
+        self.policy, self.config, self.spec = policy, config, config.task
         self._noise = np.random.default_rng(seed)
         arrays = jax.tree.leaves(eqx.filter(policy, eqx.is_inexact_array))
-        self._dtype = np.result_type(*(x.dtype for x in arrays))
+        self.dtype = np.result_type(*(x.dtype for x in arrays))
         self._mode = jax.jit(self.act)
         self._modes = jax.jit(jax.vmap(self.act))
         self._sample, self._samples = jax.jit(self._noisy), jax.jit(jax.vmap(self._noisy))
@@ -61,39 +62,19 @@ class RunPolicy(AbstractPredictor):
         self, observations: Float[np.ndarray, "*batch obs"], deterministic: bool
     ) -> Float[np.ndarray, "*batch m"]:
         # Arrays of NumPy are as good as those of JAX, which would take longer to make.
-        parts: Any = (np.asarray(x, self._dtype) for x in read_state(self.spec, observations))
+        parts: Any = (np.asarray(x, self.dtype) for x in read_state(self.spec, observations))
         state = State(*parts)
         single = observations.ndim == 1
         if deterministic:
             return np.asarray((self._mode if single else self._modes)(state))
         size = (*observations.shape[:-1], len(self.spaces.actions))
-        eps = self._noise.standard_normal(size).astype(self._dtype)
+        eps = self._noise.standard_normal(size).astype(self.dtype)
         return np.asarray((self._sample if single else self._samples)(state, eps))
 
 
 @from_run
-def load_policy(run: str | Path, *, agent: Any = None, trust: Trust = False) -> RunPolicy:
-    """Load the policy of a training run, to control its environment or a real machine.
-
-    No trainer is built, so this takes a few seconds less than [`lagdyna.runs.load_run`][]. The
-    agent `planner` is an exception: its policy simulates the learned model.
-
-    ```python
-    policy = lagdyna.load_policy("runs/Pendulum-v1-1")
-    observation, _ = env.reset()
-    action, _ = policy.predict(observation)
-    ```
-
-    **Arguments:**
-
-    - `run`: the directory of a training run of one seed, finished or not.
-    - `agent`: the agent, if it was given to [`lagdyna.runs.train`][] as an object or a class.
-    - `trust`: as for [`lagdyna.runs.load`][].
-
-    **Raises:** [`lagdyna.UserError`][] if the directory holds no run of one seed, one that is
-    damaged or has no checkpoint yet, or if its environment cannot be made, which is needed only
-    for runs that did not record its spaces.
-    """
+def policy_of(run: str | Path, *, agent: Any = None, trust: Trust = False) -> RunPolicy:
+    """Load the policy of a training run; see `load_policy`."""
     path = Path(run)
     config = config_of(path, Objects(agent=agent, trust=trust))
     policy = _network(path, config)

@@ -5,7 +5,6 @@ from ._faults import ObservationError as ObservationError
 from ._gymnasium import GymnasiumTask as GymnasiumTask
 from ._gymnasium import Outcome as Outcome
 from ._gymnasium import RenderingError as RenderingError
-from ._gymnasium import Spaces as Spaces
 from ._gymnasium import bounded_with_spaces as bounded_with_spaces
 from ._gymnasium import with_action_bounds as with_action_bounds
 from ._gymnasium_batch import GymnasiumBatch as GymnasiumBatch
@@ -13,9 +12,6 @@ from ._known import in_bounds as in_bounds
 from ._known import known_equations as known_equations
 from ._make import WrapperSpec as WrapperSpec
 from ._plant import Plant as Plant
-from ._predictor import AbstractPredictor as AbstractPredictor
-from ._predictor import PredictorState as PredictorState
-from ._predictor import rescaled as rescaled
 from ._reacher_target import ReacherTarget as ReacherTarget
 from ._read_state import read_state as read_state
 from ._registry import TASKS as TASKS
@@ -24,8 +20,6 @@ from ._simulator import simulator_of as simulator_of
 from ._spec import CoordinateSpec as CoordinateSpec
 from ._spec import TaskSpec as TaskSpec
 from ._velocities import EstimatedVelocities as EstimatedVelocities
-from ._velocities import PositionHistory as PositionHistory
-from ._velocities import VelocityEstimator as VelocityEstimator
 from .suite import SUITE as SUITE
 from .suite import YARDSTICKS as YARDSTICKS
 from .suite import SuiteEntry as SuiteEntry

@@ -14,6 +14,7 @@ from gymnasium import spaces
 from jaxtyping import Float
 
 from ..mechanics import State
+from ..runtime import Spaces
 from ._adapters import adapted
 from ._bounds import Bounds
 from ._faults import CheckedEnv, EnvironmentFault, sentence
@@ -44,19 +45,6 @@ class Outcome(NamedTuple):
     terminated: bool
     truncated: bool
     steps: int = 1
-
-
-class Spaces(NamedTuple):
-    """Spaces of an environment that a policy can control.
-
-    **Attributes:**
-
-    - `observation`: length of an observation, flattened.
-    - `actions`: lowest and highest value of each action, in the environment's units.
-    """
-
-    observation: int
-    actions: Bounds
 
 
 class GymnasiumTask:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from ..mechanics import Coordinates, FixedActuation
+from ..runtime import ObservedCoordinate, Reading
 from ._bounds import bounded_actuation, check_bounds
 from ._make import WrapperSpec
 
@@ -241,6 +242,21 @@ class TaskSpec:
     def action_time(self) -> float:
         """Duration for which an action is held, seconds."""
         return self.dt * self.repeat
+
+    @property
+    def reading(self) -> Reading:
+        """How states are read from observations."""
+        names = ObservedCoordinate.__struct_fields__
+        return Reading(
+            environment=self.env_id,
+            coordinates=tuple(
+                ObservedCoordinate(**{name: getattr(c, name) for name in names})
+                for c in self.coordinates
+            ),
+            context=tuple(self.context),
+            dt=self.dt,
+            repeat=self.repeat,
+        )
 
     @property
     def n(self) -> int:

@@ -15,8 +15,8 @@ import pytest
 import lagdyna
 from lagdyna import State, UserError
 from lagdyna.results import RUN_FILE, write_sealed
-from lagdyna.runs import RunPolicy, evaluate, load_policy, load_run
-from lagdyna.tasks import Spaces
+from lagdyna.runs import RunPolicy, evaluate, load_policy, load_run, policy_of
+from lagdyna.runtime import Spaces
 from lagdyna.training import EVALUATE_AGAIN, start_seeds
 
 from .. import environments as environments  # registers them
@@ -24,7 +24,7 @@ from .. import environments as environments  # registers them
 
 @pytest.fixture(scope="module")
 def policy(whole: Path) -> RunPolicy:
-    return load_policy(whole)
+    return policy_of(whole)
 
 
 def test_a_loop_with_predict_repeats_an_evaluation(
@@ -63,7 +63,7 @@ def test_a_batch_of_observations_is_its_rows(policy: RunPolicy) -> None:
 
 
 def test_actions_on_states_are_those_of_the_trainer_in_units(whole: Path) -> None:
-    run, policy = load_run(whole), load_policy(whole)
+    run, policy = load_run(whole), policy_of(whole)
     states = State(jnp.linspace(-3, 3, 5)[:, None], jnp.linspace(4, -4, 5)[:, None])
     unit = run.trainer.act(run.training, states)
     np.testing.assert_allclose(jax.vmap(policy.act)(states), 2 * unit, atol=1e-6)

@@ -1,16 +1,13 @@
 """Policies as functions of the environment's observations."""
 
 import abc
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
-from ._gymnasium import Spaces
-from ._spec import TaskSpec
+from ._reading import Reading, Spaces
 from ._velocities import PositionHistory, VelocityEstimator
-
-Actions = TypeVar("Actions", Float[np.ndarray, "*batch m"], Float[Array, "*batch m"])
 
 
 class PredictorState(NamedTuple):
@@ -33,13 +30,13 @@ class AbstractPredictor(abc.ABC):
 
     **Arguments:**
 
-    - `spec`: description of the task.
-    - `spaces`: of its environment.
+    - `reading`: of the observations.
+    - `spaces`: of the environment.
     """
 
-    def __init__(self, spec: TaskSpec, spaces: Spaces):
-        self.spec, self.spaces = spec, spaces
-        self._estimator = VelocityEstimator(spec) if spec.estimated else None
+    def __init__(self, reading: Reading, spaces: Spaces):
+        self.reading, self.spaces = reading, spaces
+        self._estimator = VelocityEstimator(reading) if reading.estimated else None
 
     @abc.abstractmethod
     def decide(
@@ -78,7 +75,7 @@ class AbstractPredictor(abc.ABC):
         state is that of another batch.
         """
         given = self._checked(observation)
-        if self._estimator is None and self.spec.repeat == 1:
+        if self._estimator is None and self.reading.repeat == 1:
             return self.decide(given, deterministic), None
         before = self._before(given.shape[:-1], state, episode_start)
         history = before.history
@@ -90,7 +87,7 @@ class AbstractPredictor(abc.ABC):
         decided = self.decide(given, deterministic)
         held = before.left > 0
         action = np.where(held[..., None], before.action, decided).astype(decided.dtype)
-        left = np.where(held, before.left, self.spec.repeat) - 1
+        left = np.where(held, before.left, self.reading.repeat) - 1
         return action, PredictorState(history, action, left)
 
     def _checked(self, observation: Any) -> Float[np.ndarray, "*batch obs"]:
@@ -106,7 +103,7 @@ class AbstractPredictor(abc.ABC):
                 found = f"type {type(observation).__name__}"
             raise ValueError(
                 f"`observation` has {found}; numbers of shape ({size},) or (batch, {size}) are "
-                f"accepted, as {self.spec.env_id} returns them"
+                f"accepted, as {self.reading.environment} returns them"
             )
         if not np.isfinite(given).all():
             raise ValueError(
@@ -125,7 +122,7 @@ class AbstractPredictor(abc.ABC):
         **Raises:** `ValueError` if it is that of another batch.
         """
         m = len(self.spaces.actions)
-        history = PositionHistory(*(np.full((*batch, self.spec.estimated), np.nan),) * 2)
+        history = PositionHistory(*(np.full((*batch, self.reading.estimated), np.nan),) * 2)
         fresh = PredictorState(history, np.zeros((*batch, m)), np.zeros(batch, int))
         if state is None:
             return fresh
@@ -150,8 +147,11 @@ class AbstractPredictor(abc.ABC):
         )
 
 
-def rescaled(unit: Actions, spaces: Spaces) -> Actions:
-    """Convert actions in `[-1, 1]^m`, of NumPy or JAX, to the environment's units."""
+def rescaled(unit: Any, spaces: Spaces) -> Any:
+    """Convert actions in `[-1, 1]^m` to the environment's units.
+
+    **Arguments:** `unit`, of NumPy or JAX, shape `(*batch, m)`.
+    """
     xp: Any = unit.__array_namespace__()
     low, high = np.asarray(spaces.actions, unit.dtype).T
     return low + 0.5 * (xp.clip(unit, -1, 1) + 1) * (high - low)

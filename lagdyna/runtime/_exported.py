@@ -1,0 +1,176 @@
+"""Exported programs, read from their files."""
+
+import importlib.util
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from jaxtyping import Float
+
+from .._bytes import read_bytes
+from .._errors import UserError
+from ._contract import CONTRACT_FILE, Contract
+from ._network import ACTIVATIONS, network_policy, spaces_of
+from ._predictor import AbstractPredictor
+
+Call = Callable[..., tuple[np.ndarray, ...]]
+
+_LIMIT_BYTES = 2**30
+_EXTRAS = {"onnxruntime": "onnx", "flatbuffers": "stablehlo"}
+
+
+class ExportedPolicy(AbstractPredictor):
+    """Policy that was exported by `lagdyna export`.
+
+    **Arguments:** `contract`, of the format; `call`, the program.
+
+    **Attributes:** `contract`.
+    """
+
+    def __init__(self, contract: Contract, call: Call):
+        assert contract.reading is not None
+        super().__init__(contract.reading, spaces_of(contract))
+        self.contract, self._call = contract, call
+        self._dtype = np.dtype(contract.precision)
+
+    def decide(
+        self, observations: Float[np.ndarray, "*batch obs"], deterministic: bool
+    ) -> Float[np.ndarray, "*batch m"]:
+        if not deterministic:
+            raise ValueError(
+                "`deterministic` was False, and an exported policy has no noise; a run's "
+                "policy, load_policy(RUN), has"
+            )
+        given = observations.astype(self._dtype)
+        if given.ndim == 1 or self.contract.format == "npz":
+            return self._call(given)[0]
+        return np.stack([self._call(row)[0] for row in given])
+
+
+def is_exported(path: str | Path) -> bool:
+    """Whether a directory holds an exported program."""
+    return (Path(path) / CONTRACT_FILE).exists()
+
+
+def load_contract(directory: str | Path) -> Contract:
+    """Read the contract of an exported program.
+
+    **Raises:** [`lagdyna.UserError`][] if there is none, or it is damaged.
+    """
+    path = Path(directory) / CONTRACT_FILE
+    try:
+        return msgspec.json.decode(read_bytes(path, _LIMIT_BYTES), type=Contract)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{str(directory)!r} has no {CONTRACT_FILE}; a directory that `lagdyna export` "
+            "wrote is accepted"
+        ) from error
+    except (msgspec.DecodeError, msgspec.ValidationError, OSError, ValueError) as error:
+        raise UserError(f"{str(path)!r} is damaged: {error}") from error
+
+
+def load_program(directory: str | Path) -> tuple[Contract, Call]:
+    """Load an exported program as a function of NumPy arrays.
+
+    Programs of the format `npz` need NumPy alone, those of `onnx` need onnxruntime, and those
+    of `stablehlo` need JAX.
+
+    **Returns:** the contract; and the function of the inputs, in their order, that returns the
+    outputs as a tuple.
+
+    **Raises:** [`lagdyna.UserError`][] if a file is missing or damaged, or a package is not
+    installed.
+    """
+    contract = load_contract(directory)
+    path = Path(directory) / contract.file
+    if Path(contract.file).name != contract.file:
+        raise UserError(
+            f"{str(path)!r} is not beside its contract; the name of a file is accepted"
+        )
+    try:
+        return contract, _READERS[contract.format](contract, read_bytes(path, _LIMIT_BYTES))
+    except FileNotFoundError as error:
+        raise UserError(f"{str(path)!r} does not exist; export the program again") from error
+    except UserError:
+        raise
+    # NumPy, onnxruntime and JAX raise many kinds of exceptions for damaged bytes.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{str(path)!r} is damaged: {reason}") from error
+
+
+def load_exported_policy(directory: str | Path) -> ExportedPolicy:
+    """Load a policy that `lagdyna export` wrote.
+
+    **Raises:** [`lagdyna.UserError`][] as `load_program`, or if it is no policy.
+    """
+    contract, call = load_program(directory)
+    if contract.reading is None:
+        raise UserError(
+            f"{str(directory)!r} holds a program of `--what {contract.what}`; one of "
+            "`--what policy` is accepted"
+        )
+    return ExportedPolicy(contract, call)
+
+
+def needed(package: str) -> None:
+    """Refuse to go on without a package of an extra.
+
+    **Raises:** [`lagdyna.UserError`][] that names the extra.
+    """
+    if importlib.util.find_spec(package) is None:
+        extra = _EXTRAS.get(package, package)
+        raise UserError(
+            f"this needs the package {package}; install it with `pip install "
+            f"'lagdyna[{extra}]'`"
+        )
+
+
+def _npz(contract: Contract, content: bytes) -> Call:
+    arrays = _arrays(content)
+    facts = contract.network
+    if facts is None or facts.activation not in ACTIVATIONS:
+        raise ValueError("its contract does not say what network it is")
+    act = network_policy(contract, arrays)
+    return lambda observation: (act(observation),)
+
+
+def _arrays(content: bytes) -> Mapping[str, np.ndarray]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as found:
+        return {name: found[name] for name in found.files}
+
+
+def _onnx(contract: Contract, content: bytes) -> Call:
+    needed("onnxruntime")
+    import onnxruntime  # pyright: ignore[reportMissingImports]
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # a call is too small to share
+    options.log_severity_level = 3  # errors alone
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    names = [each.name for each in session.get_inputs()]
+    return lambda *inputs: tuple(session.run(None, dict(zip(names, inputs, strict=True))))
+
+
+def _stablehlo(contract: Contract, content: bytes) -> Call:
+    needed("flatbuffers")
+    import jax
+    import jax.export
+
+    if contract.precision == "float64" and not jax.config.jax_enable_x64:  # pyright: ignore
+        raise UserError(
+            "the program is of float64, and this process computes in float32; set "
+            "JAX_ENABLE_X64=1 before Python starts"
+        )
+    call: Any = jax.jit(jax.export.deserialize(bytearray(content)).call)
+    return lambda *inputs: tuple(np.asarray(x) for x in call(*inputs))
+
+
+_READERS: Mapping[str, Callable[[Contract, bytes], Call]] = {
+    "npz": _npz,
+    "onnx": _onnx,
+    "stablehlo": _stablehlo,
+}

@@ -1,0 +1,1 @@
+from ..runs.conftest import whole as whole
