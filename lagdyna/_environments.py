@@ -34,6 +34,9 @@ YARDSTICKS = MappingProxyType(
 LEARNED_MODEL = "lagdyna/LearnedModel-v0"
 """Gymnasium id of the environment of a learned model."""
 
+EPISODE_SECONDS = 10.0
+"""Usual length of an episode in a learned model."""
+
 
 def register_suite() -> None:
     """Register the environments of the suite and of learned models with Gymnasium.

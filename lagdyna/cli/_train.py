@@ -68,9 +68,10 @@ def train(
         default.
     world
         The directory of a fit or a training run, whose learned model takes the place of the
-        environment. Needs `--start`, and of a fit `--reward` and `--limit`.
+        environment. Of a fit it needs `--start`, `--reward` and `--limit`.
     start
         With `--world`: the coordinates at the start of an episode, as q=3.14,0, in rad and m.
+        By default episodes start as those of the training run.
     reward
         With `--world`: FILE.py:NAME of the reward, a function of (state, action) or (state,
         action, next_state) in JAX that returns a number. By default that of a training run.
@@ -150,11 +151,6 @@ def _world(
     if task is not None:
         raise UserError(
             f"`task` was {task!r} with `--world`, which is the task; one of them is accepted"
-        )
-    if "start" not in given:
-        raise UserError(
-            "`--start` is missing: the model of a run does not know where an episode starts; "
-            "give the coordinates, as q=3.14,0"
         )
     numbers = {
         name: numbers_of(name, given.pop(name)) for name in ("start", "limit") & given.keys()

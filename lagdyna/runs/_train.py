@@ -2,11 +2,18 @@
 
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import gymnasium
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._environments import EPISODE_SECONDS, LEARNED_MODEL
 from .._errors import UserError
 from ..config import Config, Known, check_config, check_functions, known_option
 from ..filters import AbstractPosterior
+from ..mechanics import State
 from ..models import AbstractReward, RewardFn
 from ..options import config_to_toml
 from ..parts import AgentConfig, DynamicsConfig, LearnerConfig
@@ -68,6 +75,7 @@ class Run(NamedTuple):
     - `records`: the lines of `metrics.jsonl`.
     - `posterior`: of the dynamics, as the latest phase left it; `None` if no filter learned
         them.
+    - `directory`: where the run was read from.
     """
 
     config: Config
@@ -75,9 +83,10 @@ class Run(NamedTuple):
     trainer: Trainer
     records: list[Record]
     posterior: AbstractPosterior[AbstractTransition] | None
+    directory: Path | None = None
 
     @property
-    def world(self) -> WorldModel:
+    def world_model(self) -> WorldModel:
         """Learned world model.
 
         **Raises:** `UserError` if the agent of the run uses none.
@@ -91,17 +100,47 @@ class Run(NamedTuple):
     @property
     def transition(self) -> AbstractTransition:
         """Learned dynamics."""
-        return self.world.transition
+        return self.world_model.transition
 
     @property
     def reward(self) -> AbstractReward:
         """Learned or given reward."""
-        return self.world.reward
+        return self.world_model.reward
 
     @property
     def model(self) -> LearnedModel:
         """Learned dynamics with their mechanics: Lagrangian, energy, forces."""
         return LearnedModel(self.transition)
+
+    def simulator(
+        self,
+        q: Float[Array, " n"] | Float[np.ndarray, " n"],
+        qd: Float[Array, " n"] | Float[np.ndarray, " n"],
+        actions: Float[Array, "time m"] | Float[np.ndarray, "time m"],
+    ) -> State:
+        """Simulate the learned dynamics.
+
+        **Arguments:** `q`, `qd`, the first state, shapes `(n,)`; `actions`, in `[-1, 1]^m`.
+
+        **Returns:** the states, the first one included, shapes `(time + 1, n)`.
+        """
+        first = State(jnp.asarray(q, float), jnp.asarray(qd, float))
+        return self.model.rollout(first, jnp.asarray(actions, float))
+
+    def as_env(self, **options: Any) -> gymnasium.Env:
+        """Create an environment of the learned model, in which any agent can be trained.
+
+        Its observations are `(q, qd)` and its actions are in `[-1, 1]^m`. Its episodes begin
+        where those of the run began, and take 10 s.
+
+        **Arguments:** `options`, of `gymnasium.make` and of [`lagdyna.worlds.LearnedEnv`][],
+        such as `start` and `max_episode_steps`.
+
+        **Raises:** `UserError` as [`lagdyna.worlds.LearnedEnv`][].
+        """
+        usual = max(1, round(EPISODE_SECONDS / self.config.task.action_time))
+        given = {"max_episode_steps": usual, **options}
+        return gymnasium.make(LEARNED_MODEL, run=str(self.directory), **given)
 
 
 def train(
@@ -238,7 +277,8 @@ def load_run(
     optional += optimiser_states(trainer.init())
     training, notes = load_training(run, trainer, optional)
     records = records_of(run, notes["records"], notes["digest"])
-    return Run(trainer.config, training, trainer, records, trainer.posterior(training))
+    posterior = trainer.posterior(training)
+    return Run(trainer.config, training, trainer, records, posterior, run)
 
 
 def _continue(

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Scalar
 from .._errors import UserError
 from ..mechanics import State
 from ..simulate import WorldModel
-from ._world import UserReward, world_of
+from ._world import UserReward, World, world_of
 
 
 class LearnedEnv(gym.Env[np.ndarray, np.ndarray]):
@@ -23,7 +23,8 @@ class LearnedEnv(gym.Env[np.ndarray, np.ndarray]):
     **Arguments:**
 
     - `run`: the directory of a fit, or of a training run of one seed.
-    - `start`: coordinates at the start of an episode, at rest, rad and m.
+    - `start`: coordinates at the start of an episode, at rest, rad and m. By default an episode
+        starts in the first state of one of the run's episodes; a fit has none, and needs it.
     - `reward`: reward as `FILE.py:NAME` or as a function; see
         [`lagdyna.worlds.world_task`][].
     - `limit`: largest magnitude of each action; see there.
@@ -43,7 +44,7 @@ class LearnedEnv(gym.Env[np.ndarray, np.ndarray]):
     def __init__(
         self,
         run: str,
-        start: Sequence[float],
+        start: Sequence[float] | None = None,
         *,
         reward: str | UserReward | None = None,
         limit: Sequence[float] | None = None,
@@ -54,7 +55,8 @@ class LearnedEnv(gym.Env[np.ndarray, np.ndarray]):
             raise ValueError(f"`render_mode` was {render_mode!r}; None is accepted")
         world = world_of(run, reward, limit, trust=False)
         n = len(world.coordinates)
-        self._start = check_start(start, n)
+        self._start = check_start(start, world)
+        self._starts, self._n = world.starts, n
         if not 0 <= spread < np.inf:
             raise UserError(f"`spread` was {spread}; a finite number of 0 or more is accepted")
         self.world_model: WorldModel = world.model
@@ -67,7 +69,7 @@ class LearnedEnv(gym.Env[np.ndarray, np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start a new episode at rest.
+        """Start a new episode.
 
         **Arguments:** `seed`, of this and the following episodes; `options` may contain
         `"state"`, the first state as a pair `(q, qd)`.
@@ -75,16 +77,25 @@ class LearnedEnv(gym.Env[np.ndarray, np.ndarray]):
         super().reset(seed=seed)
         given = (options or {}).get("state")
         if given is None:
-            q = self._start + self._spread * self.np_random.standard_normal(len(self._start))
-            given = (q, np.zeros_like(q))
+            given = self._first()
         q, qd = (jnp.asarray(x, float) for x in given)
-        if {q.shape, qd.shape} != {self._start.shape}:
+        if {q.shape, qd.shape} != {(self._n,)}:
             raise ValueError(
                 f"`options['state']` has arrays of shapes {q.shape} and {qd.shape}; "
-                f"{self._start.shape} is accepted"
+                f"({self._n},) is accepted"
             )
         self._state = State(self.world_model.transition.coordinates.wrap(q), qd)
         return _observation(self._state), {}
+
+    def _first(self) -> tuple[Any, Any]:
+        """Draw the first state of an episode."""
+        if self._start is None:
+            assert self._starts is not None
+            q, qd = self._starts
+            row = self.np_random.integers(len(q))
+            return q[row], qd[row]
+        q = self._start + self._spread * self.np_random.standard_normal(self._n)
+        return q, np.zeros_like(q)
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Hold an action in `[-1, 1]^m` for one step of the model."""
@@ -105,11 +116,20 @@ class LearnedEnv(gym.Env[np.ndarray, np.ndarray]):
         return observation, float(reward), bool(ended > 0.5), False, {}
 
 
-def check_start(start: Sequence[float], n: int) -> Float[np.ndarray, " n"]:
-    """Convert the coordinates of a start.
+def check_start(start: Sequence[float] | None, world: World) -> Float[np.ndarray, " n"] | None:
+    """Convert the coordinates of a start; `None` for the starts of the run.
 
-    **Raises:** `UserError` if they are not `n` finite numbers.
+    **Raises:** `UserError` if they are not `n` finite numbers, or are missing for a world
+    without starts.
     """
+    n = len(world.coordinates)
+    if start is None:
+        if world.starts is None:
+            raise UserError(
+                f"`start` is missing: a fit does not know where an episode starts; {n} numbers "
+                "are accepted, one for each coordinate"
+            )
+        return None
     q = np.asarray(start, float)
     if q.shape != (n,) or not np.all(np.isfinite(q)):
         raise UserError(

@@ -1,7 +1,8 @@
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from .._environments import LEARNED_MODEL
+from .._environments import EPISODE_SECONDS, LEARNED_MODEL
 from .._errors import UserError
 from ..tasks import TaskSpec
 from ._env import check_start
@@ -11,7 +12,7 @@ from ._world import world_of
 def world_task(
     run: str | Path,
     *,
-    start: Sequence[float],
+    start: Sequence[float] | None = None,
     reward: str | None = None,
     limit: Sequence[float] | None = None,
     spread: float = 0.05,
@@ -26,7 +27,8 @@ def world_task(
     **Arguments:**
 
     - `run`: the directory of a fit, or of a training run of one seed.
-    - `start`: coordinates at the start of an episode, rad and m, one for each.
+    - `start`: coordinates at the start of an episode, rad and m, one for each. By default
+        episodes start as those of the training run; a fit needs it.
     - `reward`: `FILE.py:NAME` of a function of `(state, action)` or
         `(state, action, next_state)` in JAX that returns a number. `state.q` and `state.qd`
         have shape `(n,)`; `action` has all actions of the run's model in its units. A training
@@ -43,8 +45,10 @@ def world_task(
     if episode is not None and episode < 1:
         raise UserError(f"`episode` was {episode}; 1 step or more is accepted")
     world = world_of(str(run), reward, limit, trust)
-    check_start(start, len(world.coordinates))
-    make = {"run": str(run), "start": [float(x) for x in start], "spread": spread}
+    check_start(start, world)
+    make: dict[str, Any] = {"run": str(run), "spread": spread}
+    if start is not None:
+        make["start"] = [float(x) for x in start]
     if reward is not None:
         make["reward"] = reward
     if limit is not None:
@@ -57,10 +61,7 @@ def world_task(
         terminates=world.terminates,
         steps=1_000,
         description=f"The model that {run} learned.",
-        max_episode_steps=episode or max(1, round(_EPISODE / world.dt)),
+        max_episode_steps=episode or max(1, round(EPISODE_SECONDS / world.dt)),
         unchecked=True,
         make=make,
     )
-
-
-_EPISODE = 10.0  # seconds

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Scalar
 
 from .._errors import UserError
@@ -84,6 +85,7 @@ class World(NamedTuple):
     - `force`: generalised force of each action at its limit, with a row for each coordinate;
         of a fit with another number of actions than coordinates, ones.
     - `terminates`: whether the run learned the end of episodes.
+    - `starts`: first states of the episodes of a training run, shapes `(episodes, n)`.
     """
 
     model: WorldModel
@@ -92,6 +94,7 @@ class World(NamedTuple):
     coordinates: tuple[CoordinateSpec, ...]
     force: tuple[tuple[float, ...], ...]
     terminates: bool
+    starts: State | None = None
 
     @property
     def driven(self) -> tuple[int, ...]:
@@ -166,7 +169,9 @@ def _of_run(run: Run, limit: tuple[float, ...] | None) -> World:
             f"`limit` was {list(limit)}; the actions of a training run are in [-1, 1], and "
             f"{task.action_size} numbers from 0 to 1 are accepted, one of them above 0"
         )
-    model = WorldModel(ScaledActions(run.transition, limit), run.reward, run.world.termination)
+    model = WorldModel(
+        ScaledActions(run.transition, limit), run.reward, run.world_model.termination
+    )
     n = task.n
     coordinates = tuple(
         CoordinateSpec(
@@ -182,7 +187,11 @@ def _of_run(run: Run, limit: tuple[float, ...] | None) -> World:
     )
     driven = [i for i, x in enumerate(limit) if x > 0]
     force = tuple(tuple(row[j] * limit[j] for j in driven) for row in task.force)
-    return World(model, task.action_time, limit, coordinates, force, task.terminates)
+    buffer = run.training.buffer
+    first = np.asarray(buffer.first)
+    starts = jax.tree.map(lambda x: jnp.asarray(x)[first], buffer.experience.state)
+    whole = (model, task.action_time, limit, coordinates, force, task.terminates)
+    return World(*whole, starts if first.any() else None)
 
 
 def _of_fit(fit: FittedRun, limit: tuple[float, ...] | None) -> World:

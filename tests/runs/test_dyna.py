@@ -134,7 +134,7 @@ def test_rollouts_in_posterior_samples(agent: str, tmp_path: Path) -> None:
     assert training.learners is not None
     place = Phase(training.seed, training.phases, jnp.asarray(0))
     sampled = eqx.filter_jit(learner.sampled)(
-        run.world, training.learners, training.buffer, place
+        run.world_model, training.learners, training.buffer, place
     )
     assert isinstance(sampled.imagined, SampledTransition)
     state = State(jnp.asarray([[0.5]]), jnp.asarray([[1.0]]))

@@ -233,8 +233,8 @@ def test_a_loaded_run_has_a_lagrangian_and_its_metrics(run: Path) -> None:
     np.testing.assert_allclose(delan.inverse_dynamics(q, qd, acceleration), [0.5], rtol=1e-4)
     assert loaded.records == records_of(run)
     assert int(loaded.training.env_steps) == 60
-    assert loaded.transition is loaded.world.transition
-    assert loaded.reward is loaded.world.reward
+    assert loaded.transition is loaded.world_model.transition
+    assert loaded.reward is loaded.world_model.reward
     assert isinstance(loaded.model, LearnedModel)
     assert loaded.posterior is None
     assert load(run).config == loaded.config

@@ -166,6 +166,7 @@ def test_simulator_of_a_task_is_its_true_equations_and_reward(name: str):
         ({"limit": [1.0, 2.0]}, "1 numbers are accepted"),
         ({"start": [0.0, 1.0]}, "1 finite numbers are accepted"),
         ({"start": [np.nan]}, "1 finite numbers are accepted"),
+        ({"start": None}, "a fit does not know where an episode starts"),
         ({"episode": 0}, "1 step or more"),
         ({"reward": "mine.py:vector"}, "returns one number"),
         ({"reward": "mine.py:other"}, "has no 'other'"),
