@@ -18,12 +18,14 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import msgspec
 import numpy as np
 import tomli_w
 
 from lagdyna import UserError
 from lagdyna.config import Config, FitConfig, fit_config, load_config
 from lagdyna.data import DataError, Trajectory, TrajectorySet, read, write
+from lagdyna.export import export
 from lagdyna.identification import fit_problem, initial_state
 from lagdyna.options import config_to_toml, read_table
 from lagdyna.reproductions import reproduce, resume_reproduction
@@ -39,6 +41,7 @@ from lagdyna.runs._directory import (
 )
 from lagdyna.runs._fit import keep_fit
 from lagdyna.runs._seeds import directories_of, resume_seeds, seeds_summary
+from lagdyna.runtime import load_exported_policy
 from lagdyna.training import ManySeeds, Trainer
 
 from .reproductions.test_reproduce import Counting
@@ -101,6 +104,7 @@ def targets(root: Path, every: bool = True) -> list[Target]:
         Target("fit", root / "fit", read_fit),
         Target("fit by a filter", root / "posterior", read_fit),
         Target("reproduction", root / "reproduction", read_reproduction),
+        Target("exported policy", an_export(root / "export", root / "host"), read_export),
         *(Target(f"data {x}", root / f"swings.{x}", read_data, False) for x in _DATA),
         Target("config of a training run", root / "train.toml", load_config, False),
         Target("config of a fit", root / "fit.toml", read_fit_config, False),
@@ -201,6 +205,15 @@ def read_fit(run: Path) -> Any:
     loaded = load_fit(run)
     finished = resume_fit(run) if os.path.lexists(run / "report.json") else None
     return loaded.model, loaded.posterior, loaded.records, finished, compare([run])
+
+
+def an_export(out: Path, run: Path) -> Path:
+    return export(run, "policy", "npz", out)[0]
+
+
+def read_export(out: Path) -> Any:
+    policy = load_exported_policy(out)
+    return msgspec.to_builtins(policy.contract), policy.predict(np.zeros(3))
 
 
 def read_reproduction(out: Path) -> Any:

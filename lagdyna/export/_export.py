@@ -22,6 +22,7 @@ from ..runtime import (
     Spaces,
     load_contract,
     load_program,
+    sealed,
 )
 from ..tasks import bounded_with_spaces
 from ._program import Program, mechanics_program, policy_program
@@ -96,8 +97,9 @@ def export(
         try:
             with replacing(into / file) as temporary:
                 temporary.write_bytes(artefact.content)
-            _write(into, contract)
+            _write(into, sealed(contract, artefact.content))
             contract = msgspec.structs.replace(contract, check=_check(into, program))
+            contract = sealed(contract, artefact.content)
             _write(into, contract)
         except BaseException:
             for name in (file, CONTRACT_FILE):

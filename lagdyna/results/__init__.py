@@ -1,5 +1,6 @@
 """Files of runs: checkpoints, metrics, statistics, plots and films."""
 
+from ._arrays import damaged as damaged
 from ._arrays import load_arrays as load_arrays
 from ._arrays import save_arrays as save_arrays
 from ._checkpoint import load_checkpoint as load_checkpoint

@@ -95,7 +95,8 @@ def load_part(path: Path, part: str, like: Tree, schema: type[Any] | None = None
         States of optimisers of another version are replaced by zeros.
     - `schema`: as for [`lagdyna.results.load_checkpoint`][].
 
-    **Raises:** `UserError` as [`lagdyna.results.load_checkpoint`][].
+    **Raises:** `UserError` as [`lagdyna.results.load_checkpoint`][]. Numbers that are not
+    finite are returned as they are.
     """
     found = load_arrays(path)
     _notes(path, found.pop(_NOTES, None), schema)
@@ -108,9 +109,6 @@ def load_part(path: Path, part: str, like: Tree, schema: type[Any] | None = None
         if not any(_is_within(name, each) for each in states):
             raise UserError(mismatch)
         theirs[name] = np.zeros(expected[name].shape, expected[name].dtype)
-    for name, array in theirs.items():
-        if not any(_is_within(name, each) for each in states) and not np.isfinite(array).all():
-            raise damaged(path, f"its array `{name}` has values that are not finite")
     arrays = jax.device_put([theirs[name] for name in expected])
     return eqx.combine(jax.tree.unflatten(jax.tree.structure(shapes), arrays), static)
 

@@ -12,7 +12,7 @@ from .._errors import UserError
 from ..agents import AbstractAgentState, AbstractPolicy
 from ..config import Config
 from ..mechanics import State
-from ..results import TrainNotes, load_part, run_facts
+from ..results import TrainNotes, damaged, load_part, run_facts
 from ..runtime import AbstractPredictor, Spaces, rescaled
 from ..tasks import bounded_with_spaces, read_state
 from ._config_of import Objects, config_of
@@ -92,7 +92,12 @@ def _network(run: Path, config: Config) -> AbstractPolicy | None:
     policy: AbstractPolicy = eqx.filter_eval_shape(lambda state: state.policy, like)
     if type(policy).with_model is not AbstractPolicy.with_model:
         return None
-    return load_part(run / "checkpoint" / "training.npz", ".agent", like, TrainNotes).policy
+    checkpoint = run / "checkpoint" / "training.npz"
+    found = load_part(checkpoint, ".agent", like, TrainNotes).policy
+    weights = jax.tree.leaves(eqx.filter(found, eqx.is_inexact_array))
+    if not all(np.isfinite(np.asarray(x)).all() for x in weights):
+        raise damaged(checkpoint, "its policy has weights that are not finite")
+    return found
 
 
 def _spaces(run: Path, config: Config) -> Spaces:

@@ -6,6 +6,7 @@ from ._contract import Contract as Contract
 from ._contract import Format as Format
 from ._contract import NetworkFacts as NetworkFacts
 from ._contract import Port as Port
+from ._contract import sealed as sealed
 from ._exported import Call as Call
 from ._exported import ExportedPolicy as ExportedPolicy
 from ._exported import is_exported as is_exported

@@ -1,5 +1,6 @@
 """What an exported program takes and returns."""
 
+import hashlib
 from typing import Literal
 
 import msgspec
@@ -82,6 +83,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     - `source`: name of the run's directory.
     - `lagdyna`, `made_with`: versions of lagdyna and of the packages that made the file.
     - `check`: comparison with the source.
+    - `digest`: checksum of the file and of the contract.
     """
 
     what: str
@@ -99,3 +101,15 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lagdyna: str = ""
     made_with: dict[str, str] = {}
     check: Check | None = None
+    digest: str = ""
+
+
+def sealed(contract: Contract, content: bytes) -> Contract:
+    """Add the checksum to a contract.
+
+    **Arguments:** `content`, of the file beside it.
+    """
+    bare = msgspec.structs.replace(contract, digest="")
+    found = hashlib.sha256(msgspec.json.encode(bare))
+    found.update(content)
+    return msgspec.structs.replace(contract, digest=found.hexdigest())

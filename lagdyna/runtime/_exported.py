@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from .._bytes import read_bytes
 from .._errors import UserError
-from ._contract import CONTRACT_FILE, Contract
+from ._contract import CONTRACT_FILE, Contract, sealed
 from ._network import ACTIVATIONS, network_policy, spaces_of
 from ._predictor import AbstractPredictor
 
@@ -68,8 +68,9 @@ def load_contract(directory: str | Path) -> Contract:
             f"{str(directory)!r} has no {CONTRACT_FILE}; a directory that `lagdyna export` "
             "wrote is accepted"
         ) from error
-    except (msgspec.DecodeError, msgspec.ValidationError, OSError, ValueError) as error:
-        raise UserError(f"{str(path)!r} is damaged: {error}") from error
+    except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{str(path)!r} is damaged: {reason}") from error
 
 
 def load_program(directory: str | Path) -> tuple[Contract, Call]:
@@ -91,7 +92,10 @@ def load_program(directory: str | Path) -> tuple[Contract, Call]:
             f"{str(path)!r} is not beside its contract; the name of a file is accepted"
         )
     try:
-        return contract, _READERS[contract.format](contract, read_bytes(path, _LIMIT_BYTES))
+        content = read_bytes(path, _LIMIT_BYTES)
+        if contract != sealed(contract, content):
+            raise ValueError(f"it is not what {CONTRACT_FILE} was written with")
+        return contract, _READERS[contract.format](contract, content)
     except FileNotFoundError as error:
         raise UserError(f"{str(path)!r} does not exist; export the program again") from error
     except UserError:
