@@ -6,8 +6,8 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Scalar
 
 from lagdyna.agents import (
@@ -124,8 +124,10 @@ def randomly_trained(agent: ImaginationActorCritic, seed: int = 5) -> ActorCriti
     )
 
 
-def weights(model: Any) -> Float[Array, " weights"]:
-    return ravel_pytree(eqx.filter(model, eqx.is_inexact_array))[0]
+def weights(model: Any) -> Float[np.ndarray, " weights"]:
+    """All weights in one vector, in the order of `ravel_pytree`."""
+    leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
+    return np.concatenate([np.ravel(leaf) for leaf in leaves])
 
 
 def phase(number: int, chunk: int = 0, seed: int = 0) -> Phase:
