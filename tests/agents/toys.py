@@ -81,6 +81,7 @@ def swing_world(
     return WorldModel(swing(), random_reward() if reward is None else reward, termination)
 
 
+@eqx.filter_jit
 def some_starts() -> State:
     return uniform_states(jax.random.key(0), BATCH, Limits((3.0,), (4.0,)))
 
@@ -136,11 +137,16 @@ def phase(number: int, chunk: int = 0, seed: int = 0) -> Phase:
 
 def numbered_buffer(filled: int, rewards: float = 0.0) -> ReplayBuffer:
     """A buffer of 10 for one coordinate; entry `i` has position `100 + i`."""
+    return _numbered_buffer(filled, jnp.asarray(rewards))
+
+
+@eqx.filter_jit
+def _numbered_buffer(filled: int, reward: Array) -> ReplayBuffer:
     q = 100.0 + jnp.arange(float(filled))[:, None]
     experience = Experience(
         State(q, -q),
         jnp.zeros((filled, 1)),
-        jnp.full(filled, rewards),
+        jnp.full(filled, reward),
         State(q + 0.5, q),
         jnp.zeros(filled, bool),
     )
@@ -149,4 +155,5 @@ def numbered_buffer(filled: int, rewards: float = 0.0) -> ReplayBuffer:
 
 def two_episodes() -> ReplayBuffer:
     """Two episodes of four entries, which begin at 100 and 104."""
-    return eqx.tree_at(lambda b: b.episode, numbered_buffer(8), jnp.arange(10) // 4)
+    episodes = jnp.asarray(np.arange(10) // 4)
+    return eqx.tree_at(lambda b: b.episode, numbered_buffer(8), episodes)
