@@ -22,7 +22,7 @@ from lagdyna.mechanics import Coordinates, Limits, State
 from lagdyna.models import AbstractReward, AbstractTermination, NoTermination, RewardNetwork
 from lagdyna.simulate import AbstractTransition, WorldModel
 
-from ..helpers import PENDULUM, randomised
+from ..helpers import PENDULUM, randomised, shape_of
 
 FEATURES = Features(PENDULUM, (4.0,))
 BATCH = 6
@@ -59,7 +59,7 @@ def swing(strength: float = 3.0) -> Swing:
 
 @functools.cache
 def _reward() -> RewardNetwork:
-    return RewardNetwork(PENDULUM, 1, (4.0,), hidden=(6,), key=jax.random.key(0))
+    return shape_of(RewardNetwork, PENDULUM, 1, (4.0,), hidden=(6,))
 
 
 def random_reward() -> RewardNetwork:
