@@ -69,7 +69,7 @@ def test_features_are_embedded_positions_and_scaled_velocities() -> None:
 @given(seeds)
 def test_features_policies_and_critics_are_periodic_in_angles(x64: None, seed: int) -> None:
     state = random_pair(seed)
-    turned = State(jnp.asarray(np.asarray(state.q) + [0.0, 2 * np.pi]), state.qd)
+    turned = State(jnp.asarray(state.q + np.asarray([0.0, 2 * np.pi])), state.qd)
     for function in (FEATURES, random_policy(seed).mode, randomised(shape(Critic), seed)):
         np.testing.assert_allclose(
             called(function, turned), called(function, state), rtol=1e-9, atol=1e-9

@@ -27,7 +27,6 @@ from .toys import (
     untrained,
 )
 
-
 imagined = eqx.filter_jit(imagine)
 
 
