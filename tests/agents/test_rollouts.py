@@ -36,7 +36,7 @@ def _numpy(arrays: Any) -> Any:
 
 def test_rollouts_equal_a_loop_of_single_steps(x64: None) -> None:
     policy, world = randomly_trained(small_actor_critic()).policy, swing_world()
-    starts, noise = _numpy(some_starts()), np.asarray(normals(1, 5, BATCH, 1))
+    starts, noise = _numpy(some_starts()), _numpy(normals(1, 5, BATCH, 1))
     rollouts = _numpy(imagined(policy, world, starts, noise))
     assert rollouts.states.q.shape == (6, BATCH, 1)
 
@@ -98,7 +98,9 @@ def test_a_rollout_that_is_not_finite_stays_and_is_reset(x64: None) -> None:
     q = np.linspace(-1.0, 2.5, BATCH)[:, None]
     carried = State(jnp.asarray(q), jnp.asarray(0 * q))
     before = eqx.tree_at(lambda s: s.carried_states, untrained(agent), carried)
-    rollouts = _numpy(imagined(before.policy, BREAKING, carried, np.ones((5, BATCH, 1))))
+    rollouts = _numpy(
+        imagined(before.policy, BREAKING, carried, _numpy(np.ones((5, BATCH, 1))))
+    )
     assert rollouts.is_finite[0].tolist() == [True] * (BATCH - 1) + [False]
     identical(
         jax.tree.map(lambda x: x[0, -1], rollouts.states),
