@@ -72,8 +72,21 @@ def _update(
 
 def imagined_by(state: ActorCritic, starts: State) -> ImaginedRollouts:
     """The rollouts of an update."""
+    return jax.tree.map(np.asarray, _imagined_by(state, swing_world(), starts))
+
+
+@eqx.filter_jit
+def _imagined_by(state: ActorCritic, world: WorldModel, starts: State) -> ImaginedRollouts:
     noise = jax.random.normal(jax.random.key(9), (5, BATCH, 1))
-    return eqx.filter_jit(imagine)(state.policy, swing_world(), starts, noise)
+    return imagine(state.policy, world, starts, noise)
+
+
+@eqx.filter_jit
+def begun_states(
+    agent: ImaginationActorCritic, carried: State, starts: State, seed: Array
+) -> State:
+    """The first states of an update's rollouts."""
+    return agent._reset_rollouts(carried, starts, jax.random.key(seed))
 
 
 def test_rollouts_continue_from_the_carried_states(x64: None) -> None:
@@ -91,19 +104,20 @@ def test_rollouts_continue_from_the_carried_states(x64: None) -> None:
 def test_rollouts_outside_the_limits_are_reset(x64: None) -> None:
     """The first state is not finite, the second is too fast; each gets a new start."""
     agent = small_actor_critic(reset_fraction=0.0, limits=Limits((3.5,), (50.0,)))
-    q = jnp.linspace(-3.0, 3.0, BATCH)[:, None].at[0].set(jnp.nan)
-    qd = jnp.full((BATCH, 1), 7.0).at[1].set(51.0)
-    begun = agent._reset_rollouts(State(q, qd), some_starts(), jax.random.key(0))
-    assert np.all(np.isin(begun.q[:2], np.asarray(some_starts().q)))
-    close(begun.q[2:], np.asarray(q)[2:], 0)
+    q, qd = np.linspace(-3.0, 3.0, BATCH)[:, None], np.full((BATCH, 1), 7.0)
+    q[0], qd[1] = np.nan, 51.0
+    carried = State(jnp.asarray(q), jnp.asarray(qd))
+    begun = np.asarray(begun_states(agent, carried, some_starts(), jnp.asarray(0)).q)
+    assert np.all(np.isin(begun[:2], some_starts().q))
+    close(begun[2:], q[2:], 0)
 
 
 @pytest.mark.parametrize("fraction", [0.25, 0.75])
 def test_a_fraction_of_the_rollouts_is_reset(x64: None, fraction: float) -> None:
     agent = small_actor_critic(reset_fraction=fraction)
-    carried = State(jnp.zeros((4000, 1)), jnp.zeros((4000, 1)))
-    starts = State(jnp.ones((4000, 1)), jnp.ones((4000, 1)))
-    begun = agent._reset_rollouts(carried, starts, jax.random.key(3))
+    zeros, ones = (jnp.asarray(np.full((4000, 1), x)) for x in (0.0, 1.0))
+    carried, starts = State(zeros, zeros), State(ones, ones)
+    begun = begun_states(agent, carried, starts, jnp.asarray(3))
     assert np.mean(begun.q) == pytest.approx(fraction, abs=0.03)
     close(begun.q, begun.qd, 0)
 
@@ -165,6 +179,16 @@ def test_the_critic_descends_the_gradient_of_its_squared_error(x64: None) -> Non
         assert gradient @ direction == pytest.approx(slope, rel=1e-5)
 
 
+def values(critics: tuple[Critic, ...], states: State) -> np.ndarray:
+    """The values of the states of rollouts, of each critic."""
+    return np.asarray(_values(critics, states))
+
+
+@eqx.filter_jit
+def _values(critics: tuple[Critic, ...], states: State) -> Array:
+    return jnp.stack([jax.vmap(jax.vmap(critic))(states) for critic in critics])
+
+
 def test_losses_are_those_of_the_lambda_return(x64: None) -> None:
     """Both losses from their formulas; the smaller of two targets bootstraps."""
     agent, scale = small_actor_critic(), 2.5
@@ -172,19 +196,11 @@ def test_losses_are_those_of_the_lambda_return(x64: None) -> None:
     _, metrics = update(agent, state, swing_world(), scale)
     rollouts = imagined_by(state, some_starts())
 
-    def values(critics: tuple[Critic, ...], states: State) -> np.ndarray:
-        return np.stack([jax.vmap(jax.vmap(critic))(states) for critic in critics])
-
-    both = values(state.targets, jax.tree.map(lambda x: x[1:], rollouts.states))
+    both = values(state.targets, rollouts.states)[:, 1:]
     assert 0 < np.mean(both[0] < both[1]) < 1, "the smaller one must matter"
-    returns = lambda_returns(
-        rollouts.rewards / scale - 0.1 * rollouts.log_probabilities,
-        jnp.asarray(both.min(axis=0)),
-        0.9,
-        0.8,
-    )
-    visited = jax.tree.map(lambda x: x[:-1], rollouts.states)
-    errors = values(state.critics, visited) - np.asarray(returns)
+    rewards = rollouts.rewards / scale - 0.1 * rollouts.log_probabilities
+    returns = eqx.filter_jit(lambda_returns)(rewards, both.min(axis=0), 0.9, 0.8)
+    errors = values(state.critics, rollouts.states)[:, :-1] - np.asarray(returns)
     close(metrics["actor_loss"], -np.mean(returns), 1e-10)
     close(metrics["critic_loss"], 0.5 * np.mean(np.sum(errors**2, axis=0)), 1e-10)
     close(metrics["imagined_reward"], np.mean(rollouts.rewards), 1e-10)
@@ -255,12 +271,12 @@ def test_the_scale_of_rewards_does_not_matter(x64: None, factor: float) -> None:
 def test_the_critic_learns_the_value_of_an_endless_reward() -> None:
     """A reward of 3 in units of 2 has the value 3 / 2 / (1 - gamma)."""
     agent, world = with_adam(), swing_world(odd(3.0))
-    state = untrained(agent)
+    state, scale = untrained(agent), jnp.asarray(2.0)
     for _ in range(1000):
-        state, _ = update(agent, state, world, jnp.asarray(2.0))
-    for critic in (*state.critics, *state.targets):
-        values = jax.vmap(critic)(some_starts())
-        np.testing.assert_allclose(values, 15.0, rtol=0.02)
+        state, _ = update(agent, state, world, scale)
+    starts = State(*(np.asarray(x)[None] for x in some_starts()))
+    found = values((*state.critics, *state.targets), starts)
+    np.testing.assert_allclose(found, 15.0, rtol=0.02)
 
 
 def test_an_update_can_have_its_own_entropy_coefficient(x64: None) -> None:

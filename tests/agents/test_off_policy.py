@@ -100,34 +100,52 @@ def options(**changes: Any) -> dict[str, Any]:
 
 
 def some_experience(seed: int = 0, rows: int = BATCH, ended: bool = False) -> Experience:
-    keys = jax.random.split(jax.random.key(seed), 4)
-    q, qd, action, reward = (jax.random.normal(key, (rows, 1)) for key in keys)
-    next_state = State(q + 0.1 * qd, qd + 0.1)
-    terminated = jnp.full(rows, ended)
-    return Experience(State(q, qd), jnp.tanh(action), reward[:, 0], next_state, terminated)
+    q, qd, action, reward = np.random.default_rng(seed).normal(size=(4, rows, 1))
+    states = State(q, qd), State(q + 0.1 * qd, qd + 0.1)
+    fields = (states[0], np.tanh(action), reward[:, 0], states[1], np.full(rows, ended))
+    return Experience(*jax.tree.map(jnp.asarray, fields))
+
+
+@eqx.filter_jit
+def initial(agent: Any) -> Any:
+    return agent.init(jax.random.key(0))
+
+
+@eqx.filter_jit
+def updated(agent: Any, state: Any, batch: Any, seed: Array) -> tuple[Any, Metrics]:
+    """One update of the agent, as one program."""
+    return agent.update(state, batch, key=jax.random.key(seed))
 
 
 def spread(state: OffPolicyState) -> OffPolicyState:
     """Targets that differ from the networks, as after some updates."""
-    other = jax.tree.map(lambda x: 1.1 * x if eqx.is_inexact_array(x) else x, state)
+    other = jax.tree.map(
+        lambda x: jnp.asarray(1.1 * np.asarray(x)) if eqx.is_inexact_array(x) else x, state
+    )
     return state.replace(targets=other.targets, extra=other.extra)
 
 
-def values(critics: Any, state: State, action: Array) -> np.ndarray:
-    return np.stack([jax.vmap(critic)(state, action) for critic in critics])
+@eqx.filter_jit
+def values(critics: Any, state: State, action: Array) -> Array:
+    return jnp.stack([jax.vmap(critic)(state, action) for critic in critics])
+
+
+@eqx.filter_jit
+def modes(policy: AbstractPolicy, state: State) -> Array:
+    return jax.vmap(policy.mode)(state)
 
 
 def test_td3_critics_regress_on_the_smaller_smoothed_target(x64: None) -> None:
     agent = TD3(**options(), target_noise=0.3, target_clip=0.4)
-    before, batch = spread(agent.init(jax.random.key(0))), some_experience()
-    key = jax.random.key(5)
-    _, metrics = agent.update(before, batch, key)
-    noise = np.clip(0.3 * np.asarray(jax.random.normal(key, (BATCH, 1))), -0.4, 0.4)
-    mode = np.asarray(jax.vmap(before.extra.mode)(batch.next_state))
-    both = values(before.targets, batch.next_state, jnp.asarray(np.clip(mode + noise, -1, 1)))
+    before, batch = spread(initial(agent)), some_experience()
+    _, metrics = updated(agent, before, batch, jnp.asarray(5))
+    drawn = np.asarray(jax.random.normal(jax.random.key(5), (BATCH, 1)))
+    mode = np.asarray(modes(before.extra, batch.next_state))
+    action = np.clip(mode + np.clip(0.3 * drawn, -0.4, 0.4), -1, 1)
+    both = np.asarray(values(before.targets, batch.next_state, jnp.asarray(action)))
     assert 0 < np.mean(both[0] < both[1]) < 1, "the smaller one must matter"
     targets = np.asarray(batch.reward) + 0.9 * both.min(axis=0)
-    found = values(before.critics, batch.state, batch.action)
+    found = np.asarray(values(before.critics, batch.state, batch.action))
     close(metrics["critic_loss"], np.sum(np.mean((found - targets) ** 2, axis=1)), 1e-10)
     close(metrics["value"], np.mean(found), 1e-10)
     assert metrics["skipped"] == 0
@@ -136,28 +154,29 @@ def test_td3_critics_regress_on_the_smaller_smoothed_target(x64: None) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_value_after_termination_is_0(kind: type[AbstractOffPolicy], x64: None) -> None:
     agent = kind(**options())
-    state, batch = spread(agent.init(jax.random.key(0))), some_experience(ended=True)
-    _, metrics = agent.update(state, batch, jax.random.key(1))
-    errors = values(state.critics, batch.state, batch.action) - np.asarray(batch.reward)
+    state, batch = spread(initial(agent)), some_experience(ended=True)
+    _, metrics = updated(agent, state, batch, jnp.asarray(1))
+    found = np.asarray(values(state.critics, batch.state, batch.action))
+    errors = found - np.asarray(batch.reward)
     close(metrics["critic_loss"], np.sum(np.mean(errors**2, axis=1)), 1e-10)
 
 
 def test_td3_delays_the_actor_and_the_targets(x64: None) -> None:
     agent = TD3(**options(), delay=2)
-    first, batch = agent.init(jax.random.key(0)), some_experience()
-    waited, _ = agent.update(first, batch, jax.random.key(1))
+    first, batch = initial(agent), some_experience()
+    waited, _ = updated(agent, first, batch, jnp.asarray(1))
     for part in ("policy", "extra", "targets"):
         np.testing.assert_array_equal(
             weights(getattr(waited, part)), weights(getattr(first, part))
         )
-    acted, _ = agent.update(waited, batch, jax.random.key(2))
+    acted, _ = updated(agent, waited, batch, jnp.asarray(2))
 
     def value(policy: Any) -> Scalar:
         actions = jax.vmap(policy.mode)(batch.state)
         return jnp.mean(jax.vmap(acted.critics[0])(batch.state, actions))
 
     step = weights(acted.policy) - weights(waited.policy)
-    gradient = weights(eqx.filter_grad(value)(waited.policy))
+    gradient = weights(eqx.filter_jit(eqx.filter_grad(value))(waited.policy))
     np.testing.assert_allclose(step, 1e-2 * gradient, rtol=1e-8)
     for targets, networks in (("targets", "critics"), ("extra", "policy")):
         old, to = weights(getattr(waited, targets)), weights(getattr(acted, networks))
@@ -170,13 +189,13 @@ def test_td3_delays_the_actor_and_the_targets(x64: None) -> None:
 def test_the_temperature_rises_if_entropy_is_too_low(bias: float, x64: None) -> None:
     """`bias` makes the noise of the policy very small, or larger than its target."""
     agent = SAC(**options())
-    state = agent.init(jax.random.key(0))
-    policy: Any = state.policy
-    last = policy.network.layers[-1]
-    policy = eqx.tree_at(lambda p: p.network.layers[-1].bias, policy, last.bias.at[1].set(bias))
-    after, metrics = agent.update(
-        state.replace(policy=policy), some_experience(), jax.random.key(1)
+    state = initial(agent)
+    mean = state.policy.network.layers[-1].bias[0]
+    policy = eqx.tree_at(
+        lambda p: p.network.layers[-1].bias, state.policy, jnp.asarray([float(mean), bias])
     )
+    state = state.replace(policy=policy)
+    after, metrics = updated(agent, state, some_experience(), jnp.asarray(1))
     rises = float(after.extra.logarithm) > float(state.extra.logarithm)
     assert rises == (float(metrics["entropy"]) < -1) == (bias < 0)
 
@@ -185,23 +204,27 @@ def test_the_temperature_rises_if_entropy_is_too_low(bias: float, x64: None) -> 
 def test_the_policy_learns_an_immediate_reward(kind: type[AbstractOffPolicy]) -> None:
     """The best action is `sin q / 2`, and every step terminates."""
     agent = kind(**options(optimiser=ADAM, target_rate=0.05, hidden=(32,)))
-    first, rest = eqx.partition(agent.init(jax.random.key(0)), eqx.is_array)
+    q = jnp.asarray(np.linspace(-3, 3, 25)[:, None])
 
-    def body(arrays: Any, key: Array) -> tuple[Any, None]:
-        draw, act, key = jax.random.split(key, 3)
-        q = jax.random.uniform(draw, (64, 1), minval=-jnp.pi, maxval=jnp.pi)
-        action = jax.random.uniform(act, (64, 1), minval=-1.0)
-        reward = -((action - 0.5 * jnp.sin(q)) ** 2)[:, 0]
-        state, terminated = State(q, 0 * q), jnp.ones(64, bool)
-        batch = Experience(state, action, reward, state, terminated)
-        learned, _ = agent.update(eqx.combine(arrays, rest), batch, key)
-        return eqx.filter(learned, eqx.is_array), None
+    @eqx.filter_jit
+    def learned_actions() -> Array:
+        first, rest = eqx.partition(agent.init(jax.random.key(0)), eqx.is_array)
 
-    keys = jax.random.split(jax.random.key(1), 1000)
-    learned = eqx.combine(jax.jit(lambda a, k: jax.lax.scan(body, a, k)[0])(first, keys), rest)
-    q = jnp.linspace(-3, 3, 25)[:, None]
-    action = jax.vmap(learned.policy.mode)(State(q, 0 * q))
-    assert float(jnp.max(jnp.abs(action - 0.5 * jnp.sin(q)))) < 0.1
+        def body(arrays: Any, key: Array) -> tuple[Any, None]:
+            draw, act, key = jax.random.split(key, 3)
+            q = jax.random.uniform(draw, (64, 1), minval=-jnp.pi, maxval=jnp.pi)
+            action = jax.random.uniform(act, (64, 1), minval=-1.0)
+            reward = -((action - 0.5 * jnp.sin(q)) ** 2)[:, 0]
+            state, terminated = State(q, 0 * q), jnp.ones(64, bool)
+            batch = Experience(state, action, reward, state, terminated)
+            learned, _ = agent.update(eqx.combine(arrays, rest), batch, key)
+            return eqx.filter(learned, eqx.is_array), None
+
+        keys = jax.random.split(jax.random.key(1), 1000)
+        learned: Any = eqx.combine(jax.lax.scan(body, first, keys)[0], rest)
+        return jax.vmap(learned.policy.mode)(State(q, 0 * q))
+
+    np.testing.assert_allclose(learned_actions(), 0.5 * np.sin(q), rtol=0, atol=0.1)
 
 
 class Drift(AbstractTransition):
@@ -245,13 +268,20 @@ def small_dyna(**changes: Any) -> Dyna:
 
 def imagined(world: WorldModel) -> Experience:
     """24 imagined transitions, time and rollouts being the leading axes."""
-    agent, fallback = small_dyna(), some_experience(rows=6)
-    starts = State(jnp.arange(6.0)[:, None], jnp.zeros((6, 1)))
+    starts = State(*map(jnp.asarray, (np.arange(6.0)[:, None], np.zeros((6, 1)))))
+    imagined = _imagined(small_dyna(), world, starts, some_experience(rows=6))
+    assert imagined.added == 24
+    return jax.tree.map(
+        lambda x: np.asarray(x)[:24].reshape(4, 6, *x.shape[1:]), imagined.experience
+    )
+
+
+@eqx.filter_jit
+def _imagined(agent: Dyna, world: WorldModel, starts: State, real: Experience) -> ReplayBuffer:
     state = agent.init(jax.random.key(0))
-    state = agent.imagine(state, world, starts, fallback, key=jax.random.key(3))
+    state = agent.imagine(state, world, starts, real, key=jax.random.key(3))
     assert state.imagined is not None
-    assert int(state.imagined.size) == 24
-    return jax.tree.map(lambda x: x[:24].reshape(4, 6, *x.shape[1:]), state.imagined.experience)
+    return state.imagined
 
 
 def test_imagined_transitions_are_consecutive_steps_of_the_model() -> None:
@@ -259,12 +289,11 @@ def test_imagined_transitions_are_consecutive_steps_of_the_model() -> None:
     made = imagined(world)
     np.testing.assert_array_equal(made.state.q[0, :, 0], np.arange(6))
     np.testing.assert_array_equal(made.next_state.q[:-1], made.state.q[1:])
-    step = jax.vmap(jax.vmap(world.transition.step))
-    close(made.next_state.q, step(made.state, made.action).q, 1e-6)
+    close(made.next_state.q, made.state.q + 0.5 * made.action + 0.25, 1e-6)
     close(made.reward, (made.next_state.q - made.action)[..., 0], 1e-6)
     assert not made.terminated.any()
-    policy = small_dyna().init(jax.random.key(0)).policy
-    mode = jax.vmap(jax.vmap(policy.mode))(made.state)
+    rows = State(*(jnp.asarray(x.reshape(24, 1)) for x in made.state))
+    mode = np.asarray(modes(initial(small_dyna()).policy, rows)).reshape(4, 6, 1)
     assert np.std(made.action - mode) > 0.1, "actions have exploration noise"
 
 
@@ -286,21 +315,25 @@ def test_transitions_that_are_not_finite_are_replaced_by_real_ones() -> None:
     assert not replaced.all()
 
 
+@eqx.filter_jit
+def filled(experience: Experience) -> ReplayBuffer:
+    return ReplayBuffer.empty(BATCH, 1, 1).add(experience, jnp.zeros((), int))
+
+
 @pytest.mark.parametrize(("ratio", "broken"), [(0.0, "imagined"), (1.0, "real")])
 def test_the_ratio_is_the_imagined_fraction_of_a_batch(ratio: float, broken: str) -> None:
     """Rewards of transitions that no batch contains may be NaN."""
     agent = small_dyna(ratio=ratio)
-    state = agent.init(jax.random.key(0))
+    state = initial(agent)
     assert agent.uses_model == (ratio > 0) == (state.imagined is not None)
-    bad = some_experience()._replace(reward=jnp.full(BATCH, jnp.nan))
-    empty, zero = ReplayBuffer.empty(BATCH, 1, 1), jnp.zeros((), int)
-    real = empty.add(bad if broken == "real" else some_experience(), zero)
-    other = empty.add(bad if broken == "imagined" else some_experience(), zero)
+    bad = some_experience()._replace(reward=jnp.asarray(np.full(BATCH, np.nan)))
+    real = filled(bad if broken == "real" else some_experience())
+    other = filled(bad if broken == "imagined" else some_experience())
     state = dataclasses.replace(state, imagined=other)
-    _, metrics = agent.update(state, real, key=jax.random.key(1))
+    _, metrics = updated(agent, state, real, jnp.asarray(1))
     assert metrics["skipped"] == 0
     assert np.isfinite(metrics["critic_loss"])
-    _, metrics = small_dyna().update(state, real, key=jax.random.key(1))
+    _, metrics = updated(small_dyna(), state, real, jnp.asarray(1))
     assert metrics["skipped"] > 0
 
 
@@ -310,14 +343,14 @@ def test_improving_imagines_once_and_updates_the_actor(
     kind: type[AbstractOffPolicy], ratio: float
 ) -> None:
     agent = small_dyna(learner=kind(**options(features=Features(LINE, (4.0,)))), ratio=ratio)
-    buffer = ReplayBuffer.empty(BATCH, 1, 1).add(some_experience(), jnp.zeros((), int))
+    before, buffer = initial(agent), filled(some_experience())
     world = drift_world() if agent.uses_model else None
 
     @eqx.filter_jit
     def improve(place: Phase) -> tuple[DynaState, Metrics]:
-        return agent.improve(agent.init(jax.random.key(0)), world, buffer, place, 3)
+        return agent.improve(before, world, buffer, place, 3)
 
-    before, (after, metrics) = agent.init(jax.random.key(0)), improve(phase(1))
+    after, metrics = improve(phase(1))
     assert metrics["skipped"] == 0
     assert {"critic_loss", "value"} <= set(metrics)
     assert int(after.learned.updates) == 3

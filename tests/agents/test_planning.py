@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lagdyna import UserError
-from lagdyna.agents import Phase, PlanLibrary, PlanningAgent, PlanPolicy, WorldCost
+from lagdyna.agents import PlanLibrary, PlanningAgent, PlanPolicy, WorldCost
 from lagdyna.config import Config
 from lagdyna.control import Quadratic
 from lagdyna.data import Experience, ReplayBuffer
@@ -18,7 +18,8 @@ from lagdyna.simulate import SampledTransition, WorldModel
 from lagdyna.tasks import Plant, get_task
 
 from ..control.systems import pendulum
-from ..helpers import PENDULUM, close
+from ..helpers import PENDULUM, close, state
+from .toys import phase
 
 
 def reward(state: State, action: jax.Array, after: State) -> jax.Array:
@@ -66,25 +67,30 @@ def test_gradient_of_a_step_is_that_of_its_cost(uncertainty: float):
 def test_cost_is_less_the_reward_and_grows_with_the_variance():
     inside, action = State(jnp.asarray([0.7]), jnp.asarray([4.0])), jnp.asarray([0.4])
     plain = cost_of(world())
-    paid = reward(inside, action, eqx.filter_jit(pendulum().step)(inside, action))
-    expected = 0.5 * 0.4**2 - paid
+    paid = eqx.filter_jit(lambda: reward(inside, action, pendulum().step(inside, action)))()
+    expected = 0.5 * 0.4**2 - float(paid)
     stage = eqx.filter_jit(lambda cost: cost.stage(inside, action))
-    assert float(stage(plain)) == pytest.approx(float(expected), rel=1e-5)
+    assert float(stage(plain)) == pytest.approx(expected, rel=1e-5)
     samples = eqx.filter_jit(members)()
     uncertain = stage(cost_of(world(samples), 3.0))
     all_steps = eqx.filter_jit(samples.all_steps)
-    next_states = all_steps(jax.tree.map(lambda x: x[None], inside), action[None])
-    variance = jnp.var(next_states.q[:, 0, 0] / 0.1, ddof=1)
-    variance += jnp.var(next_states.qd[:, 0, 0] / 0.5, ddof=1)
-    close(uncertain - stage(plain), 3 * variance, 1e-4)
+    next_states = all_steps(State(inside.q[None], inside.qd[None]), action[None])
+    q, qd = (np.asarray(x)[:, 0, 0] for x in next_states)
+    variance = np.var(q / 0.1, ddof=1) + np.var(qd / 0.5, ddof=1)
+    close(float(uncertain) - float(stage(plain)), 3 * variance, 1e-4)
 
 
 def library_of(states: list[list[float]], actions: list[list[float]]) -> PlanLibrary:
     """Plans of one joint at rest, which the gain 0.5 holds and the identity weighs."""
-    empty = PlanLibrary.empty(len(states), len(states[0]), n=1, m=1)
+    return _library(jnp.asarray(states), jnp.asarray(actions))
+
+
+@eqx.filter_jit
+def _library(q: jax.Array, u: jax.Array) -> PlanLibrary:
+    empty = PlanLibrary.empty(*q.shape, n=1, m=1)
     library = PlanLibrary(
-        State(jnp.asarray(states)[..., None], empty.states.qd),
-        jnp.asarray(actions)[..., None],
+        State(q[..., None], empty.states.qd),
+        u[..., None],
         jnp.broadcast_to(jnp.asarray([[0.5, 0.0]]), empty.gains.shape),
         jnp.broadcast_to(jnp.eye(2), empty.values.shape),
         empty.planned.at[:2].set(True),
@@ -94,8 +100,13 @@ def library_of(states: list[list[float]], actions: list[list[float]]) -> PlanLib
     return library.linked(PENDULUM)
 
 
+@eqx.filter_jit
+def mode(policy: PlanPolicy, state: State) -> jax.Array:
+    return policy.mode(state)
+
+
 def policy_of(library: PlanLibrary, noise: float = 0.0) -> PlanPolicy:
-    policy = agent_of().init(jax.random.key(0)).policy
+    policy = eqx.filter_jit(agent_of().init)(jax.random.key(0)).policy
     return PlanPolicy(policy.features, library, policy.weights, noise)
 
 
@@ -109,46 +120,52 @@ def test_without_a_model_a_policy_tracks_the_nearest_plan():
         noise=0.3,
     )
 
-    of_state = eqx.filter_jit(policy.mode)
+    def action(q: float) -> float:
+        return mode(policy, state(q, 0.0)).item()
 
-    def mode(q: float) -> float:
-        return float(of_state(State(jnp.asarray([q]), jnp.zeros(1)))[0])
-
-    assert mode(0.12) == pytest.approx(0.2 - 0.5 * 0.02, abs=1e-6)
-    assert mode(1.0) == pytest.approx(0.3 - 0.5 * 0.8, abs=1e-6)
+    assert action(0.12) == pytest.approx(0.2 - 0.5 * 0.02, abs=1e-6)
+    assert action(1.0) == pytest.approx(0.3 - 0.5 * 0.8, abs=1e-6)
     # Across the cut of the circle; the last step of a plan does not count.
-    assert mode(-3.0) == pytest.approx(-0.3 - 0.5 * 0.1, abs=1e-6)
-    noisy, _ = policy.sample(State(jnp.asarray([0.1]), jnp.zeros(1)), jnp.asarray([2.0]))
-    assert float(noisy[0]) == pytest.approx(0.8, abs=1e-6)
+    assert action(-3.0) == pytest.approx(-0.3 - 0.5 * 0.1, abs=1e-6)
+    noisy, _ = eqx.filter_jit(policy.sample)(state(0.1, 0.0), jnp.asarray([2.0]))
+    assert noisy.item() == pytest.approx(0.8, abs=1e-6)
     empty = policy_of(PlanLibrary.empty(2, 4, 1, 1))
-    assert float(empty.mode(State(jnp.ones(1), jnp.ones(1)))[0]) == 0
+    assert mode(empty, state(1.0, 1.0)).item() == 0
 
 
 def test_with_a_model_the_plan_that_gets_more_is_followed():
     """Of two plans near a state, one pushes up and one down: the reward decides."""
     library = library_of([[0.0] * 4, [0.1] * 4, [9.0] * 4], [[0.5] * 4, [-0.5] * 4, [0.0] * 4])
-    policy, start = policy_of(library), State(jnp.asarray([0.05]), jnp.zeros(1))
+    policy, start = policy_of(library), state(0.05, 0.0)
     for sign in (1, -1):
         wanted = GivenReward(lambda state, action, after, sign=sign: sign * after.qd[0])
-        action = policy.with_model(WorldModel(pendulum(), wanted)).mode(start)
-        assert float(action[0]) == pytest.approx(sign * 0.5 - sign * 0.5 * 0.05, abs=1e-6)
-    states, actions, cost = policy.predict(start, WorldModel(pendulum(), wanted), 4)
-    after = jax.vmap(pendulum().step)(jax.tree.map(lambda x: x[:-1], states), actions)
-    close(after.q, states.q[1:], 1e-6)
-    expected = jnp.sum(states.qd[1:]) + 3e-3 * jnp.sum(actions**2)
+        action = mode(policy.with_model(WorldModel(pendulum(), wanted)), start)
+        assert action.item() == pytest.approx(sign * 0.5 - sign * 0.5 * 0.05, abs=1e-6)
+
+    @eqx.filter_jit
+    def predicted() -> tuple[State, jax.Array, jax.Array, State]:
+        states, actions, cost = policy.predict(start, WorldModel(pendulum(), wanted), 4)
+        after = jax.vmap(pendulum().step)(jax.tree.map(lambda x: x[:-1], states), actions)
+        return states, actions, cost, after
+
+    states, actions, cost, after = predicted()
+    close(after.q, np.asarray(states.q)[1:], 1e-6)
+    expected = np.sum(np.asarray(states.qd)[1:]) + 3e-3 * np.sum(np.square(actions))
     close(cost, expected, 1e-5)
 
 
 def test_a_new_plan_replaces_that_of_its_start_or_the_oldest():
     library = library_of([[0.0] * 4, [3.1] * 4, [0.0] * 4], [[0.0] * 4] * 3)
     library = eqx.tree_at(lambda x: x.made, library, jnp.asarray([5, 2, 0]))
-    slots = [
-        int(library.slot(State(jnp.asarray([q]), jnp.asarray([qd])), PENDULUM, jnp.ones(2)))
-        for q, qd in ((0.02, 0.0), (-3.15, 0.0), (0.02, 0.3), (1.0, 0.0))
-    ]
-    assert slots == [0, 1, 1, 1]
+
+    @eqx.filter_jit
+    def slot(library: PlanLibrary, start: State) -> jax.Array:
+        return library.slot(start, PENDULUM, jnp.ones(2))
+
+    starts = ((0.02, 0.0), (-3.15, 0.0), (0.02, 0.3), (1.0, 0.0))
+    assert [int(slot(library, state(*start))) for start in starts] == [0, 1, 1, 1]
     one = eqx.tree_at(lambda x: x.planned, library, jnp.asarray([False, True, True]))
-    assert int(one.slot(State(jnp.ones(1), jnp.zeros(1)), PENDULUM, jnp.ones(2))) == 0
+    assert int(slot(one, state(1.0, 0.0))) == 0
 
 
 def test_a_plan_continues_where_its_end_is_nearest():
@@ -170,29 +187,28 @@ def agent_of(**options: object) -> PlanningAgent:
 def test_plans_swing_a_known_pendulum_up():
     """One phase of planning in the true equations, and the policy holds the top."""
     agent = agent_of()
-    hanging = State(jnp.asarray([[np.pi]]), jnp.zeros((1, 1)))
-    entry = Experience(
-        hanging, jnp.zeros((1, 1)), jnp.asarray([-1.0]), hanging, jnp.zeros(1, bool)
-    )
-    buffer = ReplayBuffer.empty(4, 1, 1).add(entry, jnp.zeros((), int))
-    phase = Phase(jnp.zeros((), jnp.uint32), jnp.ones((), int), jnp.zeros((), int))
-    state = agent.init(jax.random.key(0))
+    hanging = jax.tree.map(lambda x: x[None], state(np.pi, 0.0))
+    zero = jnp.asarray([[0.0]])
+    entry = Experience(hanging, zero, jnp.asarray([-1.0]), hanging, jnp.asarray([False]))
+    buffer = eqx.filter_jit(ReplayBuffer.empty(4, 1, 1).add)(entry, jnp.asarray(0))
     swing_up = GivenReward(lambda state, action, after: jnp.cos(after.q[0]))
-    improve = eqx.filter_jit(agent.improve)
     known = WorldModel(pendulum(), swing_up)
-    state, metrics = improve(state, known, buffer, phase, 4)
+    first = eqx.filter_jit(agent.init)(jax.random.key(0))
+    planned, metrics = eqx.filter_jit(agent.improve)(first, known, buffer, phase(1), 4)
     assert float(metrics["skipped"]) == 0
     assert float(metrics["regulated"]) == 1
-    assert int(state.count) == 4
-    policy = state.policy.with_model(known)
+    assert int(planned.count) == 4
+    policy = planned.policy.with_model(known)
 
-    def body(now: State, _: None) -> tuple[State, State]:
-        after = pendulum().step(now, policy.mode(now))
-        return after, after
+    @jax.jit
+    def positions(start: State) -> jax.Array:
+        def body(now: State, _: None) -> tuple[State, jax.Array]:
+            after = pendulum().step(now, policy.mode(now))
+            return after, after.q
 
-    start = State(jnp.asarray([np.pi + 0.05]), jnp.zeros(1))
-    _, states = jax.lax.scan(body, start, length=120)
-    assert np.cos(states.q[80:]).mean() > 0.9
+        return jax.lax.scan(body, start, length=120)[1]
+
+    assert np.cos(np.asarray(positions(state(np.pi + 0.05, 0.0))))[80:].mean() > 0.9
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Scalar
 
 from lagdyna.agents import (
@@ -22,7 +22,7 @@ from lagdyna.mechanics import Coordinates, Limits, State
 from lagdyna.models import AbstractReward, AbstractTermination, NoTermination, RewardNetwork
 from lagdyna.simulate import AbstractTransition, WorldModel
 
-from ..helpers import PENDULUM, randomised
+from ..helpers import PENDULUM, randomised, shape_of
 
 FEATURES = Features(PENDULUM, (4.0,))
 BATCH = 6
@@ -59,7 +59,7 @@ def swing(strength: float = 3.0) -> Swing:
 
 @functools.cache
 def _reward() -> RewardNetwork:
-    return RewardNetwork(PENDULUM, 1, (4.0,), hidden=(6,), key=jax.random.key(0))
+    return shape_of(RewardNetwork, PENDULUM, 1, (4.0,), hidden=(6,))
 
 
 def random_reward() -> RewardNetwork:
@@ -81,6 +81,7 @@ def swing_world(
     return WorldModel(swing(), random_reward() if reward is None else reward, termination)
 
 
+@eqx.filter_jit
 def some_starts() -> State:
     return uniform_states(jax.random.key(0), BATCH, Limits((3.0,), (4.0,)))
 
@@ -124,8 +125,10 @@ def randomly_trained(agent: ImaginationActorCritic, seed: int = 5) -> ActorCriti
     )
 
 
-def weights(model: Any) -> Float[Array, " weights"]:
-    return ravel_pytree(eqx.filter(model, eqx.is_inexact_array))[0]
+def weights(model: Any) -> Float[np.ndarray, " weights"]:
+    """All weights in one vector, in the order of `ravel_pytree`."""
+    leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
+    return np.concatenate([np.ravel(leaf) for leaf in leaves])
 
 
 def phase(number: int, chunk: int = 0, seed: int = 0) -> Phase:
@@ -134,11 +137,16 @@ def phase(number: int, chunk: int = 0, seed: int = 0) -> Phase:
 
 def numbered_buffer(filled: int, rewards: float = 0.0) -> ReplayBuffer:
     """A buffer of 10 for one coordinate; entry `i` has position `100 + i`."""
+    return _numbered_buffer(filled, jnp.asarray(rewards))
+
+
+@eqx.filter_jit
+def _numbered_buffer(filled: int, reward: Array) -> ReplayBuffer:
     q = 100.0 + jnp.arange(float(filled))[:, None]
     experience = Experience(
         State(q, -q),
         jnp.zeros((filled, 1)),
-        jnp.full(filled, rewards),
+        jnp.full(filled, reward),
         State(q + 0.5, q),
         jnp.zeros(filled, bool),
     )
@@ -147,4 +155,5 @@ def numbered_buffer(filled: int, rewards: float = 0.0) -> ReplayBuffer:
 
 def two_episodes() -> ReplayBuffer:
     """Two episodes of four entries, which begin at 100 and 104."""
-    return eqx.tree_at(lambda b: b.episode, numbered_buffer(8), jnp.arange(10) // 4)
+    episodes = jnp.asarray(np.arange(10) // 4)
+    return eqx.tree_at(lambda b: b.episode, numbered_buffer(8), episodes)

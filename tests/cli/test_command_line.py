@@ -14,7 +14,8 @@ from PIL import Image
 from ..small import MLP, REPLAYED, flags
 from .conftest import COMMAND
 
-FLAGS = flags(steps=30, model=MLP, agent=REPLAYED)  # two training phases
+# Two training phases.
+FLAGS = [*flags(steps=30, model=MLP, agent=REPLAYED), "--task.max_episode_steps=100"]
 # Without a model, which compiles least.
 MODEL_FREE = [
     *flags(
@@ -23,6 +24,7 @@ MODEL_FREE = [
         **dict.fromkeys(("model", "learner", "reward")),
     ),
     "--agent.algorithm.hidden=[8]",
+    "--task.max_episode_steps=100",
 ]
 
 
@@ -108,12 +110,12 @@ def test_an_evaluation_shows_its_first_episode(here, finished, tmp_path):
     assert "first.gif" in done.stdout
     assert json.loads((tmp_path / "evaluated" / "evaluation.json").read_text())["video"]
     with Image.open(tmp_path / "first.gif") as film:
-        # 201 pictures of 0.05 s each. The file merges identical ones, so it may have fewer.
+        # 101 pictures of 0.05 s each. The file merges identical ones, so it may have fewer.
         seconds = 0.0
         for i in range(film.n_frames):
             film.seek(i)
             seconds += film.info["duration"] / 1000
-        assert seconds == pytest.approx(201 * 0.05, rel=0.01)
+        assert seconds == pytest.approx(101 * 0.05, rel=0.01)
         assert film.n_frames > 20
     again = here(*options, "first.gif", "--out", tmp_path / "again")
     assert again.returncode == 2

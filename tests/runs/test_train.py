@@ -229,8 +229,13 @@ def test_a_loaded_run_has_a_lagrangian_and_its_metrics(run: Path) -> None:
     loaded = load_run(run)
     delan = loaded.model.lagrangian
     q, qd = jnp.asarray([0.3]), jnp.asarray([0.7])
-    acceleration = delan.forward_dynamics(q, qd, jnp.asarray([0.5]))
-    np.testing.assert_allclose(delan.inverse_dynamics(q, qd, acceleration), [0.5], rtol=1e-4)
+
+    @jax.jit
+    def force(q: Array, qd: Array, force: Array) -> Array:
+        """The force that the acceleration by a force needs."""
+        return delan.inverse_dynamics(q, qd, delan.forward_dynamics(q, qd, force))
+
+    np.testing.assert_allclose(force(q, qd, jnp.asarray([0.5])), [0.5], rtol=1e-4)
     assert loaded.records == records_of(run)
     assert int(loaded.training.env_steps) == 60
     assert loaded.transition is loaded.world_model.transition

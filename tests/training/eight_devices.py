@@ -22,14 +22,14 @@ from lagdyna.training import (
     TrainingState,
     run_rounds,
 )
-from tests.small import MLP, small_config
+from tests.small import MLP, REPLAYED, small_config
 
 CONFIG = small_config(
     task=dataclasses.asdict(get_task("pendulum")),
     model=MLP,
     steps=1200,
     learner={"updates": 5},
-    agent={"updates": 3, "restart_interval": 1},  # two policies
+    agent={"updates": 3, "restart_interval": 1, **REPLAYED},  # two policies
     collect={"random_steps": 900, "train_every": 600, "steps_per_round": 600},
     seed=3,
 )

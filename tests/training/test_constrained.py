@@ -5,8 +5,10 @@ import functools
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jaxtyping import Array, Scalar
 
@@ -19,7 +21,7 @@ from lagdyna.simulate import MLPTransition
 from lagdyna.tasks import get_task, suite_task
 from lagdyna.training import Trainer
 
-from ..learners.recordings import held_actions
+from ..learners.recordings import held_actions, loss_of
 from ..small import small_config
 
 FILE = """
@@ -59,16 +61,16 @@ def held_out_error(**model: Any) -> float:
     trainer = Trainer(config, still)
     first = trainer.init()
     seen, unseen = rows(recorded(), slice(0, 60)), rows(recorded(), slice(60, None))
-    buffer = first.buffer.add(seen, jnp.zeros((), int))
+    buffer = eqx.filter_jit(first.buffer.add)(seen, jnp.asarray(0))
     training = trainer.begin_phase(dataclasses.replace(first, buffer=buffer))
     training, _ = trainer.fit(training, jnp.asarray(0), 1000)
     transition = given(training.world).transition
     assert isinstance(transition, MLPTransition)
-    return float(OneStepLoss(transition.scale)(transition, unseen))
+    return float(loss_of(OneStepLoss(transition.scale), transition, unseen))
 
 
 def rows(experience: Experience, part: slice) -> Experience:
-    return jax.tree.map(lambda x: x[part], experience)
+    return jax.tree.map(lambda x: jnp.asarray(np.asarray(x)[part]), experience)
 
 
 def test_true_equations_reduce_the_error_and_wrong_ones_increase_it(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_a_filter_learns_dynamics_and_reward() -> None:
     fresh, used = learners(again).transition, learners(after).transition
     assert float(fresh.updates) == 0
     assert float(used.updates) == 40
-    assert float(jnp.max(fresh.belief.blocks[0])) == 1
+    assert np.max(fresh.belief.blocks[0]) == 1
 
 
 def test_the_members_of_an_ensemble_depend_on_the_seed_of_the_run() -> None:
@@ -174,7 +174,8 @@ def test_context_and_termination_are_inputs_of_the_agent_and_not_of_the_dynamics
         )
     assert losses[1] < losses[0] < 0.7
     ended, alive = (State(jnp.asarray([q, 0.1, 0.0]), jnp.asarray(qd)) for q in (1.5, 0.2))
-    assert world(training).termination(ended) > 0.5 > world(training).termination(alive)
+    probability = eqx.filter_jit(world(training).termination)
+    assert probability(ended) > 0.5 > probability(alive)
     before = training.agent
     training, metrics = trainer.improve(training, jnp.asarray(0), 2)
     assert float(metrics["agent_skipped"]) == 0
@@ -182,14 +183,14 @@ def test_context_and_termination_are_inputs_of_the_agent_and_not_of_the_dynamics
     dead = eqx.tree_at(
         lambda t: (t.world.termination.network.layers[-1].bias, t.agent),
         training,
-        (jnp.full(1, 1e6), before),
+        (jnp.asarray([1e6]), before),
     )
     _, metrics = trainer.improve(dead, jnp.asarray(0), 2)
     assert float(metrics["imagined_reward"]) == 0
     transition: Any = world(training).transition
     assert isinstance(transition.field, LagrangianField)
     body: Any = transition.field.system.lagrangian
-    assert body.mass_factor(jnp.zeros(1)).shape == (1, 1)
+    assert eqx.filter_eval_shape(body.mass_factor, jnp.asarray([0.0])).shape == (1, 1)
     targets = np.asarray([[0.2, 0.1, -0.2], [0.2, 0.5, 0.2]], np.float32)
     actions = trainer.act(training, State(targets, np.stack([qd, qd])))
     assert abs(float(actions[0, 0] - actions[1, 0])) > 1e-4
@@ -270,7 +271,7 @@ def test_learners_change_weights_and_no_scale_that_is_set_from_data(
     assert (posterior is None) == (learner["name"] == "lion")
     if posterior is None:
         return
-    drawn = posterior.sample(jax.random.key(0), 3)
+    drawn = eqx.filter_jit(posterior.sample)(jax.random.key(0), 3)
     assert isinstance(drawn, type(world(after).transition))
     # Two samples may make the same step, where velocities are clipped; their weights differ.
     weights = jax.tree.leaves(eqx.filter(drawn, eqx.is_inexact_array))
