@@ -64,8 +64,8 @@ def random_delan(seed: int, angles: tuple[bool, ...]) -> DeLaN:
 
 def random_state(seed: int, n: int) -> tuple[Array, Array, Array]:
     """`(q, qd)` and a third vector, a force or an acceleration."""
-    q, qd, other = normals(seed, 3, n)
-    return 2 * q, qd, other
+    q, qd, other = np.random.default_rng(seed).normal(size=(3, n))
+    return jnp.asarray(2 * q), jnp.asarray(qd), jnp.asarray(other)
 
 
 class WildLagrangian(AbstractGeneralLagrangian):
