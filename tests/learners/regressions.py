@@ -49,12 +49,12 @@ def with_missing(y: Array, *where: Any) -> Array:
     """Replace the entries `y[where]` by nan."""
     y = np.array(y)
     y[where] = np.nan
-    return jnp.asarray(y)
+    return jax.device_put(y)
 
 
 def linear(inputs: int = 3, outputs: int = 2) -> Linear:
     matrix = 0.1 * np.random.default_rng(7).normal(size=(outputs, inputs))
-    return Linear(jnp.asarray(matrix), jnp.asarray(np.zeros(outputs)))
+    return jax.device_put(Linear(matrix, np.zeros(outputs)))
 
 
 def data(seed: int, rows: int = 12, outputs: int = 2) -> tuple[Array, Array]:
@@ -62,7 +62,7 @@ def data(seed: int, rows: int = 12, outputs: int = 2) -> tuple[Array, Array]:
     x = np.random.default_rng(seed).normal(size=(rows, 3))
     slope = np.random.default_rng(5).normal(size=(3, outputs))
     noise = np.random.default_rng(seed + 100).normal(size=(rows, outputs))
-    return jnp.asarray(x), jnp.asarray(x @ slope + 0.5 + 0.1 * noise)
+    return jax.device_put((x, x @ slope + 0.5 + 0.1 * noise))
 
 
 def learned(learner: AbstractFilter, model, batches):
@@ -73,7 +73,7 @@ def learned(learner: AbstractFilter, model, batches):
 
 
 def split(batch: tuple[Array, Array], *at: int) -> list[tuple[Array, Array]]:
-    parts = ([jnp.asarray(part) for part in np.split(np.asarray(x), at)] for x in batch)
+    parts = (jax.device_put(np.split(np.asarray(x), at)) for x in batch)
     return list(zip(*parts, strict=True))
 
 
@@ -103,4 +103,4 @@ def network() -> Network:
 def nonlinear(seed: int, rows: int = 32) -> tuple[Array, Array]:
     x = np.random.default_rng(seed).normal(size=(rows, 3))
     y = np.stack([np.sin(x[:, 0]), x[:, 1] * x[:, 2]], axis=-1)
-    return jnp.asarray(x), jnp.asarray(y)
+    return jax.device_put((x, y))
