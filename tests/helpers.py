@@ -24,9 +24,12 @@ from lagdyna.systems import Pendulum
 PENDULUM = Coordinates((True,))
 
 
+# `jax.device_put` compiles nothing; `jnp.asarray` compiles a copy for each shape.
+
+
 def normals(seed: int, *shape: int) -> Array:
     """Standard normals in the precision that is switched on."""
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape))
+    return jax.device_put(np.random.default_rng(seed).normal(size=shape))
 
 
 def is_weight(leaf: Any) -> bool:
@@ -37,7 +40,7 @@ def randomised(model: Any, seed: int, scale: float = 1.0) -> Any:
     """`model`, or the shape of one, with every weight drawn anew from `N(0, scale^2)`."""
     weights, rest = eqx.partition(model, is_weight)
     rng = np.random.default_rng(seed)
-    drawn = jax.tree.map(lambda w: jnp.asarray(scale * rng.normal(size=w.shape)), weights)
+    drawn = jax.tree.map(lambda w: jax.device_put(scale * rng.normal(size=w.shape)), weights)
     return eqx.combine(drawn, rest)
 
 
@@ -64,8 +67,8 @@ def random_delan(seed: int, angles: tuple[bool, ...]) -> DeLaN:
 
 def random_state(seed: int, n: int) -> tuple[Array, Array, Array]:
     """`(q, qd)` and a third vector, a force or an acceleration."""
-    q, qd, other = normals(seed, 3, n)
-    return 2 * q, qd, other
+    q, qd, other = np.random.default_rng(seed).normal(size=(3, n))
+    return jax.device_put((2 * q, qd, other))
 
 
 class WildLagrangian(AbstractGeneralLagrangian):
@@ -93,7 +96,7 @@ def pendulum_field() -> LagrangianField:
 
 
 def state(q: float, qd: float) -> State:
-    return State(jnp.asarray([q]), jnp.asarray([qd]))
+    return jax.device_put(State(np.asarray([q], float), np.asarray([qd], float)))
 
 
 def close(actual: Any, desired: Any, tolerance: float) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -72,7 +72,7 @@ def recorded_steps(
         _steps(x, coordinates, control) for x in _require_velocities(trajectories, coordinates)
     ]
     joined = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-    return TimedExperience(_to_experience(*joined[:5]), jnp.asarray(joined[5]))
+    return TimedExperience(_to_experience(*joined[:5]), jax.device_put(joined[5]))
 
 
 def recorded_experience(
@@ -141,7 +141,8 @@ def recorded_windows(
         # Pad windows that end early with the last step; the mask excludes it.
         parts.append([x[np.minimum(rows, len(x) - 1)] for x in steps])
     joined = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-    return Windows(_to_experience(*joined[:5]), jnp.asarray(np.concatenate(masks), float))
+    mask = np.concatenate(masks).astype(float)
+    return Windows(_to_experience(*joined[:5]), jax.device_put(mask))
 
 
 def recorded_accelerations(
@@ -174,7 +175,7 @@ def recorded_accelerations(
         known = ~np.isnan(action).any(axis=1)
         q = wrap(arrays["q"], coordinates)
         parts.append([x[known] for x in (q, arrays["qd"], action, arrays["qdd"])])
-    q, qd, action, qdd = (jnp.asarray(np.concatenate(x)) for x in zip(*parts, strict=True))
+    q, qd, action, qdd = (jax.device_put(np.concatenate(x)) for x in zip(*parts, strict=True))
     return State(q, qd), action, qdd
 
 
@@ -216,13 +217,11 @@ def _to_experience(
 ) -> Experience:
     """Convert arrays of steps to experience without rewards and terminations."""
     batch = q.shape[:-1]
-    return Experience(
-        State(jnp.asarray(q), jnp.asarray(qd)),
-        jnp.asarray(action),
-        jnp.zeros(batch),
-        State(jnp.asarray(next_q), jnp.asarray(next_qd)),
-        jnp.zeros(batch, bool),
+    # Operations of `jax.numpy` would compile a program each for every number of rows.
+    before, after, action, reward, terminated = jax.device_put(
+        ((q, qd), (next_q, next_qd), action, np.zeros(batch), np.zeros(batch, bool))
     )
+    return Experience(State(*before), action, reward, State(*after), terminated)
 
 
 def _get_control(

@@ -63,12 +63,7 @@ class BlockCovariance(AbstractCovariance):
     @classmethod
     def isotropic(cls, weights: PyTree, variance: float, grouping: Blocks) -> "BlockCovariance":
         """Build the covariance with the same variance for all weights."""
-        groups = group_weights(weights, grouping)
-        blocks = tuple(
-            jnp.tile(variance * jnp.eye(group.shape[-1], dtype=group.dtype), (len(group), 1, 1))
-            for group in groups
-        )
-        return cls(blocks, grouping)
+        return cls(_scaled_identities(weights, variance, grouping), grouping)
 
     def times(self, directions: Parts) -> Parts:
         return tuple(
@@ -143,9 +138,10 @@ class LowRankCovariance(AbstractCovariance):
     @classmethod
     def isotropic(cls, weights: PyTree, variance: float, rank: int) -> "LowRankCovariance":
         """Build the covariance with the same variance for all weights and `F = 0`."""
-        (group,) = group_weights(weights, "full")
+        (group,) = jax.eval_shape(lambda w: group_weights(w, "full"), weights)
         return cls(
-            jnp.full_like(group, 1 / variance), jnp.zeros((rank, *group.shape), group.dtype)
+            jnp.full(group.shape, 1 / variance, group.dtype),
+            jnp.zeros((rank, *group.shape), group.dtype),
         )
 
     def times(self, directions: Parts) -> Parts:
@@ -239,8 +235,8 @@ class RootCovariance(AbstractCovariance):
     @classmethod
     def isotropic(cls, weights: PyTree, deviation: float) -> "RootCovariance":
         """Build the covariance with the same standard deviation for all weights."""
-        (group,) = group_weights(weights, "full")
-        return cls(deviation * jnp.eye(group.size, dtype=group.dtype))
+        ((root,),) = _scaled_identities(weights, deviation, "full")
+        return cls(root)
 
     def times(self, directions: Parts) -> Parts:
         return ((directions[0] @ self.root) @ self.root.T,)
@@ -279,6 +275,15 @@ def group_weights(weights: PyTree, blocks: Blocks) -> Parts:
         group = jax.tree_util.keystr(path[:-1]) if blocks == "layer" else ""
         named.setdefault(group, []).append(leaf.reshape(-1))
     return tuple(jnp.concatenate(group)[None] for group in named.values())
+
+
+@eqx.filter_jit
+def _scaled_identities(weights: PyTree, factor: float, blocks: Blocks) -> Parts:
+    """Build `factor` times the identity for each block of weights."""
+    return tuple(
+        jnp.tile(factor * jnp.eye(group.shape[-1], dtype=group.dtype), (len(group), 1, 1))
+        for group in group_weights(weights, blocks)
+    )
 
 
 def covariance_size(weights: PyTree, blocks: Blocks) -> int:

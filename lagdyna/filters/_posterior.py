@@ -316,8 +316,15 @@ def coverage(
 
     **Returns:** one fraction for each level.
     """
+    return _coverage(standardised, jnp.asarray(levels))
+
+
+@jax.jit
+def _coverage(
+    standardised: Float[Array, " errors"], levels: Float[Array, " levels"]
+) -> Float[Array, " levels"]:
     observed = ~jnp.isnan(standardised)
-    edges = jax.scipy.stats.norm.ppf(0.5 + 0.5 * jnp.asarray(levels))
+    edges = jax.scipy.stats.norm.ppf(0.5 + 0.5 * levels)
     inside = jnp.abs(standardised)[None] <= edges[:, None]
     return jnp.sum(inside & observed, axis=1) / jnp.maximum(jnp.sum(observed), 1)
 

@@ -103,7 +103,8 @@ def _known_rows(
     found = found[0] if windows else found
     place = np.asarray(found.action[..., 0]).astype(int)
     keep = np.flatnonzero(kept[place[:, 0] if windows else place])
-    rows, place = jax.tree.map(lambda x: x[keep], (rows, jnp.asarray(place)))
+    # By NumPy, which compiles no program for each number of rows.
+    rows, place = jax.tree.map(lambda x: jax.device_put(np.asarray(x)[keep]), (rows, place))
     return SignalRows(rows, place)
 
 

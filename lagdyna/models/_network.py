@@ -52,7 +52,8 @@ class Network(eqx.Module):
         keys = jax.random.split(key, len(sizes) - 1)
         layers = []
         for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
-            layer = eqx.nn.Linear(fan_in, fan_out, key=keys[i])
+            # Its own draw of weights would be thrown away.
+            layer = eqx.filter_eval_shape(eqx.nn.Linear, fan_in, fan_out, key=keys[i])
             scale = output_scale if i == len(hidden) else 1.0
             weight = jax.random.normal(keys[i], layer.weight.shape) * (
                 scale / math.sqrt(fan_in)

@@ -27,13 +27,17 @@ from ..learners.regressions import (
     Linear,
     Misfit,
     data,
+    init,
     learned,
     linear,
+    misfit,
     network,
     nonlinear,
+    predicted,
     regression,
     split,
     update,
+    with_missing,
 )
 
 FILTERS = {
@@ -59,9 +63,8 @@ def test_sigma_points_equal_bayesian_regression_on_a_linear_model(
     kalman = KalmanLearner(Misfit(), prior=2.0, noise=0.3, fading=0.95)
     exact, exact_state, exact_metrics = learned(kalman, linear(), split(data(0), *cuts))
     np.testing.assert_allclose(model.matrix, exact.matrix, atol=1e-9)
-    np.testing.assert_allclose(
-        state.belief.root @ state.belief.root.T, exact_state.belief.blocks[0][0], atol=1e-9
-    )
+    root = np.asarray(state.belief.root)
+    np.testing.assert_allclose(root @ root.T, exact_state.belief.blocks[0][0], atol=1e-9)
     np.testing.assert_allclose(metrics["log_evidence"], exact_metrics["log_evidence"])
 
 
@@ -75,9 +78,9 @@ def test_sigma_points_give_the_mean_and_variance_of_a_square(x64: None) -> None:
             return x * self.w**2
 
     learner = SigmaPointLearner(Misfit(), prior=0.5, noise=0.1, alpha=1.0, beta=2.0)
-    model = Square(jnp.ones(()))
-    batch = (jnp.ones((1, 1)), jnp.full((1, 1), 2.0))
-    after, _, metrics = update(learner, model, learner.init(model), batch)
+    model = Square(jnp.asarray(1.0))
+    batch = (jnp.asarray([[1.0]]), jnp.asarray([[2.0]]))
+    after, _, metrics = update(learner, model, init(learner, model), batch)
     variance = 1.125 + 0.01
     evidence = -0.5 * (np.log(2 * np.pi * variance) + (2.0 - 1.25) ** 2 / variance)
     np.testing.assert_allclose(metrics["log_evidence"], evidence, rtol=1e-12)
@@ -87,7 +90,7 @@ def test_sigma_points_give_the_mean_and_variance_of_a_square(x64: None) -> None:
 
 def test_ensemble_update_equals_the_kalman_update_of_its_covariance(x64: None) -> None:
     learner = EnsembleLearner(Misfit(), prior=2.0, noise=0.3, members=20)
-    start = np.asarray(learner.init(linear()).belief)
+    start = np.asarray(init(learner, linear()).belief)
     np.testing.assert_allclose(start.mean(axis=0), 0, atol=1e-12)
     prior = np.cov(start, rowvar=False)
     model, state, _ = learned(learner, linear(), split(data(0), 6))
@@ -99,7 +102,7 @@ def test_ensemble_update_equals_the_kalman_update_of_its_covariance(x64: None) -
     covariance = design @ prior @ design.T + 0.09 * np.eye(24)
     gain = prior @ design.T @ np.linalg.inv(covariance)
     mean = weights + gain @ (y.ravel() - design @ weights)
-    np.testing.assert_allclose(model.matrix.ravel(), mean[:6], atol=1e-9)
+    np.testing.assert_allclose(np.ravel(model.matrix), mean[:6], atol=1e-9)
     np.testing.assert_allclose(
         np.cov(np.asarray(state.belief), rowvar=False), prior - gain @ design @ prior, atol=1e-9
     )
@@ -107,17 +110,17 @@ def test_ensemble_update_equals_the_kalman_update_of_its_covariance(x64: None) -
 
 def test_particles_find_the_posterior_of_a_line(x64: None) -> None:
     learner = ParticleLearner(Misfit(), prior=1.0, noise=0.5, particles=20_000)
-    x = jnp.linspace(-1, 1, 12)[:, None]
-    batch = (x, 0.7 * x + 0.3)
-    model = Linear(jnp.zeros((1, 1)), jnp.zeros(1))
+    x = np.linspace(-1, 1, 12)[:, None]
+    batch = (jnp.asarray(x), jnp.asarray(0.7 * x + 0.3))
+    model = Linear(jnp.asarray([[0.0]]), jnp.asarray([0.0]))
     model, state, _ = learned(learner, model, split(batch, 3, 6, 9))
-    design = np.concatenate([np.asarray(x), np.ones((12, 1))], axis=1)
+    design = np.concatenate([x, np.ones((12, 1))], axis=1)
     covariance = np.linalg.inv(design.T @ design / 0.25 + np.eye(2))
     mean = covariance @ design.T @ np.asarray(batch[1])[:, 0] / 0.25
-    found = [float(model.matrix[0, 0]), float(model.offset[0])]
+    found = [np.asarray(each).item() for each in (model.matrix, model.offset)]
     np.testing.assert_allclose(found, mean, atol=0.03)
-    particles = state.belief.deviations
-    spread = particles.T @ (jnp.exp(state.belief.log_probability)[:, None] * particles)
+    particles = np.asarray(state.belief.deviations)
+    spread = particles.T @ (np.exp(state.belief.log_probability)[:, None] * particles)
     np.testing.assert_allclose(spread, covariance, atol=0.015)
 
 
@@ -131,22 +134,23 @@ def test_particles_represent_both_modes(x64: None) -> None:
             return x * self.w**2
 
     learner = ParticleLearner(Misfit(), prior=1.0, noise=0.1, particles=4000)
-    model = Square(jnp.zeros(()))
-    batch = (jnp.ones((1, 1)), jnp.ones((1, 1)))
+    model = Square(jnp.asarray(0.0))
+    batch = (jnp.asarray([[1.0]]), jnp.asarray([[1.0]]))
     model, state, _ = learned(learner, model, [batch] * 3)
-    drawn = learner.posterior(model, state).sample(jax.random.key(0), 500)
-    near = np.minimum(np.abs(drawn.w - 1), np.abs(drawn.w + 1))
+    sample = eqx.filter_jit(learner.posterior(model, state).sample)
+    drawn = np.asarray(sample(jax.random.key(0), 500).w)
+    near = np.minimum(np.abs(drawn - 1), np.abs(drawn + 1))
     assert np.mean(near < 0.2) > 0.9
-    assert 0.3 < np.mean(drawn.w > 0) < 0.7
+    assert 0.3 < np.mean(drawn > 0) < 0.7
 
 
 @pytest.mark.parametrize("name", ["low rank", "cubature", "unscented", "ensemble"])
 def test_every_filter_learns_a_network(name: str) -> None:
     learner = FILTERS[name]
-    first = float(Misfit()(network(), nonlinear(99)))
+    first = float(misfit(network(), nonlinear(99)))
     batches = [nonlinear(seed) for seed in range(40)]
     model, _, metrics = learned(learner, network(), batches)
-    assert float(Misfit()(model, nonlinear(99))) < 0.6 * first
+    assert float(misfit(model, nonlinear(99))) < 0.6 * first
     assert float(metrics["skipped"]) == 0
 
 
@@ -154,8 +158,8 @@ def test_every_filter_learns_a_network(name: str) -> None:
 def test_a_batch_of_missing_entries_is_skipped(name: str) -> None:
     learner, model = FILTERS[name], network()
     x, y = nonlinear(7)
-    state = learner.init(model)
-    found, after, metrics = update(learner, model, state, (x, jnp.full_like(y, jnp.nan)))
+    state = init(learner, model)
+    found, after, metrics = update(learner, model, state, (x, with_missing(y)))
     identical((found, after), (model, state))
     assert float(metrics["skipped"]) == 1
 
@@ -164,8 +168,8 @@ def test_a_batch_of_missing_entries_is_skipped(name: str) -> None:
 def test_rows_of_missing_entries_have_no_effect(name: str, x64: None) -> None:
     learner = eqx.tree_at(lambda f: f.repeats, FILTERS[name], 1.0)
     x, y = data(6)
-    with_gaps, _, _ = learned(learner, linear(), [(x, y.at[8:].set(jnp.nan))])
-    without, _, _ = learned(learner, linear(), [(x[:8], y[:8])])
+    with_gaps, _, _ = learned(learner, linear(), [(x, with_missing(y, slice(8, None)))])
+    without, _, _ = learned(learner, linear(), split((x, y), 8)[:1])
     np.testing.assert_allclose(with_gaps.matrix, without.matrix, atol=1e-9)
 
 
@@ -175,15 +179,15 @@ def test_rows_of_missing_entries_have_no_effect(name: str, x64: None) -> None:
     seed=st.integers(0, 3),
 )
 def test_weights_stay_finite_on_damaged_data(kind: str, name: str, seed: int) -> None:
-    x, y = nonlinear(seed)
-    damaged = {
-        "duplicates": (jnp.tile(x[:1], (32, 1)), jnp.tile(y[:1], (32, 1))),
-        "constant": (jnp.ones_like(x), jnp.ones_like(y)),
-        "outlier": (x, y.at[3, 0].set(1e12)),
-        "infinite": (x, y.at[3, 0].set(jnp.inf)),
-        "zero": (jnp.zeros_like(x), jnp.zeros_like(y)),
-    }[kind]
-    batches = [damaged, (x, y), damaged, (x, y)]
+    batch = nonlinear(seed)
+    x, y = (np.array(each) for each in batch)
+    if kind in ("outlier", "infinite"):
+        y[3, 0] = 1e12 if kind == "outlier" else np.inf
+    else:
+        x[:] = {"duplicates": x[0], "constant": 1.0, "zero": 0.0}[kind]
+        y[:] = {"duplicates": y[0], "constant": 1.0, "zero": 0.0}[kind]
+    damaged = (jnp.asarray(x), jnp.asarray(y))
+    batches = [damaged, batch, damaged, batch]
     model, state, metrics = learned(FILTERS[name], network(), batches)
     weights = eqx.filter(model, eqx.is_inexact_array)
     # The log probability of a particle may be minus infinity.
@@ -206,29 +210,28 @@ def test_covariance_is_accurate_after_many_float32_updates(
     x, _ = batch = data(0)
     times, rows = 4000, 4
     fitted = fit(linear(), learner, batch, key=jax.random.key(0), steps=times, batch_size=rows)
-    assert float(jnp.sum(fitted.metrics["skipped"])) == 0
+    assert not np.any(fitted.metrics["skipped"])
     design = np.concatenate([np.asarray(x), np.ones((len(x), 1))], axis=1)
     counted = times * rows / len(x) * design.T @ design / 0.09 + np.eye(4)
-    posterior = learner.posterior(fitted.model, fitted.state)
-    for i in range(3):
-        found = posterior.predict(lambda m, i=i: m.matrix[0, i : i + 1]).covariance
-        np.testing.assert_allclose(found, [[np.linalg.inv(counted)[i, i]]], rtol=0.1)
+    found = predicted(learner, fitted.model, fitted.state, lambda m: m.matrix[0]).covariance
+    expected = np.diagonal(np.linalg.inv(counted))[:3]
+    np.testing.assert_allclose(np.diagonal(found), expected, rtol=0.1)
 
 
 @pytest.mark.parametrize("name", ["full", "layer", "low rank", "cubature", "ensemble"])
 def test_repeated_passes_do_not_change_the_posterior(name: str) -> None:
     """Float32, with a weight on which the data have no influence."""
     x, y = data(0)
-    batch = (x.at[:, 2].set(0.0), y)
+    batch = (jnp.asarray(np.asarray(x) * [1.0, 1.0, 0.0]), y)
 
     def deviations(times: int) -> np.ndarray:
         learner = dataclasses.replace(FILTERS[name], noise=0.05, repeats=float(times))
         fitted = fit(
             linear(), learner, batch, key=jax.random.key(0), steps=times, batch_size=None
         )
-        assert float(jnp.sum(fitted.metrics["skipped"])) == 0
-        posterior = learner.posterior(fitted.model, fitted.state)
-        return np.sqrt(np.diagonal(posterior.predict(lambda m: m.matrix[0]).covariance))
+        assert not np.any(fitted.metrics["skipped"])
+        found = predicted(learner, fitted.model, fitted.state, lambda m: m.matrix[0])
+        return np.sqrt(np.diagonal(found.covariance))
 
     # One pass gives the posterior of Bayesian regression, up to the sample of an ensemble.
     exact = np.sqrt(np.diagonal(regression(batch, 1.0, 0.05)[1]))[:3]
@@ -240,7 +243,7 @@ def test_repeated_passes_do_not_change_the_posterior(name: str) -> None:
 def test_low_rank_with_process_noise_stays_definite_on_informative_data(process: float) -> None:
     learner = KalmanLearner(Misfit(), rank=5, noise=0.01, process=process, prior=10.0)
     fitted = fit(linear(), learner, data(0), key=jax.random.key(0), steps=300, batch_size=4)
-    assert float(jnp.sum(fitted.metrics["skipped"])) == 0
+    assert not np.any(fitted.metrics["skipped"])
 
 
 @pytest.mark.parametrize("name", ["cubature", "ensemble", "particles"])
@@ -254,8 +257,9 @@ def test_a_model_that_is_not_finite_far_from_the_mean_is_learned(
             return jnp.where(jnp.abs(self.w) < 1.5, self.w * x, jnp.inf)
 
     learner = dataclasses.replace(FILTERS[name], noise=0.1)
-    x = jnp.linspace(-1, 1, 8)[:, None]
-    model, _, metrics = learned(learner, Fragile(jnp.zeros(1)), [(x, 0.6 * x)] * 8)
+    x = np.linspace(-1, 1, 8)[:, None]
+    batch = (jnp.asarray(x), jnp.asarray(0.6 * x))
+    model, _, metrics = learned(learner, Fragile(jnp.asarray([0.0])), [batch] * 8)
     assert float(metrics["skipped"]) == 0
     np.testing.assert_allclose(model.w, [0.6], atol=0.1)
 

@@ -17,13 +17,16 @@ from ..learners.regressions import (
     Linear,
     Misfit,
     data,
+    init,
     learned,
     linear,
+    misfit,
     network,
     nonlinear,
     regression,
     split,
     update,
+    with_missing,
 )
 
 BLOCKS = ("full", "layer", "node", "weight")
@@ -108,10 +111,10 @@ def test_block_filters_equal_the_full_filter_for_independent_weights(
     Each output has its own weights. `"node"` has no learned offset, and rows for `"weight"`
     have one nonzero input.
     """
-    x = normals(0, 9, 3)
+    x = np.asarray(normals(0, 9, 3))
     if blocks == "weight":
-        x = jnp.concatenate([jnp.diag(normals(0, 3))] * 3)
-    y = jnp.concatenate([x @ normals(5, 3, 4) + 0.1 * normals(9, 9, 4)], axis=-1)
+        x = np.concatenate([np.diag(normals(0, 3))] * 3)
+    y = x @ np.asarray(normals(5, 3, 4)) + 0.1 * np.asarray(normals(9, 9, 4))
     model = Pair(linear(), linear())
     if blocks != "layer":
         # An offset that is no array is not learned.
@@ -131,8 +134,8 @@ def test_low_rank_equals_the_full_filter_for_few_directions(
     changes: dict[str, float], x64: None
 ) -> None:
     """Two distinct inputs and two outputs span four of eight directions."""
-    x = jnp.tile(normals(0, 2, 3), (6, 1))
-    y = x @ normals(5, 3, 2) + 0.1 * normals(9, 12, 2)
+    x = np.tile(normals(0, 2, 3), (6, 1))
+    y = x @ np.asarray(normals(5, 3, 2)) + 0.1 * np.asarray(normals(9, 12, 2))
     full, low = (
         learned(
             KalmanLearner(Misfit(), noise=0.3, rank=rank, **changes), linear(), split((x, y), 6)
@@ -141,8 +144,8 @@ def test_low_rank_equals_the_full_filter_for_few_directions(
     )
     np.testing.assert_allclose(low[0].matrix, full[0].matrix, atol=1e-9)
     np.testing.assert_allclose(low[2]["log_evidence"], full[2]["log_evidence"], atol=1e-9)
-    covariance = low[1].belief.times((jnp.eye(8)[:, None],))[0][:, 0]
-    np.testing.assert_allclose(covariance, full[1].belief.blocks[0][0], atol=1e-9)
+    (covariance,) = eqx.filter_jit(low[1].belief.times)((jnp.asarray(np.eye(8)[:, None]),))
+    np.testing.assert_allclose(covariance[:, 0], full[1].belief.blocks[0][0], atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -152,9 +155,9 @@ def test_low_rank_equals_the_full_filter_for_few_directions(
 def test_every_covariance_form_learns_a_network(blocks: str, iterations: int) -> None:
     learner = KalmanLearner(Misfit(), blocks=blocks, iterations=iterations)
     batches = [nonlinear(seed) for seed in range(40)]
-    first = float(Misfit()(network(), nonlinear(99)))
+    first = float(misfit(network(), nonlinear(99)))
     model, _, metrics = learned(learner, network(), batches)
-    assert float(Misfit()(model, nonlinear(99))) < 0.3 * first
+    assert float(misfit(model, nonlinear(99))) < 0.3 * first
     assert float(metrics["skipped"]) == 0
 
 
@@ -180,12 +183,12 @@ class Logarithm(eqx.Module):
 def test_a_step_to_non_finite_errors_is_rejected(kind: dict, x64: None) -> None:
     learner = KalmanLearner(Misfit(), prior=10.0, noise=0.1, **kind)
     model = Logarithm(jnp.asarray([0.1]))
-    state = learner.init(model)
-    batch = (jnp.ones((1, 1)), jnp.full((1, 1), -5.0))
+    state = init(learner, model)
+    batch = (jnp.asarray([[1.0]]), jnp.asarray([[-5.0]]))
     for _ in range(200):
         model, state, metrics = update(learner, model, state, batch)
         assert float(metrics["skipped"]) == 0
-    assert float(jnp.log(model.w[0])) == pytest.approx(-5.0, abs=0.1)
+    assert np.log(np.asarray(model.w).item()) == pytest.approx(-5.0, abs=0.1)
 
 
 def test_an_update_without_an_acceptable_step_is_skipped(x64: None) -> None:
@@ -198,12 +201,12 @@ def test_an_update_without_an_acceptable_step_is_skipped(x64: None) -> None:
             return jnp.where(self.w == 0, self.w + x, jnp.nan)
 
     learner = KalmanLearner(Misfit(), prior=1.0, noise=0.1)
-    model = Island(jnp.zeros(1))
-    state = learner.init(model)
-    batch = (jnp.ones((1, 1)), jnp.full((1, 1), 3.0))
+    model = Island(jnp.asarray([0.0]))
+    state = init(learner, model)
+    batch = (jnp.asarray([[1.0]]), jnp.asarray([[3.0]]))
     after, kept, metrics = update(learner, model, state, batch)
     assert float(metrics["skipped"]) == 1
-    assert float(after.w[0]) == 0
+    assert np.asarray(after.w).item() == 0
     np.testing.assert_array_equal(kept.belief.blocks[0], state.belief.blocks[0])
 
 
@@ -212,18 +215,18 @@ def test_a_step_that_increases_the_errors_is_rejected(iterations: int, x64: None
     """At 0.1, the linearisation predicts an output of 8 at 267, where it is 19 million."""
     learner = KalmanLearner(Misfit(), prior=10.0, noise=0.1, iterations=iterations)
     model = Cubic(jnp.asarray([0.1]))
-    batch = (jnp.ones((1, 1)), jnp.full((1, 1), 8.0))
-    state = learner.init(model)
+    batch = (jnp.asarray([[1.0]]), jnp.asarray([[8.0]]))
+    state = init(learner, model)
     errors = []
     for _ in range(400):
         model, state, metrics = update(learner, model, state, batch)
         errors.append(float(metrics["loss"]))
     assert all(after <= before * 1.01 for before, after in itertools.pairwise(errors))
-    assert float(model.w[0]) == pytest.approx(2.0, abs=0.05)
+    assert np.asarray(model.w).item() == pytest.approx(2.0, abs=0.05)
 
 
 @pytest.mark.parametrize("blocks", ["full", "node"])
-@pytest.mark.parametrize("steps", [25_000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("steps", [10_000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_covariance_stays_symmetric_positive_definite_in_float32(
     blocks: str, steps: int
 ) -> None:
@@ -237,7 +240,7 @@ def test_covariance_stays_symmetric_positive_definite_in_float32(
         steps=steps,
         batch_size=4,
     )
-    assert float(jnp.sum(fitted.metrics["skipped"])) == 0
+    assert not np.any(fitted.metrics["skipped"])
     for covariance in fitted.state.belief.blocks:
         matrices = np.asarray(covariance, np.float64)
         np.testing.assert_array_equal(matrices, np.swapaxes(matrices, -1, -2))
@@ -248,11 +251,11 @@ def test_missing_entries_have_no_effect(x64: None) -> None:
     x, y = data(6)
     learner = KalmanLearner(Misfit(), prior=2.0, noise=0.3)
     without, _, _ = learned(learner, linear(), split((x, y), 8)[:1])
-    with_gaps, _, metrics = learned(learner, linear(), [(x, y.at[8:].set(jnp.nan))])
+    with_gaps, _, metrics = learned(learner, linear(), [(x, with_missing(y, slice(8, None)))])
     np.testing.assert_allclose(with_gaps.matrix, without.matrix, atol=1e-12)
     assert float(metrics["skipped"]) == 0
     # A missing output does not affect the other output.
-    half, _, _ = learned(learner, linear(), [(x, y.at[:, 1].set(jnp.nan))])
+    half, _, _ = learned(learner, linear(), [(x, with_missing(y, slice(None), 1))])
     whole, _, _ = learned(learner, linear(), [(x, y)])
     np.testing.assert_allclose(half.matrix[0], whole.matrix[0], atol=1e-12)
     np.testing.assert_array_equal(half.matrix[1], linear().matrix[1])

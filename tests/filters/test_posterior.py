@@ -20,11 +20,12 @@ from lagdyna.simulate import AbstractTransition, LagrangianField, SolvedTransiti
 from ..helpers import PENDULUM, normals, pendulum_system, random_delan
 from ..learners.recordings import recording, transition
 from ..learners.regressions import (
-    Linear,
     Misfit,
     data,
+    init,
     learned,
     linear,
+    predicted,
     regression,
     split,
     update,
@@ -37,6 +38,9 @@ ALL = {
     "cubature": SigmaPointLearner(Misfit(), prior=2.0, noise=0.3),
 }
 
+# Seeds and shapes of inputs, of a matrix and of the noise of outputs.
+SAMPLES = ((0, 2000, 3), (5, 3, 2), (1, 2000, 2))
+
 standardised = eqx.filter_jit(
     lambda posterior, batch: posterior.standardised_errors(Misfit(), batch)
 )
@@ -48,7 +52,7 @@ def test_predictions_of_a_linear_model_equal_bayesian_regression(name: str, x64:
     model, state, _ = learned(learner, linear(), [data(0)])
     mean, covariance = regression(data(0), 2.0, 0.3)
     x = normals(3, 3)
-    found = learner.posterior(model, state).predict(lambda m: m(x))
+    found = predicted(learner, model, state, lambda m: m(x))
     at = np.append(x, 1.0)
     np.testing.assert_allclose(found.mean, at @ mean, atol=1e-9)
     # The outputs have separate weights of equal covariance.
@@ -63,9 +67,9 @@ def test_samples_have_the_covariance_of_the_posterior(name: str, x64: None) -> N
     model, state, _ = learned(learner, linear(), [data(0)])
     posterior = learner.posterior(model, state)
     x = normals(3, 3)
-    prediction = posterior.predict(lambda m: m(x))
+    prediction = predicted(learner, model, state, lambda m: m(x))
     models = eqx.filter_jit(posterior.sample)(jax.random.key(0), 20_000)
-    outputs = np.asarray(eqx.filter_vmap(lambda m: m(x))(models))
+    outputs = np.asarray(models.matrix) @ np.asarray(x) + np.asarray(models.offset)
     deviation = np.sqrt(np.diagonal(prediction.covariance))
     np.testing.assert_allclose(outputs.mean(0), prediction.mean, atol=0.05 * deviation.max())
     np.testing.assert_allclose(
@@ -74,8 +78,8 @@ def test_samples_have_the_covariance_of_the_posterior(name: str, x64: None) -> N
 
 
 def test_intervals_have_their_coverage_after_calibration(x64: None) -> None:
-    x = normals(0, 2000, 3)
-    y = x @ normals(5, 3, 2) + 0.5 + 0.2 * normals(1, 2000, 2)
+    x, slope, noise = (np.asarray(normals(*each)) for each in SAMPLES)
+    y = x @ slope + 0.5 + 0.2 * noise
     few, fitted, judged = split((x, y), 200, 1000)
     levels = np.asarray([0.5, 0.9, 0.99])
     for noise in (0.2, 0.05):
@@ -94,8 +98,8 @@ def test_intervals_have_their_coverage_after_calibration(x64: None) -> None:
 
 
 def test_each_output_may_have_its_own_noise(x64: None) -> None:
-    x = normals(0, 2000, 3)
-    y = x @ normals(5, 3, 2) + jnp.asarray([0.1, 1.0]) * normals(1, 2000, 2)
+    x, slope, noise = (np.asarray(normals(*each)) for each in SAMPLES)
+    x, y = jnp.asarray(x), jnp.asarray(x @ slope + [0.1, 1.0] * noise)
     learner = KalmanLearner(Misfit(), prior=2.0, noise=0.7)
     model, state, _ = learned(learner, linear(), split((x, y), 500, 1000)[:2])
     posterior = learner.posterior(model, state).with_noise_of(Misfit(), (x, y))
@@ -114,7 +118,7 @@ def test_samples_of_a_delan_have_positive_definite_mass() -> None:
     model = transition(pendulum_system(lagrangian=random_delan(0, (True,))))
     data = recording(0, 32)
     learner = KalmanLearner(OneStepLoss(step_scale(data, PENDULUM)), prior=3.0)
-    model, state, _ = update(learner, model, learner.init(model), data)
+    model, state, _ = update(learner, model, init(learner, model), data)
     posterior = learner.posterior(model, state).transformed(_system)
     systems = eqx.filter_jit(posterior.sample)(jax.random.key(0), 64)
     q, qd = normals(1, 1), normals(2, 1)
@@ -134,15 +138,14 @@ def _system(model: AbstractTransition):
 
 def test_temperature_scales_samples_and_predictions() -> None:
     learner = ALL["full"]
-    posterior = learner.posterior(linear(), learner.init(linear()))
-    warm = posterior.tempered(3.0)
 
-    def first(model: Linear) -> Array:
-        return model.matrix[0, :1]
+    @eqx.filter_jit
+    def found(temperature: float) -> tuple[Array, Array]:
+        cold = learner.posterior(linear(), learner.init(linear()))
+        posterior = cold.tempered(temperature)
+        samples = posterior.sample(jax.random.key(0), 5).matrix - linear().matrix
+        return posterior.predict(lambda m: m.matrix[0, :1]).covariance, samples
 
-    ratio = warm.predict(first).covariance / posterior.predict(first).covariance
-    np.testing.assert_allclose(ratio, [[9.0]], rtol=1e-5)
-    one, three = (
-        p.sample(jax.random.key(0), 5).matrix - linear().matrix for p in (posterior, warm)
-    )
+    (cold, one), (warm, three) = (jax.tree.map(np.asarray, found(x)) for x in (1.0, 3.0))
+    np.testing.assert_allclose(warm / cold, [[9.0]], rtol=1e-5)
     np.testing.assert_allclose(three, 3 * one, rtol=1e-4, atol=1e-5)

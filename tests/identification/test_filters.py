@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_a_filter_leaves_a_posterior(file: Path, tmp_path: Path, learner: Any) -
     def acceleration(model: LearnedModel) -> Array:
         return model.forward_dynamics(q, qd, tau)
 
-    prediction = found.posterior.predict(acceleration)
+    prediction = eqx.filter_jit(found.posterior.predict)(acceleration)
     calibration = report["calibration"]
     assert float(found.posterior.temperature) == pytest.approx(calibration["temperature"])
     assert float(prediction.covariance[0, 0]) > 0

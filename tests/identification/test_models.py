@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,10 +23,12 @@ from lagdyna.parts import (
     SolverConfig,
 )
 from lagdyna.runs import fit_model, load_fit
+from lagdyna.simulate import LearnedModel
 from lagdyna.systems import Pendulum
 
 from .small import ANGLE, SHORT, SMALL, fit_without_report, small
 
+REST = jnp.asarray([0.0])
 LEAST_SQUARES = LevenbergMarquardtConfig(updates=15)
 EULER = SolverConfig(name="euler")  # its programs are half as long as those of the default
 
@@ -60,7 +63,8 @@ def test_every_model_is_fitted_reported_and_loaded(
     run = load_fit(out, trust=True)
     assert run.report == report
     assert [record["updates"] for record in run.records] == [1, 2, 3, 4]
-    state = run.model.step(State(jnp.asarray([0.1]), jnp.asarray([0.2])), jnp.asarray([0.5]))
+    state = State(jnp.asarray([0.1]), jnp.asarray([0.2]))
+    state = eqx.filter_jit(run.model.step)(state, jnp.asarray([0.5]))
     assert state.q.shape == state.qd.shape == (1,)
     if not lagrangian:
         with pytest.raises(ValueError, match="has no Lagrangian"):
@@ -91,7 +95,7 @@ def test_the_parameters_of_a_known_system_are_found(
     # A rod of 1 kg and 1 m has the inertia m l^2 / 3 about its end.
     fitted = {name: np.asarray(each["fitted"]) for name, each in found.items()}
     loaded = load_fit(out, trust={"known": f"{system}:{what}"}).model
-    inertia = loaded.mass_matrix(jnp.zeros(1), jnp.zeros(1))
+    inertia = eqx.filter_jit(loaded.mass_matrix)(REST, REST)
     np.testing.assert_allclose(inertia, [[1 / 3]], rtol=1e-4)
     for name in ("gravity", "length"):
         np.testing.assert_array_equal(fitted[name], found[name]["start"])
@@ -106,7 +110,7 @@ def test_a_known_system_can_be_given_as_an_object(file: Path, tmp_path: Path) ->
     with pytest.raises(UserError, match="needs `model.known`"):
         load_fit(tmp_path / "run")
     model = load_fit(tmp_path / "run", known=known).model
-    inertia = model.mass_matrix(jnp.zeros(1), jnp.zeros(1))
+    inertia = eqx.filter_jit(model.mass_matrix)(REST, REST)
     np.testing.assert_allclose(inertia, [[1 / 3]], rtol=1e-4)
 
 
@@ -116,13 +120,19 @@ def test_a_residual_force_corrects_the_known_system(
     model = ResidualConfig(known=f"{system}:system", hidden=(16,))
     config = small(file, model=model, learner=AdamConfig(updates=1500, batch=32))
     fit_without_report(config, tmp_path / "run")
-    guess = Pendulum.rod(mass=1.6)
-    run = load_fit(tmp_path / "run", trust=True).model
+    models = [
+        Pendulum.rod(mass=1.6),
+        Pendulum.rod(),
+        load_fit(tmp_path / "run", trust=True).model,
+    ]
+
+    @eqx.filter_jit
+    def accelerations(models: list[Any], *motion: jax.Array) -> list[jax.Array]:
+        return [each.forward_dynamics(*motion) for each in models]
+
     q, qd, tau = jnp.asarray([0.7]), jnp.asarray([0.5]), jnp.asarray([1.0])
-    wrong = guess.forward_dynamics(q, qd, tau)
-    truth = Pendulum.rod().forward_dynamics(q, qd, tau)
-    found = run.forward_dynamics(q, qd, tau)
-    assert abs(float((found - truth)[0])) < 0.3 * abs(float((wrong - truth)[0]))
+    wrong, truth, found = (np.asarray(x).item() for x in accelerations(models, q, qd, tau))
+    assert abs(found - truth) < 0.3 * abs(wrong - truth)
 
 
 def test_known_equations_constrain_a_network_for_whole_steps(
@@ -139,9 +149,13 @@ def test_known_equations_constrain_a_network_for_whole_steps(
         learned = load_fit(tmp_path / name, trust=True).model
         rng = np.random.default_rng(0)
         q, qd = (jnp.asarray(x) for x in rng.uniform(-3, 3, (2, 64, 1)))
-        after = jax.vmap(learned.step)(State(q, qd), jnp.zeros((64, 1)))
-        step = ANGLE.difference(after.q, q) / 0.05
-        return float(jnp.sqrt(jnp.mean((step - 0.5 * (qd + after.qd)) ** 2)))
+
+        @eqx.filter_jit
+        def errors(learned: LearnedModel, q: jax.Array, qd: jax.Array) -> jax.Array:
+            after = jax.vmap(learned.step)(State(q, qd), jnp.zeros((64, 1)))
+            return ANGLE.difference(after.q, q) / 0.05 - 0.5 * (qd + after.qd)
+
+        return float(np.sqrt(np.mean(np.square(errors(learned, q, qd)))))
 
     def kinematics(state: State, action: Any, next_state: State) -> Any:
         step = ANGLE.difference(next_state.q, state.q)

@@ -17,7 +17,7 @@ from lagdyna.identification import fit_loop, fit_problem, initial_state
 from lagdyna.identification._signals import noise_of, signal_values, true_data
 from lagdyna.identification._test_data import Unseen
 from lagdyna.learners import MultiStepLoss, SignalLoss, SignalModel
-from lagdyna.mechanics import FixedActuation, MechanicalSystem
+from lagdyna.mechanics import FixedActuation, MechanicalSystem, Signals
 from lagdyna.parts import (
     DeLaNConfig,
     KnownConfig,
@@ -27,7 +27,7 @@ from lagdyna.parts import (
     ResidualConfig,
 )
 from lagdyna.runs import load_fit
-from lagdyna.simulate import rollout, signals_of, without_signals
+from lagdyna.simulate import LearnedModel, rollout, signals_of, without_signals
 from lagdyna.systems import Pendulum
 
 from .small import ANGLE, fit_without_report, small
@@ -106,13 +106,14 @@ def test_the_loss_and_the_report_get_the_same_true_data(motor_file: Path, loss: 
     signals = start.build(problem.plant)
     assert isinstance(problem.loss, SignalLoss)
     assert signals is not None
-    rows = problem.loss.true_rows(signals, problem.training)
+    true_rows = eqx.filter_jit(problem.loss.true_rows)
+    rows = jax.tree.map(np.asarray, true_rows(signals, problem.training))
     # A batch of many rows and single rows take different ways.
     place, controls = problem.training.place, problem.loss.controls
     assert controls is not None
     assert (place.size >= len(controls)) == (loss == "multi-step")
-    alone = jax.tree.map(lambda x: x[20:23], problem.training)
-    alone = jax.vmap(lambda row: problem.loss.true_rows(signals, row))(alone)
+    alone = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)[20:23]), problem.training)
+    alone = eqx.filter_jit(jax.vmap(lambda row: problem.loss.true_rows(signals, row)))(alone)
     for one, all_of_them in zip(jax.tree.leaves(alone), jax.tree.leaves(rows), strict=True):
         np.testing.assert_allclose(one, all_of_them[20:23], atol=1e-12)
     unseen = Unseen(problem.data.raw.validation, problem.data.steps.validation)
@@ -128,8 +129,8 @@ def test_the_loss_and_the_report_get_the_same_true_data(motor_file: Path, loss: 
     for control in np.asarray(action).reshape(-1)[::7]:
         assert np.min(np.abs(expected - control)) < 1e-9
     if loss == "forward":
-        torque = ROD.inverse_dynamics(*(x[40] for x in (*found.state, found.qdd)))
-        off = np.asarray(found.action[40] - torque)
+        row = (x[40] for x in (*found.state, found.qdd))
+        off = found.action[40] - np.asarray(eqx.filter_jit(ROD.inverse_dynamics)(*row))
         assert abs(off.item()) < 0.02
 
 
@@ -240,6 +241,12 @@ def test_a_run_keeps_its_signals(file: Path, tmp_path: Path) -> None:
     assert values["delay"] == pytest.approx(0.03, abs=1e-3)
     assert values["delay"] != pytest.approx(0.03, abs=1e-8)  # learned
     # A rollout applies the delay to the whole sequence.
-    start, actions = State(jnp.zeros(1), jnp.ones(1)), jnp.sin(jnp.arange(6.0))[:, None]
-    late = rollout(run.model.transition, start, found.filtered(actions))
-    np.testing.assert_allclose(run.model.rollout(start, actions).q, late.q, rtol=1e-6)
+    start = State(jnp.asarray([0.0]), jnp.asarray([1.0]))
+    actions = jnp.asarray(np.sin(np.arange(6.0))[:, None])
+
+    @eqx.filter_jit
+    def both(model: LearnedModel, signals: Signals) -> tuple[jax.Array, jax.Array]:
+        late = rollout(model.transition, start, signals.filtered(actions))
+        return model.rollout(start, actions).q, late.q
+
+    np.testing.assert_allclose(*both(run.model, found), rtol=1e-6)

@@ -110,12 +110,13 @@ def loss_of(path: Path, scale: tuple[float, float, float], model: str, loss: str
     whole = FrozenLoss(problem.loss, frozen, coordinates)
     arrays, rest = eqx.partition(free, eqx.is_inexact_array)
     rng = np.random.default_rng(0)
-    other = jax.tree.map(lambda x: x + 0.1 * rng.normal(size=x.shape), arrays)
-    # Without compilation, since the units are constants of the programs.
-    with jax.disable_jit():
-        return np.array(
-            [whole(eqx.combine(each, rest), problem.training) for each in (arrays, other)]
-        )
+    other = jax.tree.map(
+        lambda x: jnp.asarray(np.asarray(x) + 0.1 * rng.normal(size=x.shape)), arrays
+    )
+    compiled = eqx.filter_jit(whole)
+    return np.array(
+        [compiled(eqx.combine(each, rest), problem.training) for each in (arrays, other)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -180,37 +181,45 @@ def test_a_scaled_system_is_the_system_in_si_units(x64):
     )
     units = Units(2.0, 3.0, (0.5, 1.0), (0.1, 0.0), (4.0, 5.0))
     si = scaled_system(natural, units)
-    q, qd, action = jnp.array([0.4, 0.7]), jnp.array([0.2, -0.5]), jnp.array([1.0, -2.0])
-    qdd = si.forward_dynamics(q, qd, action)
-    tau = si.actuation(q, action)
-    np.testing.assert_allclose(si.inverse_dynamics(q, qd, qdd), tau, rtol=1e-10)
-    # The Lagrangian itself gives every other quantity.
-    lagrangian = si.lagrangian
-    momentum = jax.grad(lagrangian, argnums=1)(q, qd)
-    np.testing.assert_allclose(lagrangian.momentum(q, qd), momentum, rtol=1e-10)
-    np.testing.assert_allclose(
-        lagrangian.mass_matrix(q, qd), jax.hessian(lagrangian, argnums=1)(q, qd), rtol=1e-10
-    )
-    energy = momentum @ qd - lagrangian(q, qd)
-    np.testing.assert_allclose(lagrangian.energy(q, qd), energy, rtol=1e-10)
-    np.testing.assert_allclose(
-        sum(lagrangian.forces(q, qd, qdd)), lagrangian.inverse_dynamics(q, qd, qdd), rtol=1e-10
-    )
-    assert unscaled_system(si).lagrangian is inner
-    # A transition in natural units takes steps of the system in SI units.
     dt = 0.01
     plain = SolvedTransition(LagrangianField(si), coordinates, dt, solver="dopri8")
     scaled = ScaledTransition(
         SolvedTransition(LagrangianField(natural), coordinates, dt / 2.0, solver="dopri8"),
         units,
     )
-    expected, found = (each.step(State(q, qd), action) for each in (plain, scaled))
+
+    @jax.jit
+    def quantities(q, qd, action):
+        lagrangian, model = si.lagrangian, LearnedModel(scaled)
+        qdd = si.forward_dynamics(q, qd, action)
+        # The Lagrangian itself gives every other quantity.
+        momentum = jax.grad(lagrangian, argnums=1)(q, qd)
+        mass = jax.hessian(lagrangian, argnums=1)(q, qd)
+        energy = momentum @ qd - lagrangian(q, qd)
+        found_and_expected = {
+            "force": (si.inverse_dynamics(q, qd, qdd), si.actuation(q, action)),
+            "momentum": (lagrangian.momentum(q, qd), momentum),
+            "mass": (lagrangian.mass_matrix(q, qd), mass),
+            "energy": (lagrangian.energy(q, qd), energy),
+            "terms": (
+                sum(lagrangian.forces(q, qd, qdd)),
+                lagrangian.inverse_dynamics(q, qd, qdd),
+            ),
+            "energy of the model": (model.energy(q, qd), energy),
+            "acceleration of the model": (model.forward_dynamics(q, qd, action), qdd),
+            "mass of the model": (model.mass_matrix(q, qd), mass),
+        }
+        # A transition in natural units takes steps of the system in SI units.
+        steps = (each.step(State(q, qd), action) for each in (scaled, plain))
+        return found_and_expected, tuple(steps)
+
+    motion = (np.array([0.4, 0.7]), np.array([0.2, -0.5]), np.array([1.0, -2.0]))
+    found_and_expected, (found, expected) = quantities(*motion)
+    for name, pair in found_and_expected.items():
+        np.testing.assert_allclose(*pair, rtol=1e-10, err_msg=name)
     np.testing.assert_allclose(found.q, expected.q, rtol=1e-9)
     np.testing.assert_allclose(found.qd, expected.qd, rtol=1e-9)
-    model = LearnedModel(scaled)
-    np.testing.assert_allclose(model.energy(q, qd), energy, rtol=1e-10)
-    np.testing.assert_allclose(model.forward_dynamics(q, qd, action), qdd, rtol=1e-10)
-    np.testing.assert_allclose(model.mass_matrix(q, qd), lagrangian.mass_matrix(q, qd))
+    assert unscaled_system(si).lagrangian is inner
 
 
 def part(error: float) -> dict[str, Any]:

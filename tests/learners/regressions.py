@@ -1,5 +1,7 @@
 """Linear models with closed-form solutions, and a small network, for tests of learners."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,9 +12,13 @@ from lagdyna.filters import AbstractFilter
 from lagdyna.learners import AbstractSquaredLoss
 from lagdyna.models import Network
 
-from ..helpers import normals
+from ..helpers import built
 
+init = eqx.filter_jit(lambda learner, model: learner.init(model))
 update = eqx.filter_jit(lambda learner, *x: learner.update(*x))
+predicted = eqx.filter_jit(
+    lambda learner, model, state, function: learner.posterior(model, state).predict(function)
+)
 
 
 class Linear(eqx.Module):
@@ -36,24 +42,39 @@ class Misfit(AbstractSquaredLoss[eqx.Module, tuple[Array, Array]]):
         return (model(x) - y) / jnp.sqrt(y.shape[0])  # type: ignore[operator]
 
 
+misfit = eqx.filter_jit(lambda model, batch: Misfit()(model, batch))
+
+
+def with_missing(y: Array, *where: Any) -> Array:
+    """Replace the entries `y[where]` by nan."""
+    y = np.array(y)
+    y[where] = np.nan
+    return jax.device_put(y)
+
+
 def linear(inputs: int = 3, outputs: int = 2) -> Linear:
-    return Linear(0.1 * normals(7, outputs, inputs), jnp.zeros(outputs))
+    matrix = 0.1 * np.random.default_rng(7).normal(size=(outputs, inputs))
+    return jax.device_put(Linear(matrix, np.zeros(outputs)))
 
 
 def data(seed: int, rows: int = 12, outputs: int = 2) -> tuple[Array, Array]:
-    x = normals(seed, rows, 3)
-    return x, x @ normals(5, 3, outputs) + 0.5 + 0.1 * normals(seed + 100, rows, outputs)
+    """Noisy outputs of a linear map, in the precision that is switched on."""
+    x = np.random.default_rng(seed).normal(size=(rows, 3))
+    slope = np.random.default_rng(5).normal(size=(3, outputs))
+    noise = np.random.default_rng(seed + 100).normal(size=(rows, outputs))
+    return jax.device_put((x, x @ slope + 0.5 + 0.1 * noise))
 
 
 def learned(learner: AbstractFilter, model, batches):
-    state = learner.init(model)
+    state = init(learner, model)
     for batch in batches:
         model, state, metrics = update(learner, model, state, batch)
     return model, state, metrics
 
 
 def split(batch: tuple[Array, Array], *at: int) -> list[tuple[Array, Array]]:
-    return list(zip(*(jnp.split(x, at) for x in batch), strict=True))
+    parts = (jax.device_put(np.split(np.asarray(x), at)) for x in batch)
+    return list(zip(*parts, strict=True))
 
 
 def regression(
@@ -76,9 +97,10 @@ def regression(
 
 
 def network() -> Network:
-    return Network(3, 2, (8,), jnp.tanh, key=jax.random.key(0))
+    return built(Network, 3, 2, (8,), jnp.tanh, key=jax.random.key(0))
 
 
 def nonlinear(seed: int, rows: int = 32) -> tuple[Array, Array]:
-    x = normals(seed, rows, 3)
-    return x, jnp.stack([jnp.sin(x[:, 0]), x[:, 1] * x[:, 2]], axis=-1)
+    x = np.random.default_rng(seed).normal(size=(rows, 3))
+    y = np.stack([np.sin(x[:, 0]), x[:, 1] * x[:, 2]], axis=-1)
+    return jax.device_put((x, y))

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +12,7 @@ from lagdyna.systems import PlanarChain
 
 
 def test_strokes_are_exact_motions_of_the_arm(x64: None) -> None:
-    made = strokes(PlanarChain.two_link_arm(), jax.random.key(0), 3)
+    made = eqx.filter_jit(strokes)(PlanarChain.two_link_arm(), jax.random.key(0), 3)
     t = np.linspace(0, 2.0, 200)
     q, qd, qdd = (np.asarray(x) for x in (made.q, made.qd, made.qdd))
     # Compare derivatives with fourth-order differences.
@@ -36,7 +37,10 @@ def test_strokes_are_exact_motions_of_the_arm(x64: None) -> None:
 
 def test_faster_strokes_follow_the_same_path(x64: None) -> None:
     arm, key = PlanarChain.two_link_arm(), jax.random.key(1)
-    once, twice = strokes(arm, key, 2), strokes(arm, key, 2, 2.0)
+    once, twice = eqx.filter_jit(
+        lambda: [strokes(arm, key, 2, speed) for speed in (1.0, 2.0)]
+    )()
+    once, twice = jax.tree.map(np.asarray, (once, twice))
     np.testing.assert_allclose(twice.q, once.q, atol=1e-12)
     np.testing.assert_allclose(twice.qd, 2 * once.qd, atol=1e-9)
     np.testing.assert_allclose(twice.qdd, 4 * once.qdd, atol=1e-8)
