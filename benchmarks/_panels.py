@@ -13,11 +13,10 @@ from lagdyna.results import (
     blank,
     curves,
     finish,
-    interquartile_interval,
-    interquartile_mean,
     literal,
     save,
 )
+from lagdyna.statistics import interquartile_interval, interquartile_mean
 
 _COLOURS = (BLUE, ORANGE, GREEN, "#7a3b9a", "#a8291f", "#5c4a3d", "#1f9aa8", "#b8a01f")
 _COLUMNS = 4

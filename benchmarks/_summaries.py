@@ -11,7 +11,8 @@ from _protocols import HERE, SEEDS, Protocol
 
 from lagdyna.options import read_table
 from lagdyna.reproductions.ramesh2023_suite import PAPER, published
-from lagdyna.results import improvement, interquartile_mean, interval, sooner, steps_to
+from lagdyna.results import steps_to
+from lagdyna.statistics import improvement, interquartile_mean, interval, sooner
 
 PUBLISHED = HERE / "published.toml"
 REACHED = 0.95  # fraction of the paper's return that counts as reached

@@ -27,7 +27,8 @@ from _common import arguments, machine, write
 from lagdyna.config import CollectConfig, Config, EvaluationConfig
 from lagdyna.parts import DynaConfig, TD3Config
 from lagdyna.reproductions._runs import train_or_resume
-from lagdyna.results import interquartile_mean, interval, plot_comparison, sooner, steps_to
+from lagdyna.results import plot_comparison, steps_to
+from lagdyna.statistics import interquartile_mean, interval, sooner
 from lagdyna.training import EVALUATE, start_seeds
 
 TASK, TARGET, EVERY, EPISODES, RANDOM = "Pendulum-v1", -200.0, 200, 20, 100

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ..results import Improvement, interquartile_mean, interval
+from ..statistics import Improvement, interquartile_mean, interval
 
 
 class Entry(NamedTuple):

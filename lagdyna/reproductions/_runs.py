@@ -9,8 +9,9 @@ import numpy as np
 
 from ..config import Config, given
 from ..options import check_unchanged, config_to_toml, read_table
-from ..results import evaluations_of, interquartile_mean, kind_of
+from ..results import evaluations_of, kind_of
 from ..runs import Run, load_run, resume_run, train
+from ..statistics import interquartile_mean
 from ..training import AbstractProgress, Trainer
 from ._reproduction import PartProgress, Result, Results
 

@@ -72,12 +72,6 @@ from ._seal import digest_of as digest_of
 from ._seal import digest_of_lines as digest_of_lines
 from ._seal import read_sealed as read_sealed
 from ._seal import write_sealed as write_sealed
-from ._statistics import Improvement as Improvement
-from ._statistics import improvement as improvement
-from ._statistics import interquartile_interval as interquartile_interval
-from ._statistics import interquartile_mean as interquartile_mean
-from ._statistics import interval as interval
-from ._statistics import sooner as sooner
 from ._video import Show as Show
 from ._video import check_video as check_video
 from ._video import filming as filming

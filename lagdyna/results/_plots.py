@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Integer
 
+from ..statistics import interquartile_interval, interquartile_mean
 from ._curves import evaluations_of
 from ._files import replacing
-from ._statistics import interquartile_interval, interquartile_mean
 
 if TYPE_CHECKING:
     import matplotlib.axes

@@ -11,21 +11,17 @@ from ..config import config_from_table
 from ..options import read_table
 from ..results import (
     Curve,
-    Improvement,
     TrainRecord,
     curves,
     evaluations_of,
-    improvement,
-    interquartile_mean,
-    interval,
     kind_of,
     new_directory,
     plot_comparison,
     read_metrics,
-    sooner,
     steps_to,
     write_json,
 )
+from ..statistics import Improvement, improvement, interquartile_mean, interval, sooner
 from ..tasks import TaskSpec
 from ._cautions import run_label, training_cautions
 from ._directory import finished_summary

@@ -21,8 +21,6 @@ from ..results import (
     curves,
     digest_of_lines,
     evaluations_of,
-    interquartile_interval,
-    interquartile_mean,
     load_checkpoint,
     locked,
     make_directory,
@@ -35,6 +33,7 @@ from ..results import (
     write_sealed,
     write_text,
 )
+from ..statistics import interquartile_interval, interquartile_mean
 from ..tasks import EnvironmentFault, TaskSpec
 from ..training import (
     AbstractProgress,

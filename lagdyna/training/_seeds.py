@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, PyTree, Shaped, UInt
 
 from .._errors import UserError
 from ..parts import available_memory
-from ..results import interquartile_mean
+from ..statistics import interquartile_mean
 from ._state import TrainingState
 from ._trainer import Trainer, short_seed
 

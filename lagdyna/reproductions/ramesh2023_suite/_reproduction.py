@@ -4,7 +4,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ...config import Config
-from ...results import improvement, steps_to
+from ...results import steps_to
+from ...statistics import improvement
 from ...tasks import SUITE
 from .._entries import Entry, entry, probability_entry
 from .._reproduction import AbstractReproduction, PartProgress, Result, Results

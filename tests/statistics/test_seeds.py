@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 
-from lagdyna.results import (
-    curves,
-    evaluations_of,
+from lagdyna.results import curves, evaluations_of
+from lagdyna.statistics import (
     improvement,
     interquartile_interval,
     interquartile_mean,
