@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from . import filters as filters
     from . import identification as identification
     from . import learners as learners
+    from . import logs as logs
     from . import mechanics as mechanics
     from . import models as models
     from . import options as options
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from . import runs as runs
     from . import runtime as runtime
     from . import simulate as simulate
+    from . import statistics as statistics
     from . import systems as systems
     from . import tables as tables
     from . import tasks as tasks
@@ -55,10 +57,10 @@ if TYPE_CHECKING:
 _ROOMS = (
     *("agents", "checks", "config", "control", "data", "excitation", "export"),
     "filters",
-    *("identification", "learners"),
+    *("identification", "learners", "logs"),
     *("mechanics", "models", "options", "parts", "reproductions", "results", "runs"),
     "runtime",
-    *("simulate", "systems", "tables", "tasks", "training", "worlds"),
+    *("simulate", "statistics", "systems", "tables", "tasks", "training", "worlds"),
 )
 _NAMES = {
     "_errors": ("UserError",),

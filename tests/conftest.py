@@ -124,7 +124,7 @@ def _forget_programs() -> Iterator[None]:
     worker that keeps those of all the tests is killed. Those of some are shared by the others.
     """
     yield
-    if _maps() > 30_000:
+    if _maps() > 45_000:
         jax.clear_caches()
 
 

@@ -16,6 +16,7 @@ PACKAGE = Path(lagdyna.__file__).parent
 LEVELS = (
     ("tables",),
     ("runtime",),
+    ("statistics",),
     ("mechanics",),
     ("systems",),
     ("models",),
@@ -35,7 +36,7 @@ LEVELS = (
     ("config",),
     ("training", "identification", "excitation"),  # independent of each other
     ("runs",),
-    ("export", "worlds", "reproductions"),  # independent of each other
+    ("export", "logs", "worlds", "reproductions"),  # independent of each other
     ("cli",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -9,6 +9,7 @@ from ._excite import excite
 from ._export import export
 from ._fit import fit
 from ._lists import solvers, tasks
+from ._pack import pack, unpack
 from ._parts import parts
 from ._plan import plan
 from ._reproduce import reproduce
@@ -28,6 +29,8 @@ for command in (
     evaluate,
     plan,
     export,
+    pack,
+    unpack,
     resume,
     reproduce,
     check_task,

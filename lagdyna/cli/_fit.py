@@ -7,6 +7,7 @@ from ._options import (
     Flag,
     Learner,
     Location,
+    Log,
     Model,
     Name,
     Settings,
@@ -16,6 +17,7 @@ from ._options import (
     configured,
     indices,
     mapping,
+    names_of,
 )
 from ._print import console, print_report
 
@@ -35,6 +37,7 @@ def fit(
     updates: Updates = None,
     seed: Whole = None,
     out: Location = None,
+    log: Log = None,
     set: Settings = None,
     show_config: Flag = False,
 ) -> None:
@@ -87,14 +90,18 @@ def fit(
         print(config_to_toml(whole), end="")
         return
     from .. import runs
+    from ..logs import LoggedFit, sinks_of
     from ._display import fit_progress
 
     expected = whole.learner.updates or whole.learner.usual_fit.updates
+    sinks = sinks_of(names_of(log))
     with runs.reserve_directory(whole, out) as directory:
-        with fit_progress(console, expected) as progress:
+        with fit_progress(console, expected) as shown:
+            progress = LoggedFit(sinks, directory, whole, shown)
             report = interruptible(
                 lambda: runs.fit_model(whole, directory, progress=progress), directory
             )
+            progress.close()
         print_report(report, directory)
 
 

@@ -127,6 +127,13 @@ Settings = Annotated[
         "times. The short form is --model.hidden '[32, 32]'. `lagdyna parts` lists options.",
     ),
 ]
+Log = Annotated[
+    str | None,
+    _named(
+        "Where to write the numbers of the run too, in its directory: csv, tensorboard or "
+        "wandb, or several as csv,wandb."
+    ),
+]
 
 Trusted = Annotated[
     bool,
@@ -285,3 +292,8 @@ def numbers_of(name: str, text: str) -> list[float]:
         raise UserError(
             f"`--{name}` was {text!r}; numbers with commas, such as q=3.14,0, are accepted"
         ) from error
+
+
+def names_of(text: str | None) -> list[str]:
+    """Split names at commas; `None` has none."""
+    return [] if text is None else [name.strip() for name in text.split(",")]

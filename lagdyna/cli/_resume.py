@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING
 
 from .._errors import UserError
 from ._interruption import interruptible
-from ._options import Again, SettingsAgain, Trusted, Whole, trusted
+from ._options import Again, Log, SettingsAgain, Trusted, Whole, names_of, trusted
 from ._precision import use_precision
 from ._print import console, print_entries, print_report, print_seeds, print_summary
 
@@ -17,6 +17,7 @@ def resume(
     *,
     steps: Whole = None,
     updates: Whole = None,
+    log: Log = None,
     trust: Trusted = False,
     model: Again = None,
     known: Again = None,
@@ -55,46 +56,53 @@ def resume(
         raise UserError(f"`updates` was given, and {str(run)!r} holds no fit; leave it out")
     again = {"model": model, "known": known, "loss": loss, "learner": learner, "agent": agent}
     trusts = trusted(trust, again, set)
+    if log is not None and kind == "reproduction":
+        raise UserError(f"`log` was given, and {str(run)!r} holds a reproduction; leave it out")
     if kind == "train":
-        _resume_training(run, steps, trusts)
+        _resume_training(run, steps, trusts, names_of(log))
     elif kind == "seeds":
-        _resume_seeds(run, steps, trusts)
+        _resume_seeds(run, steps, trusts, names_of(log))
     elif kind == "fit":
-        _resume_fit(run, updates, trusts)
+        _resume_fit(run, updates, trusts, names_of(log))
     else:
         _resume_reproduction(run)
 
 
-def _resume_training(run: Path, steps: int | None, trust: "Trust") -> None:
+def _resume_training(run: Path, steps: int | None, trust: "Trust", log: list[str]) -> None:
+    from ..logs import LoggedTraining, sinks_of
     from ..runs import resume_run
     from ._display import display
 
-    progress = display(console)
+    progress = LoggedTraining(sinks_of(log), display(console))
     summary = interruptible(
         lambda: resume_run(run, steps=steps, progress=progress, trust=trust), run
     )
     print_summary(summary, run)
 
 
-def _resume_seeds(run: Path, steps: int | None, trust: "Trust") -> None:
+def _resume_seeds(run: Path, steps: int | None, trust: "Trust", log: list[str]) -> None:
+    from ..logs import LoggedTraining, sinks_of
     from ..runs import resume_seeds
     from ._display import display
 
-    progress = display(console)
+    progress = LoggedTraining(sinks_of(log), display(console))
     summary = interruptible(
         lambda: resume_seeds(run, steps=steps, progress=progress, trust=trust), run
     )
     print_seeds(summary, run)
 
 
-def _resume_fit(run: Path, updates: int | None, trust: "Trust") -> None:
+def _resume_fit(run: Path, updates: int | None, trust: "Trust", log: list[str]) -> None:
+    from ..logs import LoggedFit, sinks_of
     from ..runs import resume_fit
     from ._display import fit_progress
 
-    with fit_progress(console, updates) as progress:
+    with fit_progress(console, updates) as shown:
+        progress = LoggedFit(sinks_of(log), run, None, shown)
         report = interruptible(
             lambda: resume_fit(run, updates=updates, progress=progress, trust=trust), run
         )
+        progress.close()
     print_report(report, run)
 
 

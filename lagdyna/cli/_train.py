@@ -12,6 +12,7 @@ from ._options import (
     Flag,
     Learner,
     Location,
+    Log,
     Model,
     Name,
     Settings,
@@ -21,6 +22,7 @@ from ._options import (
     Trusted,
     Whole,
     configured,
+    names_of,
     numbers_of,
 )
 from ._precision import use_precision
@@ -49,6 +51,7 @@ def train(
     episode: Whole = None,
     trust: Trusted = False,
     out: Location = None,
+    log: Log = None,
     set: Settings = None,
     show_config: Flag = False,
 ) -> None:
@@ -119,9 +122,10 @@ def train(
         return
     use_working_directory(whole.task.env_id)
     from .. import runs
+    from ..logs import LoggedTraining, sinks_of
     from ._display import display
 
-    progress = display(console)
+    progress = LoggedTraining(sinks_of(names_of(log)), display(console))
     with runs.reserve_directory(whole, out) as directory:
         if seeds is None:
             summary = interruptible(

@@ -1,6 +1,6 @@
 """Conversion of recordings on the host to JAX arrays for learning."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -218,10 +218,11 @@ def _to_experience(
     """Convert arrays of steps to experience without rewards and terminations."""
     batch = q.shape[:-1]
     # Operations of `jax.numpy` would compile a program each for every number of rows.
-    before, after, action, reward, terminated = jax.device_put(
+    arrays: Any = jax.device_put(
         ((q, qd), (next_q, next_qd), action, np.zeros(batch), np.zeros(batch, bool))
     )
-    return Experience(State(*before), action, reward, State(*after), terminated)
+    before, after, acted, reward, terminated = arrays
+    return Experience(State(*before), acted, reward, State(*after), terminated)
 
 
 def _get_control(

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ._load import load as load
     from ._load import resume as resume
     from ._load_policy import load_policy as load_policy
+    from ._pack import Packed as Packed
+    from ._pack import pack as pack
+    from ._pack import unpack as unpack
     from ._plan import PlannedMotion as PlannedMotion
     from ._plan import plan_motion as plan_motion
     from ._policy import RunPolicy as RunPolicy
@@ -57,6 +60,7 @@ _NAMES = {
         "load",
         "resume",
     ),
+    "_pack": ("Packed", "pack", "unpack"),
     "_plan": (
         "PlannedMotion",
         "plan_motion",

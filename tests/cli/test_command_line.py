@@ -218,12 +218,13 @@ def test_a_fit_and_a_comparison(here, tmp_path):
         with (tmp_path / "swing.csv").open("a") as file:
             file.write("\n".join([*head, *rows]) + "\n")
     small = ("--updates", 40, "--model.hidden", "[4]")
-    for model in ("delan", "mlp"):
-        done = here("fit", "swing.csv", "--model", model, *small, "--out", model)
+    for model, log in (("delan", ("--log", "csv")), ("mlp", ())):
+        done = here("fit", "swing.csv", "--model", model, *small, "--out", model, *log)
         assert done.returncode == 0, done.stderr
         assert "40 updates" in done.stdout
         assert "velocities were estimated" in done.stdout
         assert json.loads((tmp_path / model / "report.json").read_text())["model"] == model
+    assert "40,fit/updates,40.0" in (tmp_path / "delan" / "log.csv").read_text().splitlines()
     compared = here("compare", "delan", "mlp", "--out", "both")
     assert compared.returncode == 0, compared.stderr
     assert "delan" in compared.stdout

@@ -99,7 +99,7 @@ def test_a_model_free_run_has_no_world(tmp_path: Path) -> None:
     assert isinstance(run.training.agent, DynaState)
     assert run.training.agent.imagined is None
     assert run.training.world is run.training.learners is run.posterior is None
-    for read in ("world", "transition", "reward", "model"):
+    for read in ("world_model", "transition", "reward", "model"):
         with pytest.raises(UserError, match="the run has no model: its agent, 'dyna', uses no"):
             getattr(run, read)
     assert not arrays_of(out, "world")
