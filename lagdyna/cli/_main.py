@@ -20,6 +20,18 @@ def main() -> None:
 
 
 def _run() -> None:
+    from ._cache import leave_cache, use_cache
+
+    use_cache()
+    try:
+        _command()
+    except BaseException as error:
+        leave_cache(interrupted=not isinstance(error, SystemExit))
+        raise
+    leave_cache()
+
+
+def _command() -> None:
     from cyclopts import CycloptsError
 
     from .._errors import UserError
