@@ -64,8 +64,9 @@ def test_invalid_bounds_are_refused(bounds: tuple[float, float]) -> None:
 def test_a_learned_termination_is_a_probability_periodic_in_angles(x64: None) -> None:
     model = randomised(shape_of(TerminationNetwork, MIXED, (2.0, 3.0), hidden=(6,)), 0, 0.4)
     q, qd = np.random.default_rng(1).normal(size=(2, 2))
-    moved = [[0, 0], [0, 2 * np.pi], [1, 0], [0, 0]]
-    states = jax.device_put(State(q + moved, qd + [[0, 0], [0, 0], [0, 0], [1, 1]]))
+    moved = np.asarray([[0, 0], [0, 2 * np.pi], [1, 0], [0, 0]])
+    faster = np.asarray([[0, 0], [0, 0], [0, 0], [1, 1]])
+    states = jax.device_put(State(q + moved, qd + faster))
 
     @eqx.filter_jit
     def logits(model: TerminationNetwork, states: State) -> jax.Array:
