@@ -82,7 +82,7 @@ def test_plan_is_stationary_within_the_limits(swing_up):
 
 
 def test_warm_start_needs_few_iterations(swing_up):
-    model, cost, start, plan = swing_up
+    model, cost, _, plan = swing_up
     nearby = state(np.pi + 0.01, 0.0)
     again = PLANNER.solve(model, cost, nearby, plan.actions)
     assert again.converged

@@ -8,6 +8,9 @@ from lagdyna.mechanics import State
 from lagdyna.tasks import SuiteTask
 
 step = eqx.filter_jit(lambda task, state, action: task.step(state, action))
+reward = eqx.filter_jit(lambda task, state, *action: task.reward(state, *action))
+observe = eqx.filter_jit(lambda task, state: task.observe(state))
+difference = eqx.filter_jit(lambda task, a, b: task.system.coordinates.difference(a, b))
 
 
 def some_state(task: SuiteTask, seed: int, *batch: int) -> State:
