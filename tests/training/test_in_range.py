@@ -19,7 +19,7 @@ from lagdyna.tasks import Outcome, Plant
 from lagdyna.training import Trainer, TrainingState
 from lagdyna.training._in_range import InRange
 
-from ..small import DYNA, recorded, small_config
+from ..small import DYNA, MLP, recorded, small_config
 
 LIMIT = 6.0  # m, three times the range of the track
 FASTEST = 60.0  # rad/s, six times the sampling range
@@ -29,7 +29,7 @@ clip, is_in_range = jax.jit(lambda x: BOX.clip(x)), jax.jit(lambda x: BOX(x))
 
 def cart_config() -> Config:
     learner = {"updates": 30, "batch": 8}
-    return small_config(task="cartpole", steps=240, learner=learner, agent=DYNA)
+    return small_config(task="cartpole", steps=240, model=MLP, learner=learner, agent=DYNA)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,8 @@ def test_without_experience_in_range_the_dynamics_do_not_change(trainer: Trainer
     far = jax.tree.map(
         lambda x: jax.device_put(np.roll(x, -30, axis=0)), training.buffer.experience
     )
-    buffer = ReplayBuffer(far, training.buffer.episode, jnp.asarray(30))
+    added = jax.device_put(np.asarray(30, training.buffer.added.dtype))
+    buffer = ReplayBuffer(far, training.buffer.episode, added)
     training = trainer.begin_phase(eqx.tree_at(lambda t: t.buffer, training, buffer))
     after, metrics = trainer.fit(training, jnp.asarray(0), 30)
     assert int(metrics["model_skipped"]) == 30
