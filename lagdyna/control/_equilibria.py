@@ -135,7 +135,7 @@ def _residual(dynamics: AbstractTransition | MechanicalSystem, z: Array) -> tupl
 
 @eqx.filter_jit  # of the module, so that equilibria of like systems share a program
 def _jacobian_and_residual(
-    dynamics: AbstractTransition | MechanicalSystem, z: Array
+    dynamics: AbstractTransition | MechanicalSystem, z: Array | Vector
 ) -> tuple[Array, Array]:
     return jax.jacfwd(lambda z: _residual(dynamics, z), has_aux=True)(z)
 
