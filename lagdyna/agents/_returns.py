@@ -1,12 +1,13 @@
 import jax
-from jaxtyping import Array, Float
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Scalar
 
 
 def lambda_returns(
     rewards: Float[Array, "time *batch"],
     next_values: Float[Array, "time *batch"],
-    discount: float | Float[Array, "time *batch"],
-    lambda_: float,
+    discount: float | Scalar | Float[Array, "time *batch"],
+    lambda_: float | Scalar,
 ) -> Float[Array, "time *batch"]:
     """Compute the lambda-return of each step of imagined rollouts.
 
@@ -32,7 +33,7 @@ def lambda_returns(
         return target, target
 
     # Unrolled: the arrays are small, and the overhead of a loop would dominate.
-    own = () if isinstance(discount, float | int) else (discount,)
+    own = () if jnp.ndim(discount) == 0 else (jnp.asarray(discount),)
     steps: tuple[Array, ...] = (rewards, next_values, *own)
     _, returns = jax.lax.scan(body, next_values[-1], steps, reverse=True, unroll=True)
     return returns

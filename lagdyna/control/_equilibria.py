@@ -103,33 +103,41 @@ _Equations = Callable[[Vector], tuple[Vector, Vector]]
 def _equations(
     dynamics: AbstractTransition | MechanicalSystem, n: int, box: ActionBox
 ) -> _Equations:
-    """Compile what must be 0 in an equilibrium, with its Jacobian."""
-
-    def residual(z: Array) -> tuple[Array, Array]:
-        q, action = z[:n], z[n:]
-        rest = jnp.zeros_like(q)
-        if isinstance(dynamics, MechanicalSystem):
-            change = dynamics.forward_dynamics(q, rest, action)
-        else:
-            after = dynamics.step(State(q, rest), action)
-            change = jnp.concatenate([after.qd, dynamics.coordinates.difference(after.q, q)])
-        return change, change
+    """Return a function of `(q, action)` for what must be 0 in an equilibrium."""
 
     point = jax.ShapeDtypeStruct((n + box.size,), jnp.float64)
     try:
-        eqx.filter_eval_shape(residual, point)
+        eqx.filter_eval_shape(_residual, dynamics, point)
     except TypeError as error:
         raise UserError(
             f"`box` has limits of {box.size} actions, and the dynamics do not accept so many; "
             "give one lower and one upper limit for each action"
         ) from error
-    program = jax.jit(jax.jacfwd(residual, has_aux=True))
 
     def equations(z: Vector) -> tuple[Vector, Vector]:
-        jacobian, change = program(jnp.asarray(z))
+        jacobian, change = _jacobian_and_residual(dynamics, z)
         return np.asarray(change), np.asarray(jacobian)
 
     return equations
+
+
+def _residual(dynamics: AbstractTransition | MechanicalSystem, z: Array) -> tuple[Array, Array]:
+    """Compute what must be 0 in an equilibrium, twice: also as the auxiliary output."""
+    q, action = jnp.split(z, [dynamics.coordinates.n])
+    rest = jnp.zeros_like(q)
+    if isinstance(dynamics, MechanicalSystem):
+        change = dynamics.forward_dynamics(q, rest, action)
+    else:
+        after = dynamics.step(State(q, rest), action)
+        change = jnp.concatenate([after.qd, dynamics.coordinates.difference(after.q, q)])
+    return change, change
+
+
+@eqx.filter_jit  # of the module, so that equilibria of like systems share a program
+def _jacobian_and_residual(
+    dynamics: AbstractTransition | MechanicalSystem, z: Array | Vector
+) -> tuple[Array, Array]:
+    return jax.jacfwd(lambda z: _residual(dynamics, z), has_aux=True)(z)
 
 
 def _hold(equations: _Equations, q: Vector, box: ActionBox) -> _Found:

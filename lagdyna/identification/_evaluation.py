@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -148,7 +148,7 @@ def motions(
     model: LearnedModel, trajectories: TrajectorySet, controls: list[np.ndarray]
 ) -> list[Motion]:
     """Roll the model out from the start of each trajectory, under its control `(time, m)`."""
-    starts = [State(jnp.asarray(each.q[0]), _speed(each)[0]) for each in trajectories]
+    starts = [State(jax.device_put(each.q[0]), _speed(each)[0]) for each in trajectories]
     paths = predicted_paths(model, starts, [control[:-1] for control in controls])
     return [
         _motion(model, trajectory, path)
@@ -161,14 +161,17 @@ def _state(q: Any, qd: Any) -> State:
     return State(q, qd)
 
 
+# `jax.device_put` compiles nothing; `jnp.asarray` compiles a copy for each shape.
+
+
 def _speed(trajectory: Trajectory) -> Array:
     assert trajectory.qd is not None
-    return jnp.asarray(trajectory.qd)
+    return jax.device_put(trajectory.qd)
 
 
 def _motion(model: LearnedModel, trajectory: Trajectory, predicted: State) -> Motion:
     # In the precision of the model, as its predictions are.
-    q, qd = (np.asarray(x) for x in (jnp.asarray(trajectory.q), _speed(trajectory)))
+    q, qd = (np.asarray(x) for x in (jax.device_put(trajectory.q), _speed(trajectory)))
     states, still = _state(q, qd), _state(q, np.zeros_like(qd))
     energy = kinetic = along = None
     if model.has_energy:
@@ -235,7 +238,7 @@ def energy_drift(motions: list[Motion]) -> Report | None:
 
 def _apart(coordinates: Coordinates, predicted: Any, true: Any) -> Array:
     difference = eqx.filter_jit(coordinates.difference)  # ten programs otherwise
-    return difference(jnp.asarray(predicted), jnp.asarray(true))
+    return difference(*jax.device_put((predicted, true)))
 
 
 def _rms(x: Any) -> np.ndarray:

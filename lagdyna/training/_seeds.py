@@ -208,7 +208,8 @@ class ManySeeds(AbstractSeeds):
 
     def one(self, training: TrainingState, index: int) -> TrainingState:
         arrays, rest = eqx.partition(training, eqx.is_array)
-        picked = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[index]), arrays)
+        # `jnp.asarray` would compile a copy for each shape.
+        picked = jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf)[index]), arrays)
         return eqx.combine(picked, rest)
 
     def place(self, training: TrainingState) -> TrainingState:

@@ -66,30 +66,38 @@ def test_each_rollout_stays_in_its_sample(x64: None) -> None:
     policy = randomly_trained(small_actor_critic()).policy
     noise = normals(1, HORIZON, BATCH, 1)
     made = eqx.filter_jit(imagine)(policy, world(sampled()), some_starts(), noise)
+    made, starts, noise = jax.tree.map(np.asarray, (made, some_starts(), noise))
     for i in range(BATCH):
         alone = WorldModel(swing(STRENGTHS[i % 3]), REWARD)
-        one = jax.tree.map(lambda x, i=i: x[i : i + 1], some_starts())
-        only = eqx.filter_jit(imagine)(policy, alone, one, noise[:, i : i + 1])
+        one, its_noise = jax.device_put(
+            (jax.tree.map(lambda x, i=i: x[i : i + 1], starts), noise[:, i : i + 1])
+        )
+        only = jax.tree.map(np.asarray, eqx.filter_jit(imagine)(policy, alone, one, its_noise))
         close([x[:, i] for x in made.states], [x[:, 0] for x in only.states], 1e-12)
         close(made.rewards[:, i], only.rewards[:, 0], 1e-12)
 
 
 def test_disagreement_is_the_standard_deviation_over_samples(x64: None) -> None:
-    states, actions = some_starts(), jnp.linspace(-1, 1, BATCH)[:, None]
+    states = some_starts()
+    actions = jax.device_put(np.linspace(-1, 1, BATCH)[:, None])
 
     def value(next_states: State) -> Float[Array, " batch"]:
         return 2 * next_states.qd[:, 0]
 
-    found = disagreement(sampled(), states, actions, value)
-    forces = np.outer(np.sin(states.q[:, 0]), STRENGTHS)
+    @jax.jit
+    def disagreed(states: State, actions: Array) -> Float[Array, " batch"]:
+        return disagreement(sampled(), states, actions, value)
+
+    found = disagreed(states, actions)
+    forces = np.outer(np.sin(np.asarray(states.q)[:, 0]), STRENGTHS)
     close(found, 2 * 0.1 * forces.std(axis=1, ddof=1), 1e-12)
     # Where all samples agree it is 0, and its gradient is finite.
-    still = State(jnp.zeros((BATCH, 1)), states.qd)
+    still = State(jax.device_put(np.zeros((BATCH, 1))), states.qd)
 
     def agreed(actions: Array) -> Scalar:
-        return jnp.sum(disagreement(sampled(), still, actions, value))
+        return jnp.sum(disagreed(still, actions))
 
-    total, gradient = jax.value_and_grad(agreed)(actions)
+    total, gradient = jax.jit(jax.value_and_grad(agreed))(actions)
     assert float(total) < 1e-12
     assert np.all(np.isfinite(gradient))
 
@@ -131,9 +139,9 @@ def dyna_state(agent: Dyna) -> DynaState:
 
 
 def imagined_by(agent: Dyna) -> Experience:
-    state = State(jnp.zeros((BATCH, 1)), jnp.zeros((BATCH, 1)))
-    zero = jnp.zeros(BATCH)
-    fallback = Experience(state, zero[:, None], zero, state, zero > 0)
+    zero, rest = np.zeros(BATCH), np.zeros((BATCH, 1))
+    state = State(rest, rest)
+    fallback = jax.device_put(Experience(state, rest, zero, state, zero > 0))
     made = eqx.filter_jit(agent.imagine)(
         dyna_state(agent), world(sampled()), some_starts(), fallback, key=jax.random.key(1)
     )
@@ -147,11 +155,13 @@ def test_pessimism_lowers_rewards_of_dyna_where_samples_disagree(x64: None) -> N
     agent = dyna(3.0)
     learned = dyna_state(agent).learned
 
-    def step_values(strength: float) -> np.ndarray:
-        next_states = swing(strength).steps(plain.state, plain.action)
+    @eqx.filter_jit
+    def step_values(transition: Swing) -> Array:
+        next_states = transition.steps(plain.state, plain.action)
         rewards = jax.vmap(REWARD)(plain.state, plain.action, next_states)
-        return np.asarray(rewards + 0.9 * agent.learner.values(learned, next_states))
+        return rewards + 0.9 * agent.learner.values(learned, next_states)
 
-    deviation = np.std([step_values(strength) for strength in STRENGTHS], axis=0, ddof=1)
+    each = [np.asarray(step_values(swing(strength))) for strength in STRENGTHS]
+    deviation = np.std(each, axis=0, ddof=1)
     assert deviation.max() > 0.01
-    close(plain.reward - lowered.reward, 3 * deviation, 1e-9)
+    close(np.asarray(plain.reward) - np.asarray(lowered.reward), 3 * deviation, 1e-9)

@@ -12,7 +12,7 @@ from lagdyna.mechanics import State
 
 from .toys import randomly_trained, small_actor_critic
 
-HERE = State(jnp.asarray([0.3]), jnp.asarray([-1.0]))
+HERE = jax.device_put(State(np.asarray([0.3]), np.asarray([-1.0])))
 
 
 def strategy(**changes: Any) -> Exploration:
@@ -23,14 +23,18 @@ def strategy(**changes: Any) -> Exploration:
 def actions(exploration: Exploration, number: int, phases: int = 0) -> np.ndarray:
     """The first actions of a run, one per environment step."""
     policy = randomly_trained(small_actor_critic()).policy
-    seed = jnp.zeros((), jnp.uint32)
 
-    def one(step: jax.Array) -> jax.Array:
-        return exploration.action(
-            policy, HERE, seed=seed, phases=jnp.asarray(phases), actions=step, env_steps=step
-        )
+    @jax.jit
+    def explored(phases: jax.Array) -> jax.Array:
+        def one(step: jax.Array) -> jax.Array:
+            seed = jnp.zeros((), jnp.uint32)
+            return exploration.action(
+                policy, HERE, seed=seed, phases=phases, actions=step, env_steps=step
+            )
 
-    return np.asarray(jax.vmap(one)(jnp.arange(number)))[:, 0]
+        return jax.vmap(one)(jnp.arange(number))
+
+    return np.asarray(explored(jax.device_put(np.asarray(phases))))[:, 0]
 
 
 def test_first_actions_are_random_and_held() -> None:

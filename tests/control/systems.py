@@ -1,6 +1,8 @@
 """Small transitions for the tests of controllers."""
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from lagdyna.mechanics import Coordinates, State
@@ -24,7 +26,7 @@ class LinearTransition(AbstractTransition):
     coordinates: Coordinates
 
     def __init__(self, a, b):
-        self.a, self.b = jnp.asarray(a), jnp.asarray(b)
+        self.a, self.b = jax.device_put((np.asarray(a), np.asarray(b)))
         self.coordinates = Coordinates((False,) * (len(a) // 2))
 
     def step(self, state: State, action: Float[Array, " m"]) -> State:

@@ -5,6 +5,7 @@ import functools
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from lagdyna.data import Experience
 from lagdyna.learners import Accelerations
@@ -64,7 +65,7 @@ def windows(seed: int, rows: int, length: int) -> tuple[Experience, jax.Array]:
         flags = jnp.zeros((rows, length), bool)
         return Experience(before, actions, jnp.zeros((rows, length)), after, flags)
 
-    return record(jax.random.key(seed)), jnp.ones((rows, length))
+    return record(jax.random.key(seed)), jax.device_put(np.ones((rows, length)))
 
 
 @functools.cache
@@ -86,14 +87,13 @@ def with_friction(data: Accelerations) -> Accelerations:
     return Accelerations(data.state, action, data.qdd)
 
 
+@eqx.filter_jit
 def held_actions(task: SuiteTask, rows: int, repeat: int) -> Experience:
     """Record transitions of a task of two links, each action held for `repeat` steps."""
     q, qd, action = jax.random.uniform(jax.random.key(0), (3, rows, 2), minval=-1, maxval=1)
     state, action = State(jnp.pi * q, 5 * qd), action[:, :1]
-    after = state
-    advance = eqx.filter_jit(eqx.filter_vmap(task.advance))
-    for _ in range(repeat):
-        after = advance(after, action)
+    advance = jax.vmap(task.advance)
+    after, _ = jax.lax.scan(lambda s, _: (advance(s, action), None), state, length=repeat)
     zeros = jnp.zeros(rows)
     return Experience(state, action, zeros, after, zeros.astype(bool))
 

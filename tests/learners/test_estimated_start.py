@@ -11,6 +11,8 @@ from lagdyna.learners import EstimatedStartLoss, MultiStepLoss
 from lagdyna.mechanics import Coordinates, State
 from lagdyna.simulate import AbstractTransition
 
+from .recordings import errors_of
+
 LINEAR = Coordinates((False,))
 SCALE = State(jnp.asarray([2.0]), jnp.asarray([0.5]))
 
@@ -32,13 +34,12 @@ def windows(count: int, length: int, noise: float) -> tuple[Experience, Float[Ar
     q = np.cumsum(np.pad(0.1 * qd[:, :-1], ((0, 0), (1, 0))), axis=1)
     q, qd = (x + noise * rng.normal(size=x.shape) for x in (q, qd))
     before, after = (
-        State(jnp.asarray(q[:, part, None]), jnp.asarray(qd[:, part, None]))
+        jax.device_put(State(q[:, part, None], qd[:, part, None]))
         for part in (slice(None, -1), slice(1, None))
     )
     shape = (count, length)
-    none = jnp.zeros(shape)
-    experience = Experience(before, none[..., None], none, after, jnp.zeros(shape, bool))
-    return experience, jnp.ones(shape)
+    rest = np.zeros((*shape, 1)), np.zeros(shape), after, np.zeros(shape, bool)
+    return jax.device_put((Experience(before, *rest), np.ones(shape)))
 
 
 @pytest.mark.usefixtures("x64")
@@ -56,14 +57,16 @@ def test_the_loss_is_that_of_the_best_initial_state() -> None:
     for i in range(3):
         q, qd = (
             np.concatenate([first[i, :1, 0], rest[i, :, 0]])
-            for first, rest in zip(window.state, window.next_state, strict=True)
+            for first, rest in zip(
+                *map(np.asarray, (window.state, window.next_state)), strict=True
+            )
         )
         target = np.concatenate([q / 2, qd / 0.5])
         best = np.linalg.lstsq(design, target, rcond=None)[0]
         expected.append(np.sum((target - design @ best) ** 2) / (2 * 5))
-    assert float(loss(model, (window, mask))) == pytest.approx(np.mean(expected))
-    first = jax.tree.map(lambda x: x[0], (window, mask))
-    assert float(jnp.sum(loss.errors(model, first) ** 2)) == pytest.approx(expected[0])
+    value, errors, _ = errors_of(loss, model, (window, mask))
+    assert float(value) == pytest.approx(np.mean(expected))
+    assert np.sum(np.asarray(errors) ** 2) == pytest.approx(expected[0])
 
 
 @pytest.mark.usefixtures("x64")
@@ -72,7 +75,7 @@ def test_noise_does_not_bias_a_parameter() -> None:
     factors = np.linspace(0.6, 1.0, 41)
 
     def best(loss: EstimatedStartLoss | MultiStepLoss) -> float:
-        losses = jax.vmap(lambda factor: loss(Braked(factor), data))(jnp.asarray(factors))
+        losses = jax.jit(jax.vmap(lambda factor: loss(Braked(factor), data)))(factors)
         return factors[np.argmin(np.asarray(losses))]
 
     plain = MultiStepLoss(State(jnp.ones(1), jnp.ones(1)))
@@ -82,7 +85,7 @@ def test_noise_does_not_bias_a_parameter() -> None:
 
 def test_states_beyond_the_end_of_a_window_are_missing() -> None:
     window, _ = windows(1, 3, 0.1)
-    row = jax.tree.map(lambda x: x[0], window), jnp.asarray([1.0, 1.0, 0.0])
     loss = EstimatedStartLoss(MultiStepLoss(SCALE))
-    errors = loss.observed_errors(Braked(jnp.asarray(0.9)), row)
+    batch = window, jnp.asarray([[1.0, 1.0, 0.0]])
+    _, _, errors = errors_of(loss, Braked(jnp.asarray(0.9)), batch)
     np.testing.assert_array_equal(np.isnan(errors), [False] * 6 + [True] * 2)

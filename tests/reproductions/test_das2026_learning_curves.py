@@ -1,3 +1,4 @@
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +9,24 @@ import pytest
 
 from lagdyna.parts import LEARNERS, AdamConfig, BlockEKFConfig, FilterConfig, LearnerConfig
 from lagdyna.reproductions import REPRODUCTIONS, Result, reproduce
-from lagdyna.reproductions.das2026_learning_curves._problem import episodes, make_task, prepare
+from lagdyna.reproductions.das2026_learning_curves._problem import (
+    Problem,
+    episodes,
+    make_task,
+    prepare,
+)
 from lagdyna.reproductions.das2026_learning_curves._reproduction import to_adam_error
 from lagdyna.reproductions.das2026_learning_curves._training import (
     checkpoints,
     first_below,
     train,
 )
+
+
+@functools.cache
+def pendulum_problem(seed: int) -> Problem:
+    """Prepare the task whose equations of motion compile fastest, for a small network."""
+    return prepare(make_task("pendulum"), seed, (4,))
 
 
 def energy_of(task: str, q: np.ndarray, qd: np.ndarray) -> np.ndarray:
@@ -72,12 +84,11 @@ def test_the_energy_grows_by_the_work_of_the_actuator(
 
 
 def test_training_and_unseen_episodes_differ() -> None:
-    task = make_task("pendulum")  # its equations of motion compile fastest
-    problem = prepare(task, 0)
+    problem = pendulum_problem(0)
     assert len(problem.data.action) == 1600
     assert len(problem.unseen.action) == 1000
     assert not np.isin(np.asarray(problem.unseen.action), np.asarray(problem.data.action)).any()
-    other = prepare(task, 1)
+    other = pendulum_problem(1)
     assert not np.isin(np.asarray(other.data.action), np.asarray(problem.data.action)).any()
 
 
@@ -129,13 +140,12 @@ def test_evaluations_end_with_the_last_update() -> None:
 def test_all_seeds_and_sizes_share_one_program(
     config: LearnerConfig, compilations: Callable[[], int]
 ) -> None:
-    task = make_task("pendulum")
-    curve = train(config, prepare(task, 0, (4,)), 1600)
+    curve = train(config, pendulum_problem(0), 1600)
     assert curve.updates.shape == curve.error.shape == curve.seconds.shape
     assert curve.updates[-1] == 60
     assert curve.error[-1] < curve.error[0]
     assert np.all(np.diff(curve.seconds) > 0)
-    other = prepare(task, 1, (4,))
+    other = pendulum_problem(1)
     before = compilations()
     again = train(config, other, 100)
     assert compilations() == before

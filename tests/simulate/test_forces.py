@@ -26,13 +26,25 @@ def test_forces_add_up_to_the_torques(x64: None) -> None:
     system = MechanicalSystem(PlanarChain.two_link_arm(), ANGLES, motors, friction)
     model = LearnedModel(SolvedTransition(LagrangianField(system), ANGLES, 0.01))
     q, qd, qdd = [0.4, -0.7], [1.0, -2.0], [3.0, 0.5]
-    inertial = model.mass_matrix(q, qd) @ jnp.asarray(qdd)
-    parts = inertial + model.coriolis(q, qd) + model.gravity(q) + model.friction(q, qd)
-    np.testing.assert_allclose(parts, model.inverse_dynamics(q, qd, qdd), rtol=1e-12)
+
+    @jax.jit
+    def torques() -> dict[str, jax.Array]:
+        inertial = model.mass_matrix(q, qd) @ jnp.asarray(qdd)
+        found = {"gravity": model.gravity(q), "friction": model.friction(q, qd)}
+        return {
+            **found,
+            "sum": inertial + model.coriolis(q, qd) + found["gravity"] + found["friction"],
+            "all": model.inverse_dynamics(q, qd, qdd),
+            "slope": jax.grad(lambda x: model.potential(x))(jnp.asarray(q)),
+            # Potential energies in two positions, hanging and standing straight.
+            "potential": jnp.stack([model.potential([angle, 0.0]) for angle in (0.0, jnp.pi)]),
+        }
+
+    found = torques()
+    np.testing.assert_allclose(found["sum"], found["all"], rtol=1e-12)
     expected = [0.3 * 1 + 0.5, -0.2 * 2 - 0.1]  # at speeds far above the width of 0.05
-    np.testing.assert_allclose(model.friction(q, qd), expected, rtol=1e-12)
-    slope = jax.grad(lambda x: model.potential(x))(jnp.asarray(q))
-    np.testing.assert_allclose(model.gravity(q), slope, rtol=1e-12)
+    np.testing.assert_allclose(found["friction"], expected, rtol=1e-12)
+    np.testing.assert_allclose(found["gravity"], found["slope"], rtol=1e-12)
     # Rods of 1 kg and 1 m: centres at 1/2, from the textbook; 0 hangs or stands straight.
-    low, high = (model.potential([angle, 0.0]) for angle in (0.0, jnp.pi))
-    np.testing.assert_allclose(abs(high - low), 2 * 9.81 * 2.0, rtol=1e-12)
+    [difference] = np.abs(np.diff(found["potential"]))
+    np.testing.assert_allclose(difference, 2 * 9.81 * 2.0, rtol=1e-12)

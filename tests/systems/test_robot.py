@@ -39,11 +39,15 @@ def random_robot(name: str, seed: int = 0) -> RobotModel:
     )
     return RobotModel(
         tree,
-        jnp.asarray(0.3 * rng.normal(size=(n, 10))),
-        jnp.asarray(rng.normal(size=3)),
-        jnp.asarray(rng.uniform(0.1, 0.3, n)),
-        jnp.asarray(rng.uniform(0.1, 0.3, n)),
-        jnp.asarray(rng.normal(size=n)),
+        *jax.device_put(
+            (
+                0.3 * rng.normal(size=(n, 10)),
+                rng.normal(size=3),
+                rng.uniform(0.1, 0.3, n),
+                rng.uniform(0.1, 0.3, n),
+                rng.normal(size=n),
+            )
+        ),
     )
 
 
@@ -137,7 +141,7 @@ def test_recursions_are_lagranges_equations(name: str) -> None:
     assert np.linalg.eigvalsh(mass).min() > 0
     # A single entry gives the numbers of the batch, in one recursion.
     one = jax.jit(lambda *x: robot.inverse_dynamics(*x))(q[2], qd[2], qdd[2])
-    np.testing.assert_allclose(found["inverse"][2], one, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(np.asarray(found["inverse"])[2], one, rtol=1e-10, atol=1e-12)
 
 
 def test_free_motion_keeps_the_energy() -> None:
@@ -156,15 +160,16 @@ def test_free_motion_keeps_the_energy() -> None:
         _, k = jax.lax.scan(stage, jnp.zeros(2 * n), jnp.array([0.0, 0.5, 0.5, 1.0]))
         return x + step / 6 * jnp.array([1.0, 2, 2, 1]) @ k, robot.energy(x[:n], x[n:])
 
-    start = jnp.asarray(np.random.default_rng(2).normal(size=2 * n))
+    start = np.random.default_rng(2).normal(size=2 * n)
     end, energy = jax.jit(lambda x: jax.lax.scan(runge_kutta, x, length=200))(start)
+    energy = np.asarray(energy)
     assert np.linalg.norm(end - start) > 0.1  # it moved
     np.testing.assert_allclose(energy, energy[0], rtol=0, atol=1e-9 * float(abs(energy).max()))
 
 
 def test_forces_are_linear_in_the_bodies_and_differentiable_in_the_parameters() -> None:
     robot = random_robot("tree")
-    q, qd, qdd = jnp.asarray(np.random.default_rng(3).normal(size=(3, robot.tree.links)))
+    q, qd, qdd = jax.device_put([*np.random.default_rng(3).normal(size=(3, robot.tree.links))])
 
     @jax.jit
     def measured(inertia, direction):
@@ -181,8 +186,8 @@ def test_forces_are_linear_in_the_bodies_and_differentiable_in_the_parameters() 
         values = jax.vmap(lambda h: square(inertia + h * direction))(jnp.array([1e-5, -1e-5]))
         return jax.grad(square)(inertia), values, forces
 
-    direction = jnp.asarray(np.random.default_rng(4).normal(size=robot.inertia.shape))
-    gradient, values, forces = measured(robot.inertia, direction)
+    direction = np.random.default_rng(4).normal(size=robot.inertia.shape)
+    gradient, values, forces = map(np.asarray, measured(robot.inertia, direction))
     assert np.isfinite(gradient).all()
     slope = (values[0] - values[1]) / 2e-5
     np.testing.assert_allclose(np.sum(gradient * direction), slope, rtol=1e-6)
@@ -191,7 +196,7 @@ def test_forces_are_linear_in_the_bodies_and_differentiable_in_the_parameters() 
 
 def test_links_of_any_parameters_can_exist() -> None:
     parameters = np.random.default_rng(5).normal(size=(300, 10))
-    bodies: Any = jax.tree.map(np.asarray, jax.jit(rigid_bodies)(jnp.asarray(parameters)))
+    bodies: Any = jax.tree.map(np.asarray, jax.jit(rigid_bodies)(jax.device_put(parameters)))
     assert (bodies.mass > 0).all()
     centre = bodies.moment / bodies.mass[:, None]
     shift = np.sum(centre**2, 1)[:, None, None] * np.eye(3) - np.einsum(
@@ -203,7 +208,7 @@ def test_links_of_any_parameters_can_exist() -> None:
     np.testing.assert_allclose(
         log_cholesky(bodies.mass, centre, own), parameters, rtol=1e-6, atol=1e-6
     )
-    pseudo = np.asarray(jax.vmap(pseudo_inertia)(jnp.asarray(parameters)))
+    pseudo = np.asarray(jax.jit(jax.vmap(pseudo_inertia))(parameters))
     np.testing.assert_allclose(pseudo[:, 3, 3], bodies.mass, rtol=1e-12)
     second = pseudo[:, :3, :3]
     about = np.trace(second, axis1=1, axis2=2)[:, None, None] * np.eye(3) - second
@@ -213,9 +218,11 @@ def test_links_of_any_parameters_can_exist() -> None:
 def test_impossible_inertia_becomes_the_nearest_possible() -> None:
     plate = np.diag([1.0, 1.0, 3.0])
     assert not is_consistent(plate)
-    found = rigid_bodies(jnp.asarray(log_cholesky(np.ones(1), np.zeros((1, 3)), plate[None])))
-    moments = np.linalg.eigvalsh(np.asarray(found.inertia[0]))
-    assert is_consistent(np.asarray(found.inertia[0]))
+    parameters = log_cholesky(np.ones(1), np.zeros((1, 3)), plate[None])
+    found = jax.jit(rigid_bodies)(jax.device_put(parameters))
+    [inertia] = np.asarray(found.inertia)
+    moments = np.linalg.eigvalsh(inertia)
+    assert is_consistent(inertia)
     np.testing.assert_allclose(moments, [1.5, 1.5, 3.0], rtol=1e-5)
 
 

@@ -15,11 +15,9 @@ from scipy.integrate import solve_ivp
 from lagdyna.mechanics import State
 from lagdyna.tasks import SUITE, TASKS, SuiteTask, get_task, read_state, suite_task
 
-from .suite import some_action, some_state, step
+from .suite import difference, observe, reward, some_action, some_state, step
 
 steps = eqx.filter_jit(lambda task, states, actions: jax.vmap(task.step)(states, actions))
-reward = eqx.filter_jit(lambda task, state: task.reward(state))
-observe = eqx.filter_jit(lambda task, state: task.observe(state))
 
 
 @eqx.filter_jit
@@ -79,10 +77,11 @@ def test_motion_is_that_derived_from_cartesian_coordinates(name: str) -> None:
     gravity = 0.0 if name == "reacher" else 9.8
     equations = equations_of_motion(entry.links, entry.cart, name == "pendulum", gravity)
     state, action = some_state(task, 0, 5), some_action(task, 1, 5)
-    qdd = accelerations(task, state.q, state.qd, action)
+    qdd = np.asarray(accelerations(task, state.q, state.qd, action))
+    q, qd, action = map(np.asarray, (state.q, state.qd, action))
     for i in range(5):
-        matrix, bias = equations(np.asarray(state.q[i]), np.asarray(state.qd[i]))
-        tau = np.asarray(FORCES[name](np.asarray(action[i])), float)
+        matrix, bias = equations(q[i], qd[i])
+        tau = np.asarray(FORCES[name](action[i]), float)
         expected = np.linalg.solve(np.asarray(matrix), tau - np.asarray(bias))
         np.testing.assert_allclose(qdd[i], expected, rtol=1e-9, atol=1e-9)
 
@@ -99,8 +98,8 @@ def test_the_cart_pole_is_the_textbooks() -> None:
     )
     x = pull - m * half * alpha * math.cos(theta) / total
     # A batch of five reuses a compiled program.
-    args = jnp.asarray([[0.3, theta]] * 5), jnp.asarray([[0.4, omega]] * 5)
-    qdd = accelerations(task, *args, jnp.full((5, 1), 0.6))
+    rows = np.asarray([[0.3, theta]] * 5), np.asarray([[0.4, omega]] * 5), np.full((5, 1), 0.6)
+    qdd = accelerations(task, *jax.device_put(rows))
     np.testing.assert_allclose(qdd, [[x, alpha]] * 5, rtol=1e-12)
 
 
@@ -128,23 +127,23 @@ def test_the_cart_pole_is_the_textbooks() -> None:
     ],
 )
 def test_reward_is_that_computed_by_hand(name: str, q: list, qd: list, expected: float) -> None:
-    state = State(jnp.asarray(q, float), jnp.asarray(qd, float))
+    state = jax.device_put(State(np.asarray(q, float), np.asarray(qd, float)))
     assert reward(suite_task(name), state) == pytest.approx(expected, rel=1e-12, abs=1e-15)
 
 
 @pytest.mark.usefixtures("x64")
 def test_energy_error_has_the_order_of_runge_kutta() -> None:
     task = suite_task("cartpole")
-    state = State(task.reset(jax.random.key(0)).q.at[-1].add(2.0), jnp.zeros(task.n))
 
     @eqx.filter_jit
-    def drift(task: SuiteTask, state: State, steps: int) -> jax.Array:
+    def drift(task: SuiteTask, steps: int) -> jax.Array:
+        state = State(task.reset(jax.random.key(0)).q.at[-1].add(2.0), jnp.zeros(task.n))
         still = jnp.zeros(task.action_size)
         last, _ = jax.lax.scan(lambda s, _: (task.advance(s, still), None), state, length=steps)
         return jnp.abs(task.system.energy(*last) - task.system.energy(*state))
 
-    coarse = drift(dataclasses.replace(task, dt=0.02), state, 50)
-    fine = drift(dataclasses.replace(task, dt=0.01), state, 100)
+    coarse = drift(dataclasses.replace(task, dt=0.02), 50)
+    fine = drift(dataclasses.replace(task, dt=0.01), 100)
     assert fine < 1e-6
     # The energy error of a fourth-order step is of fifth order in its length, or smaller.
     assert coarse / fine > 2**3.5
@@ -165,12 +164,14 @@ def test_a_task_matches_its_entry(name: str, tolerance: float) -> None:
 @pytest.mark.usefixtures("x64")
 def test_a_step_integrates_the_motion_and_rewards_the_next_state() -> None:
     task = suite_task("acrobot")
-    state, action = State(jnp.asarray([3.1, 3.1]), jnp.asarray([9.0, 9.0])), jnp.ones(1)
+    state = jax.device_put(State(np.asarray([3.1, 3.1]), np.asarray([9.0, 9.0])))
+    action = jax.device_put(np.ones(1))
     following, paid = step(task, state, action)
 
     def rate(t: float, y: np.ndarray) -> np.ndarray:
-        q, qd = jnp.split(jnp.asarray(y), 2)
-        return np.concatenate([qd, accelerations(task, q[None], qd[None], action[None])[0]])
+        q, qd = y[:2], y[2:]
+        rows = jax.device_put((q[None], qd[None], np.ones((1, 1))))
+        return np.concatenate([qd, np.asarray(accelerations(task, *rows))[0]])
 
     start = np.concatenate(state)
     true = solve_ivp(rate, (0, 0.01), start, method="DOP853", rtol=1e-12, atol=1e-12).y[:, -1]
@@ -185,18 +186,20 @@ def test_a_step_integrates_the_motion_and_rewards_the_next_state() -> None:
 def test_a_step_that_is_not_finite_keeps_the_state_with_reward_zero() -> None:
     """Intermediate values of so fast a motion overflow in every precision."""
     task = suite_task("acro3bot")
-    state = State(jnp.asarray([0.1, -0.2, 0.3]), jnp.asarray([1e30, -1e30, 1e30]))
-    following, reward = eqx.filter_jit(task.step)(state, jnp.asarray([1.0, -1.0]))
+    q, qd = np.asarray([0.1, -0.2, 0.3]), np.asarray([1e30, -1e30, 1e30])
+    state = jax.device_put(State(q, qd))
+    following, paid = step(task, state, jax.device_put(np.asarray([1.0, -1.0])))
     assert following.q.tolist() == state.q.tolist()
     assert following.qd.tolist() == state.qd.tolist()
-    assert float(reward) == 0
-    assert float(task.reward(state)) > 0
-    assert task.advance(state, jnp.zeros(2)).q.tolist() == state.q.tolist()
+    assert float(paid) == 0
+    assert float(reward(task, state)) > 0
+    advance = eqx.filter_jit(lambda task, state, action: task.advance(state, action))
+    assert advance(task, state, jax.device_put(np.zeros(2))).q.tolist() == state.q.tolist()
 
 
 def test_wrong_shapes_are_refused() -> None:
     task = suite_task("acrobot")
-    state = task.reset(jax.random.key(0))
+    state = some_state(task, 0)
     with pytest.raises(ValueError, match=r"`action` has shape \(2,\) .*\(1,\) and \(2,\) are"):
         task.step(state, jnp.ones(2))
     longer = State(jnp.ones(3), jnp.ones(3))
@@ -222,10 +225,11 @@ def test_episodes_start_hanging_at_rest(name: str) -> None:
     @eqx.filter_jit
     def starts(task: SuiteTask, key: jax.Array) -> Any:
         q, qd = jax.vmap(task.reset)(jax.random.split(key, 500))
-        difference = jax.vmap(task.system.coordinates.difference, (0, None))
-        return difference(q, jnp.asarray(hanging)), qd
+        off = jax.vmap(task.system.coordinates.difference, (0, None))
+        return off(q, jnp.asarray(hanging)), qd
 
     off, qd = starts(task, jax.random.key(0))
+    off, qd = np.asarray(off), np.asarray(qd)
     assert not qd.any()
     np.testing.assert_allclose(np.mean(off, 0), 0, atol=0.002)
     np.testing.assert_allclose(np.std(off, 0), 0.01, rtol=0.15)
@@ -238,7 +242,7 @@ def test_a_learner_reads_the_state_from_an_observation(name: str) -> None:
     observation = np.asarray(observe(task, state))
     assert observation.shape == (task.observation_size,)
     q, qd = read_state(get_task(name), observation)
-    off = task.system.coordinates.difference(jnp.asarray(q), state.q)
+    off = difference(task, jax.device_put(q), state.q)
     np.testing.assert_allclose(off, 0, atol=1e-5)
     np.testing.assert_allclose(qd, state.qd, atol=1e-5)
     assert get_task(SUITE[name].env_id) is TASKS[name]
@@ -247,7 +251,7 @@ def test_a_learner_reads_the_state_from_an_observation(name: str) -> None:
 
 def test_observations_have_the_documented_order() -> None:
     task = suite_task("cart2pole")
-    state = State(jnp.asarray([0.5, 1.0, 2.0]), jnp.asarray([3.0, 4.0, 5.0]))
+    state = jax.device_put(State(np.asarray([0.5, 1.0, 2.0]), np.asarray([3.0, 4.0, 5.0])))
     c, s = math.cos, math.sin
     expected = [0.5, c(1), s(1), c(2), s(2), 3, 4, 5]
     np.testing.assert_allclose(observe(task, state), expected, rtol=1e-6)
@@ -258,7 +262,9 @@ def test_a_vmapped_step_matches_single_steps() -> None:
     task = suite_task("acrobot")
     states, actions = some_state(task, 6, 4), some_action(task, 7, 4)
     together, rewards = steps(task, states, actions)
+    together, rewards = jax.tree.map(np.asarray, (together, rewards))
     for i in range(4):
-        alone, paid = step(task, State(states.q[i], states.qd[i]), actions[i])
+        one, action = jax.tree.map(lambda x, i=i: np.asarray(x)[i], (states, actions))
+        alone, paid = step(task, *jax.device_put((one, action)))
         np.testing.assert_allclose([together.q[i], together.qd[i]], alone, rtol=1e-12)
         np.testing.assert_allclose(rewards[i], paid, rtol=1e-12)

@@ -87,7 +87,7 @@ def test_steps_of_a_run_are_steps_of_the_environment(
     assert int(training.actions) == 34 + 17
     # Actions that the end of an episode or of the run cuts short are not stored.
     assert int(training.buffer.added) == 33 + 16
-    np.testing.assert_array_equal(training.buffer.episode[:49], 33 * [0] + 16 * [1])
+    np.testing.assert_array_equal(np.asarray(training.buffer.episode)[:49], 33 * [0] + 16 * [1])
     assert training.buffer.capacity == 1500 // 30
 
 
@@ -97,7 +97,7 @@ def test_compiled_experience_is_that_of_the_environment(
     """The float32 environment repeats each stored transition, step by step."""
     training, rewards_sum = whole
     env = SuiteEnv("pendulum", precision="float32")
-    stored = jax.tree.map(lambda x: np.asarray(x[:49]), training.buffer.experience)
+    stored = jax.tree.map(lambda x: np.asarray(x)[:49], training.buffer.experience)
     total = 0.0
     for i in range(49):
         state, action, reward, after, terminated = jax.tree.map(lambda x, i=i: x[i], stored)
@@ -151,11 +151,11 @@ def test_the_host_loop_stores_context_beside_the_coordinates() -> None:
     training, _ = collected(dataclasses.replace(config, task=task))
     states, after = training.buffer.experience.state, training.buffer.experience.next_state
     assert states.q.shape == (12, 3)
-    rest = np.asarray(states.q[:, 1])
+    rest = np.asarray(states.q)[:, 1]
     assert np.all((rest > 0) & (rest < 1))
-    np.testing.assert_allclose(after.q[:, 1], rest - 0.1, atol=1e-6)
-    np.testing.assert_array_equal(states.q[:, 2], 1)
-    np.testing.assert_array_equal(states.qd[:, 1:], 0)
+    np.testing.assert_allclose(np.asarray(after.q)[:, 1], rest - 0.1, atol=1e-6)
+    np.testing.assert_array_equal(np.asarray(states.q)[:, 2], 1)
+    np.testing.assert_array_equal(np.asarray(states.qd)[:, 1:], 0)
 
 
 def test_a_transition_from_an_unknown_velocity_is_not_stored() -> None:
@@ -169,7 +169,7 @@ def test_a_transition_from_an_unknown_velocity_is_not_stored() -> None:
         training, _ = collected(config)
         assert (int(training.env_steps), int(training.actions)) == (12, 12)
         assert int(training.buffer.added) == stored
-        speeds = np.asarray(training.buffer.experience.state.qd[:stored, 0])
+        speeds = np.asarray(training.buffer.experience.state.qd)[:stored, 0]
         assert (speeds[0] == 0) == (start == 0.0)
         assert np.all(speeds[1:] != 0)
 
@@ -234,7 +234,9 @@ def test_the_host_loop_stores_a_terminated_action_however_short() -> None:
     if not terminates and flat[-1] < 4:
         flat.pop()
     assert int(training.buffer.added) == len(flat)
-    np.testing.assert_array_equal(training.buffer.experience.reward[: len(flat)], flat)
+    np.testing.assert_array_equal(
+        np.asarray(training.buffer.experience.reward)[: len(flat)], flat
+    )
     assert training.buffer.capacity == 40
 
 

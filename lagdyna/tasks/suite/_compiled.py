@@ -67,10 +67,12 @@ def check_parameters(task: SuiteTask, copies: int | None = None) -> None:
             f"a leading axis of length `num_envs`, {copies}"
         )
     if copies is None:
-        state = eqx.filter_eval_shape(task.reset, jax.random.key(0))
+        # The traces are kept for the first episode, and for other environments of the task.
+        number = jax.ShapeDtypeStruct((), np.uint32)
+        state = eqx.filter_eval_shape(start, task, number, number)
         action = jax.ShapeDtypeStruct((task.action_size,), state.q.dtype)
         try:
-            eqx.filter_eval_shape(task.step, state, action)
+            eqx.filter_eval_shape(advance, task, state, action)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 "`task` has arrays of shapes "
