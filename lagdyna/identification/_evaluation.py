@@ -161,11 +161,9 @@ def _state(q: Any, qd: Any) -> State:
     return State(q, qd)
 
 
-# `jax.device_put` compiles nothing; `jnp.asarray` compiles a copy for each shape.
-
-
 def _speed(trajectory: Trajectory) -> Array:
     assert trajectory.qd is not None
+    # `jnp.asarray` would compile a copy for each shape.
     return jax.device_put(trajectory.qd)
 
 
