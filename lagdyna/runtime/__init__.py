@@ -1,4 +1,4 @@
-"""What a control loop needs of a policy or a model: NumPy alone, without JAX."""
+"""Exported policies and models for control loops, with NumPy alone and without JAX."""
 
 from ._contract import CONTRACT_FILE as CONTRACT_FILE
 from ._contract import Check as Check

@@ -1,4 +1,4 @@
-"""What an exported program takes and returns."""
+"""Contracts of exported programs: their inputs, outputs and origin."""
 
 import hashlib
 from typing import Literal

@@ -11,7 +11,7 @@ from ._velocities import PositionHistory, VelocityEstimator
 
 
 class PredictorState(NamedTuple):
-    """What a prediction needs of the past of an episode.
+    """State of a policy within an episode.
 
     **Attributes:**
 

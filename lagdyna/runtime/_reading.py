@@ -1,4 +1,4 @@
-"""How the state of a task is read from an observation; arrays of NumPy or JAX."""
+"""Reading of a task's state from observations, arrays of NumPy or JAX."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -24,7 +24,7 @@ class ObservedCoordinate(msgspec.Struct, frozen=True, kw_only=True, omit_default
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """How the state of a task is read, and how long actions are held.
+    """Description of the observations of a task, and of how long actions are held.
 
     **Arguments:**
 

@@ -9,7 +9,7 @@ from ._reading import read_positions
 
 
 class PositionHistory(NamedTuple):
-    """What an estimate of velocities needs of the past of an episode; NaN before its start.
+    """Past of an episode that an estimate of velocities depends on; NaN before its start.
 
     **Attributes:** `position`, the last one of each coordinate without a measured velocity,
     rad and m; `change`, the last rate of change of these, rad/s and m/s; of shapes

@@ -245,7 +245,7 @@ class TaskSpec:
 
     @property
     def reading(self) -> Reading:
-        """How states are read from observations."""
+        """Description of the observations, without what training needs."""
         names = ObservedCoordinate.__struct_fields__
         return Reading(
             environment=self.env_id,
