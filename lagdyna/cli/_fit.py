@@ -1,3 +1,5 @@
+from contextlib import closing
+
 from .._errors import UserError
 from ._interruption import interruptible
 from ._options import (
@@ -96,12 +98,13 @@ def fit(
     expected = whole.learner.updates or whole.learner.usual_fit.updates
     sinks = sinks_of(names_of(log))
     with runs.reserve_directory(whole, out) as directory:
-        with fit_progress(console, expected) as shown:
-            progress = LoggedFit(sinks, directory, whole, shown)
+        with (
+            fit_progress(console, expected) as shown,
+            closing(LoggedFit(sinks, directory, whole, shown)) as progress,
+        ):
             report = interruptible(
                 lambda: runs.fit_model(whole, directory, progress=progress), directory
             )
-            progress.close()
         print_report(report, directory)
 
 

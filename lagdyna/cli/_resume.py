@@ -1,3 +1,4 @@
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,12 +98,13 @@ def _resume_fit(run: Path, updates: int | None, trust: "Trust", log: list[str]) 
     from ..runs import resume_fit
     from ._display import fit_progress
 
-    with fit_progress(console, updates) as shown:
-        progress = LoggedFit(sinks_of(log), run, None, shown)
+    with (
+        fit_progress(console, updates) as shown,
+        closing(LoggedFit(sinks_of(log), run, None, shown)) as progress,
+    ):
         report = interruptible(
             lambda: resume_fit(run, updates=updates, progress=progress, trust=trust), run
         )
-        progress.close()
     print_report(report, run)
 
 
