@@ -1,7 +1,6 @@
 """Exports of a run: a file, its contract, and a comparison with the source."""
 
 import importlib.util
-import platform as machine
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from .._errors import UserError
 from ..results import kind_of, new_directory, replacing, reserved, run_facts, write_text
-from ..runs import FittedRun, Run, Trust, load, policy_of
+from ..runs import FittedRun, Run, Trust, load, policy_of, processor
 from ..runtime import (
     CONTRACT_FILE,
     Check,
@@ -172,5 +171,5 @@ def _check(directory: Path, program: Program) -> Check:
         inputs=_INPUTS,
         largest_difference=difference,
         latency_us=1e6 * float(np.median(seconds)),
-        processor=machine.machine(),
+        processor=processor(),
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ._load import load as load
     from ._load import resume as resume
     from ._load_policy import load_policy as load_policy
+    from ._machine import processor as processor
     from ._pack import Packed as Packed
     from ._pack import pack as pack
     from ._pack import unpack as unpack
@@ -60,6 +61,7 @@ _NAMES = {
         "load",
         "resume",
     ),
+    "_machine": ("processor",),
     "_pack": ("Packed", "pack", "unpack"),
     "_plan": (
         "PlannedMotion",

@@ -154,8 +154,11 @@ def unpack(file: str | Path, out: str | Path | None = None) -> Path:
                     _extract(file, archive, member, digest, held / member)
                 if kind_of(held) != manifest.kind:
                     raise _damaged(file, "it holds another kind of run than it says")
-                into.rmdir()  # it is empty; the whole directory takes its place at once
-                held.rename(into)
+                try:
+                    into.rmdir()  # it is empty; the whole directory takes its place at once
+                    held.rename(into)
+                except OSError as error:
+                    raise cannot_write(into, error) from error
     return into
 
 
