@@ -110,11 +110,9 @@ def test_neural_ode_learns_accelerations_and_steps():
     np.testing.assert_allclose(found.qd, truth.next_state.qd, atol=0.3)
 
 
-def test_mlp_transition_learns_the_change_of_state():
-    data, unseen = (experience(pendulum(), 512, 0.05, key) for key in KEYS[:2])
-    scale = step_scale_of(data, COORDINATES)
-    learner = GradientLearner(optax.adam(5e-3), OneStepLoss(scale))
-    model = built(
+def whole_steps(scale: State) -> MLPTransition:
+    """A network for whole steps of the pendulum."""
+    return built(
         MLPTransition,
         COORDINATES,
         1,
@@ -123,6 +121,13 @@ def test_mlp_transition_learns_the_change_of_state():
         hidden=(32, 32),
         key=KEYS[2],
     )
+
+
+def test_mlp_transition_learns_the_change_of_state():
+    data, unseen = (experience(pendulum(), 512, 0.05, key) for key in KEYS[:2])
+    scale = step_scale_of(data, COORDINATES)
+    learner = GradientLearner(optax.adam(5e-3), OneStepLoss(scale))
+    model = whole_steps(scale)
     fitted = fit(model, learner, data, key=KEYS[3], steps=500).model
     assert float(eqx.filter_jit(learner.loss)(fitted, unseen)) < 1e-2
     # Scales are constants, not weights.
@@ -180,15 +185,7 @@ def test_governing_equations_compensate_for_missing_data():
     residual = ResidualLoss(
         data_loss, MotionResidual(system, dt), jnp.array([2.0, 5.0]), weight=1.0
     )
-    model = built(
-        MLPTransition,
-        COORDINATES,
-        1,
-        scale=scale,
-        velocity_scale=(2.0,),
-        hidden=(32, 32),
-        key=KEYS[2],
-    )
+    model = whole_steps(scale)
     # The residual scales with its weight.
     part = eqx.filter_jit(lambda loss: loss(model, few) - data_loss(model, few))
     twice = eqx.tree_at(lambda r: r.scale, residual, residual.scale / 2)
