@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from . import models as models
     from . import options as options
     from . import parts as parts
+    from . import progress as progress
     from . import reproductions as reproductions
     from . import results as results
     from . import runs as runs
@@ -58,7 +59,8 @@ _ROOMS = (
     *("agents", "checks", "config", "control", "data", "excitation", "export"),
     "filters",
     *("identification", "learners", "logs"),
-    *("mechanics", "models", "options", "parts", "reproductions", "results", "runs"),
+    *("mechanics", "models", "options", "parts", "progress"),
+    *("reproductions", "results", "runs"),
     "runtime",
     *("simulate", "statistics", "systems", "tables", "tasks", "training", "worlds"),
 )

@@ -34,6 +34,7 @@ LEVELS = (
     ("results",),
     ("parts",),
     ("config",),
+    ("progress",),
     ("training", "identification", "excitation"),  # independent of each other
     ("runs",),
     ("export", "logs", "worlds", "reproductions"),  # independent of each other

@@ -9,15 +9,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from .._plain import plain
+
 console = Console()
-
-
-def plain(text: str) -> str:
-    """Escape control characters, which names in files may hold and terminals obey."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
-        for each in text
-    )
 
 
 def say(line: str) -> None:

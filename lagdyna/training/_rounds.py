@@ -7,12 +7,12 @@ import numpy as np
 from jaxtyping import Float
 
 from ..config import given
+from ..progress import AbstractProgress
 from ..tasks import suite_task
 from ._clock import Clock, MetricsOfSeeds
 from ._compiled import CompiledLoop
 from ._environment import EVALUATE, AbstractEnvironmentLoop, start_seeds
 from ._host import HostLoop
-from ._progress import AbstractProgress
 from ._round import Record, Records, Round
 from ._seeds import AbstractSeeds, Active, indices
 from ._state import TrainingState

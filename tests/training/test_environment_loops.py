@@ -10,13 +10,13 @@ import pytest
 
 from lagdyna.config import Config, given
 from lagdyna.mechanics import State
+from lagdyna.progress import Silence
 from lagdyna.tasks import SuiteEnv, get_task
 from lagdyna.training import (
     AbstractEnvironmentLoop,
     OneSeed,
     Records,
     Round,
-    Silence,
     Trainer,
     TrainingState,
     make_environment_loop,
