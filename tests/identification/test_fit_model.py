@@ -26,7 +26,7 @@ from lagdyna.runs._config_of import Objects
 from lagdyna.runs._fit import _config, fit_directory
 from lagdyna.simulate import LearnedModel
 
-from .small import ANGLE, SHORT, SMALL, small
+from .small import ANGLE, SHORT, SMALL, fit_without_report, small
 
 MLP = MLPConfig(hidden=(8,))  # its programs are the shortest
 
@@ -182,6 +182,20 @@ def test_a_fit_does_not_resume_with_other_recordings(
     write(path, TrajectorySet(list(recordings)[:-1]))
     with pytest.raises(UserError, match="has changed since"):
         resume_fit(tmp_path / "run")
+
+
+def test_all_pieces_of_a_fit_are_one_program(
+    file: Path, tmp_path: Path, compiled: Callable[[], list[str]]
+) -> None:
+    # The last of twelve pieces has one update, the others two.
+    model = DeLaNConfig(hidden=(4,), dissipation="both")
+    config = small(file, model=model, learner=AdamConfig(updates=23, batch=8))
+    fit_without_report(config, tmp_path / "run")
+    names = compiled()
+    assert (names.count("jit(_piece)"), names.count("jit(_loss_of)")) == (1, 1)
+    records = load_fit(tmp_path / "run").records
+    assert [record["piece"] for record in records] == [2] * 11 + [1]
+    assert records[-1]["updates"] == 23
 
 
 def test_a_fit_that_was_moved_together_with_its_data_resumes(
