@@ -11,7 +11,7 @@ def export(
     /,
     *,
     what: Literal[
-        "policy", "step", "forward-dynamics", "inverse-dynamics", "gravity"
+        "policy", "step", "forward-dynamics", "inverse-dynamics", "gravity", "filter-update"
     ] = "policy",
     format: Literal["stablehlo", "onnx", "npz"] = "stablehlo",
     out: Location = None,
@@ -26,7 +26,7 @@ def export(
     run
         The directory of a training run or a fit.
     what
-        What to export. A fit has no policy.
+        What to export. A fit has no policy, and filter-update is of a fit by a filter.
     format
         stablehlo runs in JAX, onnx in onnxruntime; npz has the weights of a policy network and
         needs NumPy alone.
@@ -46,4 +46,5 @@ def export(
     )
     for name, ports in (("takes", contract.inputs), ("returns", contract.outputs)):
         say(f"{name} " + ", ".join(f"{port.name} {list(port.shape)}" for port in ports))
-    say(f"-> {path}: {contract.file}, contract.json")
+    files = ", ".join(filter(None, (contract.file, contract.initial, "contract.json")))
+    say(f"-> {path}: {files}")

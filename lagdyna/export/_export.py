@@ -1,6 +1,7 @@
 """Exports of a run: a file, its contract, and a comparison with the source."""
 
 import importlib.util
+import io
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from .._errors import UserError
 from ..results import kind_of, new_directory, replacing, reserved, run_facts, write_text
-from ..runs import FittedRun, Run, Trust, load, policy_of, processor
+from ..runs import FittedRun, Run, Trust, load, load_problem, policy_of, processor
 from ..runtime import (
     CONTRACT_FILE,
     Check,
@@ -24,10 +25,12 @@ from ..runtime import (
     sealed,
 )
 from ..tasks import bounded_with_spaces
-from ._program import Program, mechanics_program, policy_program
+from ._program import Program, mechanics_program, policy_program, update_program
 from ._writers import WRITERS, not_expressible
 
-What = Literal["policy", "step", "forward-dynamics", "inverse-dynamics", "gravity"]
+What = Literal[
+    "policy", "step", "forward-dynamics", "inverse-dynamics", "gravity", "filter-update"
+]
 
 _INPUTS = 1000
 _TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
@@ -52,7 +55,9 @@ def export(
     - `what`: `policy`, of a training run: from an observation to an action. `step`: from
         `(q, qd, action)` to the next `(q, qd)`. `forward-dynamics`: to the acceleration.
         `inverse-dynamics`: from `(q, qd, qdd)` to the force. `gravity`: from `q` to the force
-        that holds the system. Actions are in the units of the environment or of the data.
+        that holds the system. `filter-update`, of a fit by a filter whose recordings are at
+        hand: from the filter's state and a measurement to the next state and a prediction.
+        Actions are in the units of the environment or of the data.
     - `format`: `stablehlo`, which JAX runs; `onnx`, which onnxruntime runs; `npz`, the weights
         of a policy network, which need NumPy alone.
     - `out`: a new or empty directory; by default the first free `export-1`, `export-2`, ... in
@@ -74,7 +79,11 @@ def export(
     kind: Format = cast(Format, format)
     program = _program(path, what, trust)
     artefact = WRITERS[kind](program)
-    file = f"{what}.{format}"
+    file, initial = f"{what}.{format}", f"{what}.initial.npz" if program.initial else ""
+    held = io.BytesIO()
+    if initial:
+        np.savez(held, allow_pickle=False, **program.initial)
+    contents = [artefact.content, *([held.getvalue()] if initial else [])]
     contract = Contract(
         what=what,
         format=kind,
@@ -85,6 +94,7 @@ def export(
         dt=program.dt,
         hold=program.hold,
         reading=program.reading,
+        initial=initial,
         network=artefact.network,
         platform=artefact.platform,
         source=path.resolve().name,
@@ -94,14 +104,15 @@ def export(
     with reserved(None if out is None else Path(out), lambda k: path / f"export-{k}") as into:
         new_directory(into)
         try:
-            with replacing(into / file) as temporary:
-                temporary.write_bytes(artefact.content)
-            _write(into, sealed(contract, artefact.content))
+            for name, content in zip((file, initial), contents, strict=False):
+                with replacing(into / name) as temporary:
+                    temporary.write_bytes(content)
+            _write(into, sealed(contract, *contents))
             contract = msgspec.structs.replace(contract, check=_check(into, program))
-            contract = sealed(contract, artefact.content)
+            contract = sealed(contract, *contents)
             _write(into, contract)
         except BaseException:
-            for name in (file, CONTRACT_FILE):
+            for name in filter(None, (file, initial, CONTRACT_FILE)):
                 (into / name).unlink(missing_ok=True)
             raise
         return into, contract
@@ -123,6 +134,13 @@ def _program(run: Path, what: str, trust: Trust) -> Program:
             )
         return policy_program(policy_of(run, trust=trust))
     loaded: Run | FittedRun = load(run, trust=trust)
+    if what == "filter-update":
+        if not isinstance(loaded, FittedRun):
+            raise UserError(
+                f"`what` was 'filter-update', and {str(run)!r} holds no fit; a fit by a filter "
+                "is accepted"
+            )
+        return update_program(*load_problem(run, trust=trust), loaded)
     spaces: Spaces | None = None
     if isinstance(loaded, Run):
         facts = run_facts(run)

@@ -1,16 +1,19 @@
 """Functions of a run that can be exported."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 from jaxtyping import Array
 
 from .._errors import UserError
 from ..agents import AbstractPolicy
+from ..identification import FitProblem, FitState, online_update
 from ..mechanics import State
 from ..runs import FittedRun, Run, RunPolicy
 from ..runtime import Port, Reading, Spaces, read_arrays
@@ -31,6 +34,7 @@ class Program(NamedTuple):
     - `dtype`: of all arrays.
     - `dt`, `hold`, `reading`: as in [`lagdyna.runtime.Contract`][].
     - `policy`: the policy, if it is one.
+    - `initial`: first values of inputs that come back as outputs, by their names.
     """
 
     what: str
@@ -43,6 +47,7 @@ class Program(NamedTuple):
     hold: int = 1
     reading: Reading | None = None
     policy: AbstractPolicy | None = None
+    initial: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 def policy_program(loaded: RunPolicy) -> Program:
@@ -135,6 +140,48 @@ def mechanics_program(what: str, run: Run | FittedRun, spaces: Spaces | None) ->
         draw,
         dtype,
         dt=_dt(run) if what == "step" else None,
+    )
+
+
+def update_program(problem: FitProblem, state: FitState, run: FittedRun) -> Program:
+    """Make the program of an update of a fit's filter by one measurement.
+
+    **Raises:** `UserError` as [`lagdyna.identification.online_update`][].
+    """
+    update, ranges = online_update(problem, state), _ranges(run, None)
+    ports = _ports(run.model.transition.coordinates.angles, None, ranges, run)
+    names = ("weights", "belief", "scalars")
+    initial = {name: np.asarray(x) for name, x in zip(names, update.initial, strict=True)}
+    dtype = initial["weights"].dtype
+    kept = tuple(Port(name=name, shape=x.shape) for name, x in initial.items())
+
+    def draw(rng: np.random.Generator) -> list[np.ndarray]:
+        # A step drawn apart from its state would be an error far beyond any of the data.
+        drawn: dict[str, np.ndarray] = {}
+        for name in update.inputs:
+            source = name.removeprefix("next_")
+            value = _drawn(source, ranges, rng)
+            if source != name:
+                value = drawn[source] + 0.01 * (value - drawn[source])
+            drawn[name] = value.astype(dtype)
+        return [*initial.values(), *drawn.values()]
+
+    return Program(
+        "filter-update",
+        update.function,
+        (*kept, *(ports[name] for name in update.inputs)),
+        (
+            *kept,
+            *(
+                msgspec.structs.replace(ports[name], name=f"predicted_{name}")
+                for name in update.outputs
+            ),
+            Port(name="loss", shape=(1,)),
+        ),
+        draw,
+        dtype,
+        dt=_dt(run),
+        initial=initial,
     )
 
 

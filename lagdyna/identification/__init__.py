@@ -17,6 +17,8 @@ from ._identifiability import spread_of as spread_of
 from ._loop import PIECES as PIECES
 from ._loop import Record as Record
 from ._loop import fit_loop as fit_loop
+from ._online import OnlineUpdate as OnlineUpdate
+from ._online import online_update as online_update
 from ._plots import draw_fit as draw_fit
 from ._plots import plot_rollout_errors as plot_rollout_errors
 from ._plots import plot_torques as plot_torques

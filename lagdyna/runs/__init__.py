@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._fit import fit_directory as fit_directory
     from ._fit import fit_model as fit_model
     from ._fit import load_fit as load_fit
+    from ._fit import load_problem as load_problem
     from ._fit import resume_fit as resume_fit
     from ._kept import kept as kept
     from ._load import load as load
@@ -54,6 +55,7 @@ _NAMES = {
         "fit_directory",
         "fit_model",
         "load_fit",
+        "load_problem",
         "resume_fit",
     ),
     "_kept": ("kept",),

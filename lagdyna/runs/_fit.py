@@ -55,7 +55,7 @@ from ..results import (
 from ..simulate import LearnedModel
 from ..tasks import Plant
 from ._config_of import Objects, objects_of, stored
-from ._fit_checkpoint import CHECKPOINT, fit_records, keep_fit, same_fit, sizes_of
+from ._fit_checkpoint import CHECKPOINT, check_data, fit_records, keep_fit, same_fit, sizes_of
 from ._fit_updates import run_updates, shown
 from ._from_run import from_run
 from ._reports import finished_report
@@ -194,12 +194,7 @@ def resume_fit(
         if saved:
             check = same_fit(run, begun, None)
             state, notes = load_checkpoint(run / CHECKPOINT, state, check, schema=FitNotes)
-            if notes["data"] != problem.digest:
-                raise UserError(
-                    f"`data.file` {config.data.title!r} has changed since {str(run)!r} was "
-                    "begun; restore the same data to continue, or fit the new data in a new "
-                    "directory"
-                )
+            check_data(run, problem, notes)
             records = fit_records(run, notes)
         if updates is not None:
             _extend(run, problem, state, records, notes is not None)
@@ -246,6 +241,27 @@ def _extend(
     if begun:  # first, since more updates in a checkpoint are known to be an extension
         keep_fit(run, problem, state, records)
     write_text(run / "config.toml", config_to_toml(config))
+
+
+def load_problem(run: str | Path, *, trust: Trust = False) -> tuple[FitProblem, FitState]:
+    """Load a fit with its recordings, as far as its latest checkpoint.
+
+    **Arguments:** as for [`lagdyna.runs.load_fit`][].
+
+    **Returns:** the problem of the fit and its state.
+
+    **Raises:** `UserError` if the directory holds no fit or a damaged one, or the
+    recordings are missing or have changed.
+    """
+    run = Path(run)
+    check_kind(run, "fit")
+    objects = objects_of(None, None, None, None, trust)
+    problem = fit_problem(_kept(run, stored(run, objects, fit_config)))
+    state = initial_state(problem.config, problem.plant)
+    check = same_fit(run, problem.config, None)
+    state, notes = load_checkpoint(run / CHECKPOINT, state, check, schema=FitNotes)
+    check_data(run, problem, notes)
+    return problem, state
 
 
 @from_run

@@ -65,6 +65,18 @@ def same_fit(
     return check
 
 
+def check_data(run: Path, problem: FitProblem, notes: dict[str, Any]) -> None:
+    """Refuse recordings that are not those of a checkpoint.
+
+    **Raises:** `UserError` if that is so.
+    """
+    if notes["data"] != problem.digest:
+        raise UserError(
+            f"`data.file` {problem.config.data.title!r} has changed since {str(run)!r} was "
+            "begun; restore the same data to continue, or fit the new data in a new directory"
+        )
+
+
 def keep_fit(out: Path, problem: FitProblem, state: FitState, records: list[Record]) -> None:
     """Write metrics and checkpoint of a fit after some updates."""
     write_json_lines(out / "metrics.jsonl", records)

@@ -12,6 +12,7 @@ from ._exported import ExportedPolicy as ExportedPolicy
 from ._exported import is_exported as is_exported
 from ._exported import load_contract as load_contract
 from ._exported import load_exported_policy as load_exported_policy
+from ._exported import load_initial as load_initial
 from ._exported import load_program as load_program
 from ._exported import needed as needed
 from ._network import ACTIVATIONS as ACTIVATIONS

@@ -78,6 +78,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     - `dt`: time from one call to the next, s; `None` for a function of mechanics.
     - `hold`: for how many observations an action is held.
     - `reading`: of a policy, how it reads an observation.
+    - `initial`: name of the file with the first values of the inputs that come back as
+        outputs, of a `filter-update`.
     - `network`: of a policy in the format `npz`.
     - `platform`: on which a `stablehlo` program runs.
     - `source`: name of the run's directory.
@@ -95,6 +97,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dt: float | None = None
     hold: int = 1
     reading: Reading | None = None
+    initial: str = ""
     network: NetworkFacts | None = None
     platform: str | None = None
     source: str = ""
@@ -104,12 +107,14 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     digest: str = ""
 
 
-def sealed(contract: Contract, content: bytes) -> Contract:
+def sealed(contract: Contract, *content: bytes) -> Contract:
     """Add the checksum to a contract.
 
-    **Arguments:** `content`, of the file beside it.
+    **Arguments:** `content`, of the files beside it: the program and, if there are any, the
+    initial values.
     """
     bare = msgspec.structs.replace(contract, digest="")
     found = hashlib.sha256(msgspec.json.encode(bare))
-    found.update(content)
+    for each in content:
+        found.update(each)
     return msgspec.structs.replace(contract, digest=found.hexdigest())

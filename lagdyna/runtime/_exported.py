@@ -87,23 +87,64 @@ def load_program(directory: str | Path) -> tuple[Contract, Call]:
     """
     contract = load_contract(directory)
     path = Path(directory) / contract.file
-    if Path(contract.file).name != contract.file:
-        raise UserError(
-            f"{str(path)!r} is not beside its contract; the name of a file is accepted"
-        )
     try:
-        content = read_bytes(path, _LIMIT_BYTES)
-        if contract != sealed(contract, content):
-            raise ValueError(f"it is not what {CONTRACT_FILE} was written with")
+        content, *_ = _contents(Path(directory), contract)
         return contract, _READERS[contract.format](contract, content)
-    except FileNotFoundError as error:
-        raise UserError(f"{str(path)!r} does not exist; export the program again") from error
     except UserError:
         raise
     # NumPy, onnxruntime and JAX raise many kinds of exceptions for damaged bytes.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{str(path)!r} is damaged: {reason}") from error
+
+
+def load_initial(directory: str | Path) -> tuple[np.ndarray, ...]:
+    """Load the first values of the inputs that a program returns for its next call.
+
+    **Returns:** the arrays, in the order of the inputs.
+
+    **Raises:** [`lagdyna.UserError`][] if the program has none, or a file is missing or
+    damaged.
+    """
+    contract = load_contract(directory)
+    if not contract.initial:
+        raise UserError(
+            f"{str(directory)!r} holds a program of `--what {contract.what}`; one of "
+            "`--what filter-update` has initial values"
+        )
+    path = Path(directory) / contract.initial
+    try:
+        arrays = _arrays(_contents(Path(directory), contract)[1])
+        names = [port.name for port in contract.inputs if port.name in arrays]
+        return tuple(arrays[name] for name in names)
+    except UserError:
+        raise
+    except Exception as error:  # NumPy raises many kinds for damaged bytes
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{str(path)!r} is damaged: {reason}") from error
+
+
+def _contents(directory: Path, contract: Contract) -> list[bytes]:
+    """Read the files of a program, and compare them with the contract.
+
+    **Raises:** `UserError` if one is missing or not beside it; `ValueError` if one has changed.
+    """
+    found = []
+    for name in filter(None, (contract.file, contract.initial)):
+        path = directory / name
+        if Path(name).name != name:
+            raise UserError(
+                f"{str(path)!r} is not beside its contract; the name of a file is accepted"
+            )
+        try:
+            found.append(read_bytes(path, _LIMIT_BYTES))
+        except FileNotFoundError as error:
+            raise UserError(
+                f"{str(path)!r} does not exist; export the program again"
+            ) from error
+    if contract != sealed(contract, *found):
+        raise ValueError(f"it is not what {CONTRACT_FILE} was written with")
+    return found
 
 
 def load_exported_policy(directory: str | Path) -> ExportedPolicy:
