@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from . import models as models
     from . import options as options
     from . import parts as parts
+    from . import plot as plot
     from . import reproductions as reproductions
     from . import results as results
     from . import runs as runs
@@ -58,8 +59,8 @@ _ROOMS = (
     *("agents", "checks", "config", "control", "data", "excitation", "export"),
     "filters",
     *("identification", "learners", "logs"),
-    *("mechanics", "models", "options", "parts", "reproductions", "results", "runs"),
-    "runtime",
+    *("mechanics", "models", "options", "parts", "plot", "reproductions"),
+    *("results", "runs", "runtime"),
     *("simulate", "statistics", "systems", "tables", "tasks", "training", "worlds"),
 )
 _NAMES = {

@@ -32,6 +32,7 @@ LEVELS = (
     ("checks",),
     ("agents",),
     ("results",),
+    ("plot",),
     ("parts",),
     ("config",),
     ("training", "identification", "excitation"),  # independent of each other

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from .._errors import UserError
-from ..identification import plot_rollout_errors, unseen_part
+from ..identification import unseen_part
 from ..options import read_table
+from ..plot import rollout_errors, save
 from ..results import check_kind, kind_of, new_directory, write_json
 from ._cautions import fit_cautions, run_label
 from ._reports import finished_report
@@ -45,7 +46,7 @@ def compare_fits(runs: list[str | Path], out: str | Path | None = None) -> list[
         out = new_directory(Path(out))
         write_json(out / "compare.json", rows)
         parts = " or ".join(sorted({unseen_part(each)[0] for each in reports.values()}))
-        plot_rollout_errors(out / "rollout_error.png", _rollouts(reports), parts)
+        save(rollout_errors(_rollouts(reports), part=parts), out / "rollout_error.png")
     return rows
 
 

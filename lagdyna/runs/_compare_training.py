@@ -9,14 +9,13 @@ from jaxtyping import Float
 from .._errors import UserError
 from ..config import config_from_table
 from ..options import read_table
+from ..plot import comparison, save
 from ..results import (
     Curve,
     TrainRecord,
-    curves,
     evaluations_of,
     kind_of,
     new_directory,
-    plot_comparison,
     read_metrics,
     steps_to,
     write_json,
@@ -102,11 +101,12 @@ def compare_training(
     rows = [_row(each, agents[0], goal) for each in agents]
     if out is not None:
         out = new_directory(Path(out))
-        drawn = [
-            (f"{_about(row)} ({row['run']})", *curves(each.evaluations))
+        drawn = {
+            f"{_about(row)} ({row['run']})": each.evaluations
             for row, each in zip(rows, agents, strict=True)
-        ]
-        plot_comparison(out / "learning_curves.png", drawn, task.env_id, goal)
+        }
+        figure = comparison(drawn, title=task.env_id, target=goal)
+        save(figure, out / "learning_curves.png")
         write_json(out / "compare.json", rows)
     return rows
 

@@ -12,20 +12,18 @@ from .._errors import UserError
 from ..config import Config, Known, check_config, check_functions, known_option
 from ..models import RewardFn
 from ..options import config_to_toml
+from ..plot import learning_curves, save
 from ..results import (
     SEEDS_FILE,
     SeedsFile,
     SeedsNotes,
     check_kind,
     check_links,
-    curves,
     digest_of_lines,
-    evaluations_of,
     load_checkpoint,
     locked,
     make_directory,
     new_run,
-    plot_learning_curves,
     read_sealed,
     reserved,
     save_checkpoint,
@@ -246,16 +244,9 @@ def _continue(
 
 def _plot(many: ManySeeds, records: Records, out: Path) -> None:
     task = many.trainer.config.task
-    times, returns = curves([evaluations_of(lines) for lines in records])
-    plot_learning_curves(
-        out / "learning_curve.png",
-        times,
-        [interquartile_mean(column) for column in returns.T],
-        interquartile_interval(returns),
-        returns,
-        f"{task.env_id}, {len(many.seeds)} seeds",
-        task.target_return,
-    )
+    title = f"{task.env_id}, {len(many.seeds)} seeds"
+    figure = learning_curves(records, title=title, target=task.target_return)
+    save(figure, out / "learning_curve.png")
 
 
 def seeds_summary(many: ManySeeds, summaries: list[Summary], seconds: float) -> Summary:
