@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from . import options as options
     from . import parts as parts
     from . import plot as plot
+    from . import reports as reports
     from . import reproductions as reproductions
     from . import results as results
     from . import runs as runs
@@ -59,7 +60,8 @@ _ROOMS = (
     *("agents", "checks", "config", "control", "data", "excitation", "export"),
     "filters",
     *("identification", "learners", "logs"),
-    *("mechanics", "models", "options", "parts", "plot", "reproductions"),
+    *("mechanics", "models", "options", "parts", "plot", "reports"),
+    "reproductions",
     *("results", "runs", "runtime"),
     *("simulate", "statistics", "systems", "tables", "tasks", "training", "worlds"),
 )

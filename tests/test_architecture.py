@@ -36,6 +36,7 @@ LEVELS = (
     ("parts",),
     ("config",),
     ("training", "identification", "excitation"),  # independent of each other
+    ("reports",),
     ("runs",),
     ("export", "logs", "worlds", "reproductions"),  # independent of each other
     ("cli",),

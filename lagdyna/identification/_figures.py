@@ -24,12 +24,13 @@ def draw_fit(out: Path, drawn: Drawn, records: list[dict[str, Any]], title: str)
     """
     motions, part, joints = drawn.motions[:_MOST_MOTIONS], drawn.part, drawn.joints
     save(loss_curve(records, title=title), out / "learning_curve.png")
+    space = "\n" if drawn.coordinates.n == 1 else " "  # a narrow figure
     figure = phase_portrait(
         [each.states for each in motions],
         [each.predicted for each in motions],
         angles=drawn.coordinates.angles,
         joints=joints,
-        title=f"{title}: {part} data and rollouts from their initial states",
+        title=f"{title}: {part} data{space}and rollouts from their initial states",
     )
     save(figure, out / "phase.png")
     save(rollout_errors({title: drawn.rollout}, part=part), out / "rollout_error.png")

@@ -126,6 +126,6 @@ def phase_portrait(
         if joints is not None:
             drawn.set(title=literal(joints[i]))
         finish(drawn)
-    canvas.title(literal(title))
+    canvas.title("\n".join(map(literal, title.split("\n"))))
     canvas.legend(2)
     return canvas.figure

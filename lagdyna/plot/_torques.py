@@ -73,5 +73,5 @@ def torques(
         finish(drawn)
     canvas.axes[-1].set(xlabel="time / s")
     canvas.title(literal(title))
-    canvas.legend(6)
+    canvas.legend(3)
     return canvas.figure

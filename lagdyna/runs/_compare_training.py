@@ -10,6 +10,7 @@ from .._errors import UserError
 from ..config import config_from_table
 from ..options import read_table
 from ..plot import comparison, save
+from ..reports import try_report
 from ..results import (
     Curve,
     TrainRecord,
@@ -71,8 +72,8 @@ def compare_training(
     **Arguments:**
 
     - `runs`: directories of `lagdyna train`, with or without `--seeds`.
-    - `out`: a new or empty directory for `compare.json` and `learning_curves.png`; nothing is
-        written by default.
+    - `out`: a new or empty directory for `compare.json`, `learning_curves.png` and
+        `report.html`; nothing is written by default.
     - `target`: the return that the steps to it are counted for; by default the task's.
 
     **Returns:** a row for each run: `run`; `agent`, `model`, `learner`; `seeds`, how many;
@@ -108,6 +109,7 @@ def compare_training(
         figure = comparison(drawn, title=task.env_id, target=goal)
         save(figure, out / "learning_curves.png")
         write_json(out / "compare.json", rows)
+        rows[0]["notes"] += try_report(out)
     return rows
 
 

@@ -68,7 +68,7 @@ from ..simulate import LearnedModel
 from ..tasks import Plant
 from ._config_of import Objects, objects_of, stored, without_extension
 from ._from_run import from_run
-from ._reports import finished_report
+from ._reports import finish_fit, finished_report, reopen_fit
 from ._train import Learner, Model
 from ._trust import Trust
 
@@ -250,7 +250,7 @@ def _extend(
             f"`updates` was {config.learner.updates}, and {str(run)!r} has made {done} updates "
             "already; more are accepted"
         )
-    (run / "report.json").unlink(missing_ok=True)
+    reopen_fit(run)
     if begun:  # first, since more updates in a checkpoint are known to be an extension
         keep_fit(run, problem, state, records)
     write_text(run / "config.toml", config_to_toml(config))
@@ -397,4 +397,4 @@ def _run(
     state, records = fit_loop(problem, state, records, keep, begun)
     report, drawn = fit_report(problem, state, records)
     draw_fit(out, drawn, records, problem.config.model.name)
-    return write_sealed(out / "report.json", report, digest_of_lines(records))
+    return finish_fit(out, report, records)

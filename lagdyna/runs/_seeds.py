@@ -59,6 +59,7 @@ from ._directory import (
     platform_of,
     probe,
     records_of,
+    reported,
     run_paths,
     write_progress,
 )
@@ -235,7 +236,8 @@ def _continue(
             summaries.append(finish(trainer, one, records[i], now, directories[i]))
         _plot(many, records, out)
         summary = seeds_summary(many, summaries, time.perf_counter() - start)
-        return write_sealed(out / "summary.json", summary, digest_of_seeds(records))
+        written = write_sealed(out / "summary.json", summary, digest_of_seeds(records))
+        return reported(out, written)
     except EnvironmentFault as fault:
         raise failed_run(fault, out) from fault
     finally:
