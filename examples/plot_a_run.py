@@ -19,7 +19,7 @@ swings = [
 write("swings.npz", TrajectorySet(swings))
 lagdyna.fit("swings.npz", "swings", angles="all", model="mlp")
 
-fit = lagdyna.load("swings")
+fit = lagdyna.load_fit("swings")
 assert fit.report is not None
 figure = Figure(figsize=(9.0, 2.8), layout="constrained")
 left, *right = figure.subplots(1, 3)

@@ -6,7 +6,7 @@ from typing import Any
 
 from .._errors import UserError
 from .._text import cell
-from ..results import read_json
+from ..results import RUN_FILE, read_json
 from ._directory import date_of, files_table, pictures
 from ._page import Command, Page, Table
 
@@ -87,17 +87,20 @@ def _samples(report: dict[str, Any]) -> list[Table]:
 
 
 def _commands(directory: Path) -> list[Command]:
-    return [
-        Command("Plan again, from another start:", "lagdyna plan --help"),
+    run = directory.parent
+    commands = [
         Command(
             "Read the plan in Python:",
             f"""import numpy as np
 
 plan = np.load({str(directory / "plan.npz")!r})
-plan["q"], plan["action"], plan["gains"]""",
-        ),
-        Command(
-            "Pack the run, its plans included, into one file:",
-            f"lagdyna pack {shlex.quote(str(directory.parent))} run.zip",
-        ),
+plan["q"], plan["qd"], plan["action"]""",
+        )
     ]
+    if (run / RUN_FILE).is_file():
+        name = shlex.quote(str(run))
+        pack = Command(
+            "Pack the run, its plans included, into one file:", f"lagdyna pack {name} run.zip"
+        )
+        commands.append(pack)
+    return [*commands, Command("See how to plan another motion:", "lagdyna plan --help")]
