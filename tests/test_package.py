@@ -52,3 +52,7 @@ def test_what_a_type_checker_sees_is_what_there_is():
 def test_an_unknown_name_is_none():
     with pytest.raises(AttributeError, match="'lagdyna' has no attribute 'trian'"):
         lagdyna.trian  # noqa: B018
+
+
+def test_only_who_writes_a_report_waits_for_templates():
+    assert not imported_by("import lagdyna; lagdyna.train, lagdyna.reports") & {"jinja2"}
