@@ -22,7 +22,7 @@ def test_to_import_it_waits_for_nothing_that_is_not_used():
 
 
 def test_only_who_draws_or_smooths_waits_for_it():
-    slow = {"matplotlib", "scipy.stats", "scipy.interpolate"}
+    slow = {"matplotlib", "jinja2", "scipy.stats", "scipy.interpolate"}
     assert not imported_by("import lagdyna; lagdyna.train, lagdyna.agents") & slow
 
 
@@ -52,7 +52,3 @@ def test_what_a_type_checker_sees_is_what_there_is():
 def test_an_unknown_name_is_none():
     with pytest.raises(AttributeError, match="'lagdyna' has no attribute 'trian'"):
         lagdyna.trian  # noqa: B018
-
-
-def test_only_who_writes_a_report_waits_for_templates():
-    assert not imported_by("import lagdyna; lagdyna.train, lagdyna.reports") & {"jinja2"}

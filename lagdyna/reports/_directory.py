@@ -89,6 +89,10 @@ def _plain_files(directory: Path) -> list[Path]:
     return [each for each in directory.iterdir() if each.is_file() and not each.is_symlink()]
 
 
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
 def config_text(directory: Path) -> str | None:
     """Read the config of a run; `None` without one."""
     path = directory / "config.toml"
@@ -137,9 +141,10 @@ def circumstances(directory: Path, result: Mapping[str, Any]) -> Table:
 def files_table(directory: Path) -> Table:
     """Tabulate the files of a directory, and what each is."""
     rows, links = [], []
+    checkpoint = directory / "checkpoint"
     paths = [
         *_plain_files(directory),
-        *(p for p in directory.glob("checkpoint/*") if p.is_file() and not p.is_symlink()),
+        *(_plain_files(checkpoint) if _is_folder(checkpoint) else []),
     ]
     names = {path.relative_to(directory).as_posix(): path for path in paths}
     for name in sorted({*names, REPORT} - {LOCK_FILE}):
@@ -149,7 +154,7 @@ def files_table(directory: Path) -> Table:
         rows.append((name, _FILES.get(name, ""), size))
         links.append(None)
     for folder in sorted(directory.iterdir()):
-        if folder.is_dir() and not folder.is_symlink() and folder.name != "checkpoint":
+        if _is_folder(folder) and folder.name != "checkpoint":
             inner = f"{folder.name}/{REPORT}"
             rows.append((f"{folder.name}/", _folder(folder.name), ""))
             links.append(inner if (directory / inner).is_file() else None)

@@ -24,7 +24,7 @@ from ._directory import (
     files_table,
     pictures,
 )
-from ._page import Command, Page, Table
+from ._page import Command, Page, Table, thinned
 
 _SHOWN = 12  # rows of a table that is open at first
 
@@ -135,7 +135,8 @@ def _evaluations(records: list[dict[str, Any]]) -> Table:
     ]
     columns = ("steps of experience", "mean return", "standard deviation")
     heading = f"Evaluations ({len(rows)})"
-    return Table(heading, columns, rows, folded=len(rows) > _SHOWN)
+    table = Table(heading, columns, rows, folded=len(rows) > _SHOWN)
+    return thinned(table, "metrics.jsonl")
 
 
 def _rounds(records: list[dict[str, Any]]) -> Table:
@@ -147,7 +148,8 @@ def _rounds(records: list[dict[str, Any]]) -> Table:
     ]
     rows = [tuple(cell(record.get(name)) for name in names) for record in records]
     columns = tuple(name.replace("_", " ") for name in names)
-    return Table(f"Rounds ({len(rows)})", columns, rows, folded=True)
+    table = Table(f"Rounds ({len(rows)})", columns, rows, folded=True)
+    return thinned(table, "metrics.jsonl")
 
 
 def _seeds(run: Path, seeds: list[int], summary: dict[str, Any]) -> Table:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from lagdyna import UserError
 from lagdyna.cli._report import report as command
-from lagdyna.reports import REPORT, _directory, _write, write_report
+from lagdyna.reports import REPORT, _directory, _page, _write, write_report
 from lagdyna.results import (
     digest_of,
     digest_of_lines,
@@ -185,6 +185,16 @@ def test_names_and_texts_of_others_are_escaped(tmp_path: Path) -> None:
     assert "\\u202e" in page.text
     assert len(page.images) == 1
     assert "img-src data:" in page.of("meta", "content")[2]
+
+
+def test_long_tables_are_thinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = a_run(tmp_path / "run")
+    monkeypatch.setattr(_page, "MOST_ROWS", 1)
+    write_report(run)
+    text = parsed(run).text
+    assert "One of 2 rows; metrics.jsonl has all." in text
+    assert "-298" in text  # the last evaluation
+    assert "-299" not in text
 
 
 def test_large_pictures_stay_beside_the_page(
