@@ -35,6 +35,7 @@ from _common import arguments, machine, write
 import lagdyna
 from lagdyna import UserError
 from lagdyna.config import config_from_table, fit_config
+from lagdyna.progress import Silence
 from lagdyna.reproductions import (
     AbstractReproduction,
     entry,
@@ -43,7 +44,6 @@ from lagdyna.reproductions import (
 )
 from lagdyna.reproductions._runs import train_or_resume
 from lagdyna.results import kind_of
-from lagdyna.training import Silence
 
 TINY: dict[str, Any] = {
     "steps": 60,
@@ -134,6 +134,10 @@ def child(case: str, out: Path, killer: Killer) -> None:
         def evaluation(self, evaluation: dict[str, Any]) -> None:
             killer.event()
 
+        def record(self, record: dict[str, Any]) -> None:
+            if "updates" in record:  # of a fit
+                killer.event()
+
     for name in ("fsync", "replace", "rename"):
         killer.watch(os, name)
     for name in ("mkdir", "unlink", "chmod", "replace"):
@@ -153,7 +157,7 @@ def child(case: str, out: Path, killer: Killer) -> None:
         if case in fits:
             data = {"file": str(out.parent / "data.csv"), "angles": [0]}
             config = fit_config({**FIT, "data": data, **fits[case]})
-            lagdyna.fit_model(config, out, progress=lambda _: killer.event())
+            lagdyna.fit_model(config, out, progress=Events())
         elif case == "reproduce":
             reproduce(reproduction(), out, seeds=2, progress=lambda *_: killer.event())
         else:
@@ -164,9 +168,7 @@ def child(case: str, out: Path, killer: Killer) -> None:
                 lagdyna.train(config, out, progress=Events())
 
     def resume() -> None:
-        if case in fits:
-            lagdyna.resume(out, progress=lambda _: killer.event())
-        elif case == "reproduce":
+        if case == "reproduce":
             experiments = {"two-runs": reproduction()}
             resume_reproduction(experiments, out, lambda *_: killer.event())
         else:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from . import options as options
     from . import parts as parts
     from . import plot as plot
+    from . import progress as progress
     from . import reports as reports
     from . import reproductions as reproductions
     from . import results as results
@@ -60,9 +61,9 @@ _ROOMS = (
     *("agents", "checks", "config", "control", "data", "excitation", "export"),
     "filters",
     *("identification", "learners", "logs"),
-    *("mechanics", "models", "options", "parts", "plot", "reports"),
-    "reproductions",
-    *("results", "runs", "runtime"),
+    *("mechanics", "models", "options", "parts", "plot", "progress", "reports"),
+    *("reproductions", "results", "runs"),
+    "runtime",
     *("simulate", "statistics", "systems", "tables", "tasks", "training", "worlds"),
 )
 _NAMES = {

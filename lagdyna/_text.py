@@ -4,14 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def plain(text: str) -> str:
-    """Escape control characters, which names in files may hold and terminals obey."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
-        for each in text
-    )
-
-
 def cell(value: Any) -> str:
     """Format a value for a table; a missing one is a dash."""
     if isinstance(value, list):

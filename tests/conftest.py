@@ -27,7 +27,7 @@ _compilations: list[str] = []
 
 def _record(event: str, duration: float, **kwargs: object) -> None:
     if event == "/jax/core/compile/backend_compile_duration":
-        _compilations.append(event)
+        _compilations.append(str(kwargs.get("fun_name")))
 
 
 jax.monitoring.register_event_duration_secs_listener(_record)
@@ -116,6 +116,14 @@ def count_compilations() -> Callable[[], Callable[[], int]]:
 def compilations(count_compilations: Callable[[], Callable[[], int]]) -> Callable[[], int]:
     """The number of programs compiled by JAX since the test began, none being there."""
     return count_compilations()
+
+
+@pytest.fixture
+def compiled() -> Callable[[], list[str]]:
+    """The names of the programs compiled by JAX since the test began, none being there."""
+    jax.clear_caches()
+    before = len(_compilations)
+    return lambda: _compilations[before:]
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -39,7 +39,7 @@ from lagdyna.runs._directory import (
     summary_of,
     write_progress,
 )
-from lagdyna.runs._fit import keep_fit
+from lagdyna.runs._fit_checkpoint import keep_fit
 from lagdyna.runs._seeds import directories_of, resume_seeds, seeds_summary
 from lagdyna.runtime import load_exported_policy
 from lagdyna.training import ManySeeds, Trainer

@@ -35,6 +35,7 @@ LEVELS = (
     ("plot",),
     ("parts",),
     ("config",),
+    ("progress",),
     ("training", "identification", "excitation"),  # independent of each other
     ("reports",),
     ("runs",),

@@ -13,9 +13,9 @@ from lagdyna.config import config_from_table, fit_config
 from lagdyna.data import Trajectory, TrajectorySet, write
 from lagdyna.options import read_table
 from lagdyna.parts import MLPConfig
+from lagdyna.progress import AbstractProgress
 from lagdyna.runs import compare, load_fit, load_run, resume_run
 from lagdyna.tasks import get_task
-from lagdyna.training import AbstractProgress
 
 from . import environments as environments  # registers them
 from .small import DYNA, SOLVER, small_table

@@ -1,5 +1,3 @@
-from contextlib import closing
-
 from .._errors import UserError
 from ._interruption import interruptible
 from ._options import (
@@ -92,19 +90,14 @@ def fit(
         print(config_to_toml(whole), end="")
         return
     from .. import runs
-    from ..logs import LoggedFit, sinks_of
-    from ._display import fit_progress
+    from ..logs import LoggedProgress, sinks_of
+    from ..progress import progress_of
 
-    expected = whole.learner.updates or whole.learner.usual_fit.updates
-    sinks = sinks_of(names_of(log))
+    progress = LoggedProgress(sinks_of(names_of(log)), progress_of("bar", console))
     with runs.reserve_directory(whole, out) as directory:
-        with (
-            fit_progress(console, expected) as shown,
-            closing(LoggedFit(sinks, directory, whole, shown)) as progress,
-        ):
-            report = interruptible(
-                lambda: runs.fit_model(whole, directory, progress=progress), directory
-            )
+        report = interruptible(
+            lambda: runs.fit_model(whole, directory, progress=progress), directory
+        )
         print_report(report, directory)
 
 

@@ -1,3 +1,4 @@
+import os
 import sys
 
 from ._interruption import Stop, signals
@@ -22,6 +23,9 @@ def main() -> None:
 def _run() -> None:
     from ._cache import leave_cache, use_cache
 
+    # XLA's alarms about slow compilation would be written across the displays. Its errors come
+    # as exceptions too.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     use_cache()
     try:
         _command()

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from .._plain import plain
 from .._text import cell as cell
 from .._text import flat, seeds_result, training_result
-from .._text import plain as plain
 from .._text import with_interval as with_interval
 
 console = Console()

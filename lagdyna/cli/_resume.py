@@ -1,4 +1,3 @@
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +8,7 @@ from ._precision import use_precision
 from ._print import console, print_entries, print_report, print_seeds, print_summary
 
 if TYPE_CHECKING:
+    from ..progress import AbstractProgress
     from ..runs import Trust
 
 
@@ -70,11 +70,9 @@ def resume(
 
 
 def _resume_training(run: Path, steps: int | None, trust: "Trust", log: list[str]) -> None:
-    from ..logs import LoggedTraining, sinks_of
     from ..runs import resume_run
-    from ._display import display
 
-    progress = LoggedTraining(sinks_of(log), display(console))
+    progress = _progress(log)
     summary = interruptible(
         lambda: resume_run(run, steps=steps, progress=progress, trust=trust), run
     )
@@ -82,11 +80,9 @@ def _resume_training(run: Path, steps: int | None, trust: "Trust", log: list[str
 
 
 def _resume_seeds(run: Path, steps: int | None, trust: "Trust", log: list[str]) -> None:
-    from ..logs import LoggedTraining, sinks_of
     from ..runs import resume_seeds
-    from ._display import display
 
-    progress = LoggedTraining(sinks_of(log), display(console))
+    progress = _progress(log)
     summary = interruptible(
         lambda: resume_seeds(run, steps=steps, progress=progress, trust=trust), run
     )
@@ -94,18 +90,20 @@ def _resume_seeds(run: Path, steps: int | None, trust: "Trust", log: list[str]) 
 
 
 def _resume_fit(run: Path, updates: int | None, trust: "Trust", log: list[str]) -> None:
-    from ..logs import LoggedFit, sinks_of
     from ..runs import resume_fit
-    from ._display import fit_progress
 
-    with (
-        fit_progress(console, updates) as shown,
-        closing(LoggedFit(sinks_of(log), run, None, shown)) as progress,
-    ):
-        report = interruptible(
-            lambda: resume_fit(run, updates=updates, progress=progress, trust=trust), run
-        )
+    progress = _progress(log)
+    report = interruptible(
+        lambda: resume_fit(run, updates=updates, progress=progress, trust=trust), run
+    )
     print_report(report, run)
+
+
+def _progress(log: list[str]) -> "AbstractProgress":
+    from ..logs import LoggedProgress, sinks_of
+    from ..progress import progress_of
+
+    return LoggedProgress(sinks_of(log), progress_of("bar", console))
 
 
 def _resume_reproduction(run: Path) -> None:

@@ -122,10 +122,10 @@ def train(
         return
     use_working_directory(whole.task.env_id)
     from .. import runs
-    from ..logs import LoggedTraining, sinks_of
-    from ._display import display
+    from ..logs import LoggedProgress, sinks_of
+    from ..progress import progress_of
 
-    progress = LoggedTraining(sinks_of(names_of(log)), display(console))
+    progress = LoggedProgress(sinks_of(names_of(log)), progress_of("bar", console))
     with runs.reserve_directory(whole, out) as directory:
         if seeds is None:
             summary = interruptible(

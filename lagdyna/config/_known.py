@@ -3,11 +3,11 @@
 import dataclasses
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from .._errors import UserError
+from .._strong_types import strongly_typed
 from ..learners import Residual
 from ..mechanics import AbstractLagrangian, MechanicalSystem, State
 from ..options import DissipationName, user_part
@@ -111,16 +111,7 @@ def with_equations(
     fitting = _fitting(given, option, None if known is not None else named, plant)
     if states is not None:
         check_equations(option, fitting, states, plant.action_size)
-    return plant.with_known(_strongly_typed(fitting))
-
-
-def _strongly_typed(system: MechanicalSystem) -> MechanicalSystem:
-    """Give every array a type of its own.
-
-    Arrays of Python numbers adopt the type of others. They lose that in the first update, and
-    the program of the second would be compiled anew.
-    """
-    return jax.tree.map(lambda x: jnp.asarray(x, x.dtype) if eqx.is_array(x) else x, system)
+    return plant.with_known(strongly_typed(fitting))
 
 
 def known_option(config: Any, known: Known | None) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from .._errors import UserError
 from ..config import given
@@ -90,7 +90,8 @@ def fit_loop(
             state,
             problem.training,
             key,
-            size,
+            piece,
+            None if updates % piece == 0 else jnp.asarray(size),
             problem.batch,
         )
         done += size
@@ -158,8 +159,10 @@ def _piece(
     training: PyTree,
     key: PRNGKeyArray,
     updates: int,
+    count: Int[Array, ""] | None,
     batch: int | None,
 ) -> tuple[FitState, dict[str, Float[Array, ""]]]:
+    """Run `updates` updates, or the first `count` of them, and average their metrics."""
     rows = jax.tree.leaves(training)[0].shape[0]
 
     def sample(key: PRNGKeyArray) -> PyTree:
@@ -172,13 +175,20 @@ def _piece(
     free = received(free, coordinates)
     squared = FrozenLoss(loss, frozen, coordinates)
     learner = learner_config.build(_normed(loss_config, squared), budget)
-    fitted = learn(learner, free, state.learner_state, sample, key=key, steps=updates)
+    fitted = learn(
+        learner, free, state.learner_state, sample, key=key, steps=updates, count=count
+    )
     learned = eqx.combine(physical(fitted.model, coordinates), frozen)
+    made = updates if count is None else count
+
+    def mean(x: Float[Array, " updates"]) -> Float[Array, ""]:
+        return jnp.mean(x) if count is None else jnp.sum(x) / count  # 0 where none was made
+
     metrics = {
-        "loss": jnp.mean(fitted.metrics["loss"]),
+        "loss": mean(fitted.metrics["loss"]),
         "skipped": jnp.sum(fitted.metrics["skipped"]),
-        **{name: jnp.mean(x) for name, x in fitted.metrics.items() if name in _OF_FILTERS},
-        **{name: x[-1] for name, x in fitted.metrics.items() if name == "converged"},
+        **{name: mean(x) for name, x in fitted.metrics.items() if name in _OF_FILTERS},
+        **{name: x[made - 1] for name, x in fitted.metrics.items() if name == "converged"},
     }
     transition = with_learned_part(loss_config, state.transition, learned)
     return state._replace(transition=transition, learner_state=fitted.state), metrics

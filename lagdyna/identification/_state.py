@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from .._errors import UserError
+from .._strong_types import strongly_typed
 from ..config import FitConfig, given
 from ..learners import (
     OneStepLoss,
@@ -144,7 +145,7 @@ def begun(
     kept = None
     if isinstance(config.learner, GradientConfig) or precise:
         kept = Kept(transition, jnp.asarray(jnp.inf), jnp.asarray(jnp.inf), jnp.asarray(0))
-    return FitState(transition, learner_state, kept, jnp.asarray(solved))
+    return strongly_typed(FitState(transition, learner_state, kept, jnp.asarray(solved)))
 
 
 def with_validation(

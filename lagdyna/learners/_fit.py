@@ -3,7 +3,8 @@ from typing import NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from ._learner import AbstractLearner, LearnerState
 
@@ -34,6 +35,7 @@ def learn(
     *,
     key: PRNGKeyArray,
     steps: int,
+    count: Int[Array, ""] | None = None,
 ) -> Fit:
     """Run `steps` updates of a learner in one `scan`, each on a batch from `sample`.
 
@@ -47,19 +49,33 @@ def learn(
     - `sample`: a function from a key to a batch that the learner's loss accepts.
     - `key`: random key of the batches.
     - `steps`: the number of updates, a Python integer.
+    - `count`: stop after the first `count` of them. One program then serves any number up to
+        `steps`; the metrics of updates left out are 0.
 
     **Returns:** a [`lagdyna.learners.Fit`][].
     """
     arrays, static = eqx.partition(model, eqx.is_array)
 
-    def body(carry: PyTree, step_key: PRNGKeyArray) -> tuple[PyTree, PyTree]:
+    def update(carry: PyTree, step_key: PRNGKeyArray) -> tuple[PyTree, PyTree]:
         arrays, state = carry
         model, state, metrics = learner.update(
             eqx.combine(arrays, static), state, sample(step_key)
         )
         return (eqx.filter(model, eqx.is_array), state), metrics
 
-    (arrays, state), metrics = jax.lax.scan(body, (arrays, state), jax.random.split(key, steps))
+    def update_first(carry: PyTree, step: PyTree) -> tuple[PyTree, PyTree]:
+        number, step_key = step
+        # Zeros of the shapes of the metrics, which only the update knows.
+        _, shapes = jax.eval_shape(update, carry, step_key)
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        return jax.lax.cond(number < count, update, lambda *_: (carry, zeros), carry, step_key)
+
+    keys = jax.random.split(key, steps)
+    if count is None:
+        (arrays, state), metrics = jax.lax.scan(update, (arrays, state), keys)
+    else:
+        numbered = (jnp.arange(steps), keys)
+        (arrays, state), metrics = jax.lax.scan(update_first, (arrays, state), numbered)
     return Fit(eqx.combine(arrays, static), state, metrics)
 
 

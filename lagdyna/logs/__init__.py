@@ -1,7 +1,6 @@
 """Logs of runs in files and services that others have tools for."""
 
-from ._progress import LoggedFit as LoggedFit
-from ._progress import LoggedTraining as LoggedTraining
+from ._progress import LoggedProgress as LoggedProgress
 from ._progress import numbers as numbers
 from ._sinks import AbstractSink as AbstractSink
 from ._sinks import CSVSink as CSVSink

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from .._text import plain
+from .._plain import plain
 
 
 class Table(NamedTuple):

@@ -1,5 +1,6 @@
 """Parts of a reproduction that are training runs."""
 
+import time
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,37 +8,46 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config import Config, given
+from ..config import Config, FitConfig
 from ..options import check_unchanged, config_to_toml, read_table
+from ..progress import AbstractProgress, total_of
 from ..results import evaluations_of, kind_of
 from ..runs import Run, load_run, resume_run, train
 from ..statistics import interquartile_mean
-from ..training import AbstractProgress, Trainer
+from ..training import Trainer
 from ._reproduction import PartProgress, Result, Results
 
 if TYPE_CHECKING:
     import matplotlib.axes
 
 
-class EvaluationProgress(AbstractProgress):
-    """Progress receiver that reports the evaluations of a run, and nothing else."""
+class PartDisplay(AbstractProgress):
+    """Progress receiver that reports evaluations and updates in a few words.
+
+    **Attributes:** `seconds`, from creation to the latest record of a fit.
+    """
 
     def __init__(self, progress: PartProgress):
         self._progress = progress
-        self._steps = 0
+        self._total, self._start, self.seconds = 0, time.perf_counter(), 0.0
 
-    def begin(self, config: Config, out: Path, env_steps: int, seeds: Sequence[int]) -> None:
-        self._steps = given(config.steps)
+    def begin(
+        self, config: Config | FitConfig, out: Path, done: int, seeds: Sequence[int]
+    ) -> None:
+        self._total = total_of(config)
 
     def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
         pass
 
     def evaluation(self, evaluation: dict[str, Any]) -> None:
         steps, value = evaluation["env_steps"], evaluation["return_mean"]
-        self._progress(f"return {value:.0f} after {steps} of {self._steps} steps")
+        self._progress(f"return {value:.0f} after {steps} of {self._total} steps")
 
     def record(self, record: dict[str, Any]) -> None:
-        pass
+        if "updates" in record:
+            self.seconds = time.perf_counter() - self._start
+            loss = record["loss"] or float("nan")
+            self._progress(f"{record['updates']} updates, loss {loss:.2g}")
 
     def end(self) -> None:
         pass
@@ -52,7 +62,7 @@ def train_or_resume(
 
     **Raises:** `UserError` if that run was begun with another config.
     """
-    receiver = EvaluationProgress(progress)
+    receiver = PartDisplay(progress)
     if kind_of(directory) == "train":
         # As tables, so that nothing which a stored config names is run.
         begun = read_table(directory / "config.toml")

@@ -5,8 +5,8 @@ import dataclasses
 from .._errors import UserError
 from ..checks import check_task
 from ..config import Config
+from ..progress import AbstractProgress
 from ..tasks import TASKS, TaskSpec
-from ..training import AbstractProgress
 
 
 def check_environment(config: Config, progress: AbstractProgress) -> None:

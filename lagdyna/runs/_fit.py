@@ -4,7 +4,6 @@ import dataclasses
 import time
 import tomllib
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,10 +27,7 @@ from ..identification import (
     Record,
     Report,
     Sizes,
-    draw_fit,
-    fit_loop,
     fit_problem,
-    fit_report,
     initial_state,
     model_posterior,
     plant_of,
@@ -40,41 +36,31 @@ from ..identification import (
 )
 from ..learners import Residual
 from ..options import check_unchanged, config_to_toml, read_table
+from ..progress import ProgressLike, progress_of
 from ..results import (
     FitNotes,
-    FitRecord,
-    SizesFile,
     check_kind,
     check_links,
-    digest_of,
-    digest_of_lines,
     load_checkpoint,
     locked,
-    make_directory,
     new_run,
     numbered,
     optimiser_states,
-    read_first_lines,
     read_notes,
-    read_sealed,
     reserved,
-    save_checkpoint,
-    write_json_lines,
     write_run_file,
     write_sealed,
     write_text,
 )
 from ..simulate import LearnedModel
 from ..tasks import Plant
-from ._config_of import Objects, objects_of, stored, without_extension
+from ._config_of import Objects, objects_of, stored
+from ._fit_checkpoint import CHECKPOINT, fit_records, keep_fit, same_fit, sizes_of
+from ._fit_updates import run_updates, shown
 from ._from_run import from_run
-from ._reports import finish_fit, finished_report, reopen_fit
+from ._reports import finished_report, reopen_fit
 from ._train import Learner, Model
 from ._trust import Trust
-
-FitProgress = Callable[[dict[str, Any]], None]
-
-_CHECKPOINT = Path("checkpoint") / "training.npz"
 
 
 class FittedRun(NamedTuple):
@@ -118,7 +104,7 @@ def fit_model(
     learner: Learner | None = None,
     known: Known | None = None,
     residual: Residual | None = None,
-    progress: FitProgress | None = None,
+    progress: ProgressLike = None,
 ) -> Report:
     """Fit a model to recordings and write everything about it to a run directory.
 
@@ -135,26 +121,31 @@ def fit_model(
     - `known`: known equations in place of `model.known`. Its parameters are the initial ones.
     - `residual`: residual of known equations in place of `model.residual`; see
         [`lagdyna.learners.ResidualLoss`][].
-    - `progress`: callback that receives each line of `metrics.jsonl`, a dictionary.
+    - `progress`: as for [`lagdyna.runs.train`][].
 
     **Returns:** the content of `report.json`.
 
     **Raises:** `UserError` if the config, the recordings or the directory cannot be used;
     nothing has been written then.
     """
-    begun = time.perf_counter()
-    given = _config(config, Objects(model, learner))
-    problem = fit_problem(given, known=known, residual=residual)
-    state = starting_state(problem)
+    begun, receiver = time.perf_counter(), progress_of(progress)
+    chosen_config = _config(config, Objects(model, learner))
+    problem = fit_problem(chosen_config, known=known, residual=residual)
     chosen = None if out is None else Path(out)
-    with reserved(chosen, fit_paths(problem.config)) as path, new_run(path):
-        write_run_file(path, "fit")
-        write_text(path / "config.toml", config_to_toml(problem.config))
-        write_sealed(path / "sizes.json", problem.sizes._asdict())
-        if robot_file(problem.config.model) is not None:
-            robot = described_robot(problem.config.model)
-            write_text(path / ROBOT_FILE, robot.to_json())
-        return _run(problem, state, [], path, progress, begun)
+    with (
+        reserved(chosen, fit_paths(problem.config)) as path,
+        shown(receiver, problem, path, []),
+    ):
+        receiver.phase("prepare", 0, 1, {})
+        state = starting_state(problem)  # first, since it may refuse the model
+        with new_run(path):
+            write_run_file(path, "fit")
+            write_text(path / "config.toml", config_to_toml(problem.config))
+            write_sealed(path / "sizes.json", problem.sizes._asdict())
+            if robot_file(problem.config.model) is not None:
+                robot = described_robot(problem.config.model)
+                write_text(path / ROBOT_FILE, robot.to_json())
+            return run_updates(problem, state, [], path, receiver, begun)
 
 
 @from_run
@@ -166,7 +157,7 @@ def resume_fit(
     learner: Learner | None = None,
     known: Known | None = None,
     residual: Residual | None = None,
-    progress: FitProgress | None = None,
+    progress: ProgressLike = None,
     trust: Trust = False,
 ) -> Report:
     """Continue an interrupted fit; its result is that of an uninterrupted one.
@@ -183,7 +174,7 @@ def resume_fit(
     **Raises:** `UserError` if the directory holds no fit or a damaged one, the recordings or
     options have changed, another process is writing it, or the fit has made `updates` already.
     """
-    run = Path(run)
+    run, receiver = Path(run), progress_of(progress)
     check_kind(run, "fit")
     report = finished_report(run)
     if report is not None and (updates is None or updates == report.get("updates")):
@@ -195,25 +186,26 @@ def resume_fit(
     problem = fit_problem(longer, known=known, residual=residual)
     begun = _with_updates(problem.config, config.learner.updates)
     _check_objects(run, begun, objects)
-    saved = (run / _CHECKPOINT).exists()
+    saved = (run / CHECKPOINT).exists()
     state = initial_state(problem.config, problem.plant) if saved else starting_state(problem)
     with locked(run):
         records: list[Record] = []
         notes = None
         if saved:
-            check = _same_fit(run, begun, None)
-            state, notes = load_checkpoint(run / _CHECKPOINT, state, check, schema=FitNotes)
+            check = same_fit(run, begun, None)
+            state, notes = load_checkpoint(run / CHECKPOINT, state, check, schema=FitNotes)
             if notes["data"] != problem.digest:
                 raise UserError(
                     f"`data.file` {config.data.title!r} has changed since {str(run)!r} was "
                     "begun; restore the same data to continue, or fit the new data in a new "
                     "directory"
                 )
-            records = _records(run, notes)
+            records = fit_records(run, notes)
         if updates is not None:
             _extend(run, problem, state, records, notes is not None)
         write_sealed(run / "sizes.json", problem.sizes._asdict())
-        return _run(problem, state, records, run, progress)
+        with shown(receiver, problem, run, records):
+            return run_updates(problem, state, records, run, receiver)
 
 
 def _kept(run: Path, config: FitConfig) -> FitConfig:
@@ -221,9 +213,9 @@ def _kept(run: Path, config: FitConfig) -> FitConfig:
 
     An extension writes the checkpoint first, so this is one that was interrupted.
     """
-    if not (run / _CHECKPOINT).exists():
+    if not (run / CHECKPOINT).exists():
         return config
-    learner = tomllib.loads(read_notes(run / _CHECKPOINT, FitNotes)["config"]).get("learner")
+    learner = tomllib.loads(read_notes(run / CHECKPOINT, FitNotes)["config"]).get("learner")
     updates = learner.get("updates") if isinstance(learner, dict) else None
     if type(updates) is int and updates > (config.learner.updates or updates):
         return _with_updates(config, updates)
@@ -277,15 +269,15 @@ def load_fit(
     check_kind(run, "fit")
     objects = objects_of(model, learner, None, known, trust)
     config = _kept(run, stored(run, objects, fit_config))
-    sizes = _sizes(run)
+    sizes = sizes_of(run)
     config, plant = _without_data(config, sizes, known)
     _check_objects(run, config, objects)
     state = initial_state(config, plant)
     optional = optimiser_states(state)
-    check = _same_fit(run, config, sizes)
-    state, notes = load_checkpoint(run / _CHECKPOINT, state, check, optional, FitNotes)
+    check = same_fit(run, config, sizes)
+    state, notes = load_checkpoint(run / CHECKPOINT, state, check, optional, FitNotes)
     report = finished_report(run)
-    records = _records(run, notes)
+    records = fit_records(run, notes)
     posterior = model_posterior(config, plant, state, report)
     return FittedRun(config, LearnedModel(state.chosen), report, records, posterior, sizes)
 
@@ -321,80 +313,3 @@ def _check_objects(run: Path, config: FitConfig, objects: Objects) -> None:
     if objects.given:
         before, now = read_table(run / "config.toml"), tomllib.loads(config_to_toml(config))
         check_unchanged(str(run), before, now)
-
-
-def _sizes(run: Path) -> Sizes:
-    found, _ = read_sealed(run / "sizes.json", SizesFile)
-    named: dict[str, Any] = msgspec.structs.asdict(found)
-    values: dict[str, Any] = {
-        name: tuple(x) if isinstance(x, list) else x for name, x in named.items()
-    }
-    return Sizes(**values)
-
-
-def _records(run: Path, notes: dict[str, Any]) -> list[Record]:
-    """Read the lines of metrics that a checkpoint refers to."""
-    path = run / "metrics.jsonl"
-    return read_first_lines(path, notes["records"], notes["digest"], FitRecord)
-
-
-def _same_fit(
-    run: Path, config: FitConfig, sizes: Sizes | None
-) -> Callable[[dict[str, Any]], None]:
-    """Create a check that the notes of a checkpoint are of a config and of sizes."""
-
-    def check(notes: dict[str, Any]) -> None:
-        path = run / _CHECKPOINT
-        try:
-            before = tomllib.loads(notes["config"])
-        except ValueError as error:
-            raise UserError(f"{str(path)!r} is damaged: its config is not TOML") from error
-        now = tomllib.loads(config_to_toml(config))
-        check_unchanged(str(run), *without_extension(before, now))
-        if sizes is not None and notes["sizes"] != digest_of(sizes._asdict()):
-            raise UserError(
-                f"{str(run / 'sizes.json')!r} and {str(path)!r} do not belong together: one of "
-                "them is damaged or of another fit"
-            )
-
-    return check
-
-
-def keep_fit(out: Path, problem: FitProblem, state: FitState, records: list[Record]) -> None:
-    """Write metrics and checkpoint of a fit after some updates."""
-    write_json_lines(out / "metrics.jsonl", records)
-    make_directory(out / "checkpoint")
-    # The checkpoint comes last: it says how many lines of metrics are valid.
-    notes = {
-        "records": len(records),
-        "digest": digest_of_lines(records),
-        "data": problem.digest,
-        "optax": version("optax"),
-        "config": config_to_toml(problem.config),
-        "sizes": digest_of(problem.sizes._asdict()),
-    }
-    save_checkpoint(out / _CHECKPOINT, state, notes)
-
-
-def _run(
-    problem: FitProblem,
-    state: FitState,
-    records: list[Record],
-    out: Path,
-    progress: FitProgress | None,
-    begun: float | None = None,
-) -> Report:
-    """Run the updates that are left, and write the report and the figures.
-
-    **Arguments:** `begun`, time on the clock from which seconds are counted; now by default.
-    """
-
-    def keep(state: FitState, records: list[Record]) -> None:
-        keep_fit(out, problem, state, records)
-        if progress is not None:
-            progress(records[-1])
-
-    state, records = fit_loop(problem, state, records, keep, begun)
-    report, drawn = fit_report(problem, state, records)
-    draw_fit(out, drawn, records, problem.config.model.name)
-    return finish_fit(out, report, records)

@@ -13,6 +13,7 @@ from ..config import Config, Known, check_config, check_functions, known_option
 from ..models import RewardFn
 from ..options import config_to_toml
 from ..plot import learning_curves, save
+from ..progress import AbstractProgress, ProgressLike, progress_of
 from ..results import (
     SEEDS_FILE,
     SeedsFile,
@@ -34,11 +35,9 @@ from ..results import (
 from ..statistics import interquartile_interval, interquartile_mean
 from ..tasks import EnvironmentFault, TaskSpec
 from ..training import (
-    AbstractProgress,
     ManySeeds,
     Records,
     Round,
-    Silence,
     Trainer,
     TrainingState,
     run_rounds,
@@ -80,7 +79,7 @@ def train_seeds(
     agent: Agent | None = None,
     known: Known | None = None,
     reward: RewardFn | None = None,
-    progress: AbstractProgress | None = None,
+    progress: ProgressLike = None,
 ) -> Summary:
     """Train several seeds as one program, spread over the available devices.
 
@@ -104,7 +103,7 @@ def train_seeds(
         raise UserError(f"`seeds` was {seeds}: expected `int` >= 1")
     config = check_config(training_config(config, Objects(model, learner, agent)))
     config, spaces = probe(config)
-    progress = progress or Silence()
+    progress = progress_of(progress)
     check_environment(config, progress)
     numbers = range(config.seed, config.seed + seeds)
     trainer = Trainer(config, reward, known)
@@ -133,7 +132,7 @@ def resume_seeds(
     agent: Agent | None = None,
     known: Known | None = None,
     reward: RewardFn | None = None,
-    progress: AbstractProgress | None = None,
+    progress: ProgressLike = None,
     trust: Trust = False,
 ) -> Summary:
     """Continue an interrupted [`lagdyna.runs.train_seeds`][], to the same result.
@@ -190,7 +189,7 @@ def resume_seeds(
             lines = zip(seeds, notes["records"], notes["digest"], strict=True)
             records = [records_of(_directory(run, seed), *each) for seed, *each in lines]
             begun = Round.of_notes(notes.get("round"), str(path), len(seeds))
-        return _continue(many, training, records, seconds, run, progress or Silence(), begun)
+        return _continue(many, training, records, seconds, run, progress_of(progress), begun)
 
 
 def _continue(

@@ -9,7 +9,8 @@ from ..config import DataConfig, FitConfig, Known, SignalsConfig
 from ..identification import Report
 from ..learners import Residual
 from ..parts import LossConfig, SolverConfig
-from ._fit import FitProgress, fit_model
+from ..progress import ProgressLike
+from ._fit import fit_model
 from ._train import Learner, Model
 
 
@@ -26,7 +27,7 @@ def fit(
     signals: SignalsConfig | Mapping[str, Any] | None = None,
     known: Known | None = None,
     residual: Residual | None = None,
-    progress: FitProgress | None = None,
+    progress: ProgressLike = None,
 ) -> Report:
     """Fit a model to recordings: `fit("arm.csv", angles="all", model="lnn")`.
 

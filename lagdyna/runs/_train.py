@@ -17,6 +17,7 @@ from ..mechanics import State
 from ..models import AbstractReward, RewardFn
 from ..options import config_to_toml
 from ..parts import AgentConfig, DynamicsConfig, LearnerConfig
+from ..progress import AbstractProgress, ProgressLike, progress_of
 from ..results import (
     check_links,
     locked,
@@ -29,12 +30,10 @@ from ..results import (
 from ..simulate import AbstractTransition, LearnedModel, WorldModel
 from ..tasks import EnvironmentFault, TaskSpec
 from ..training import (
-    AbstractProgress,
     OneSeed,
     Record,
     Records,
     Round,
-    Silence,
     Trainer,
     TrainingState,
     run_rounds,
@@ -152,7 +151,7 @@ def train(
     agent: Agent | None = None,
     known: Known | None = None,
     reward: RewardFn | None = None,
-    progress: AbstractProgress | None = None,
+    progress: ProgressLike = None,
 ) -> Summary:
     """Learn to control a task, and write everything about it to a run directory.
 
@@ -169,7 +168,8 @@ def train(
     - `known`: the known equations of the model, in place of `model.known`.
     - `reward`: a differentiable function of `(state, action, next_state)`, if the reward is
         known; it is learned otherwise.
-    - `progress`: receives the progress of the run.
+    - `progress`: receives the progress of the run; `"bar"` or `"lines"` shows it; see
+        [`lagdyna.progress.progress_of`][].
 
     **Returns:** the content of `summary.json`.
 
@@ -180,7 +180,7 @@ def train(
     """
     config = check_config(training_config(config, Objects(model, learner, agent)))
     config, spaces = probe(config)
-    progress = progress or Silence()
+    progress = progress_of(progress)
     check_environment(config, progress)
     trainer = Trainer(config, reward, known)
     check_functions(trainer.plant, reward, known_option(config, known))
@@ -201,7 +201,7 @@ def resume_run(
     agent: Agent | None = None,
     known: Known | None = None,
     reward: RewardFn | None = None,
-    progress: AbstractProgress | None = None,
+    progress: ProgressLike = None,
     trust: Trust = False,
 ) -> Summary:
     """Continue an interrupted run of one seed, to the same result as without interruption.
@@ -241,12 +241,12 @@ def resume_run(
             trainer = extend_run(run, trainer, steps)
         if not checkpoint_of(run).exists():  # interrupted in the first phase
             make_directory(run / "checkpoint")
-            return _continue(trainer, trainer.init(), [], 0.0, run, progress or Silence())
+            return _continue(trainer, trainer.init(), [], 0.0, run, progress_of(progress))
         training, notes = load_training(run, trainer)
         records = records_of(run, notes["records"], notes["digest"])
         begun = Round.of_notes(notes.get("round"), str(checkpoint_of(run)), 1)
         seconds = notes["wall_seconds"]
-        return _continue(trainer, training, records, seconds, run, progress or Silence(), begun)
+        return _continue(trainer, training, records, seconds, run, progress_of(progress), begun)
 
 
 @from_run

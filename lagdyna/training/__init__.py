@@ -14,8 +14,6 @@ from ._evaluation import record_rollout as record_rollout
 from ._evaluation import still_going as still_going
 from ._model_learner import ModelLearner as ModelLearner
 from ._pictures import draw as draw
-from ._progress import AbstractProgress as AbstractProgress
-from ._progress import Silence as Silence
 from ._round import Record as Record
 from ._round import Records as Records
 from ._round import Round as Round

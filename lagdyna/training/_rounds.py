@@ -7,12 +7,12 @@ import numpy as np
 from jaxtyping import Float
 
 from ..config import given
+from ..progress import AbstractProgress
 from ..tasks import suite_task
 from ._clock import Clock, MetricsOfSeeds
 from ._compiled import CompiledLoop
 from ._environment import EVALUATE, AbstractEnvironmentLoop, start_seeds
 from ._host import HostLoop
-from ._progress import AbstractProgress
 from ._round import Record, Records, Round
 from ._seeds import AbstractSeeds, Active, indices
 from ._state import TrainingState
@@ -156,10 +156,7 @@ def _train(
         ("fit", trainer.fit, config.model_updates),
         ("imagine", trainer.improve, config.agent_updates),
     ):
-        # Chunks short enough to watch and to interrupt, of at most two sizes to compile.
-        sizes = [_CHUNK] * (updates // _CHUNK)
-        if updates % _CHUNK:
-            sizes.append(updates % _CHUNK)
+        sizes = _chunks(updates)
         for i, size in enumerate(sizes):
             progress.phase(name, sum(sizes[:i]), updates, metrics.shown(active))
             shared = (jnp.asarray(i), size)
@@ -171,6 +168,16 @@ def _train(
         metrics.add(found, active)
         clock.lap("imagine")
     return training
+
+
+def _chunks(updates: int) -> list[int]:
+    """Divide updates into chunks short enough to watch and to interrupt.
+
+    Each size is compiled by itself, so they are equal unless that would make them short.
+    """
+    size = next((n for n in range(_CHUNK, _CHUNK // 2, -1) if updates % n == 0), _CHUNK)
+    rest = updates % size
+    return [size] * (updates // size) + [rest] * (rest > 0)
 
 
 _CHUNK = 200

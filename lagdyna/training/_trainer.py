@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt
 
+from .._strong_types import strongly_typed
 from ..agents import AbstractAgent, Exploration, Metrics, Purpose, run_key
 from ..config import Config, Known, given
 from ..data import Experience, ReplayBuffer
@@ -120,7 +121,7 @@ class Trainer:
         if self.model_learner is not None:
             keys = (model_key, reward_key)
             world, learners = self.model_learner.init(keys, buffer, seed)
-        return TrainingState(
+        state = TrainingState(
             world,
             learners,
             self.agent.init(agent_key),
@@ -129,6 +130,7 @@ class Trainer:
             seed,
             *(zero for _ in range(5)),
         )
+        return strongly_typed(state)
 
     @property
     def _capacity(self) -> int:

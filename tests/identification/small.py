@@ -13,6 +13,7 @@ from lagdyna.config import DataConfig
 from lagdyna.data import Trajectory, TrajectorySet
 from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem
 from lagdyna.parts import AdamConfig, DeLaNConfig
+from lagdyna.progress import Silence
 from lagdyna.runs import fit_model
 from lagdyna.simulate import LagrangianField, SolvedTransition, rollout
 from lagdyna.systems import Pendulum
@@ -75,9 +76,10 @@ class AllUpdatesDone(Exception):
 def fit_without_report(config: FitConfig, out: Path, **objects: Any) -> None:
     """Fit a model as far as its weights: programs of the report take longer than the fit."""
 
-    def progress(record: dict[str, Any]) -> None:
-        if record["updates"] == config.learner.updates or record.get("converged"):
-            raise AllUpdatesDone
+    class StopBeforeReport(Silence):
+        def record(self, record: dict[str, Any]) -> None:
+            if record["updates"] == config.learner.updates or record.get("converged"):
+                raise AllUpdatesDone
 
     with pytest.raises(AllUpdatesDone):
-        fit_model(config, out, progress=progress, **objects)
+        fit_model(config, out, progress=StopBeforeReport(), **objects)

@@ -19,13 +19,14 @@ from lagdyna.data import TrajectorySet, write
 from lagdyna.identification import PreparedData, prepare
 from lagdyna.options import read_table
 from lagdyna.parts import AdamConfig, DeLaNConfig, MLPConfig
+from lagdyna.progress import Silence
 from lagdyna.results import kind_of
 from lagdyna.runs import FittedRun, compare_fits, fit_model, load, load_fit, resume, resume_fit
 from lagdyna.runs._config_of import Objects
 from lagdyna.runs._fit import _config, fit_directory
 from lagdyna.simulate import LearnedModel
 
-from .small import ANGLE, SHORT, SMALL, small
+from .small import ANGLE, SHORT, SMALL, fit_without_report, small
 
 MLP = MLPConfig(hidden=(8,))  # its programs are the shortest
 
@@ -34,16 +35,16 @@ class Interruption(Exception):
     pass
 
 
-def interrupt_after(count: int) -> Callable[[dict[str, Any]], None]:
-    """Create a callback that interrupts a fit after some records."""
-    seen: list[dict[str, Any]] = []
+class InterruptAfter(Silence):
+    """Progress receiver that interrupts a fit after some records."""
 
-    def progress(record: dict[str, Any]) -> None:
-        seen.append(record)
-        if len(seen) == count:
+    def __init__(self, count: int):
+        self.left = count
+
+    def record(self, record: dict[str, Any]) -> None:
+        self.left -= 1
+        if not self.left:
             raise Interruption
-
-    return progress
 
 
 class UserModel(DeLaNConfig, frozen=True, kw_only=True):
@@ -155,7 +156,7 @@ def test_an_interrupted_fit_resumes_to_the_same_end(file: Path, tmp_path: Path) 
     )
     whole = fit_model(config, tmp_path / "whole")
     with pytest.raises(Interruption):
-        fit_model(config, tmp_path / "cut", progress=interrupt_after(7))
+        fit_model(config, tmp_path / "cut", progress=InterruptAfter(7))
     assert load_fit(tmp_path / "cut").report is None
     assert len(load_fit(tmp_path / "cut").records) == 7
     resumed = resume_fit(tmp_path / "cut")
@@ -176,11 +177,25 @@ def test_a_fit_does_not_resume_with_other_recordings(
     path = tmp_path / "data.npz"
     write(path, recordings)
     with pytest.raises(Interruption):
-        fit_model(small(path, model=MLP), tmp_path / "run", progress=interrupt_after(1))
+        fit_model(small(path, model=MLP), tmp_path / "run", progress=InterruptAfter(1))
     path.unlink()
     write(path, TrajectorySet(list(recordings)[:-1]))
     with pytest.raises(UserError, match="has changed since"):
         resume_fit(tmp_path / "run")
+
+
+def test_all_pieces_of_a_fit_are_one_program(
+    file: Path, tmp_path: Path, compiled: Callable[[], list[str]]
+) -> None:
+    # The last of twelve pieces has one update, the others two.
+    model = DeLaNConfig(hidden=(4,), dissipation="both")
+    config = small(file, model=model, learner=AdamConfig(updates=23, batch=8))
+    fit_without_report(config, tmp_path / "run")
+    names = compiled()
+    assert (names.count("jit(_piece)"), names.count("jit(_loss_of)")) == (1, 1)
+    records = load_fit(tmp_path / "run").records
+    assert [record["piece"] for record in records] == [2] * 11 + [1]
+    assert records[-1]["updates"] == 23
 
 
 def test_a_fit_that_was_moved_together_with_its_data_resumes(
@@ -192,7 +207,7 @@ def test_a_fit_that_was_moved_together_with_its_data_resumes(
     monkeypatch.chdir(project)
     with pytest.raises(Interruption):
         config = small(Path("data.npz"), model=MLP)
-        fit_model(config, "runs/one", progress=interrupt_after(1))
+        fit_model(config, "runs/one", progress=InterruptAfter(1))
     monkeypatch.chdir(tmp_path)
     moved = project.rename(tmp_path / "moved")
     run = moved / "runs" / "one"
@@ -217,7 +232,7 @@ def test_objects_of_python_are_given_again(file: Path, tmp_path: Path) -> None:
         "learner": UserLearner(updates=4, batch=16, rate=1e-3),
     }
     with pytest.raises(Interruption):
-        fit_model(small(file), tmp_path / "run", **parts, progress=interrupt_after(2))
+        fit_model(small(file), tmp_path / "run", **parts, progress=InterruptAfter(2))
     with pytest.raises(UserError, match=r"test_fit_model:UserModel'.*give the object again"):
         load_fit(tmp_path / "run")
     with pytest.raises(UserError, match=r"test_fit_model:UserLearner'.*give the object again"):

@@ -76,6 +76,17 @@ def test_learn_draws_each_batch_with_its_own_key():
     assert len(set(np.asarray(found.metrics["loss"]).tolist())) == 8
 
 
+def test_a_count_stops_as_fewer_steps_would():
+    sample = lambda key: jax.random.normal(key, (1, 2))  # noqa: E731
+    begin = (LEARNER, START, LEARNER.init(START), sample)
+    fewer = learn(*begin, key=KEY, steps=3)
+    counted = learn(*begin, key=KEY, steps=5, count=jnp.asarray(3))
+    identical((counted.model, counted.state), (fewer.model, fewer.state))
+    losses = np.asarray(counted.metrics["loss"])
+    np.testing.assert_array_equal(losses[:3], fewer.metrics["loss"])
+    np.testing.assert_array_equal(losses[3:], 0.0)
+
+
 def test_fitting_again_does_not_compile_again(compilations):
     data = normals(0, 9, 2)
     others = [(START + i, data + i, jax.random.key(i)) for i in range(3)]

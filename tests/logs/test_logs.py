@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from lagdyna import UserError
 from lagdyna.config import fit_config
-from lagdyna.logs import AbstractSink, LoggedFit, LoggedTraining, numbers, sinks_of
-from lagdyna.training import Silence
+from lagdyna.logs import AbstractSink, LoggedProgress, numbers, sinks_of
+from lagdyna.progress import Silence
 
 from ..small import small_config
 
@@ -36,7 +36,7 @@ EVALUATION = {"env_steps": 50, "return_mean": -3.0, "return_std": 1.0, "returns"
 RECORD = {"env_steps": 60, "round": 1, "seconds": {"fit": 2.5}, "evaluations": [EVALUATION]}
 
 
-def a_run(progress: LoggedTraining, out: Path) -> None:
+def a_run(progress: LoggedProgress, out: Path) -> None:
     progress.begin(small_config(), out, 0, (7, 8))
     progress.phase("fit", 1, 2, {"loss": 0.5})
     progress.evaluation(EVALUATION)
@@ -56,7 +56,7 @@ def test_evaluations_and_rounds_are_written_and_shown(tmp_path: Path) -> None:
         assert config["agent"]["hidden"] == [8]
         return [sink]
 
-    a_run(LoggedTraining(opened, Shown()), tmp_path)
+    a_run(LoggedProgress(opened, Shown()), tmp_path)
     (step, evaluation), (last, record) = sink.rows
     assert (step, last, sink.closed, said) == (50, 60, True, [-3.0])
     assert evaluation["evaluation/return_mean"] == -3.0
@@ -66,7 +66,7 @@ def test_evaluations_and_rounds_are_written_and_shown(tmp_path: Path) -> None:
 
 def test_a_csv_file_has_a_row_for_each_number_and_grows(tmp_path: Path) -> None:
     for _ in range(2):  # the second is a resumed run
-        a_run(LoggedTraining(sinks_of(["csv", "csv"])), tmp_path)
+        a_run(LoggedProgress(sinks_of(["csv", "csv"])), tmp_path)
     with (tmp_path / "log.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     found = [row for row in rows if row["name"] == "evaluation/return_mean"]
@@ -75,11 +75,10 @@ def test_a_csv_file_has_a_row_for_each_number_and_grows(tmp_path: Path) -> None:
 
 def test_a_fit_is_written_by_its_updates(tmp_path: Path) -> None:
     sink = Kept()
-    progress = LoggedFit(
-        lambda out, config: [sink], tmp_path, fit_config({"data": {"file": "swings.npz"}})
-    )
-    progress({"updates": 4, "loss": 0.5, "validation_loss": None})
-    progress.close()
+    progress = LoggedProgress(lambda out, config: [sink])
+    progress.begin(fit_config({"data": {"file": "swings.npz"}}), tmp_path, 0, (0,))
+    progress.record({"updates": 4, "loss": 0.5, "validation_loss": None})
+    progress.end()
     assert sink.rows == [(4, {"fit/updates": 4.0, "fit/loss": 0.5})]
     assert sink.closed
 
@@ -101,7 +100,7 @@ def test_unknown_logs_and_missing_packages_are_refused(monkeypatch: pytest.Monke
 
 def test_tensorboard_gets_the_numbers(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
-    a_run(LoggedTraining(sinks_of(["tensorboard"])), tmp_path)
+    a_run(LoggedProgress(sinks_of(["tensorboard"])), tmp_path)
     (file,) = (tmp_path / "tensorboard").iterdir()
     content = file.read_bytes()
     assert b"evaluation/return_mean" in content
@@ -113,6 +112,6 @@ def test_weights_and_biases_works_offline(
 ) -> None:
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
-    a_run(LoggedTraining(sinks_of(["wandb"])), tmp_path)
+    a_run(LoggedProgress(sinks_of(["wandb"])), tmp_path)
     (run,) = (tmp_path / "wandb").glob("offline-run-*")
     assert any(path.suffix == ".wandb" and path.stat().st_size for path in run.iterdir())

@@ -10,6 +10,7 @@ import pytest
 from lagdyna import Config, State, UserError
 from lagdyna.agents import Features, Policy
 from lagdyna.mechanics import FixedActuation, MechanicalSystem
+from lagdyna.progress import AbstractProgress
 from lagdyna.reproductions import REPRODUCTIONS, Entry, Result, Results, reproduce
 from lagdyna.reproductions import _runs as runs
 from lagdyna.reproductions.ramesh2023_suite import (
@@ -30,7 +31,7 @@ from lagdyna.runs._directory import begin_directory
 from lagdyna.simulate import LagrangianField, MLPTransition, SolvedTransition
 from lagdyna.systems import Pendulum
 from lagdyna.tasks import SUITE, get_task, suite_task
-from lagdyna.training import AbstractProgress, Trainer
+from lagdyna.training import Trainer
 
 from ..small import small_config
 

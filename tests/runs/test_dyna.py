@@ -16,11 +16,11 @@ from lagdyna.agents import DynaState, Phase
 from lagdyna.cli._display import _heading
 from lagdyna.config import Config, config_from_table
 from lagdyna.mechanics import State
+from lagdyna.progress import Silence
 from lagdyna.reproductions._runs import train_or_resume
 from lagdyna.runs import load_run, resume, train
 from lagdyna.simulate import SampledTransition
 from lagdyna.tasks import get_task
-from lagdyna.training import Silence
 
 from .. import environments as environments  # registers them
 from ..small import DYNA, small_config

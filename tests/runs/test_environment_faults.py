@@ -8,10 +8,10 @@ import pytest
 
 from lagdyna import UserError
 from lagdyna.config import Config, given
+from lagdyna.progress import Silence
 from lagdyna.runs import config_of, resume, train
 from lagdyna.runs._check_environment import check_environment
 from lagdyna.tasks import TaskSpec, get_task
-from lagdyna.training import Silence
 
 from ..small import small_config
 from ..tasks.swing import Damped, Swing, registered, spec_of

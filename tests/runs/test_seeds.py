@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from lagdyna import UserError
+from lagdyna.progress import Silence
 from lagdyna.results import kind_of
 from lagdyna.runs import evaluate, kept, load_run, resume, resume_seeds, train_seeds
 from lagdyna.tasks import get_task
-from lagdyna.training import EPISODE, Silence, start_seeds
+from lagdyna.training import EPISODE, start_seeds
 from lagdyna.training import _seeds as seeds_module
 
 from .. import environments as environments  # registers them

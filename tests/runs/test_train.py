@@ -17,10 +17,10 @@ from PIL import Image
 from lagdyna import UserError
 from lagdyna.config import Config, config_from_table
 from lagdyna.mechanics import State
+from lagdyna.progress import Silence
 from lagdyna.runs import evaluate, load, load_run, resume, train
 from lagdyna.simulate import LearnedModel
 from lagdyna.tasks import get_task
-from lagdyna.training import Silence
 
 from .. import environments as environments  # registers them
 from ..small import MLP, REPLAYED, small_config

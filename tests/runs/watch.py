@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from lagdyna.config import Config
-from lagdyna.training import Silence
+from lagdyna.config import Config, FitConfig
+from lagdyna.progress import Silence
 
 SUMMARY = {
     *("task", "agent", "model", "learner", "solver", "seed", "env_steps", "return_mean"),
@@ -82,15 +82,17 @@ class StopAfterRounds(Silence):
         self.names: list[str] = []
         self.recorded: list[int] = []
 
-    def begin(self, config: Config, out: Path, env_steps: int, seeds: Sequence[int]) -> None:
-        self.began.append(env_steps)
+    def begin(
+        self, config: Config | FitConfig, out: Path, done: int, seeds: Sequence[int]
+    ) -> None:
+        self.began.append(done)
 
     def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
         assert 0 <= done <= total
         self.names.append(name)
 
     def record(self, record: dict[str, Any]) -> None:
-        self.recorded.append(record["env_steps"])
+        self.recorded.append(record["env_steps" if "env_steps" in record else "updates"])
         if record["round"] == self.rounds:
             raise KeyboardInterrupt
 

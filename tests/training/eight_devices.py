@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from lagdyna.progress import Silence
 from lagdyna.results import load_checkpoint, save_checkpoint
 from lagdyna.tasks import get_task
 from lagdyna.training import (
@@ -17,7 +18,6 @@ from lagdyna.training import (
     ManySeeds,
     OneSeed,
     Records,
-    Silence,
     Trainer,
     TrainingState,
     run_rounds,

@@ -7,16 +7,18 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from hypothesis import given as given_
+from hypothesis import strategies as st
 
 from lagdyna.config import Config, given
 from lagdyna.mechanics import State
+from lagdyna.progress import Silence
 from lagdyna.tasks import SuiteEnv, get_task
 from lagdyna.training import (
     AbstractEnvironmentLoop,
     OneSeed,
     Records,
     Round,
-    Silence,
     Trainer,
     TrainingState,
     make_environment_loop,
@@ -25,6 +27,7 @@ from lagdyna.training import (
 )
 from lagdyna.training._compiled import CompiledLoop
 from lagdyna.training._host import HostLoop
+from lagdyna.training._rounds import _chunks
 
 from .. import environments as environments  # registers them
 from ..small import MLP, REPLAYED, small_config
@@ -275,3 +278,19 @@ def test_nothing_is_compiled_after_the_first_round(compilations: Callable[[], in
     assert [e["env_steps"] for e in records[0]["evaluations"]] == [600, 1000]
     assert [record["episodes"] for record in records] == [1, 2, 3]
     assert after[1:] == after[:1] * 2
+
+
+@given_(st.integers(0, 5000))
+def test_a_phase_is_divided_into_chunks_of_at_most_two_sizes(updates: int) -> None:
+    sizes = _chunks(updates)
+    assert sum(sizes) == updates
+    assert len(set(sizes)) <= 2
+    assert all(0 < size <= 200 for size in sizes)
+    assert len(sizes) <= 2 * -(-updates // 200)
+
+
+@pytest.mark.parametrize(
+    ("updates", "sizes"), [(300, [150] * 2), (2000, [200] * 10), (30, [30])]
+)
+def test_chunks_are_equal_where_they_can_be(updates: int, sizes: list[int]) -> None:
+    assert _chunks(updates) == sizes

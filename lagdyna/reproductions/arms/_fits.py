@@ -12,6 +12,7 @@ from ...identification import fit_problem
 from ...results import kind_of
 from ...runs import fit_model, load_fit, resume_fit
 from .._reproduction import PartProgress
+from .._runs import PartDisplay
 from ._models import FittedModel, LinearModel, least_squares
 from ._robots import Arm
 
@@ -80,20 +81,13 @@ def fit_or_resume(
     **Returns:** the model, and seconds until its last update, with compilation and without the
     report; of a fit that was interrupted, those since it went on.
     """
-    out, start = directory / "fit", time.perf_counter()
-    seconds = 0.0
-
-    def said(record: dict[str, Any]) -> None:
-        nonlocal seconds
-        seconds = time.perf_counter() - start
-        progress(f"{record['updates']} updates, loss {record['loss'] or float('nan'):.2g}")
-
+    out, display = directory / "fit", PartDisplay(progress)
     if kind_of(out) == "fit":
-        resume_fit(out, known=known, progress=said)
+        resume_fit(out, known=known, progress=display)
     else:
-        fit_model(config, out, known=known, progress=said)
+        fit_model(config, out, known=known, progress=display)
     run = load_fit(out, known=known)
-    return FittedModel(run.model), seconds or run.records[-1]["seconds"]
+    return FittedModel(run.model), display.seconds or run.records[-1]["seconds"]
 
 
 def solve(config: FitConfig) -> tuple[LinearModel, float]:
