@@ -4,18 +4,8 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-from lagdyna.results import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    Curve,
-    blank,
-    curves,
-    finish,
-    literal,
-    save,
-)
+from lagdyna.plot import BLUE, GREEN, GREY, ORANGE, blank, finish, literal, save
+from lagdyna.results import Curve, curves
 from lagdyna.statistics import interquartile_interval, interquartile_mean
 
 _COLOURS = (BLUE, ORANGE, GREEN, "#7a3b9a", "#a8291f", "#5c4a3d", "#1f9aa8", "#b8a01f")

@@ -26,8 +26,9 @@ from _common import arguments, machine, write
 
 from lagdyna.config import CollectConfig, Config, EvaluationConfig
 from lagdyna.parts import DynaConfig, TD3Config
+from lagdyna.plot import comparison, save
 from lagdyna.reproductions._runs import train_or_resume
-from lagdyna.results import plot_comparison, steps_to
+from lagdyna.results import steps_to
 from lagdyna.statistics import interquartile_mean, interval, sooner
 from lagdyna.training import EVALUATE, start_seeds
 
@@ -134,8 +135,12 @@ def main() -> None:
     results["fewer_steps"] = found._asdict()
     print("probability that ours takes fewer steps:", found)
     times = EVERY * np.arange(1, args.steps // EVERY + 1)
-    drawn = [(name, times, np.asarray([*each.values()])) for name, each in curves.items()]
-    plot_comparison(args.out.with_suffix(".png"), drawn, f"TD3 on {TASK}", TARGET)
+    drawn = {
+        name: [(times, np.asarray(returns, float)) for returns in each.values()]
+        for name, each in curves.items()
+    }
+    figure = comparison(drawn, title=f"TD3 on {TASK}", target=TARGET)
+    save(figure, args.out.with_suffix(".png"))
     write(args.out, {**results, "curves": curves})
 
 

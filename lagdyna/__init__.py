@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from . import models as models
     from . import options as options
     from . import parts as parts
+    from . import plot as plot
     from . import progress as progress
+    from . import reports as reports
     from . import reproductions as reproductions
     from . import results as results
     from . import runs as runs
@@ -59,7 +61,7 @@ _ROOMS = (
     *("agents", "checks", "config", "control", "data", "excitation", "export"),
     "filters",
     *("identification", "learners", "logs"),
-    *("mechanics", "models", "options", "parts", "progress"),
+    *("mechanics", "models", "options", "parts", "plot", "progress", "reports"),
     *("reproductions", "results", "runs"),
     "runtime",
     *("simulate", "statistics", "systems", "tables", "tasks", "training", "worlds"),

@@ -32,10 +32,12 @@ LEVELS = (
     ("checks",),
     ("agents",),
     ("results",),
+    ("plot",),
     ("parts",),
     ("config",),
     ("progress",),
     ("training", "identification", "excitation"),  # independent of each other
+    ("reports",),
     ("runs",),
     ("export", "logs", "worlds", "reproductions"),  # independent of each other
     ("cli",),

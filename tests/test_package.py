@@ -22,7 +22,7 @@ def test_to_import_it_waits_for_nothing_that_is_not_used():
 
 
 def test_only_who_draws_or_smooths_waits_for_it():
-    slow = {"matplotlib", "scipy.stats", "scipy.interpolate"}
+    slow = {"matplotlib", "jinja2", "scipy.stats", "scipy.interpolate"}
     assert not imported_by("import lagdyna; lagdyna.train, lagdyna.agents") & slow
 
 

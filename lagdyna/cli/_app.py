@@ -12,6 +12,7 @@ from ._lists import solvers, tasks
 from ._pack import pack, unpack
 from ._parts import parts
 from ._plan import plan
+from ._report import report
 from ._reproduce import reproduce
 from ._resume import resume
 from ._train import train
@@ -29,6 +30,7 @@ for command in (
     evaluate,
     plan,
     export,
+    report,
     pack,
     unpack,
     resume,

@@ -39,7 +39,7 @@ def compare(
     runs
         Directories of `lagdyna fit`, or of `lagdyna train`, with or without `--seeds`.
     out
-        A new or empty directory for compare.json and rollout_error.png or learning_curves.png.
+        A new or empty directory for report.html, compare.json and the figure.
     target
         For agents: the return to which steps are counted; that of the task by default.
     """
@@ -72,7 +72,7 @@ def _compare_fits(runs: list[Path], out: Path | None) -> None:
     )
     _say_notes(rows)
     if out is not None:
-        say(f"-> {out}")
+        say(f"-> {out}: report.html, compare.json, ...")
 
 
 def _compare_training(runs: list[Path], out: Path | None, target: float | None) -> None:
@@ -98,7 +98,7 @@ def _compare_training(runs: list[Path], out: Path | None, target: float | None) 
     )
     _say_notes(rows)
     if out is not None:
-        say(f"-> {out}")
+        say(f"-> {out}: report.html, compare.json, ...")
 
 
 def _say_notes(rows: list[dict[str, Any]]) -> None:

@@ -95,7 +95,7 @@ def plan(
     if report["samples"] is not None:
         say(_sampled(report["samples"]))
     film = ", plan.gif" if (Path(report["out"]) / "plan.gif").exists() else ""
-    say(f"-> {report['out']}: plan.npz, plan.json, plan.png{film}")
+    say(f"-> {report['out']}: report.html, plan.npz, plan.json, plan.png{film}")
 
 
 def _sampled(found: dict[str, Any]) -> str:

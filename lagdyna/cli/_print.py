@@ -10,6 +10,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from .._plain import plain
+from .._text import cell as cell
+from .._text import flat, seeds_result, training_result
+from .._text import with_interval as with_interval
 
 console = Console()
 
@@ -36,17 +39,6 @@ def fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def cell(value: Any) -> str:
-    """Format a value for a table; a missing one is a dash."""
-    if isinstance(value, list):
-        return " ".join(cell(each) for each in value)
-    if value is None:
-        return "-"
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
-
-
 def beside(errors: Sequence[Any], shares: Sequence[float | None] | None) -> str:
     """Format errors, each beside its share of what it is relative to, in percent."""
     from ..identification import percent
@@ -55,13 +47,6 @@ def beside(errors: Sequence[Any], shares: Sequence[float | None] | None) -> str:
     for error, share in zip(errors, shares or [None] * len(errors), strict=True):
         shown.append(cell(error) + ("" if share is None else f" ({percent(share)})"))
     return " ".join(shown)
-
-
-def with_interval(value: float | None, ends: Sequence[float] | None) -> str:
-    """Format a value with its confidence interval, if it has one."""
-    if value is None:
-        return "-"
-    return f"{value:.4g}" + ("" if ends is None else f" ({ends[0]:.4g} to {ends[1]:.4g})")
 
 
 def runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -83,48 +68,26 @@ def write_list(out: Path | None, name: str, rows: Any) -> None:
 
 def print_summary(summary: Mapping[str, Any], directory: Path) -> None:
     """Print the result of a training run."""
-    reached = summary["steps_to_target"]
-    target = summary["target_return"]
-    if target is None:
-        verdict = ""
-    elif reached is None:
-        verdict = f"; target {target:g} not reached"
-    else:
-        verdict = f"; target {target:g} reached after {reached} steps"
-    say(
-        f"return {summary['return_mean']:.1f} ± {summary['return_std']:.1f} over "
-        f"{summary['eval_episodes']} episodes after {summary['env_steps']} steps of "
-        f"experience, {summary['wall_seconds']:.0f} s{verdict}"
-    )
+    say(training_result(summary))
     for note in summary.get("notes", []):
         say(f"note: {note}")
-    drawn = ("learning_curve.png", "rollout.gif", "energy.png")
+    drawn = ("report.html", "learning_curve.png", "rollout.gif", "energy.png")
     there = [name for name in drawn if (directory / name).exists()]
     say(f"the run is in {directory}: {', '.join(there)}, ...")
 
 
 def print_seeds(summary: Mapping[str, Any], directory: Path) -> None:
     """Print the result of a training run of several seeds."""
-    count, interval = len(summary["seeds"]), summary["return_interval"]
-    between = ""
-    if interval is not None:
-        between = f" (95 % from {interval[0]:.1f} to {interval[1]:.1f})"
-    reached = [steps for steps in summary["steps_to_target"] if steps is not None]
-    verdict = ""
-    if summary["target_return"] is not None:
-        verdict = f"; target {summary['target_return']:g} reached by {len(reached)} of {count}"
-    say(
-        f"return {summary['return_interquartile_mean']:.1f}{between}, the interquartile mean "
-        f"over {count} seeds after {summary['env_steps']} steps of experience, "
-        f"{summary['wall_seconds']:.0f} s{verdict}"
-    )
-    say(f"the runs are in {directory}: learning_curve.png, summary.json, seed-...")
+    say(seeds_result(summary))
+    for note in summary.get("notes", []):
+        say(f"note: {note}")
+    say(f"the runs are in {directory}: report.html, learning_curve.png, seed-...")
 
 
 def parameter_line(parameter: Mapping[str, Any]) -> str:
     """Describe a parameter of a known system: start, estimate and interval of each number."""
     start, fitted, intervals = (
-        _flat(parameter[name], depth)
+        flat(parameter[name], depth)
         for name, depth in (("start", 0), ("fitted", 0), ("interval", 1))
     )
     if not parameter["learned"]:
@@ -161,17 +124,6 @@ def robot_lines(robot: Mapping[str, Any] | None) -> list[str]:
         f"{cell(robot['condition'])}"
     )
     return lines
-
-
-def _flat(values: Any, depth: int) -> list[Any]:
-    """List the entries of nested lists; those of depth 1 are pairs of numbers."""
-    if values is None:
-        return [None]
-    if not isinstance(values, list) or (
-        depth == 1 and len(values) == 2 and all(isinstance(x, float) for x in values)
-    ):
-        return [values]
-    return [entry for each in values for entry in _flat(each, depth)]
 
 
 def print_report(report: Mapping[str, Any], directory: Path) -> None:
@@ -216,7 +168,7 @@ def print_report(report: Mapping[str, Any], directory: Path) -> None:
             f"{levels} % intervals cover {covered} % of unseen data at a temperature of "
             f"{calibration['temperature']:.2g}"
         )
-    say(f"the run is in {directory}: report.json, learning_curve.png, phase.png, ...")
+    say(f"the run is in {directory}: report.html, report.json, learning_curve.png, ...")
 
 
 def signal_lines(signals: Mapping[str, Any]) -> list[str]:
@@ -247,4 +199,4 @@ def print_entries(entries: Sequence[Any], directory: Path) -> None:
     notes = {each.note for each in entries}
     note = notes.pop() if len(notes) == 1 else "results.json describes each figure"
     say(f"{what}; {note}")
-    say(f"-> {directory}: results.json and pictures")
+    say(f"-> {directory}: report.html, results.json and pictures")

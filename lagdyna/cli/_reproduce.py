@@ -28,8 +28,8 @@ def reproduce(
     tasks
         Tasks to run, as pendulum,acrobot, of an experiment with several; all by default.
     out
-        A directory for results.json and the pictures: new, empty, or one of the same
-        experiment, to continue it; the first free one in runs/ by default.
+        A directory for report.html, results.json and the pictures: new, empty, or one of the
+        same experiment, to continue it; the first free one in runs/ by default.
     """
     from ..reproductions import REPRODUCTIONS, reserve_reproduction
     from ..reproductions import reproduce as run_reproduction

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..data import TrajectorySet, write
-from ..results import BLUE, GREY, blank, finish, literal, new_directory, save, write_json
+from ..plot import excitation, save
+from ..results import new_directory, write_json
 from ._excite import Excitation
 
 TRAJECTORY_FILES = ("trajectory.csv", "trajectory.npz")
@@ -52,23 +53,14 @@ def _numbers(values: ArrayLike) -> list[float | None]:
 def _draw(path: Path, found: Excitation) -> None:
     """Plot positions and velocities, with the limits."""
     trajectory, limits = found.trajectory, found.limits
-    n = trajectory.q.shape[1]
-    figure = blank(8.0, 1.0 + 1.1 * n)
-    panels = figure.subplots(n, 2, sharex=True, squeeze=False)
-    for i, name in enumerate(trajectory.joints or ()):
-        speed = limits.velocity[i]
-        for axes, rows, low, high in (
-            (panels[i, 0], trajectory.q, limits.lower[i], limits.upper[i]),
-            (panels[i, 1], trajectory.qd, -speed, speed),
-        ):
-            assert rows is not None
-            axes.plot(trajectory.t, rows[:, i], color=BLUE, lw=1.2)
-            for end in (low, high):
-                axes.axhline(end, color=GREY, lw=0.7, ls="--")
-            finish(axes)
-        panels[i, 0].set_ylabel(literal(name), fontsize=8)
-    panels[0, 0].set_title("position / (rad or m), limits dashed", fontsize=9)
-    panels[0, 1].set_title("velocity / (rad/s or m/s)", fontsize=9)
-    for axes in panels[-1]:
-        axes.set_xlabel("t / s")
+    assert trajectory.qd is not None
+    figure = excitation(
+        trajectory.t,
+        trajectory.q,
+        trajectory.qd,
+        lower=limits.lower,
+        upper=limits.upper,
+        speed=limits.velocity,
+        joints=trajectory.joints,
+    )
     save(figure, path)

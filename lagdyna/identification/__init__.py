@@ -10,6 +10,7 @@ from ._evaluation import energy_drift as energy_drift
 from ._evaluation import evaluate as evaluate
 from ._evaluation import motions as motions
 from ._evaluation import rollout_errors as rollout_errors
+from ._figures import draw_fit as draw_fit
 from ._identifiability import Direction as Direction
 from ._identifiability import Spread as Spread
 from ._identifiability import directions_of as directions_of
@@ -19,9 +20,6 @@ from ._loop import Record as Record
 from ._loop import fit_loop as fit_loop
 from ._online import OnlineUpdate as OnlineUpdate
 from ._online import online_update as online_update
-from ._plots import draw_fit as draw_fit
-from ._plots import plot_rollout_errors as plot_rollout_errors
-from ._plots import plot_torques as plot_torques
 from ._posterior import model_posterior as model_posterior
 from ._problem import FitProblem as FitProblem
 from ._problem import fit_problem as fit_problem

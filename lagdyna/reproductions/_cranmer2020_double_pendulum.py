@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ..learners import Accelerations, ForwardLoss, root_mean_square
 from ..mechanics import AbstractDynamics, Coordinates, FixedActuation, MechanicalSystem, State
 from ..models import LNN, NeuralODE
-from ..results import BLUE, GREEN, GREY, ORANGE, blank, finish, save
+from ..plot import BLUE, GREEN, GREY, ORANGE, blank, finish, save
 from ..simulate import (
     AbstractTransition,
     AccelerationField,

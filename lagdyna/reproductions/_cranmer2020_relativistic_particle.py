@@ -21,7 +21,7 @@ from ..mechanics import (
     VelocityMomentum,
 )
 from ..models import HNN, LNN
-from ..results import BLUE, GREEN, GREY, ORANGE, blank, finish, save
+from ..plot import BLUE, GREEN, GREY, ORANGE, blank, finish, save
 from ..simulate import (
     AbstractTransition,
     HamiltonianField,

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..config import CollectConfig, Config, EvaluationConfig, RewardConfig
 from ..parts import DynaConfig, LNNConfig
-from ..results import BLUE, GREEN, GREY, ORANGE, blank, finish, save, steps_to
+from ..plot import BLUE, GREEN, GREY, ORANGE, blank, finish, save
+from ..results import steps_to
 from ..statistics import sooner
 from ._entries import Entry, entry, probability_entry
 from ._reproduction import AbstractReproduction, PartProgress, Result, Results

@@ -10,11 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
-from ..identification import Torques, plot_torques
 from ..learners import AbstractLoss, Accelerations, InverseLoss, root_mean_square
 from ..mechanics import Coordinates, FixedActuation, Forces, MechanicalSystem, State
 from ..models import DeLaN, Network, softplus
-from ..results import BLUE, GREY, ORANGE, blank, finish, save
+from ..plot import BLUE, GREY, ORANGE, blank, finish, save, torques
 from ..systems import PlanarChain
 from ._entries import Entry, entry
 from ._learning import adam
@@ -216,8 +215,8 @@ def _error(tau: Array, test: Strokes) -> float:
 def _plot(out: Path, results: Results) -> None:
     t = np.linspace(0, _SECONDS, _ROWS)
     first = results.parts["delan"][0]
-    shown = Torques(first["shown_tau"], first["shown_predicted"], Forces(*first["shown_parts"]))
-    plot_torques(out / "torque.png", shown, t, "delan", "along an unseen stroke")
+    shown = (first["shown_tau"], first["shown_predicted"], Forces(*first["shown_parts"]))
+    save(torques(t, *shown, title="delan: forces along an unseen stroke"), out / "torque.png")
     figure = blank(6.4, 4.0)
     axes = figure.subplots()
     for model, colour in (("delan", BLUE), ("mlp", ORANGE)):

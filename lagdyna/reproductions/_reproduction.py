@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from .._errors import UserError
+from ..reports import try_report
 from ..results import (
     ReproductionFile,
     check_empty,
@@ -136,8 +137,8 @@ def reproduce(
     **Arguments:**
 
     - `reproduction`: one of the values of [`lagdyna.reproductions.REPRODUCTIONS`][].
-    - `out`: a directory for `results.json` and the pictures: new, empty, or one of the same
-        reproduction; by default the first free one in `runs/`.
+    - `out`: a directory for `results.json`, `report.html` and the pictures: new, empty, or one
+        of the same reproduction; by default the first free one in `runs/`.
     - `seeds`: number of seeds; by default that of the reproduction.
     - `quick`: whether to do a fraction of the work, which shows the tendency only.
     - `tasks`: tasks of a reproduction that has several; by default those that it declares.
@@ -152,7 +153,8 @@ def reproduce(
     kinds = reproduction.kinds_of(quick, tasks)
     if seeds is None:
         seeds = (reproduction.quick_seeds if quick else None) or reproduction.seeds
-    options = {"name": reproduction.name, "quick": quick, "seeds": seeds}
+    options = {"name": reproduction.name, "title": reproduction.title, "quick": quick}
+    options["seeds"] = seeds
     options["tasks"] = None if tasks is None else [*tasks]
     chosen = None if out is None else Path(out)
     with reserved(chosen, _paths(reproduction.name)) as path, locked(make_directory(path)):
@@ -218,6 +220,9 @@ def _make(
     entries = reproduction.report(out, Results(parts), quick)
     written: list[dict[str, Any]] = [each._asdict() for each in entries]
     write_json(out / "results.json", written)
+    for note in try_report(out):
+        if progress is not None:
+            progress(reproduction.name, note)
     return entries
 
 

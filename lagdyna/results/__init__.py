@@ -1,4 +1,4 @@
-"""Files of runs: checkpoints, metrics, statistics, plots and films."""
+"""Files of runs: checkpoints, metrics, learning curves and films."""
 
 from ._arrays import damaged as damaged
 from ._arrays import load_arrays as load_arrays
@@ -34,18 +34,6 @@ from ._lock import new_run as new_run
 from ._metrics import read_first_lines as read_first_lines
 from ._metrics import read_json_lines as read_json_lines
 from ._metrics import read_metrics as read_metrics
-from ._plots import BLUE as BLUE
-from ._plots import GREEN as GREEN
-from ._plots import GREY as GREY
-from ._plots import ORANGE as ORANGE
-from ._plots import blank as blank
-from ._plots import finish as finish
-from ._plots import literal as literal
-from ._plots import plot_comparison as plot_comparison
-from ._plots import plot_energy as plot_energy
-from ._plots import plot_learning_curve as plot_learning_curve
-from ._plots import plot_learning_curves as plot_learning_curves
-from ._plots import save as save
 from ._run_file import FORMAT as FORMAT
 from ._run_file import NUMERICS as NUMERICS
 from ._run_file import RUN_FILE as RUN_FILE

@@ -1,5 +1,6 @@
 """The file `run.json`: kind, format and version of a run directory."""
 
+import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -45,6 +46,7 @@ class RunFacts(msgspec.Struct, frozen=True):
     - `steps`: environment steps of a training run at its start; it may be extended.
     - `observation`: length of the environment's observations.
     - `actions`: lowest and highest value of each of its actions.
+    - `begun`: when, UTC, as in ISO 8601.
     """
 
     precision: Literal["float32", "float64"] | None = None
@@ -55,6 +57,7 @@ class RunFacts(msgspec.Struct, frozen=True):
     steps: int | None = None
     observation: int | None = None
     actions: tuple[tuple[float, float], ...] | None = None
+    begun: str | None = None
 
 
 def write_run_file(
@@ -67,10 +70,11 @@ def write_run_file(
 ) -> None:
     """Record the kind of a run in its directory, and the circumstances in which it begins.
 
-    **Arguments:** the last four, as in [`lagdyna.results.RunFacts`][].
+    **Arguments:** the last three, as in [`lagdyna.results.RunFacts`][].
     """
     here = str(Path.cwd()), str(directory.resolve())
-    facts = RunFacts(precision(), given, *here, NUMERICS, steps, observation, actions)
+    now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
+    facts = RunFacts(precision(), given, *here, NUMERICS, steps, observation, actions, now)
     content = {"kind": kind, "format": FORMAT, "lagdyna": version("lagdyna")}
     write_sealed(directory / RUN_FILE, {**content, **msgspec.to_builtins(facts)})
 

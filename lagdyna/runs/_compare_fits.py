@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from .._errors import UserError
-from ..identification import plot_rollout_errors, unseen_part
+from ..identification import unseen_part
 from ..options import read_table
+from ..plot import rollout_errors, save
+from ..reports import try_report
 from ..results import check_kind, kind_of, new_directory, write_json
 from ._cautions import fit_cautions, run_label
 from ._reports import finished_report
@@ -21,8 +23,8 @@ def compare_fits(runs: list[str | Path], out: str | Path | None = None) -> list[
     **Arguments:**
 
     - `runs`: directories of `lagdyna fit`, at least one.
-    - `out`: a new or empty directory for `compare.json` and `rollout_error.png`; nothing
-        is written by default.
+    - `out`: a new or empty directory for `compare.json`, `rollout_error.png` and
+        `report.html`; nothing is written by default.
 
     **Returns:** a row for each run. Errors of vectors are root mean squares over their
     coordinates; a quantity that the model or its data do not have is `None`. `relative` has
@@ -45,7 +47,8 @@ def compare_fits(runs: list[str | Path], out: str | Path | None = None) -> list[
         out = new_directory(Path(out))
         write_json(out / "compare.json", rows)
         parts = " or ".join(sorted({unseen_part(each)[0] for each in reports.values()}))
-        plot_rollout_errors(out / "rollout_error.png", _rollouts(reports), parts)
+        save(rollout_errors(_rollouts(reports), part=parts), out / "rollout_error.png")
+        rows[0]["notes"] += try_report(out)
     return rows
 
 

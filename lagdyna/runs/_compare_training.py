@@ -9,14 +9,14 @@ from jaxtyping import Float
 from .._errors import UserError
 from ..config import config_from_table
 from ..options import read_table
+from ..plot import comparison, save
+from ..reports import try_report
 from ..results import (
     Curve,
     TrainRecord,
-    curves,
     evaluations_of,
     kind_of,
     new_directory,
-    plot_comparison,
     read_metrics,
     steps_to,
     write_json,
@@ -72,8 +72,8 @@ def compare_training(
     **Arguments:**
 
     - `runs`: directories of `lagdyna train`, with or without `--seeds`.
-    - `out`: a new or empty directory for `compare.json` and `learning_curves.png`; nothing is
-        written by default.
+    - `out`: a new or empty directory for `compare.json`, `learning_curves.png` and
+        `report.html`; nothing is written by default.
     - `target`: the return that the steps to it are counted for; by default the task's.
 
     **Returns:** a row for each run: `run`; `agent`, `model`, `learner`; `seeds`, how many;
@@ -102,12 +102,14 @@ def compare_training(
     rows = [_row(each, agents[0], goal) for each in agents]
     if out is not None:
         out = new_directory(Path(out))
-        drawn = [
-            (f"{_about(row)} ({row['run']})", *curves(each.evaluations))
+        drawn = {
+            f"{_about(row)} ({row['run']})": each.evaluations
             for row, each in zip(rows, agents, strict=True)
-        ]
-        plot_comparison(out / "learning_curves.png", drawn, task.env_id, goal)
+        }
+        figure = comparison(drawn, title=task.env_id, target=goal)
+        save(figure, out / "learning_curves.png")
         write_json(out / "compare.json", rows)
+        rows[0]["notes"] += try_report(out)
     return rows
 
 

@@ -16,6 +16,7 @@ from .._errors import UserError
 from ..config import Config
 from ..identification import share_of
 from ..options import check_unchanged, config_to_toml
+from ..reports import try_report
 from ..results import (
     NUMERICS,
     SeedsSummary,
@@ -248,11 +249,20 @@ def finish(
     seconds: float,
     out: Path,
 ) -> Summary:
-    """Write pictures and summary of a finished run."""
+    """Write pictures, summary and report of a finished run."""
     config = trainer.config
     draw(trainer, training, records, out, int(start_seeds(config.seed, PICTURE, 1)[0]))
     summary = summary_of(config, records, seconds)
-    return write_sealed(out / "summary.json", summary, digest_of_lines(records))
+    return reported(out, write_sealed(out / "summary.json", summary, digest_of_lines(records)))
+
+
+def reported(out: Path, result: Summary) -> Summary:
+    """Write the report of a run whose result has been written.
+
+    **Returns:** the result, with a note if the report could not be written.
+    """
+    notes = try_report(out)
+    return {**result, "notes": [*result.get("notes", []), *notes]} if notes else result
 
 
 def parts_of(config: Config) -> Summary:

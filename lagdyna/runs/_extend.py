@@ -13,6 +13,7 @@ from jaxtyping import Array
 from .._errors import UserError
 from ..config import Config
 from ..options import config_to_toml
+from ..reports import REPORT
 from ..results import load_checkpoint, read_notes, save_checkpoint, write_text
 from ..training import ManySeeds, Round, Trainer, TrainingState
 from ._directory import checkpoint_of, load_training
@@ -46,7 +47,7 @@ def extend_run(run: Path, trainer: Trainer, steps: int) -> Trainer:
     if checkpoint_of(run).exists():
         training, notes = load_training(run, trainer)
         training = _resized(training, longer.init())
-        (run / "summary.json").unlink(missing_ok=True)
+        _end_no_more(run)
         save_checkpoint(checkpoint_of(run), training, {**notes, "config": text})
     write_text(run / "config.toml", text)
     return longer
@@ -68,7 +69,7 @@ def extend_seeds(run: Path, many: ManySeeds, steps: int, directories: list[Path]
         training, notes = load_checkpoint(checkpoint_of(run), many.start())
         training = _resized(training, longer.start())
         for directory in (run, *directories):
-            (directory / "summary.json").unlink(missing_ok=True)
+            _end_no_more(directory)
         whole = {**notes, "config": config_to_toml(trainer.config)}
         save_checkpoint(checkpoint_of(run), training, whole)
         phase = Round.of_notes(notes.get("round"), str(checkpoint_of(run)), len(directories))
@@ -80,6 +81,12 @@ def extend_seeds(run: Path, many: ManySeeds, steps: int, directories: list[Path]
     for config, directory in zip(configs, directories, strict=True):
         write_text(directory / "config.toml", config_to_toml(config))
     return longer
+
+
+def _end_no_more(directory: Path) -> None:
+    """Remove the result of a run that goes on."""
+    for name in ("summary.json", REPORT):
+        (directory / name).unlink(missing_ok=True)
 
 
 def _checked(run: Path, steps: int) -> int:

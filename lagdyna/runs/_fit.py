@@ -58,7 +58,7 @@ from ._config_of import Objects, objects_of, stored
 from ._fit_checkpoint import CHECKPOINT, check_data, fit_records, keep_fit, same_fit, sizes_of
 from ._fit_updates import run_updates, shown
 from ._from_run import from_run
-from ._reports import finished_report
+from ._reports import finished_report, reopen_fit
 from ._train import Learner, Model
 from ._trust import Trust
 
@@ -237,7 +237,7 @@ def _extend(
             f"`updates` was {config.learner.updates}, and {str(run)!r} has made {done} updates "
             "already; more are accepted"
         )
-    (run / "report.json").unlink(missing_ok=True)
+    reopen_fit(run)
     if begun:  # first, since more updates in a checkpoint are known to be an extension
         keep_fit(run, problem, state, records)
     write_text(run / "config.toml", config_to_toml(config))

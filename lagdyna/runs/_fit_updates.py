@@ -15,8 +15,8 @@ from ..identification import (
     fit_report,
 )
 from ..progress import AbstractProgress
-from ..results import digest_of_lines, write_sealed
 from ._fit_checkpoint import keep_fit
+from ._reports import finish_fit
 
 
 def run_updates(
@@ -44,7 +44,7 @@ def run_updates(
     report, drawn = fit_report(problem, state, records)
     progress.phase("pictures", 0, 1, {})
     draw_fit(out, drawn, records, problem.config.model.name)
-    return write_sealed(out / "report.json", report, digest_of_lines(records))
+    return finish_fit(out, report, records)
 
 
 @contextmanager

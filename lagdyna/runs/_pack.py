@@ -15,6 +15,7 @@ import msgspec
 
 from .._bytes import check_depth, regular_file
 from .._errors import UserError
+from ..reports import REPORT, try_report
 from ..results import (
     LOCK_FILE,
     Kind,
@@ -68,7 +69,7 @@ def pack(run: str | Path, file: str | Path) -> Packed:
     """Write a run directory of any kind into one `.zip` file, with checksums.
 
     The file holds data alone: configs, metrics, weights, pictures and exports. Code that the
-    config names is not part of it.
+    config names is not part of it, and reports, which `unpack` writes anew.
 
     **Arguments:** `run`, the directory; `file`, a new file.
 
@@ -112,7 +113,7 @@ def _contents(run: Path) -> tuple[list[str], list[str]]:
         regular = path.is_file() and not path.is_symlink()
         if regular and path.suffix in _SUFFIXES and _is_safe(name):
             inside.append(name)
-        elif not path.name.startswith(".") and path.name != LOCK_FILE:
+        elif not path.name.startswith(".") and path.name not in (LOCK_FILE, REPORT):
             left_out.append(name)
     return inside, left_out
 
@@ -159,6 +160,10 @@ def unpack(file: str | Path, out: str | Path | None = None) -> Path:
                     held.rename(into)
                 except OSError as error:
                     raise cannot_write(into, error) from error
+    for name in ("seed-*/run.json", "runs/*/run.json", "plan-*/plan.json"):
+        for path in sorted(into.glob(name)):
+            try_report(path.parent)
+    try_report(into)
     return into
 
 

@@ -27,6 +27,7 @@ from ..control import (
 )
 from ..filters import AbstractPosterior
 from ..mechanics import State
+from ..reports import try_report
 from ..results import check_empty, new_directory, reserved, write_json
 from ..simulate import AbstractTransition, LearnedModel
 from ._fit import FittedRun
@@ -86,8 +87,8 @@ def plan_motion(
     within the limits of position and speed of its description. The plan is simulated with its
     tracker in the same model; if a filter fitted the model, also in samples of the posterior.
     `plan.npz` has `q`, `qd`, `action` and the tracker's `gains`; `plan.json` the report,
-    `plan.png` a figure, and `plan.gif` a film of a pendulum or a planar chain of links whose
-    equations were known.
+    `plan.png` a figure, `report.html` a page with both, and `plan.gif` a film of a pendulum or
+    a planar chain of links whose equations were known.
 
     **Arguments:**
 
@@ -160,6 +161,7 @@ def plan_motion(
         draw_plan(directory / "plan.png", transition, plan, held, box)
         film_plan(directory / "plan.gif", loaded.model, task, transition, plan, box)
         write_json(directory / "plan.json", report)
+        report = {**report, "notes": report["notes"] + try_report(directory)}
         report = {**report, "out": str(directory)}
     return PlannedMotion(plan, held, tracker, report)
 

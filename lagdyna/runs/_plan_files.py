@@ -8,7 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from ..control import ActionBox, DrivenTransition, Equilibrium, Plan, Tracker
-from ..results import BLUE, ORANGE, blank, finish, replacing, save
+from ..plot import plan as plan_figure
+from ..plot import save
+from ..results import replacing
 
 
 def write_arrays(
@@ -44,27 +46,13 @@ def draw_plan(
     box: ActionBox,
 ) -> None:
     """Plot coordinates and actions, with the goal, if there is one, and the limits."""
-    n, m = plan.states.q.shape[1], box.size
-    figure = blank(6.4, 1.0 + 1.1 * (n + m))
-    panels = figure.subplots(n + m, 1, sharex=True, squeeze=False)[:, 0]
-    for i in range(n):
-        curve = np.array(plan.states.q[:, i])
-        if transition.coordinates.angles[i]:  # no line from pi to -pi
-            curve[1:][np.abs(np.diff(curve)) > np.pi] = np.nan
-        panels[i].plot(curve, color=BLUE, lw=1.2)
-        if goal is not None:
-            panels[i].axhline(float(goal.state.q[i]), color=ORANGE, lw=0.7, ls="--")
-        panels[i].set_ylabel(f"q[{i}]", fontsize=8)
-    for j, action in enumerate(np.flatnonzero(transition.driven)):
-        axes = panels[n + j]
-        axes.stairs(np.asarray(plan.actions[:, j]), color=BLUE, lw=1.2, baseline=None)
-        for end in (box.lower[j], box.upper[j]):
-            axes.axhline(end, color=ORANGE, lw=0.7, ls="--")
-        axes.set_ylabel(f"action {action}", fontsize=8)
-    for axes in panels:
-        finish(axes)
-    panels[0].set_title(
-        "limits dashed" if goal is None else "goal and limits dashed", fontsize=9
+    names = [f"action {action}" for action in np.flatnonzero(transition.driven)]
+    figure = plan_figure(
+        plan.states.q,
+        plan.actions,
+        angles=transition.coordinates.angles,
+        goal=None if goal is None else goal.state.q,
+        limits=(box.lower, box.upper),
+        names=names,
     )
-    panels[-1].set_xlabel("step")
     save(figure, path)

@@ -1,11 +1,20 @@
-"""Reports of fits, read from their directories."""
+"""Reports of fits, in their directories."""
 
 import os
 from pathlib import Path
 
 from .._errors import UserError
-from ..identification import Report
-from ..results import FitRecord, ReportFile, digest_of_lines, read_metrics, read_sealed
+from ..identification import Record, Report
+from ..reports import REPORT
+from ..results import (
+    FitRecord,
+    ReportFile,
+    digest_of_lines,
+    read_metrics,
+    read_sealed,
+    write_sealed,
+)
+from ._directory import platform_of, reported
 
 
 def finished_report(run: Path) -> Report | None:
@@ -24,3 +33,15 @@ def finished_report(run: Path) -> Report | None:
             f"{error}; once {str(path)!r} is deleted, `lagdyna resume` writes it anew, unless "
             "other files are damaged too"
         ) from error
+
+
+def finish_fit(run: Path, report: Report, records: list[Record]) -> Report:
+    """Write the report of a fit, with code, machine and versions, and its page."""
+    whole = {**report, **platform_of()}
+    return reported(run, write_sealed(run / "report.json", whole, digest_of_lines(records)))
+
+
+def reopen_fit(run: Path) -> None:
+    """Remove the report of a fit that goes on."""
+    for name in ("report.json", REPORT):
+        (run / name).unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from .._errors import UserError
 from ..config import Config, Known, check_config, check_functions, known_option
 from ..models import RewardFn
 from ..options import config_to_toml
+from ..plot import learning_curves, save
 from ..progress import AbstractProgress, ProgressLike, progress_of
 from ..results import (
     SEEDS_FILE,
@@ -19,14 +20,11 @@ from ..results import (
     SeedsNotes,
     check_kind,
     check_links,
-    curves,
     digest_of_lines,
-    evaluations_of,
     load_checkpoint,
     locked,
     make_directory,
     new_run,
-    plot_learning_curves,
     read_sealed,
     reserved,
     save_checkpoint,
@@ -60,6 +58,7 @@ from ._directory import (
     platform_of,
     probe,
     records_of,
+    reported,
     run_paths,
     write_progress,
 )
@@ -236,7 +235,8 @@ def _continue(
             summaries.append(finish(trainer, one, records[i], now, directories[i]))
         _plot(many, records, out)
         summary = seeds_summary(many, summaries, time.perf_counter() - start)
-        return write_sealed(out / "summary.json", summary, digest_of_seeds(records))
+        written = write_sealed(out / "summary.json", summary, digest_of_seeds(records))
+        return reported(out, written)
     except EnvironmentFault as fault:
         raise failed_run(fault, out) from fault
     finally:
@@ -245,16 +245,9 @@ def _continue(
 
 def _plot(many: ManySeeds, records: Records, out: Path) -> None:
     task = many.trainer.config.task
-    times, returns = curves([evaluations_of(lines) for lines in records])
-    plot_learning_curves(
-        out / "learning_curve.png",
-        times,
-        [interquartile_mean(column) for column in returns.T],
-        interquartile_interval(returns),
-        returns,
-        f"{task.env_id}, {len(many.seeds)} seeds",
-        task.target_return,
-    )
+    title = f"{task.env_id}, {len(many.seeds)} seeds"
+    figure = learning_curves(records, title=title, target=task.target_return)
+    save(figure, out / "learning_curve.png")
 
 
 def seeds_summary(many: ManySeeds, summaries: list[Summary], seconds: float) -> Summary:

@@ -12,7 +12,8 @@ from jaxtyping import Array, Float, Scalar
 
 from ..config import given
 from ..mechanics import AbstractRigidBody, State
-from ..results import filming, plot_energy, plot_learning_curve
+from ..plot import energies, learning_curve, save
+from ..results import filming
 from ..simulate import LearnedModel
 from ._evaluation import record_rollout
 from ._state import TrainingState
@@ -31,12 +32,9 @@ def draw(
     Energies are drawn if the run has learned a Lagrangian.
     """
     config = trainer.config
-    plot_learning_curve(
-        out / "learning_curve.png",
-        records,
-        f"{config.task.env_id}, seed {config.seed}",
-        config.task.target_return,
-    )
+    title, target = f"{config.task.env_id}, seed {config.seed}", config.task.target_return
+    figure = learning_curve(records, title=title, target=target)
+    save(figure, out / "learning_curve.png")
     with filming(out / "rollout.gif", config.task.action_time, width=240) as show:
         rollout = record_rollout(
             config.task,
@@ -56,15 +54,15 @@ def draw(
     if isinstance(system.lagrangian, AbstractRigidBody):
         potential = np.asarray(_along(system.lagrangian.potential_energy, states.q))
         kinetic = energy - potential
-    plot_energy(
-        out / "energy.png",
+    figure = energies(
         config.task.action_time * np.arange(len(energy)),
         energy,
         _work(trainer, states, rollout.actions),
-        kinetic,
-        potential,
-        f"energies of the learned {given(config.model).name} along a real episode",
+        kinetic=kinetic,
+        potential=potential,
+        title=f"energies of the learned {given(config.model).name} along a real episode",
     )
+    save(figure, out / "energy.png")
 
 
 @eqx.filter_jit

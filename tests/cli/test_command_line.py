@@ -56,6 +56,8 @@ def test_a_pipe_gets_plain_lines(finished):
     summary = json.loads((out / "summary.json").read_text())
     assert f"return {summary['return_mean']:.1f}" in said
     assert "target -200 not reached" in said
+    assert f"the run is in {out}: report.html, " in said
+    assert "target -200 not reached" in (out / "report.html").read_text()
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -224,10 +226,15 @@ def test_a_fit_and_a_comparison(here, tmp_path):
         assert "40 updates" in done.stdout
         assert "velocities were estimated" in done.stdout
         assert json.loads((tmp_path / model / "report.json").read_text())["model"] == model
+        page = (tmp_path / model / "report.html").read_text()
+        assert f"{model} fitted to swing.csv" in page
+        assert page.count('src="data:image/') >= 3
     assert "40,fit/updates,40.0" in (tmp_path / "delan" / "log.csv").read_text().splitlines()
     compared = here("compare", "delan", "mlp", "--out", "both")
     assert compared.returncode == 0, compared.stderr
     assert "delan" in compared.stdout
+    assert "-> both: report.html, " in compared.stdout
+    assert "Comparison of 2 fits" in (tmp_path / "both" / "report.html").read_text()
     assert len(json.loads((tmp_path / "both" / "compare.json").read_text())) == 2
     returns = here("compare", "delan", "mlp", "--target", "1")
     assert returns.returncode == 2

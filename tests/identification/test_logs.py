@@ -12,7 +12,7 @@ from lagdyna.config import DataConfig
 from lagdyna.data import Trajectory, TrajectorySet, write
 from lagdyna.identification import Drawn, Motion, Torques, draw_fit, prepare, unseen_part
 from lagdyna.identification import _evaluation as evaluation
-from lagdyna.identification import _plots as plots
+from lagdyna.identification import _figures as drawing
 from lagdyna.identification._data import digest_of, with_joints
 from lagdyna.identification._relative import warnings_of
 from lagdyna.identification._robot_data import with_robot
@@ -77,7 +77,8 @@ def test_notes_and_refusals_name_the_joints(tmp_path: Path) -> None:
 
 def test_figures_are_labelled_with_the_joints(monkeypatch: pytest.MonkeyPatch) -> None:
     figures: dict[str, Any] = {}
-    monkeypatch.setattr(plots, "save", lambda figure, path: figures.update({path.name: figure}))
+    keep = lambda figure, path: figures.update({path.name: figure})  # noqa: E731
+    monkeypatch.setattr(drawing, "save", keep)
     states = State(np.zeros((3, 2)), np.zeros((3, 2)))
     motion = Motion(T[:3], states, states, None, None, None)
     rollout = {"seconds": [0.1], "q": [[0.1, 0.1]], "qd": [[0.1, 0.1]]}

@@ -67,8 +67,11 @@ def test_plan_of_a_swing_up_is_written_for_other_programs(fitted, tmp_path, caps
     assert "plan of 60 steps" in printed
     assert "with its tracker" in printed
     out = tmp_path / "plan-1"
-    files = {"plan.npz", "plan.json", "plan.png", "plan.gif"}
+    files = {"plan.npz", "plan.json", "plan.png", "plan.gif", "report.html"}
     assert {path.name for path in out.iterdir()} == files
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "Plan to q = " in page
+    assert page.count('src="data:image/') == 2
     with Image.open(out / "plan.gif") as film:
         seconds = sum(each.info["duration"] for each in ImageSequence.Iterator(film)) / 1000
     assert seconds == pytest.approx(61 * 0.05)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lagdyna import UserError
+from lagdyna.reports import REPORT
 from lagdyna.results import RUN_FILE, load_arrays, locked, save_arrays, write_sealed
 from lagdyna.runs import evaluate, kept, load, load_run, resume, train
 
@@ -246,6 +247,7 @@ def test_a_finished_run_is_extended(whole: Path, tmp_path: Path) -> None:
     config = (run / "config.toml").read_text()
     with pytest.raises(KeyboardInterrupt):
         resume(run, steps=75, progress=StopAfterEvents(1))
+    assert not (run / REPORT).exists()  # it was of the run that ended
     (run / "config.toml").write_text(config)
     assert load_run(run).config.steps == 75
     progress = StopAfterRounds()
@@ -253,6 +255,7 @@ def test_a_finished_run_is_extended(whole: Path, tmp_path: Path) -> None:
     assert progress.began == [60]
     assert progress.recorded == [75]
     assert summary["env_steps"] == 75
+    assert "after 75 steps" in (run / REPORT).read_text(encoding="utf-8")
     same = [{k: v for k, v in x.items() if k != "seconds"} for x in records_of(whole)]
     now = [{k: v for k, v in x.items() if k != "seconds"} for x in records_of(run)]
     assert now[:3] == same

@@ -53,13 +53,15 @@ def test_the_directory_has_a_run_for_each_seed(whole: Path) -> None:
     names = {path.name for path in whole.iterdir()}
     assert names == {
         *("run.json", "seed-4", "seed-5", "seeds.json", "checkpoint"),
-        *("learning_curve.png", "summary.json"),
+        *("learning_curve.png", "summary.json", "report.html"),
     }
+    page = (whole / "report.html").read_text(encoding="utf-8")
+    assert all(f'href="seed-{seed}/report.html"' in page for seed in (4, 5))
     for seed in (4, 5):
         run = whole / f"seed-{seed}"
         assert {path.name for path in run.iterdir()} == {
             *("run.json", "config.toml", "metrics.jsonl", "summary.json", "checkpoint"),
-            *("learning_curve.png", "energy.png"),
+            *("learning_curve.png", "energy.png", "report.html"),
         }
         summary = json.loads((run / "summary.json").read_text())
         assert set(summary) == SUMMARY

@@ -74,9 +74,12 @@ def test_a_run_directory_has_its_files(run: Path) -> None:
     names = {path.name for path in run.iterdir() if not path.name.startswith("evaluation")}
     assert names == {
         *("run.json", "config.toml", "metrics.jsonl", "summary.json", "checkpoint"),
-        *("learning_curve.png", "rollout.gif", "energy.png"),
+        *("learning_curve.png", "rollout.gif", "energy.png", "report.html"),
     }
     summary = json.loads((run / "summary.json").read_text())
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert f"{summary['return_mean']:.1f} ± {summary['return_std']:.1f}" in page
+    assert page.count('src="data:image/') == 3
     assert set(summary) == SUMMARY
     assert (summary["env_steps"], summary["eval_episodes"]) == (60, 2)
     for name in ("learning_curve.png", "energy.png"):

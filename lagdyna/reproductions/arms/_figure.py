@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...results import BLUE, GREEN, GREY, ORANGE, blank, finish, save
+from ...plot import BLUE, GREEN, GREY, ORANGE, blank, finish, save
 from .._reproduction import Results
 from ._motions import DT
 

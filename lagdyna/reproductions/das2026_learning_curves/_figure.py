@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Real
 
-from ...results import BLUE, GREEN, GREY, ORANGE, blank, finish, save
+from ...plot import BLUE, GREEN, GREY, ORANGE, blank, finish, save
 from .._reproduction import Results
 from ._problem import TASKS
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ...results import BLUE, GREY, ORANGE, blank, finish, save
+from ...plot import BLUE, GREY, ORANGE, blank, finish, save
 from .._reproduction import Results
 from .._runs import plot_returns
 from ._published import MODELS, PAPER, REACHED
