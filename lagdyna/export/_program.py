@@ -171,7 +171,7 @@ def update_program(problem: FitProblem, state: FitState, run: FittedRun) -> Prog
         update.function,
         (*kept, *(ports[name] for name in update.inputs)),
         (
-            *kept,
+            *(msgspec.structs.replace(port, name=f"next_{port.name}") for port in kept),
             *(
                 msgspec.structs.replace(ports[name], name=f"predicted_{name}")
                 for name in update.outputs
