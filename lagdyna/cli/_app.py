@@ -14,6 +14,7 @@ from ._parts import parts
 from ._plan import plan
 from ._reproduce import reproduce
 from ._resume import resume
+from ._sweep import sweep
 from ._train import train
 
 app = App(
@@ -25,6 +26,7 @@ for command in (
     train,
     fit,
     excite,
+    sweep,
     compare,
     evaluate,
     plan,

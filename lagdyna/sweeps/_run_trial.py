@@ -1,0 +1,126 @@
+"""Runs of one trial: training of several seeds as one program, or a fit for each seed."""
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..config import Config, FitConfig
+from ..results import kind_of
+from ..runs import fit_model, resume_fit, resume_seeds, train_seeds
+from ..training import Silence
+
+
+class Assignment(NamedTuple):
+    """What a trial runs, and where.
+
+    **Attributes:**
+
+    - `config`: of the first seed.
+    - `seeds`: how many.
+    - `directory`: of the runs; an interrupted trial finds there what it left.
+    - `report`: callback that receives a number of rounds and the objective after them; it
+        raises an exception if the trial should end.
+    - `note`: callback that receives warnings.
+    - `error`: of fits, the error that is minimised.
+    - `trust`: whether the config names Python code, which may be run.
+    """
+
+    config: Config | FitConfig
+    seeds: int
+    directory: Path
+    report: Callable[[int, float], None]
+    note: Callable[[str], None]
+    error: str
+    trust: bool
+
+
+class Outcome(NamedTuple):
+    """Results of a trial.
+
+    **Attributes:** `values`, one of each seed; `seconds`, that all runs took.
+    """
+
+    values: tuple[float, ...]
+    seconds: float
+
+
+RunTrial = Callable[[Assignment], Outcome]
+
+
+class _Rounds(Silence):
+    """Progress that reports the interquartile mean over seeds after each round."""
+
+    def __init__(self, assignment: Assignment):
+        self._report, self._note = assignment.report, assignment.note
+        self._latest = float("nan")
+
+    def note(self, text: str) -> None:
+        self._note(text)
+
+    def evaluation(self, evaluation: dict[str, Any]) -> None:
+        self._latest = evaluation["interquartile_mean"]
+
+    def record(self, record: dict[str, Any]) -> None:
+        self._report(record["round"], self._latest)
+
+
+def run_training(assignment: Assignment) -> Outcome:
+    """Train all seeds of a trial as one program, or continue their runs.
+
+    **Raises:** `UserError` as [`lagdyna.runs.train_seeds`][].
+    """
+    config, directory, progress = assignment.config, assignment.directory, _Rounds(assignment)
+    assert isinstance(config, Config)
+    _remove_unbegun(directory)
+    if kind_of(directory) is None:
+        summary = train_seeds(config, assignment.seeds, directory, progress=progress)
+    else:
+        summary = resume_seeds(directory, progress=progress, trust=assignment.trust)
+    return Outcome(tuple(summary["returns"]), summary["wall_seconds"])
+
+
+def run_fits(assignment: Assignment) -> Outcome:
+    """Fit each seed of a trial in turn, or continue the fits.
+
+    **Raises:** `UserError` as [`lagdyna.runs.fit_model`][].
+    """
+    config, begun = assignment.config, time.perf_counter()
+    assert isinstance(config, FitConfig)
+    values = []
+    for seed in range(config.seed, config.seed + assignment.seeds):
+        directory = assignment.directory / f"seed-{seed}"
+        _remove_unbegun(directory)
+        if kind_of(directory) is None:
+            report = fit_model(dataclasses.replace(config, seed=seed), directory)
+        else:
+            report = resume_fit(directory, trust=assignment.trust)
+        values.append(error_of(report, assignment.error))
+    return Outcome(tuple(values), time.perf_counter() - begun)
+
+
+def error_of(report: dict[str, Any], name: str) -> float:
+    """Find an error of a fit on validation data, averaged over coordinates.
+
+    Test data are left out, which a choice of options must not see.
+
+    **Arguments:** `report`, of a fit; `name`, such as `rollout_q`.
+    """
+    what, _, of = name.rpartition("_")
+    found = report["validation"][what][of]
+    if what == "rollout":
+        found = found[-1]  # at the end of the rollouts
+    if found is None or None in found:
+        return float("nan")
+    return float(np.sqrt(np.mean(np.square(np.asarray(found, float)))))
+
+
+def _remove_unbegun(directory: Path) -> None:
+    """Remove a run that was killed before its first checkpoint, which has learned nothing."""
+    checkpoint = directory / "checkpoint" / "training.npz"
+    if directory.is_dir() and not checkpoint.exists():
+        shutil.rmtree(directory)
