@@ -54,18 +54,28 @@ def sweep(
     workers
         With `--launcher`: processes that run trials; 1 by default.
     """
-    from ..sweeps import begin_sweep, read_sweep, reserve_sweep, sweep_config, work
+    from ..sweeps import (
+        begin_sweep,
+        check_launcher,
+        read_sweep,
+        reserve_sweep,
+        sweep_config,
+        work,
+    )
 
     if launcher is None and workers is not None:
         raise UserError(
             f"`--workers` was {workers} without `--launcher`; add `--launcher local` or "
             "`--launcher slurm`"
         )
+    count = 1 if workers is None else workers
+    if launcher is not None:
+        check_launcher(launcher, count)
     config = configured(sweep_config, file, {}, set, read_sweep)
     with reserve_sweep(out) as directory:
         study = begin_sweep(config, directory)
         if launcher is not None:
-            launched(study, launcher, 1 if workers is None else workers)
+            launched(study, launcher, count)
             return
         _say_heading(study)
         stoppable(lambda: print_trials(work(study, progress=say_progress), study), directory)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from .._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from ._assignment import Assignment as Assignment
+    from ._assignment import Outcome as Outcome
+    from ._assignment import RunTrial as RunTrial
     from ._config import LocalConfig as LocalConfig
     from ._config import SlurmConfig as SlurmConfig
     from ._config import SweepConfig as SweepConfig
@@ -16,12 +19,10 @@ if TYPE_CHECKING:
     from ._config import sweep_config as sweep_config
     from ._launch import Jobs as Jobs
     from ._launch import Launcher as Launcher
+    from ._launch import check_launcher as check_launcher
     from ._launch import launch as launch
     from ._launch import slurm_config as slurm_config
     from ._launch import without_options as without_options
-    from ._run_trial import Assignment as Assignment
-    from ._run_trial import Outcome as Outcome
-    from ._run_trial import RunTrial as RunTrial
     from ._run_trial import run_fits as run_fits
     from ._run_trial import run_training as run_training
     from ._study import Pruned as Pruned
@@ -39,12 +40,16 @@ if TYPE_CHECKING:
     from ._worker import work as work
 
 _NAMES = {
+    "_assignment": ("Assignment", "Outcome", "RunTrial"),
     "_config": (
         *("LocalConfig", "SlurmConfig", "SweepConfig"),
         *("load_sweep", "read_sweep", "sweep_config"),
     ),
-    "_launch": ("Jobs", "Launcher", "launch", "slurm_config", "without_options"),
-    "_run_trial": ("Assignment", "Outcome", "RunTrial", "run_fits", "run_training"),
+    "_launch": (
+        *("Jobs", "Launcher", "check_launcher", "launch"),
+        *("slurm_config", "without_options"),
+    ),
+    "_run_trial": ("run_fits", "run_training"),
     "_study": ("Pruned", "Study"),
     "_sweep": ("begin_sweep", "open_sweep", "reserve_sweep", "resume_sweep", "sweep"),
     "_trials": ("Trial", "Trials", "best_trials", "read_trials"),

@@ -70,16 +70,8 @@ def launch(
     **Raises:** `UserError` if submitit is not installed, there is no Slurm, or it refuses the
     jobs.
     """
-    check_installed("submitit", f"the launcher {launcher!r}")
-    if count < 1:
-        raise UserError(f"`workers` was {count}: expected `int` >= 1")
-    if launcher == "slurm" and shutil.which("sbatch") is None:
-        raise UserError(
-            "`launcher` was 'slurm', and this machine has no `sbatch`; call it on a login node "
-            "of the cluster, or use the launcher local"
-        )
-    import submitit
-
+    check_launcher(launcher, count)
+    submitit = _submitit()
     folder = make_directory(Path(folder).resolve())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of parameters that the other launcher has
@@ -98,6 +90,24 @@ def launch(
             reason = " ".join(str(error).split())
             raise UserError(f"the jobs were not accepted: {reason}") from error
     return Jobs(jobs, folder)
+
+
+def check_launcher(launcher: Launcher, count: int = 1) -> None:
+    """Refuse a launcher that cannot work here.
+
+    **Arguments:** as for [`lagdyna.sweeps.launch`][].
+
+    **Raises:** `UserError` if submitit is not installed, there is no Slurm, or `count` is not
+    positive.
+    """
+    check_installed("submitit", f"the launcher {launcher!r}")
+    if count < 1:
+        raise UserError(f"`workers` was {count}: expected `int` >= 1")
+    if launcher == "slurm" and shutil.which("sbatch") is None:
+        raise UserError(
+            "`launcher` was 'slurm', and this machine has no `sbatch`; call it on a login node "
+            "of the cluster, or use the launcher local"
+        )
 
 
 def slurm_config(settings: Sequence[str]) -> SlurmConfig:
@@ -127,6 +137,24 @@ def without_options(arguments: Sequence[str], names: Sequence[str]) -> list[str]
         elif not token.startswith(tuple(f"{name}=" for name in names)):
             kept.append(token)
     return kept
+
+
+def _submitit() -> Any:
+    """Import submitit, which otherwise would close the log files of this process."""
+    before = os.environ.get(_LOG)
+    os.environ[_LOG] = "NOCONFIG"
+    try:
+        import submitit
+
+        return submitit
+    finally:
+        if before is None:
+            del os.environ[_LOG]
+        else:
+            os.environ[_LOG] = before
+
+
+_LOG = "SUBMITIT_LOG_LEVEL"
 
 
 def _command(command: Sequence[str], index: int = 0, local: LocalConfig | None = None) -> Any:

@@ -3,9 +3,8 @@
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,43 +12,7 @@ from ..config import Config, FitConfig
 from ..results import kind_of
 from ..runs import fit_model, resume_fit, resume_seeds, train_seeds
 from ..training import Silence
-
-
-class Assignment(NamedTuple):
-    """What a trial runs, and where.
-
-    **Attributes:**
-
-    - `config`: of the first seed.
-    - `seeds`: how many.
-    - `directory`: of the runs; an interrupted trial finds there what it left.
-    - `report`: callback that receives a number of rounds and the objective after them; it
-        raises an exception if the trial should end.
-    - `note`: callback that receives warnings.
-    - `error`: of fits, the error that is minimised.
-    - `trust`: whether the config names Python code, which may be run.
-    """
-
-    config: Config | FitConfig
-    seeds: int
-    directory: Path
-    report: Callable[[int, float], None]
-    note: Callable[[str], None]
-    error: str
-    trust: bool
-
-
-class Outcome(NamedTuple):
-    """Results of a trial.
-
-    **Attributes:** `values`, one of each seed; `seconds`, that all runs took.
-    """
-
-    values: tuple[float, ...]
-    seconds: float
-
-
-RunTrial = Callable[[Assignment], Outcome]
+from ._assignment import Assignment, Outcome
 
 
 class _Rounds(Silence):

@@ -19,10 +19,10 @@ from ..results import (
     write_run_file,
     write_text,
 )
-from ..runs import Trust, check_trusted, probe
+from ..runs import Trust, check_trusted
+from ._assignment import RunTrial
 from ._config import SweepConfig, sweep_config
 from ._extra import check_installed
-from ._run_trial import RunTrial
 from ._space import flattened, with_options
 from ._study import CLAIMS, Study, locked_list
 from ._trials import Trials
@@ -77,6 +77,8 @@ def begin_sweep(config: SweepConfig, out: str | Path) -> Study:
             {name: each.examples[0] for name, each in config.dimensions.items()}
         )
         if isinstance(first, Config):
+            from ..runs import probe
+
             probe(first)
         if not directory.exists():
             new_directory(directory)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from .._errors import UserError
 from ..results import locked
-from ._run_trial import Assignment, RunTrial, run_fits, run_training
+from ._assignment import Assignment, RunTrial
 from ._study import Claim, Pruned, Study
 from ._trials import Trial, Trials
 
@@ -30,6 +30,8 @@ def work(
     is in use. Later, a trial that cannot be run is marked as failed.
     """
     if run_trial is None:
+        from ._run_trial import run_fits, run_training
+
         run_trial = run_training if study.config.train is not None else run_fits
     say = progress or _silent
     while True:
