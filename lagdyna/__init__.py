@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from . import runtime as runtime
     from . import simulate as simulate
     from . import statistics as statistics
+    from . import sweeps as sweeps
     from . import systems as systems
     from . import tables as tables
     from . import tasks as tasks
@@ -60,7 +61,7 @@ _ROOMS = (
     *("identification", "learners", "logs"),
     *("mechanics", "models", "options", "parts", "reproductions", "results", "runs"),
     "runtime",
-    *("simulate", "statistics", "systems", "tables", "tasks", "training", "worlds"),
+    *("simulate", "statistics", "sweeps", "systems", "tables", "tasks", "training", "worlds"),
 )
 _NAMES = {
     "_errors": ("UserError",),

@@ -36,7 +36,7 @@ LEVELS = (
     ("config",),
     ("training", "identification", "excitation"),  # independent of each other
     ("runs",),
-    ("export", "logs", "worlds", "reproductions"),  # independent of each other
+    ("export", "logs", "worlds", "sweeps", "reproductions"),  # independent of each other
     ("cli",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -42,3 +42,4 @@ class Outcome(NamedTuple):
 
 
 RunTrial = Callable[[Assignment], Outcome]
+"""Runs a trial; it raises an error if the trial failed."""

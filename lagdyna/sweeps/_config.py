@@ -112,8 +112,7 @@ class SweepConfig:
             )
         if self.fit is not None and self.pruner != "none":
             raise UserError(
-                f"`pruner` was {self.pruner!r} for fits, which have no rounds; "
-                "none is accepted"
+                f"`pruner` was {self.pruner!r} for fits, which have no rounds; none is accepted"
             )
 
     @property

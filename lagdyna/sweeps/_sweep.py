@@ -160,7 +160,9 @@ def _holds_sweep(directory: Path) -> bool:
     if not directory.exists():
         return False
     if not directory.is_dir():
-        raise UserError(f"`out` was {str(directory)!r}, which is a file; a directory is accepted")
+        raise UserError(
+            f"`out` was {str(directory)!r}, which is a file; a directory is accepted"
+        )
     kind = kind_of(directory)
     if kind == "sweep":
         return True
@@ -212,4 +214,3 @@ def _names_code(config: SweepConfig) -> bool:
     except UserError:
         return True
     return False
-

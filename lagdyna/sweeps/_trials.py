@@ -103,5 +103,7 @@ def best_trials(sweep: str | Path, count: int = 1) -> list[Path]:
         raise UserError(f"`best` was {count}: expected `int` >= 1")
     found = read_trials(sweep).best[:count]
     if not found:
-        raise UserError(f"{str(sweep)!r} has no finished trial yet; wait until one has finished")
+        raise UserError(
+            f"{str(sweep)!r} has no finished trial yet; wait until one has finished"
+        )
     return [Path(sweep) / each.directory for each in found]

@@ -76,7 +76,9 @@ def test_the_best_trials_take_the_place_of_a_sweep(
 ) -> None:
     assert sweep(*GRID, "--out", "s").returncode == 0
     seen: list[Any] = []
-    monkeypatch.setattr("lagdyna.cli._compare._compare_fits", lambda runs, out: seen.append(runs))
+    monkeypatch.setattr(
+        "lagdyna.cli._compare._compare_fits", lambda runs, out: seen.append(runs)
+    )
     assert here("compare", "s", "--best", "2").returncode == 0
     assert here("compare", "other", "s").returncode == 0
     assert seen == [

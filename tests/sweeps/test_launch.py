@@ -24,7 +24,6 @@ from lagdyna.sweeps._launch import _devices
 
 from .cheap import a_config
 
-
 needs_submitit = pytest.mark.skipif(find_spec("submitit") is None, reason="no submitit")
 
 
@@ -108,7 +107,9 @@ def test_what_cannot_be_launched_is_said(
         with pytest.raises(UserError, match="`workers` was 0"):
             launch(["true"], "local", tmp_path / "jobs", count=0)
         patch.setattr("importlib.util.find_spec", lambda name: None)
-        with pytest.raises(UserError, match=r"submitit; install it with `pip install 'lagdyna\["):
+        with pytest.raises(
+            UserError, match=r"submitit; install it with `pip install 'lagdyna\["
+        ):
             launch(["true"], "local", tmp_path / "jobs")
     assert not (tmp_path / "jobs").exists()
 
