@@ -129,7 +129,8 @@ def say_jobs(jobs: "Jobs", then: str) -> None:
 def _follow(study: "Study", jobs: "Jobs") -> None:
     from ..sweeps import read_trials
 
-    known = {each.number for each in read_trials(study.directory).trials if _ended(each)}
+    found = read_trials(study.directory)
+    known = {each.number for each in found.trials if _ended(each)}
     try:
         running = True
         while running:

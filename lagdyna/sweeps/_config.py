@@ -107,8 +107,8 @@ class SweepConfig:
         if (self.train is None) == (self.fit is None):
             given = "none" if self.train is None else "both"
             raise UserError(
-                f"`train` and `fit` are the configs that trials start from, and {given} of them "
-                "was given; one is accepted"
+                f"`train` and `fit` are the configs that trials start from, and {given} of "
+                "them was given; one is accepted"
             )
         if self.fit is not None and self.pruner != "none":
             raise UserError(
@@ -185,8 +185,8 @@ def _checked(config: SweepConfig) -> SweepConfig:
         size = grid_size(dimensions)
         if config.trials is not None and config.trials > size:
             raise UserError(
-                f"`trials` was {config.trials}, and the grid has {size} points; at most as many "
-                "are accepted"
+                f"`trials` was {config.trials}, and the grid has {size} points; at most as "
+                "many are accepted"
             )
         config = replace(config, trials=config.trials or size)
     if config.trials is None:

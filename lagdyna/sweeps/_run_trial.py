@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from ..config import Config, FitConfig
@@ -39,6 +40,7 @@ def run_training(assignment: Assignment) -> Outcome:
     """
     config, directory, progress = assignment.config, assignment.directory, _Rounds(assignment)
     assert isinstance(config, Config)
+    _forget_programs()
     _remove_unbegun(directory)
     if kind_of(directory) is None:
         summary = train_seeds(config, assignment.seeds, directory, progress=progress)
@@ -54,6 +56,7 @@ def run_fits(assignment: Assignment) -> Outcome:
     """
     config, begun = assignment.config, time.perf_counter()
     assert isinstance(config, FitConfig)
+    _forget_programs()
     values = []
     for seed in range(config.seed, config.seed + assignment.seeds):
         directory = assignment.directory / f"seed-{seed}"
@@ -80,6 +83,22 @@ def error_of(report: dict[str, Any], name: str) -> float:
     if found is None or None in found:
         return float("nan")
     return float(np.sqrt(np.mean(np.square(np.asarray(found, float)))))
+
+
+def _forget_programs() -> None:
+    """Drop compiled programs of earlier trials, if they are so many that they could do harm.
+
+    Each maps memory, and Linux allows a process 65,530 maps.
+    """
+    try:
+        maps = len(Path("/proc/self/maps").read_bytes().splitlines())
+    except OSError:  # not on Linux
+        return
+    if maps > _MAPS:
+        jax.clear_caches()
+
+
+_MAPS = 40_000
 
 
 def _remove_unbegun(directory: Path) -> None:

@@ -90,8 +90,8 @@ class Study:
     A process claims a trial by the lock of a directory, which the operating system frees when
     the process is killed. So a trial that is running, and whose lock is free, was interrupted.
 
-    **Arguments:** `directory`, of the sweep; `config`, of the sweep; `trust`, whether the config
-    names Python code, which may be run.
+    **Arguments:** `directory`, of the sweep; `config`, of the sweep; `trust`, whether the
+    config names Python code, which may be run.
 
     **Raises:** `UserError` if Optuna is not installed, or the study is damaged or of another
     config.
@@ -118,8 +118,8 @@ class Study:
             if isinstance(error, UserError):
                 raise
             raise UserError(
-                f"{str(path)!r} is damaged or cannot be read ({type(error).__name__}: {error}); "
-                "restore it, or begin the sweep in a new directory"
+                f"{str(path)!r} is damaged or cannot be read ({type(error).__name__}: {error})"
+                "; restore it, or begin the sweep in a new directory"
             ) from error
 
     def add_trials(self) -> None:
@@ -168,7 +168,7 @@ class Study:
         found: dict[str, Any] = {}
         for name, each in self.config.dimensions.items():
             if isinstance(each, Choices):
-                label = trial.suggest_categorical(name, each.labels)
+                label: Any = trial.suggest_categorical(name, each.labels)
                 found[name] = each.values[each.labels.index(label)]
             elif each.integer:
                 ends = int(each.low), int(each.high)

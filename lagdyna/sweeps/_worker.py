@@ -10,7 +10,7 @@ from ._study import Claim, Pruned, Study
 from ._trials import Trial, Trials
 
 Progress = Callable[[Trial, str], None]
-"""Receives a trial and a few words on it: `begins`, `continues`, `round 2`, `done`, a warning."""
+"""Receives a trial and a few words: `begins`, `continues`, `round 2: ...`, `done`, a note."""
 
 
 def work(

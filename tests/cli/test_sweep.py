@@ -114,7 +114,7 @@ def test_commands_that_take_no_sweep_say_so(sweep: Any, here: Any) -> None:
     assert sweep(*GRID, "--out", "s").returncode == 0
     for command, said in (
         (["evaluate", "s"], "holds a run of `lagdyna sweep`"),
-        (["pack", "s", "s.zip"], "the directory of one of its trials is accepted"),
+        (["pack", "s", "s.zip"], "as trial-0, is accepted"),
         (["compare", "s", "--target", "3"], "add `--best 3`"),
         (["compare", "s", "--best", "0"], "`best` was 0"),
         (["compare", "other", "--best", "2"], "none of the runs is a sweep"),

@@ -45,6 +45,10 @@ TABLE = {
 }
 
 
+# Four training phases.
+ROUNDS = {"random_steps": 200, "train_every": 100, "steps_per_round": 200}
+
+
 def an_assignment(directory: Path, report: Any) -> Assignment:
     # Its episodes end after a few steps, so there are two rounds.
     task = {**table_of(get_task("Pendulum-v1")), "env_id": "lagdyna-tests/Countdown-v0"}
@@ -110,7 +114,7 @@ def test_two_training_workers_one_killed(tmp_path: Path) -> None:
             {
                 "sampler": "grid",
                 "seeds": 2,
-                "train": {**TABLE, "steps": 400},
+                "train": {**TABLE, "steps": 400, "collect": ROUNDS},
                 "space": {"agent.batch": [8, 9, 10, 11]},
             }
         )
