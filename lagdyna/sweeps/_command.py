@@ -1,37 +1,50 @@
-"""Command that a job runs. Imports submitit, which stores it in a file and reads it there."""
+"""Command that a job runs. submitit stores it in a file, and reads it there on the node."""
 
 import os
+import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from submitit.helpers import CommandFunction, DelayedSubmission
 
-
-class Command(CommandFunction):
+class Command:
     """Command that is submitted again when Slurm ends it at its time limit, or preempts it.
 
     **Arguments:**
 
-    - `command`: program and arguments.
+    - `command`: program and arguments; what it prints is in the log of the job.
     - `devices`: value of `CUDA_VISIBLE_DEVICES` of a job on this machine; `None` to unset it.
     - `is_local`: whether the job runs on this machine, where submitit hides all GPUs.
     """
 
     def __init__(self, command: Sequence[str], devices: str | None, is_local: bool):
-        super().__init__([*command], verbose=True, cwd=os.getcwd())
+        self.command, self.folder = [*command], os.getcwd()
         self.devices, self.is_local = devices, is_local
 
-    def __call__(self, *args: Any, **kwargs: Any) -> str:
-        if self.is_local:
-            os.environ.pop(_DEVICES, None)
-            if self.devices is not None:
-                os.environ[_DEVICES] = self.devices
-        super().__call__(*args, **kwargs)
-        return ""  # what it prints is in the log
+    def __call__(self) -> None:
+        """Run the command.
 
-    def checkpoint(self, *args: Any, **kwargs: Any) -> DelayedSubmission:
+        **Raises:** `subprocess.CalledProcessError` if it fails.
+        """
+        environment = dict(os.environ)
+        if self.is_local:
+            environment.pop(_DEVICES, None)
+            if self.devices is not None:
+                environment[_DEVICES] = self.devices
+        process = subprocess.Popen(self.command, cwd=self.folder, env=environment)
+        try:
+            code = process.wait()
+        except BaseException:  # the job is stopped, or submitted again
+            process.terminate()
+            process.wait()
+            raise
+        if code:
+            raise subprocess.CalledProcessError(code, self.command)
+
+    def checkpoint(self) -> Any:
         """Submit the same command again."""
-        return DelayedSubmission(self, *args, **kwargs)
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
 
 
 _DEVICES = "CUDA_VISIBLE_DEVICES"

@@ -62,6 +62,28 @@ def test_a_killed_worker_loses_no_trial(tmp_path: Path) -> None:
                for n in (1, 2, 3))  # fmt: skip
 
 
+@needs_submitit
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs the signals of POSIX")
+def test_stopped_jobs_end_their_commands(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    code = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(120)"
+    command = [sys.executable, "-c", f"print('begun', flush=True); {code}"]
+    jobs = launch(command, "local", tmp_path)
+    until(lambda: pid.exists() and bool(pid.read_text()))
+    assert "begun" in jobs.log(0).read_text()
+    jobs.stop()
+    until(lambda: not jobs.running)
+    until(lambda: not is_running(int(pid.read_text())))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def program(path: Path, text: str) -> None:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
