@@ -3,13 +3,14 @@
 import dataclasses
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from ..config import Config, FitConfig
+from ..config import Config, FitConfig, given
 from ..results import kind_of
 from ..runs import fit_model, resume_fit, resume_seeds, train_seeds
 from ..training import Silence
@@ -17,20 +18,23 @@ from ._assignment import Assignment, Outcome
 
 
 class _Rounds(Silence):
-    """Progress that reports the interquartile mean over seeds after each round."""
+    """Progress that reports the interquartile mean over seeds after each round but the last,
+    after which there is nothing to save by pruning.
+    """
 
     def __init__(self, assignment: Assignment):
         self._report, self._note = assignment.report, assignment.note
-        self._latest = float("nan")
+        self._steps = 0
+
+    def begin(self, config: Config, out: Path, env_steps: int, seeds: Sequence[int]) -> None:
+        self._steps = given(config.steps)
 
     def note(self, text: str) -> None:
         self._note(text)
 
-    def evaluation(self, evaluation: dict[str, Any]) -> None:
-        self._latest = evaluation["interquartile_mean"]
-
     def record(self, record: dict[str, Any]) -> None:
-        self._report(record["round"], self._latest)
+        if record["env_steps"] < self._steps:
+            self._report(record["round"], record["interquartile_mean"])
 
 
 def run_training(assignment: Assignment) -> Outcome:

@@ -34,7 +34,8 @@ class AbstractProgress(abc.ABC):
     def record(self, record: dict[str, Any]) -> None:
         """Handle the end of a round; `record` is its line of `metrics.jsonl`.
 
-        With several seeds it has means over the lines of the seeds, and sums of counts.
+        With several seeds it has means over the lines of the seeds, and sums of counts, and
+        also the `interquartile_mean` of the seeds' last evaluations.
         """
 
     @abc.abstractmethod
