@@ -109,10 +109,8 @@ class Study:
         path = directory / STUDY
         try:
             self._storage = optuna.storages.JournalStorage(Journal(path))
-            self._id = self._found()
-            if self._id is None:
-                with locked_list(self.directory):
-                    self._begin()
+            with locked_list(self.directory):
+                self._begin()
             self._check_config()
         except (OSError, ValueError, KeyError, AssertionError, AttributeError) as error:
             if isinstance(error, UserError):

@@ -13,7 +13,7 @@ from ..results import (
     check_kind,
     check_precision,
     kind_of,
-    new_directory,
+    make_directory,
     origin_of,
     reserved,
     write_run_file,
@@ -80,9 +80,7 @@ def begin_sweep(config: SweepConfig, out: str | Path) -> Study:
             from ..runs import probe
 
             probe(first)
-        if not directory.exists():
-            new_directory(directory)
-        with locked_list(directory):
+        with locked_list(make_directory(directory)):
             if kind_of(directory) is None:
                 write_run_file(directory, "sweep")
     check_precision(directory)
@@ -166,9 +164,13 @@ def _holds_sweep(directory: Path) -> bool:
     kind = kind_of(directory)
     if kind == "sweep":
         return True
-    names = {path.name for path in directory.iterdir()}
-    if kind is not None or names - {CLAIMS}:  # of a process that begins the sweep just now
-        check_empty(directory)
+    # Another process may be beginning the sweep just now.
+    names = {path.name for path in directory.iterdir() if not path.name.startswith(".lagdyna-")}
+    if kind is None and not names - {CLAIMS}:
+        return False
+    if kind_of(directory) == "sweep":
+        return True
+    check_empty(directory)
     return False
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,13 @@ def test_two_workers_draw_what_one_does(whole: Path, tmp_path: Path) -> None:
     found = work(studies[0], cheap)
     assert options_of(found) == options_of(read_trials(whole))
     assert [each.state for each in found.trials] == ["finished"] * 4
+
+
+def test_processes_that_begin_at_once_begin_one_sweep(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        begun = [threads.submit(begin_sweep, a_config(), tmp_path / "sweep") for _ in range(4)]
+    assert [len(each.result().trials().trials) for each in begun] == [4] * 4
+    assert len({each.result().directory for each in begun}) == 1
 
 
 def test_an_interrupted_trial_is_continued_first_with_its_options(tmp_path: Path) -> None:
