@@ -1,7 +1,7 @@
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -233,15 +233,25 @@ def print_trials(trials: "Trials", study: "Study") -> None:
     )
 
 
+def short_names(names: Sequence[str]) -> list[str]:
+    """Shorten dotted names to their ends, as far as these differ: `horizon`, `model.hidden`."""
+    parts = [name.removesuffix(".name").split(".") for name in names]
+    for count in range(1, max(map(len, parts), default=0) + 1):
+        ends = [".".join(each[-count:]) for each in parts]
+        if len({*ends}) == len(ends):
+            return ends
+    return [*names]
+
+
 def table_of_trials(trials: "Trials", chosen: "list[Trial]") -> None:
     """Print a table of trials: options, seeds, interquartile mean with interval, state."""
     names = list(dict.fromkeys(name for each in trials.trials for name in each.options))
     table = Table(
         Column("trial", justify="right", no_wrap=True),
-        *(Column(name, overflow="fold") for name in names),
+        *(Column(name, no_wrap=True) for name in short_names(names)),
         Column(trials.objective, no_wrap=True),
         Column("seconds", justify="right"),
-        Column("state", overflow="fold"),
+        Column("state", overflow="fold", min_width=8),
         box=None,
     )
     for each in chosen:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lagdyna.cli._sweep import short_names
 from lagdyna.sweeps import read_trials
 
 from ..sweeps.cheap import cheap, everything
@@ -69,6 +70,20 @@ def test_trials_are_listed(sweep: Any, here: Any, tmp_path: Path) -> None:
     assert second[:2] == ["0", "4"]
     rows = json.loads((tmp_path / "side" / "compare.json").read_text())
     assert [row["values"] for row in rows] == [[4.0, 0.0], [8.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        ([], []),
+        (["agent.horizon", "learner.rate", "steps"], ["horizon", "rate", "steps"]),
+        (["agent.algorithm.name", "agent.updates"], ["algorithm", "updates"]),
+        (["model.hidden", "agent.hidden"], ["model.hidden", "agent.hidden"]),
+        (["model.name", "model"], ["model.name", "model"]),
+    ],
+)
+def test_headings_are_the_ends_of_names(names: list[str], short: list[str]) -> None:
+    assert short_names(names) == short
 
 
 def test_the_best_trials_take_the_place_of_a_sweep(
