@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -218,8 +219,14 @@ class Study:
             self._storage.set_study_user_attr(self._id, "config", fixed_part(self.config))
 
     def _check_config(self) -> None:
-        found = self._storage.get_study_user_attrs(self._id or 0)
-        check_unchanged(str(self.directory), found.get("config"), fixed_part(self.config))
+        """Refuse another config, and take the order of the options of the beginning.
+
+        Draws and the points of a grid depend on it, and files of TOML may change it.
+        """
+        found = self._storage.get_study_user_attrs(self._id or 0).get("config", {})
+        check_unchanged(str(self.directory), found, fixed_part(self.config))
+        space = {name: self.config.space[name] for name in found["space"]}
+        self.config = replace(self.config, space=space)
 
     def _study(self, number: int = 0) -> "optuna.Study":
         """Load the study with a sampler whose draws depend on the number of the trial alone."""

@@ -72,6 +72,22 @@ def test_a_grid_is_tried_in_order(tmp_path: Path) -> None:
     ]
 
 
+def test_the_order_of_options_is_that_of_the_beginning(whole: Path, tmp_path: Path) -> None:
+    """In the stored file, ranges and tables come last."""
+    begin_sweep(a_config(), tmp_path / "sweep")
+    found = resume_sweep(tmp_path / "sweep", run_trial=cheap)
+    assert options_of(found) == options_of(read_trials(whole))
+    assert [*open_sweep(tmp_path / "sweep").config.space] == [*a_config().space]
+    choices = {"model": [{"name": "lnn"}, {"name": "delan"}], "agent.horizon": [4, 8]}
+    begin_sweep(a_config(sampler="grid", space=choices, trials=1), tmp_path / "grid")
+    resume_sweep(tmp_path / "grid", run_trial=cheap)
+    config = a_config(sampler="grid", space=dict(reversed(choices.items())), trials=4)
+    found = sweep(config, tmp_path / "grid", run_trial=cheap)
+    assert [(each["model"]["name"], each["agent.horizon"]) for each in options_of(found)] == [
+        *(("lnn", 4), ("lnn", 8), ("delan", 4), ("delan", 8)),
+    ]
+
+
 def test_two_workers_draw_what_one_does(whole: Path, tmp_path: Path) -> None:
     studies = [begin_sweep(a_config(), tmp_path / "sweep") for _ in range(2)]
     with studies[1].claimed() as second, studies[0].claimed() as first:
