@@ -28,11 +28,14 @@ class Jobs:
     def __init__(self, jobs: Sequence[Any], folder: Path):
         self._jobs, self.folder = list(jobs), folder
         self.ids = tuple(str(job.job_id) for job in jobs)
+        self._logs = tuple(Path(job.paths.stdout) for job in jobs)
 
     @property
     def running(self) -> int:
         """Number of jobs that have not ended."""
-        return sum(not job.done() for job in self._jobs)
+        # Ended jobs are dropped, since submitit's complain when Python itself ends.
+        self._jobs = [job for job in self._jobs if not job.done()]
+        return len(self._jobs)
 
     def stop(self) -> None:
         """End the jobs, as Ctrl-C does."""
@@ -41,7 +44,7 @@ class Jobs:
 
     def log(self, index: int) -> Path:
         """Path of what a job prints."""
-        return Path(self._jobs[index].paths.stdout)
+        return self._logs[index]
 
 
 def launch(

@@ -1,12 +1,11 @@
 """Workers of a sweep as jobs: two processes of this machine, one killed; and Slurm's files."""
 
-import gc
 import os
 import signal
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,13 +25,6 @@ from lagdyna.sweeps._launch import _devices
 from .cheap import a_config
 
 needs_submitit = pytest.mark.skipif(find_spec("submitit") is None, reason="no submitit")
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    """Jobs of submitit complain when they are collected at the end of the process."""
-    yield
-    gc.collect()
 
 
 def until(done: Callable[[], bool]) -> None:
