@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -57,9 +58,42 @@ def machine() -> dict[str, Any]:
     }
 
 
+class Parser(argparse.ArgumentParser):
+    """Parser whose option `--launcher` submits the same command as a job, and ends this one."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.add_argument(
+            "--launcher", choices=("local", "slurm"), help="submit this command as a job"
+        )
+        self.add_argument(
+            "--slurm", action="append", help="option of a job of Slurm, as partition=gpu"
+        )
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> Any:
+        found = super().parse_args(*args, **kwargs)
+        if found.launcher is None:
+            return found
+        # Not imported by those that run here.
+        from lagdyna import UserError
+        from lagdyna.sweeps import launch, slurm_config, without_options
+
+        same = without_options(sys.argv, ("--launcher", "--slurm"))
+        try:
+            slurm = slurm_config(found.slurm or ())
+            name = Path(sys.argv[0]).stem
+            jobs = launch(
+                [sys.executable, *same], found.launcher, "runs/jobs", name=name, slurm=slurm
+            )
+        except UserError as error:
+            self.error(str(error))
+        print(f"job {jobs.ids[0]} was submitted; what it prints is in {jobs.log(0)}")
+        sys.exit(0)
+
+
 def arguments(description: str | None, default_out: str) -> argparse.ArgumentParser:
-    """Build an argument parser with the option `--out`."""
-    parser = argparse.ArgumentParser(description=description)
+    """Build an argument parser with the options `--out`, `--launcher` and `--slurm`."""
+    parser = Parser(description=description)
     parser.add_argument(
         "--out", type=Path, default=Path(default_out), help="JSON file to write"
     )

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.stats
 from _bounds import STORED, Bound, path_of, read_bound, write_bound
-from _common import machine
+from _common import Parser, machine
 from jaxtyping import Array, Float, Scalar
 
 from lagdyna.control import (
@@ -326,9 +326,7 @@ def _repeated(tree: Any, count: int) -> Any:
 
 def main() -> None:
     """Run the benchmark, print a table, write the results as JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", choices=list(SUITE), default=list(SUITE))
     parser.add_argument("--starts", type=int, default=10, help="number of starts, 2 or more")
     parser.add_argument("--rounds", type=int, default=16, help="rounds of the search")

@@ -20,6 +20,7 @@ from lagdyna.config import (
     SignalsConfig,
 )
 from lagdyna.options import config_to_toml, described
+from lagdyna.sweeps import SlurmConfig, SweepConfig
 
 _TABLES = {
     "reward": RewardConfig,
@@ -27,6 +28,8 @@ _TABLES = {
     "evaluation": EvaluationConfig,
     "data": DataConfig,
     "signals": SignalsConfig,
+    "sweep": SweepConfig,
+    "slurm": SlurmConfig,
 }
 
 
@@ -93,10 +96,11 @@ def _options_in(table: str) -> str:
     """Describe the options of a table that is no part."""
     texts = described(_TABLES[table])[1]
     lines = ["| option | default | |", "|---|---|---|"]
+    where = "" if table == "sweep" else f"{table}."  # which is a file, no table
     for each in dataclasses.fields(_TABLES[table]):
-        given = each.default is not dataclasses.MISSING and each.default is not None
-        default = f"`{each.default}`" if given else ""
-        lines.append(f"| `{table}.{each.name}` | {default} | {_cell(texts[each.name])} |")
+        plain = isinstance(each.default, str | int | float | tuple)
+        default = f"`{each.default}`" if plain else ""
+        lines.append(f"| `{where}{each.name}` | {default} | {_cell(texts[each.name])} |")
     return "\n".join(lines)
 
 

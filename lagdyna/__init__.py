@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from . import runtime as runtime
     from . import simulate as simulate
     from . import statistics as statistics
+    from . import sweeps as sweeps
     from . import systems as systems
     from . import tables as tables
     from . import tasks as tasks
@@ -64,7 +65,7 @@ _ROOMS = (
     *("mechanics", "models", "options", "parts", "plot", "progress", "reports"),
     *("reproductions", "results", "runs"),
     "runtime",
-    *("simulate", "statistics", "systems", "tables", "tasks", "training", "worlds"),
+    *("simulate", "statistics", "sweeps", "systems", "tables", "tasks", "training", "worlds"),
 )
 _NAMES = {
     "_errors": ("UserError",),

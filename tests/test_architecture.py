@@ -39,7 +39,7 @@ LEVELS = (
     ("training", "identification", "excitation"),  # independent of each other
     ("reports",),
     ("runs",),
-    ("export", "logs", "worlds", "reproductions"),  # independent of each other
+    ("export", "logs", "worlds", "sweeps", "reproductions"),  # independent of each other
     ("cli",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

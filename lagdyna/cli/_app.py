@@ -15,6 +15,7 @@ from ._plan import plan
 from ._report import report
 from ._reproduce import reproduce
 from ._resume import resume
+from ._sweep import sweep
 from ._train import train
 
 app = App(
@@ -26,6 +27,7 @@ for command in (
     train,
     fit,
     excite,
+    sweep,
     compare,
     evaluate,
     plan,

@@ -2,10 +2,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from msgspec import to_builtins
 
 from .._errors import UserError
-from ._options import Location
-from ._print import add_row, beside, cell, console, runs_table, say, with_interval
+from ._options import Location, Whole
+from ._print import add_row, beside, cell, console, runs_table, say, with_interval, write_list
+from ._sweep import table_of_trials
 
 _FIT_ROWS = {
     "model": "model",
@@ -27,8 +29,9 @@ def compare(
     *,
     out: Location = None,
     target: Annotated[float | None, Parameter(show_default=False)] = None,
+    best: Whole = None,
 ) -> None:
-    """Compare runs in one table and one plot: fits, or agents of one task.
+    """Compare runs in one table and one plot: fits, agents of one task, or trials of a sweep.
 
     Fits are compared by their errors on validation data. Agents are compared by interquartile
     means over their seeds with 95 % bootstrap intervals, and by the probability that a run is
@@ -37,14 +40,33 @@ def compare(
     Parameters
     ----------
     runs
-        Directories of `lagdyna fit`, or of `lagdyna train`, with or without `--seeds`.
+        Directories of `lagdyna fit`, or of `lagdyna train`, with or without `--seeds`; or of
+        `lagdyna sweep`.
     out
         A new or empty directory for report.html, compare.json and the figure.
     target
         For agents: the return to which steps are counted; that of the task by default.
+    best
+        Of a sweep: compare the runs of so many of its best trials. By default a table of all
+        trials; beside other runs, those of its best trial.
     """
     from ..results import kind_of
 
+    sweeps = [run for run in runs if kind_of(run) == "sweep"]
+    if best is not None and not sweeps:
+        raise UserError(
+            f"`--best` was {best}, and none of the runs is a sweep; leave it out, or give the "
+            "directory of one"
+        )
+    if len(runs) == 1 and sweeps and best is None:
+        _list_trials(runs[0], out, target)
+        return
+    if sweeps:
+        from ..sweeps import best_trials
+
+        count = 1 if best is None else best
+        some = [best_trials(run, count) if run in sweeps else [run] for run in runs]
+        runs = [run for each in some for run in each]
     if any(kind_of(run) in ("train", "seeds") for run in runs):
         _compare_training(runs, out, target)
         return
@@ -54,6 +76,24 @@ def compare(
             "train` have one"
         )
     _compare_fits(runs, out)
+
+
+def _list_trials(sweep: Path, out: Path | None, target: float | None) -> None:
+    """Print a table of all trials of a sweep."""
+    from ..sweeps import read_trials
+
+    if target is not None:
+        raise UserError(
+            f"`--target` was {target:g} for the trials of a sweep; add `--best 3` to compare "
+            "their runs"
+        )
+    found = read_trials(sweep)
+    begun = [each for each in found.trials if each.state != "waiting"]
+    table_of_trials(found, [*found.best, *(each for each in begun if each not in found.best)])
+    waiting = len(found.trials) - len(begun)
+    if waiting:
+        say(f"{waiting} of {len(found.trials)} trials are waiting")
+    write_list(out, "compare.json", [to_builtins(each) for each in found.trials])
 
 
 def _compare_fits(runs: list[Path], out: Path | None) -> None:

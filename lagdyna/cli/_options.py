@@ -185,6 +185,7 @@ def configured(
     file: Path | None,
     named: Mapping[str, Any],
     settings: Sequence[str] | None,
+    read: Callable[[Path], dict[str, Any]] = read_table,
 ) -> Converted:
     """Convert a config file and the options of the command line to a config.
 
@@ -195,12 +196,13 @@ def configured(
     - `named`: values by option; they override the file. `None` stands for an option that was
         not given.
     - `settings`: texts as `agent.horizon=20`; they override both.
+    - `read`: reads the table of the file.
 
     **Raises:** `UserError` for an option that does not exist, or a value that is not accepted.
     """
     from ..config import override
 
-    table = {} if file is None else read_table(file)
+    table = {} if file is None else read(file)
     for key, value in named.items():
         if value is not None:
             override(table, key, value)
@@ -222,7 +224,7 @@ def as_settings(tokens: Sequence[str]) -> list[str]:
 
     **Raises:** `UserError` if such an option has no value.
     """
-    if [*tokens[:1]] not in (["train"], ["fit"], ["evaluate"], ["resume"], ["check-task"]):
+    if not {*tokens[:1]} & {"train", "fit", "sweep", "evaluate", "resume", "check-task"}:
         return [*tokens]
     written, rest = [], [*tokens]
     while rest:

@@ -1,9 +1,15 @@
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 from rich.table import Column, Table
 
 from .._errors import UserError
 from ._interruption import interruptible
 from ._options import Flag, Location, Name, Whole
 from ._print import console, print_entries
+from ._sweep import Launcher, say_jobs
 
 
 def reproduce(
@@ -14,6 +20,8 @@ def reproduce(
     quick: Flag = False,
     tasks: Name = None,
     out: Location = None,
+    launcher: Launcher = None,
+    slurm: Annotated[list[str] | None, Parameter(show_default=False, negative="")] = None,
 ) -> None:
     """Reproduce an experiment of a paper, and compare its figures with ours.
 
@@ -30,6 +38,9 @@ def reproduce(
     out
         A directory for report.html, results.json and the pictures: new, empty, or one of the
         same experiment, to continue it; the first free one in runs/ by default.
+    slurm
+        With `--launcher slurm`: an option of the job, as partition=gpu, gpus=1 or time=600, in
+        minutes; may be given several times. They are those of `[slurm]` of a sweep.
     """
     from ..reproductions import REPRODUCTIONS, reserve_reproduction
     from ..reproductions import reproduce as run_reproduction
@@ -44,6 +55,18 @@ def reproduce(
         raise UserError(f"`seeds` was {seeds}: expected `int` >= 1")
     chosen = None if tasks is None else tasks.split(",")
     reproduction = REPRODUCTIONS[name]
+    if slurm is not None and launcher != "slurm":
+        raise UserError("`--slurm` was given without `--launcher slurm`; add it")
+    if launcher is not None:
+        from ..sweeps import launch, slurm_config, without_options
+
+        reproduction.kinds_of(quick, chosen)
+        same = without_options(sys.argv[1:], ("--launcher", "--slurm"))
+        command = [sys.executable, "-m", "lagdyna", *same]
+        options = slurm_config(slurm or ())
+        jobs = launch(command, launcher, Path("runs/jobs"), name=name, slurm=options)
+        say_jobs(jobs, "it is the same command without `--launcher`")
+        return
     with reserve_reproduction(name, out) as directory:
         with parts_progress(console) as progress:
             entries = interruptible(

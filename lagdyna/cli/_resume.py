@@ -6,6 +6,7 @@ from ._interruption import interruptible
 from ._options import Again, Log, SettingsAgain, Trusted, Whole, names_of, trusted
 from ._precision import use_precision
 from ._print import console, print_entries, print_report, print_seeds, print_summary
+from ._sweep import resume_sweep
 
 if TYPE_CHECKING:
     from ..progress import AbstractProgress
@@ -27,9 +28,9 @@ def resume(
     agent: Again = None,
     set: SettingsAgain = None,
 ) -> None:
-    """Resume an interrupted `train`, `fit` or `reproduce`.
+    """Resume an interrupted `train`, `fit`, `reproduce` or `sweep`.
 
-    The result is that of an uninterrupted run.
+    The result is that of an uninterrupted run. Several processes may resume one sweep at once.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def resume(
     if kind is None:
         raise UserError(
             f"`run` was {str(run)!r}, which holds no run; a directory that `lagdyna train`, "
-            "`lagdyna fit` or `lagdyna reproduce` wrote is accepted"
+            "`lagdyna fit`, `lagdyna reproduce` or `lagdyna sweep` wrote is accepted"
         )
     if steps is not None and kind not in ("train", "seeds"):
         raise UserError(
@@ -57,14 +58,16 @@ def resume(
         raise UserError(f"`updates` was given, and {str(run)!r} holds no fit; leave it out")
     again = {"model": model, "known": known, "loss": loss, "learner": learner, "agent": agent}
     trusts = trusted(trust, again, set)
-    if log is not None and kind == "reproduction":
-        raise UserError(f"`log` was given, and {str(run)!r} holds a reproduction; leave it out")
+    if log is not None and kind in ("reproduction", "sweep"):
+        raise UserError(f"`log` was given, and {str(run)!r} holds a {kind}; leave it out")
     if kind == "train":
         _resume_training(run, steps, trusts, names_of(log))
     elif kind == "seeds":
         _resume_seeds(run, steps, trusts, names_of(log))
     elif kind == "fit":
         _resume_fit(run, updates, trusts, names_of(log))
+    elif kind == "sweep":
+        resume_sweep(run, trusts)
     else:
         _resume_reproduction(run)
 

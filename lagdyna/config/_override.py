@@ -17,6 +17,9 @@ def override(table: Table, key: str, value: Any) -> None:
     names no known task.
     """
     *path, last = key.split(".")
+    if path[:1] in (["train"], ["fit"]) and isinstance(table.get(path[0]), dict):  # of a sweep
+        override(table[path[0]], ".".join([*path[1:], last]), value)
+        return
     if path[:1] == ["task"] and isinstance(table.get("task", _TASK), str):
         table["task"] = task_table(table.get("task", _TASK))
     if last in _PARTS and (not path or (last, path) == ("algorithm", ["agent"])):

@@ -48,7 +48,8 @@ class AbstractProgress(abc.ABC):
     def record(self, record: dict[str, Any]) -> None:
         """Handle a line of `metrics.jsonl`: the end of a round, or of a piece of a fit.
 
-        With several seeds it has means over the lines of the seeds, and sums of counts.
+        With several seeds it has means over the lines of the seeds, and sums of counts, and
+        also the `interquartile_mean` of the seeds' last evaluations.
         """
 
     @abc.abstractmethod

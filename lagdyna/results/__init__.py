@@ -28,6 +28,7 @@ from ._files import write_json as write_json
 from ._files import write_json_lines as write_json_lines
 from ._files import write_text as write_text
 from ._links import check_links as check_links
+from ._lock import InUse as InUse
 from ._lock import abandon as abandon
 from ._lock import locked as locked
 from ._lock import new_run as new_run

@@ -19,6 +19,11 @@ except ImportError:  # Windows
     fcntl = None
 
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+_PAUSE = 0.05  # seconds between two attempts
+
+
+class InUse(UserError):
+    """Another process holds the lock of a directory."""
 
 
 @contextmanager
@@ -36,26 +41,36 @@ def new_run(out: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(*directories: Path) -> Iterator[None]:
+def locked(*directories: Path, patience: float = 0.0) -> Iterator[None]:
     """Lock run directories, so that no other process writes to them.
 
     The operating system holds the locks: those of a process that was killed are free. Files
     that such a process left half written are removed.
 
-    **Raises:** `UserError` if another process holds one of the locks, or a directory cannot be
-    written.
+    **Arguments:** `patience`, seconds to wait for a lock that another process holds.
+
+    **Raises:** [`lagdyna.results.InUse`][], a `UserError`, if another process holds one of the
+    locks; `UserError` if a directory cannot be written.
     """
     with ExitStack() as stack:
         for directory in directories:
-            stack.enter_context(_locked(directory))
+            stack.enter_context(_locked(directory, patience))
             remove_temporaries(directory)
         yield
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    path = directory / LOCK_FILE
-    handle = _acquire(path)
+def _locked(directory: Path, patience: float) -> Iterator[None]:
+    path, end = directory / LOCK_FILE, time.monotonic() + patience
+    while True:
+        try:
+            handle = _acquire(path)
+        except InUse:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            break
     try:
         yield
     finally:
@@ -78,7 +93,7 @@ def _acquire(path: Path) -> int:
         try:
             owner = _owner(handle)
             if not _take(handle, owner):
-                raise UserError(_in_use(path, owner))
+                raise InUse(_in_use(path, owner))
             # The process before may have removed the file since it was opened.
             if path.exists() and os.stat(path).st_ino == os.fstat(handle).st_ino:
                 with suppress(OSError):  # a full disk; the lock itself needs no space

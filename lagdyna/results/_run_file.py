@@ -13,7 +13,7 @@ from ..options import Origin
 from ._files import read_json
 from ._seal import check_seal, write_sealed
 
-Kind = Literal["train", "seeds", "fit", "reproduction"]
+Kind = Literal["train", "seeds", "fit", "reproduction", "sweep"]
 
 RUN_FILE = "run.json"
 FORMAT = 2
@@ -29,6 +29,7 @@ _COMMANDS: dict[str, str] = {
     "seeds": "lagdyna train --seeds",
     "fit": "lagdyna fit",
     "reproduction": "lagdyna reproduce",
+    "sweep": "lagdyna sweep",
 }
 _FILES_OF_FORMAT_1 = ("config.toml", "seeds.json", "reproduction.json")
 

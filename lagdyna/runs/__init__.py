@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._compare_training import compare_training as compare_training
     from ._config_of import config_of as config_of
     from ._directory import default_directory as default_directory
+    from ._directory import probe as probe
     from ._evaluate import evaluate as evaluate
     from ._fit import FittedRun as FittedRun
     from ._fit import fit_directory as fit_directory
@@ -42,13 +43,14 @@ if TYPE_CHECKING:
     from ._train import resume_run as resume_run
     from ._train import train as train
     from ._trust import Trust as Trust
+    from ._trust import check_trusted as check_trusted
 
 _NAMES = {
     "_compare": ("compare",),
     "_compare_fits": ("compare_fits",),
     "_compare_training": ("compare_training",),
     "_config_of": ("config_of",),
-    "_directory": ("default_directory",),
+    "_directory": ("default_directory", "probe"),
     "_evaluate": ("evaluate",),
     "_fit": (
         "FittedRun",
@@ -84,7 +86,7 @@ _NAMES = {
         "resume_run",
         "train",
     ),
-    "_trust": ("Trust",),
+    "_trust": ("Trust", "check_trusted"),
 }
 
 __getattr__, __dir__ = lazy_names(

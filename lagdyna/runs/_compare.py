@@ -27,6 +27,12 @@ def compare(
     **Raises:** `UserError` if there are no runs, they are of two kinds, or one is not finished
     or damaged.
     """
+    for run in runs:
+        if kind_of(run) == "sweep":
+            raise UserError(
+                f"`runs` has {str(run)!r}, which holds a sweep; "
+                "`lagdyna.sweeps.best_trials` lists the runs of its best trials"
+            )
     if any(kind_of(run) in ("train", "seeds") for run in runs):
         return compare_training(runs, out, target)
     if target is not None:

@@ -68,6 +68,11 @@ def resume(run: str | Path, **options: Any) -> dict[str, Any]:
             f"`run` was {str(run)!r}, which holds a reproduction; "
             "`lagdyna.reproductions.resume_reproduction` or `lagdyna resume` continues it"
         )
+    if kind == "sweep":
+        raise UserError(
+            f"`run` was {str(run)!r}, which holds a sweep; `lagdyna.sweeps.resume_sweep` or "
+            "`lagdyna resume` continues it"
+        )
     other = "steps" if kind == "fit" else "updates"
     if options.pop(other, None) is not None:
         holds = "a fit, which has no steps" if kind == "fit" else "no fit"

@@ -80,6 +80,11 @@ def pack(run: str | Path, file: str | Path) -> Packed:
     kind = kind_of(run)
     if kind is None:
         raise UserError(f"`run` was {str(run)!r}, which holds no run; a run is accepted")
+    if kind == "sweep":  # other processes may be writing its trials
+        raise UserError(
+            f"`run` was {str(run)!r}, which holds a sweep; the directory of one of its trials, "
+            "as trial-0, is accepted"
+        )
     if file.suffix != ".zip":
         raise UserError(f"`file` was {str(file)!r}; a name that ends in .zip is accepted")
     if file.exists():

@@ -236,6 +236,8 @@ class ManySeeds(AbstractSeeds):
                 together[name] = sum(values)
             elif isinstance(first, float):
                 together[name] = float(np.mean(values))
+        returns = np.asarray([record["eval_return_mean"] for record in records])
+        together["interquartile_mean"] = interquartile_mean(returns)
         return together
 
     def _check_memory(self) -> None:

@@ -1,0 +1,45 @@
+"""Journal of a study, whole after a kill. Imports Optuna."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+
+class Journal(JournalFileBackend):
+    """File of one JSON object a line, to which several processes append.
+
+    Optuna reads no further than a line that a killed process left unfinished, and would append
+    to that line. It is removed here first.
+
+    **Arguments:** `path`, of the file.
+    """
+
+    def __init__(self, path: Path):
+        self._path, self._guard = path, JournalFileOpenLock(str(path))
+        super().__init__(str(path), self._guard)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        lines = "".join(json.dumps(each, separators=(",", ":")) + "\n" for each in logs)
+        self._guard.acquire()
+        try:
+            with self._path.open("rb+") as file:
+                _cut(file)
+                file.write(lines.encode("utf-8"))
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            self._guard.release()
+
+
+def _cut(file: Any) -> None:
+    """Remove an unfinished last line, and go to the end."""
+    end = file.seek(0, os.SEEK_END)
+    if end:
+        file.seek(end - 1)
+        if file.read(1) != b"\n":
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+    file.seek(0, os.SEEK_END)

@@ -1,0 +1,105 @@
+"""Worker of a sweep: it takes trials from the study until none is left."""
+
+import time
+from collections.abc import Callable
+
+from .._errors import UserError
+from ..results import locked
+from ._assignment import Assignment, RunTrial
+from ._study import Claim, Pruned, Study
+from ._trials import Trial, Trials
+
+Progress = Callable[[Trial, str], None]
+"""Receives a trial and a few words: `begins`, `continues`, `round 2: ...`, `done`, a note."""
+
+
+def work(
+    study: Study, run_trial: RunTrial | None = None, progress: Progress | None = None
+) -> Trials:
+    """Run trials until all are finished, or in the hands of other processes.
+
+    **Arguments:**
+
+    - `study`: of the sweep.
+    - `run_trial`: runs one trial; by default it trains, or fits.
+    - `progress`: callback that receives a trial and a few words.
+
+    **Returns:** all trials.
+
+    **Raises:** `UserError` if a trial cannot be run and none has finished yet, or its directory
+    is in use. Later, a trial that cannot be run is marked as failed.
+    """
+    if run_trial is None:
+        from ._run_trial import run_fits, run_training
+
+        run_trial = run_training if study.config.train is not None else run_fits
+    say = progress or _silent
+    while True:
+        with study.claimed() as claim:
+            if claim is None:
+                return study.trials()
+            _run(study, claim, run_trial, say)
+
+
+def _run(study: Study, claim: Claim, run_trial: RunTrial, say: Progress) -> None:
+    _check_directory(claim)
+    study.write_list()
+
+    def trial() -> Trial:
+        return study.trials().trials[claim.number]
+
+    def report(rounds: int, value: float) -> None:
+        say(trial(), f"round {rounds}: {value:.4g}")
+        claim.report(rounds, value)
+
+    def note(text: str) -> None:
+        say(trial(), text)
+
+    say(trial(), "continues" if claim.begun else "begins")
+    begun = time.perf_counter()
+    try:
+        config = study.config.run_config(claim.options)
+        assignment = Assignment(
+            config,
+            study.config.seeds,
+            claim.directory,
+            report,
+            note,
+            study.config.error,
+            study.trust,
+        )
+        outcome = run_trial(assignment)
+        claim.finish(*outcome)
+    except Pruned:
+        claim.prune(time.perf_counter() - begun)
+    except UserError as error:
+        claim.fail(str(error))
+        if not study.trials().best:  # all others may fail in the same way
+            study.write_list()
+            raise UserError(f"trial {claim.number} failed: {error}") from error
+    except (RuntimeError, ArithmeticError) as error:  # of JAX, for lack of memory for example
+        claim.fail(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
+    study.write_list()
+    say(trial(), "done")
+
+
+def _check_directory(claim: Claim) -> None:
+    """Refuse a directory that another process writes to, or that is not of this trial.
+
+    **Raises:** `UserError` that says so; the trial stays as it was.
+    """
+    directory = claim.directory
+    if not directory.exists():
+        return
+    if not claim.begun:
+        raise UserError(
+            f"{str(directory)!r} exists, and the study has not begun that trial; move it away, "
+            "or begin the sweep in a new directory"
+        )
+    held = [path.parent for path in directory.rglob("run.lock")]
+    with locked(*held):
+        pass
+
+
+def _silent(trial: Trial, text: str) -> None:
+    pass
