@@ -5,7 +5,7 @@ Names are imported on first use, so that `lagdyna --help` need not wait for JAX.
 
 from typing import TYPE_CHECKING
 
-from ._environments import register_suite
+from ._environments import register_suite as _register_suite
 from ._lazy import lazy_names
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ _NAMES = {
     "worlds": ("world_task",),
 }
 
-register_suite()
+_register_suite()
 
 __getattr__, __dir__ = lazy_names(
     __name__,

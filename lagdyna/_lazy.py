@@ -3,12 +3,15 @@
 import importlib
 import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 
 
 def lazy_names(
     package: str, names: Mapping[str, str | None]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Create the `__getattr__` and `__dir__` of a package that imports names on first use.
+
+    `dir` also lists the names that the package has imported already.
 
     **Arguments:** `package`, its `__name__`; `names`, for each public name the module relative
     to the package that defines it, or `None` for a submodule.
@@ -24,4 +27,12 @@ def lazy_names(
         setattr(sys.modules[package], name, found)
         return found
 
-    return get, lambda: sorted(names)
+    def listed() -> list[str]:
+        imported = [
+            name
+            for name, value in vars(sys.modules[package]).items()
+            if not name.startswith("_") and not isinstance(value, ModuleType)
+        ]
+        return sorted({*names, *imported} - {"TYPE_CHECKING", "lazy_names"})
+
+    return get, listed

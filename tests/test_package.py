@@ -49,6 +49,12 @@ def test_what_a_type_checker_sees_is_what_there_is():
             assert getattr(lagdyna, name) is found
 
 
+def test_all_public_names_of_a_package_are_listed():
+    names = dir(lagdyna.progress)
+    assert {"Silence", "progress_of", "LineDisplay"} <= {*names}
+    assert not {"TYPE_CHECKING", "lazy_names", "annotations"} & {*names}
+
+
 def test_an_unknown_name_is_none():
     with pytest.raises(AttributeError, match="'lagdyna' has no attribute 'trian'"):
         lagdyna.trian  # noqa: B018

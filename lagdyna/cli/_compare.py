@@ -6,7 +6,17 @@ from msgspec import to_builtins
 
 from .._errors import UserError
 from ._options import Location, Whole
-from ._print import add_row, beside, cell, console, runs_table, say, with_interval, write_list
+from ._print import (
+    add_row,
+    beside,
+    cell,
+    console,
+    run_names,
+    runs_table,
+    say,
+    with_interval,
+    write_list,
+)
 from ._sweep import table_of_trials
 
 _FIT_ROWS = {
@@ -47,8 +57,8 @@ def compare(
     target
         For agents: the return to which steps are counted; that of the task by default.
     best
-        Of a sweep: compare the runs of so many of its best trials. By default a table of all
-        trials; beside other runs, those of its best trial.
+        Of a sweep: compare the runs of so many of its best trials; of fits, every seed is one.
+        By default a table of all trials; beside other runs, those of its best trial.
     """
     from ..results import kind_of
 
@@ -133,7 +143,7 @@ def _compare_training(runs: list[Path], out: Path | None, target: float | None) 
     console.print(table)
     say(
         "interquartile means over seeds, 95 % bootstrap intervals; P: probability that a run "
-        f"is better than one of {Path(rows[0]['run']).name}"
+        f"is better than one of {run_names(rows)[0]}"
         + ("" if goal is None else f"; the target is a return of {goal:g}")
     )
     _say_notes(rows)
@@ -143,9 +153,9 @@ def _compare_training(runs: list[Path], out: Path | None, target: float | None) 
 
 def _say_notes(rows: list[dict[str, Any]]) -> None:
     """Print what differs between the runs besides what is compared."""
-    for row in rows:
+    for name, row in zip(run_names(rows), rows, strict=True):
         for note in row["notes"]:
-            say(f"note: {Path(row['run']).name}: {note}")
+            say(f"note: {name}: {note}")
 
 
 def _probability(found: dict[str, Any] | None) -> str:

@@ -51,8 +51,18 @@ def beside(errors: Sequence[Any], shares: Sequence[float | None] | None) -> str:
 
 def runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Create an empty table with a column per run, for comparisons."""
-    names = (Column(Text(plain(Path(row["run"]).name))) for row in rows)
+    names = (Column(Text(plain(name))) for name in run_names(rows))
     return Table(Column("run", no_wrap=True), *names, box=None)
+
+
+def run_names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name the runs of a comparison by the ends of their paths, as long as they must differ."""
+    paths = [Path(row["run"]) for row in rows]
+    for count in range(1, max(len(path.parts) for path in paths) + 1):
+        names = [str(Path(*path.parts[-count:])) for path in paths]
+        if len({*names}) == len({*paths}):
+            return names
+    return [str(path) for path in paths]
 
 
 def write_list(out: Path | None, name: str, rows: Any) -> None:

@@ -95,10 +95,17 @@ def resume_sweep(directory: Path, trust: "Trust") -> None:
 
 
 def launched(study: "Study", launcher: Literal["local", "slurm"], workers: int) -> None:
-    """Submit workers of a sweep; of local ones print the trials until they end."""
-    from ..sweeps import launch
+    """Submit workers of a sweep; of local ones print the trials until they end.
+
+    No job is submitted for a sweep whose trials have all ended.
+    """
+    from ..sweeps import launch, read_trials
 
     directory, config = study.directory, study.config
+    found = read_trials(directory)
+    if not found.unfinished:
+        print_trials(found, study)
+        return
     # Workers read the config in the directory, since that file may have changed by then.
     command = [sys.executable, "-m", "lagdyna", "resume", str(directory.resolve())]
     command += ["--trust"] if study.trust else []

@@ -38,6 +38,11 @@ def write_report(directory: str | Path) -> Path:
     directory = Path(directory)
     page = None
     kind = kind_of(directory)
+    if kind == "sweep":
+        raise UserError(
+            f"`directory` was {str(directory)!r}, which holds a sweep and has no report; "
+            "`lagdyna compare` prints its trials, and the directory of a run in it is accepted"
+        )
     if kind is not None:
         page, result = _KINDS[kind]
         if not (directory / result).is_file():

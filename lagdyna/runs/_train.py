@@ -84,6 +84,10 @@ class Run(NamedTuple):
     posterior: AbstractPosterior[AbstractTransition] | None
     directory: Path | None = None
 
+    def __repr__(self) -> str:  # all of its arrays would fill a notebook
+        config, place = self.config, None if self.directory is None else str(self.directory)
+        return f"Run({config.task.env_id!r}, agent={config.agent.name!r}, directory={place!r})"
+
     @property
     def world_model(self) -> WorldModel:
         """Learned world model.

@@ -19,7 +19,7 @@ from ._predictor import AbstractPredictor
 Call = Callable[..., tuple[np.ndarray, ...]]
 
 _LIMIT_BYTES = 2**30
-_EXTRAS = {"onnxruntime": "onnx", "flatbuffers": "stablehlo"}
+_EXTRAS = {"onnxruntime": "onnx", "jax2onnx": "onnx", "flatbuffers": "stablehlo"}
 
 
 class ExportedPolicy(AbstractPredictor):
@@ -80,11 +80,31 @@ def load_program(directory: str | Path) -> tuple[Contract, Call]:
     of `stablehlo` need JAX.
 
     **Returns:** the contract; and the function of the inputs, in their order, that returns the
-    outputs as a tuple.
+    outputs as a tuple. Inputs are arrays or lists of numbers; it raises a `ValueError` if they
+    are too few, too many or of another shape.
 
     **Raises:** [`lagdyna.UserError`][] if a file is missing or damaged, or a package is not
     installed.
     """
+    contract, call = _load(directory)
+    dtype = np.dtype(contract.precision)
+    expected = [port.shape for port in contract.inputs]
+
+    def checked(*inputs: Any) -> tuple[np.ndarray, ...]:
+        arrays = [np.asarray(each, dtype) for each in inputs]
+        if [each.shape for each in arrays] != expected:
+            takes = ", ".join(f"{port.name} {[*port.shape]}" for port in contract.inputs)
+            given = ", ".join(str([*each.shape]) for each in arrays)
+            raise ValueError(
+                f"the inputs have shapes {given or 'none'}; this program takes {takes}"
+            )
+        return call(*arrays)
+
+    return contract, checked
+
+
+def _load(directory: str | Path) -> tuple[Contract, Call]:
+    """Load a program whose function does not check its inputs."""
     contract = load_contract(directory)
     path = Path(directory) / contract.file
     try:
@@ -152,7 +172,7 @@ def load_exported_policy(directory: str | Path) -> ExportedPolicy:
 
     **Raises:** [`lagdyna.UserError`][] as `load_program`, or if it is no policy.
     """
-    contract, call = load_program(directory)
+    contract, call = _load(directory)  # a predictor checks its observations itself
     if contract.reading is None:
         raise UserError(
             f"{str(directory)!r} holds a program of `--what {contract.what}`; one of "

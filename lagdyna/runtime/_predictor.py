@@ -38,6 +38,12 @@ class AbstractPredictor(abc.ABC):
         self.reading, self.spaces = reading, spaces
         self._estimator = VelocityEstimator(reading) if reading.estimated else None
 
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.reading.environment!r}, "
+            f"observation=({self.spaces.observation},), action=({len(self.spaces.actions)},))"
+        )
+
     @abc.abstractmethod
     def decide(
         self, observations: Float[np.ndarray, "*batch obs"], deterministic: bool

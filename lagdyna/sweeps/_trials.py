@@ -92,18 +92,30 @@ def read_trials(sweep: str | Path) -> Trials:
 
 
 def best_trials(sweep: str | Path, count: int = 1) -> list[Path]:
-    """List the directories of the best finished trials of a sweep, the best first.
+    """List the runs of the best finished trials of a sweep, the best first.
 
-    **Arguments:** `count`, at most how many.
+    The seeds of a training run are one run; of a sweep over fits, each seed is a fit of its
+    own.
+
+    **Arguments:** `count`, at most how many trials.
 
     **Raises:** `UserError` as [`lagdyna.sweeps.read_trials`][]; or if `count` is not positive
     or no trial has finished.
     """
     if count < 1:
         raise UserError(f"`best` was {count}: expected `int` >= 1")
-    found = read_trials(sweep).best[:count]
+    trials = read_trials(sweep)
+    found = trials.best[:count]
     if not found:
         raise UserError(
             f"{str(sweep)!r} has no finished trial yet; wait until one has finished"
         )
-    return [Path(sweep) / each.directory for each in found]
+    directories = [Path(sweep) / each.directory for each in found]
+    if trials.task == "fit":
+        return [run for each in directories for run in sorted(each.glob("seed-*"), key=_seed)]
+    return directories
+
+
+def _seed(run: Path) -> int:
+    """Seed of a fit, of the name of its directory."""
+    return int(run.name.removeprefix("seed-"))

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from lagdyna.cli._sweep import short_names
-from lagdyna.sweeps import read_trials
+from lagdyna.sweeps import Outcome, read_trials
 
+from ..reports.test_reports import a_fit
 from ..sweeps.cheap import cheap, everything
 
 pytest.importorskip("optuna")
@@ -24,6 +25,14 @@ task = "Pendulum-v1"
 steps = 60
 [space]
 agent.horizon = [4, 8, 16]
+"""
+FITS = """
+seeds = 2
+sampler = "grid"
+[fit]
+data = { file = "swings.npz" }
+[space]
+learner.updates = [1, 2]
 """
 GRID = ["--set", "sampler=grid", "--space.agent.horizon=[4, 8]", "--set", "trials=2"]
 
@@ -72,6 +81,18 @@ def test_trials_are_listed(sweep: Any, here: Any, tmp_path: Path) -> None:
     assert [row["values"] for row in rows] == [[4.0, 0.0], [8.0, 0.0]]
 
 
+def test_no_job_is_submitted_for_a_sweep_that_has_ended(
+    sweep: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if find_spec("submitit") is None:  # to import it here would end pytest's log
+        pytest.skip("needs submitit")
+    before = sweep(*GRID, "--out", "s")
+    monkeypatch.setattr("lagdyna.sweeps.launch", lambda *args, **kwargs: pytest.fail("a job"))
+    again = sweep(*GRID, "--out", "s", "--launcher", "local")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines() == before.stdout.splitlines()[-5:]
+
+
 @pytest.mark.parametrize(
     ("names", "short"),
     [
@@ -84,6 +105,23 @@ def test_trials_are_listed(sweep: Any, here: Any, tmp_path: Path) -> None:
 )
 def test_headings_are_the_ends_of_names(names: list[str], short: list[str]) -> None:
     assert short_names(names) == short
+
+
+def test_each_seed_of_a_fit_is_compared(
+    here: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def two_fits(assignment: Any) -> Outcome:
+        for seed in range(2):
+            a_fit(assignment.directory / f"seed-{seed}")
+        return Outcome((1.0, 2.0), 0.5)
+
+    monkeypatch.setattr("lagdyna.sweeps._run_trial.run_fits", two_fits)
+    (tmp_path / "sweep.toml").write_text(FITS)
+    assert here("sweep", "sweep.toml", "--out", "s").returncode == 0
+    done = here("compare", "s", "--best", "2")
+    assert done.returncode == 0, done.stderr
+    names = [f"trial-{trial}/seed-{seed}" for trial in range(2) for seed in range(2)]
+    assert done.stdout.splitlines()[0].split() == ["run", *names]
 
 
 def test_the_best_trials_take_the_place_of_a_sweep(
@@ -130,6 +168,10 @@ def test_commands_that_take_no_sweep_say_so(sweep: Any, here: Any) -> None:
     for command, said in (
         (["evaluate", "s"], "holds a run of `lagdyna sweep`"),
         (["pack", "s", "s.zip"], "as trial-0, is accepted"),
+        (
+            ["report", "s"],
+            "holds a sweep and has no report; `lagdyna compare`",
+        ),
         (["compare", "s", "--target", "3"], "add `--best 3`"),
         (["compare", "s", "--best", "0"], "`best` was 0"),
         (["compare", "other", "--best", "2"], "none of the runs is a sweep"),

@@ -69,6 +69,15 @@ def test_an_exported_filter_learns_a_payload(run: Path, tmp_path: Path) -> None:
         errors.append(abs(float(predicted[0] - measured[0])))
         assert np.isfinite(loss)
     assert np.mean(errors[-10:]) < 0.2 * np.mean(unadapted[-10:])
+    rows = [[0.5], [0.4], [1.0], [2.0]]
+    np.testing.assert_array_equal(
+        update(*state, *rows)[3], update(*state, *map(np.array, rows))[3]
+    )
+    for wrong in (rows[:3], [*rows, [1.0]], [*rows[:3], [1.0, 2.0]]):
+        with pytest.raises(
+            ValueError, match=r"this program takes weights .*, qdd \[1\], action"
+        ):
+            update(*state, *wrong)
 
 
 def test_the_update_is_that_of_the_filter(run: Path) -> None:

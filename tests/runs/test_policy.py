@@ -46,6 +46,13 @@ def test_a_loop_with_predict_repeats_an_evaluation(
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
+def test_runs_and_policies_are_printed_in_a_line(policy: RunPolicy, whole: Path) -> None:
+    task, agent = policy.spec.env_id, policy.config.agent.name
+    assert repr(policy) == f"RunPolicy({task!r}, observation=(3,), action=(1,))"
+    expected = f"Run({task!r}, agent={agent!r}, directory={str(whole)!r})"
+    assert repr(load_run(whole)) == expected
+
+
 def test_a_batch_of_observations_is_its_rows(policy: RunPolicy) -> None:
     rng = np.random.default_rng(0)
     observations = rng.normal(size=(3, 2, 3))

@@ -181,3 +181,6 @@ def test_a_sweep_over_fits(tmp_path: Path) -> None:
     assert not found.maximise
     assert [each.options["learner.updates"] for each in found.best] == [400, 1]
     assert resume_sweep(tmp_path / "sweep") == found
+    compared = lagdyna(tmp_path, "compare", "sweep", "--best", 1)
+    assert compared.returncode == 0, compared.stderr
+    assert compared.stdout.splitlines()[0].split() == ["run", "seed-0", "seed-1"]
