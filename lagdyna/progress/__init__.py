@@ -7,6 +7,7 @@ from ._abstract import AbstractProgress as AbstractProgress
 from ._abstract import Silence as Silence
 from ._displays import ProgressLike as ProgressLike
 from ._displays import progress_of as progress_of
+from ._many import ManyProgress as ManyProgress
 from ._text import total_of as total_of
 
 if TYPE_CHECKING:

@@ -1,13 +1,15 @@
 import importlib.util
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .._errors import UserError
 from ._abstract import AbstractProgress, Silence
+from ._many import ManyProgress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-ProgressLike = AbstractProgress | str | None
+ProgressLike = AbstractProgress | str | Sequence[AbstractProgress | str] | None
 
 _NAMES = ("bar", "lines")
 
@@ -18,7 +20,7 @@ def progress_of(progress: ProgressLike, console: "Console | None" = None) -> Abs
     **Arguments:**
 
     - `progress`: a receiver; `"bar"`, a display that redraws itself in a terminal or a
-        notebook, and lines elsewhere; `"lines"`; `None` shows nothing.
+        notebook, and lines elsewhere; `"lines"`; several of them; `None` shows nothing.
     - `console`: of Rich, to show it on; standard output by default.
 
     **Raises:** `UserError` if there is no display of that name.
@@ -27,10 +29,12 @@ def progress_of(progress: ProgressLike, console: "Console | None" = None) -> Abs
         return progress
     if progress is None:
         return Silence()
+    if isinstance(progress, Sequence) and not isinstance(progress, str):
+        return ManyProgress(*(progress_of(each, console) for each in progress))
     if progress not in _NAMES:
         raise UserError(
             f"`progress` was {progress!r}; {', '.join(map(repr, _NAMES))}, a "
-            "lagdyna.progress.AbstractProgress and None are accepted"
+            "lagdyna.progress.AbstractProgress, a list of them and None are accepted"
         )
     from rich.console import Console
 

@@ -64,8 +64,12 @@ def objects_of(
     return Objects(model, learner, agent, names, trust)
 
 
-def training_config(given: Config | TaskSpec | str, objects: Objects) -> Config:
+def training_config(
+    given: Config | TaskSpec | str, objects: Objects, **options: int | None
+) -> Config:
     """Convert what a caller gives to `train` to a config.
+
+    **Arguments:** `options`, of the config, such as `steps`; `None` leaves them as they are.
 
     **Raises:** `UserError` if it is neither a config nor a task.
     """
@@ -74,14 +78,16 @@ def training_config(given: Config | TaskSpec | str, objects: Objects) -> Config:
             f"`config` was {str(given)!r}; the name of a task, a TaskSpec or a Config is "
             f"accepted: load_config({str(given)!r}) of lagdyna.config reads one from a file"
         )
+    changes: dict[str, Any] = {n: x for n, x in options.items() if x is not None}
+    changes |= objects.given
     if isinstance(given, str | TaskSpec):
-        return Config(task=given, **objects.given)
+        return Config(task=given, **changes)
     if not isinstance(given, Config):
         raise UserError(
             f"`config` was {_said(given)}; the name of a task, a TaskSpec or a Config is "
             f"accepted{_instead(given)}"
         )
-    return Config(**{**_fields(given), **objects.given})
+    return Config(**{**_fields(given), **changes})
 
 
 def config_of(run: Path, objects: Objects = Objects()) -> Config:

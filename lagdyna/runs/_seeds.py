@@ -74,6 +74,8 @@ def train_seeds(
     seeds: int,
     out: str | Path | None = None,
     *,
+    steps: int | None = None,
+    seed: int | None = None,
     model: Model | None = None,
     learner: Learner | None = None,
     agent: Agent | None = None,
@@ -91,6 +93,7 @@ def train_seeds(
     **Arguments:**
 
     - `config`: as for [`lagdyna.runs.train`][]; its `seed` is the first one.
+    - `seed`: the first one, in place of the config's.
     - `seeds`: how many.
     - the others as for [`lagdyna.runs.train`][].
 
@@ -101,7 +104,8 @@ def train_seeds(
     """
     if seeds < 1:
         raise UserError(f"`seeds` was {seeds}: expected `int` >= 1")
-    config = check_config(training_config(config, Objects(model, learner, agent)))
+    parts = Objects(model, learner, agent)
+    config = check_config(training_config(config, parts, steps=steps, seed=seed))
     config, spaces = probe(config)
     progress = progress_of(progress)
     check_environment(config, progress)

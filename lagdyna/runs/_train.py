@@ -150,6 +150,8 @@ def train(
     config: Config | TaskSpec | str = "Pendulum-v1",
     out: str | Path | None = None,
     *,
+    steps: int | None = None,
+    seed: int | None = None,
     model: Model | None = None,
     learner: Learner | None = None,
     agent: Agent | None = None,
@@ -168,6 +170,7 @@ def train(
     - `config`: a [`lagdyna.config.Config`][], a [`lagdyna.tasks.TaskSpec`][], or the name of a
         task.
     - `out`: a new or empty directory; by default the first free one in `runs/`.
+    - `steps`, `seed`: environment steps and seed in place of the config's.
     - `model`, `learner`, `agent`: parts in place of the config's: names, objects or classes.
     - `known`: the known equations of the model, in place of `model.known`.
     - `reward`: a differentiable function of `(state, action, next_state)`, if the reward is
@@ -182,7 +185,8 @@ def train(
     raises an error or returns what cannot be used, or episodes are longer than evaluations
     may be.
     """
-    config = check_config(training_config(config, Objects(model, learner, agent)))
+    parts = Objects(model, learner, agent)
+    config = check_config(training_config(config, parts, steps=steps, seed=seed))
     config, spaces = probe(config)
     progress = progress_of(progress)
     check_environment(config, progress)

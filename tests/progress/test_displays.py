@@ -164,3 +164,32 @@ def test_names_cannot_draw_on_the_terminal() -> None:
     progress.note("odd \x1b[31m name")
     progress.end()
     assert "\x1b" not in text()
+
+
+def test_several_receivers_get_every_event_and_all_get_the_end() -> None:
+    class Kept(Silence):
+        def __init__(self, fails: bool = False):
+            self.events: list[str] = []
+            self.fails = fails
+
+        def phase(self, name: str, done: int, total: int, metrics: dict[str, float]) -> None:
+            self.events.append(name)
+            if self.fails:
+                raise RuntimeError("stop")
+
+        def end(self) -> None:
+            self.events.append("end")
+            if self.fails:
+                raise ValueError("at the end")
+
+    first, second, third = Kept(), Kept(fails=True), Kept()
+    progress = progress_of([first, second, third, "lines"], Console(file=io.StringIO()))
+    progress.begin(Config(), Path("out"), 0, [0])
+    with pytest.raises(RuntimeError, match="stop"):
+        progress.phase("fit", 0, 1, {})
+    with pytest.raises(ValueError, match="at the end"):
+        progress.end()
+    assert (first.events, second.events) == (["fit", "end"], ["fit", "end"])
+    assert third.events == ["end"]
+    with pytest.raises(UserError, match="`progress` was 'tqdm'"):
+        progress_of(["bar", "tqdm"])
