@@ -194,6 +194,11 @@ def _checked(config: SweepConfig) -> SweepConfig:
             f"`trials` was not given, and the sampler {config.sampler!r} goes on without end; "
             "give their number, as trials = 20"
         )
+    if config.trials > _MOST:
+        raise UserError(
+            f"`trials` was {config.trials}, by default the points of a grid; at most {_MOST} "
+            "are accepted, so give fewer, or fewer choices"
+        )
     for options in _examples(config):
         config.run_config(options)
     return config
@@ -213,3 +218,4 @@ def _examples(config: SweepConfig) -> Iterator[dict[str, Any]]:
 
 
 _CHECKED = 1000  # points of a grid
+_MOST = 10_000  # trials; a study reads all of them each time

@@ -7,6 +7,8 @@ from typing import Any
 
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+from ..results import cannot_write
+
 
 class Journal(JournalFileBackend):
     """File of one JSON object a line, to which several processes append.
@@ -30,6 +32,8 @@ class Journal(JournalFileBackend):
                 file.write(lines.encode("utf-8"))
                 file.flush()
                 os.fsync(file.fileno())
+        except OSError as error:
+            raise cannot_write(self._path, error) from error
         finally:
             self._guard.release()
 
