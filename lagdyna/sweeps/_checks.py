@@ -23,7 +23,6 @@ def check_journal(path: Path) -> None:
     **Raises:** `UserError` that says so.
     """
     _check_no_link(path)
-    _check_no_link(path.with_name(f"{path.name}.lock"))  # Optuna would wait for it
     if path.exists() and not path.is_file():
         raise UserError(f"{str(path)!r} is no regular file; move it away, or restore the file")
     if (path.parent / LIST).exists() and not (path.exists() and path.stat().st_size):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,7 +112,9 @@ class Study:
         try:
             with locked_list(directory):
                 check_journal(path)
-                self._storage = optuna.storages.JournalStorage(Journal(path))
+                self._storage = optuna.storages.JournalStorage(
+                    Journal(path, directory / CLAIMS / "journal")
+                )
                 self._begin()
                 self._check_config()
                 check_results(directory, self.trials())
@@ -288,13 +290,20 @@ class Study:
         )
 
 
-def locked_list(directory: Path) -> AbstractContextManager[None]:
+@contextmanager
+def locked_list(directory: Path) -> Iterator[None]:
     """Lock what processes of a sweep write together; waits for other processes.
+
+    Files beside it that a killed process left half written are removed.
 
     **Arguments:** `directory`, of the sweep.
     """
-    # Of a directory of its own, since locking one removes half-written files in it.
-    return locked(own_directory(directory / CLAIMS / "sweep"), patience=_PATIENCE)
+    # Of a directory of its own, since locking one removes such files in all of it.
+    with locked(own_directory(directory / CLAIMS / "sweep"), patience=_PATIENCE):
+        for path in directory.glob(".lagdyna-*"):
+            with suppress(OSError):
+                path.unlink()
+        yield
 
 
 def fixed_part(config: SweepConfig) -> dict[str, Any]:

@@ -4,6 +4,9 @@ import datetime
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 
 from lagdyna import UserError
+from lagdyna.results import LOCK_FILE
 from lagdyna.sweeps import (
     Assignment,
     Outcome,
@@ -77,7 +81,7 @@ def test_values_of_other_types_are_refused(whole: Path, tmp_path: Path) -> None:
                 assert str(out) in str(error)  # some keys do not matter
 
 
-@pytest.mark.parametrize("name", ["study.journal", "study.journal.lock", "claims"])
+@pytest.mark.parametrize("name", ["study.journal", "claims"])
 def test_a_link_in_a_sweep_is_not_followed(whole: Path, tmp_path: Path, name: str) -> None:
     out = Path(shutil.copytree(whole, tmp_path / "sweep"))
     elsewhere = tmp_path / "elsewhere"
@@ -86,7 +90,7 @@ def test_a_link_in_a_sweep_is_not_followed(whole: Path, tmp_path: Path, name: st
         elsewhere.mkdir()
         (elsewhere / ".lagdyna-mine").write_text("mine")
     else:
-        (out / name).unlink(missing_ok=True)
+        (out / name).unlink()
         elsewhere.write_text("mine")
     (out / name).symlink_to(elsewhere)
     before = everything(tmp_path / "elsewhere"), elsewhere.is_file() and elsewhere.read_text()
@@ -184,3 +188,28 @@ def test_a_trial_that_fails_in_a_solve_does_not_stop_the_others(tmp_path: Path) 
     found = sweep(config, tmp_path / "sweep", run_trial=fails)
     assert [each.state for each in found.trials] == ["finished", "failed", "finished"]
     assert found.trials[1].reason == "LinAlgError: Singular matrix"
+
+
+def test_files_that_a_killed_worker_left_are_removed(whole: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(whole, tmp_path / "sweep"))
+    for folder in (out, out / "trial-0"):
+        (folder / ".lagdyna-half.json").write_text("{")
+    resume_sweep(out, run_trial=cheap)
+    assert not (out / ".lagdyna-half.json").exists()
+    assert (out / "trial-0" / ".lagdyna-half.json").exists()  # maybe of another worker
+
+
+def test_a_kill_while_a_line_is_written_stops_nobody(whole: Path, tmp_path: Path) -> None:
+    """A process is killed while it holds the lock; the others go on at once."""
+    out = Path(shutil.copytree(whole, tmp_path / "sweep"))
+    study = begin_sweep(a_config(trials=5), out)
+    program = (
+        "import os, signal, sys; from pathlib import Path; from lagdyna.results import locked\n"
+        "with locked(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    guard = out / "claims" / "journal"
+    done = subprocess.run([sys.executable, "-c", program, str(guard)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (guard / LOCK_FILE).exists()
+    assert not work(study, cheap).unfinished
+    assert not [*out.rglob("*.lock")]
