@@ -75,7 +75,7 @@ class SweepConfig:
         with `log = true` for a logarithmic scale and `integer = true` for whole numbers. A
         choice that is a table sets several options at once.
     - `seeds`: seeds of each trial, the same for all, from the `seed` of the config on.
-    - `trials`: number of trials; of a grid by default all of its points.
+    - `trials`: number of trials, at most 10,000; of a grid by default all of its points.
     - `sampler`: `grid` tries every combination of choices in order, the last option fastest;
         `random` draws at random; `tpe` is Optuna's tree-structured Parzen estimator, which
         draws its first ten trials at random.

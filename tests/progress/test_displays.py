@@ -164,3 +164,12 @@ def test_names_cannot_draw_on_the_terminal() -> None:
     progress.note("odd \x1b[31m name")
     progress.end()
     assert "\x1b" not in text()
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_names_of_phases_are_no_markup(terminal: bool) -> None:
+    progress, text = shown(terminal)
+    progress.begin(Config(), Path("out"), 0, [0])
+    progress.phase("[red]odd[/nope]", 0, 1, {})
+    progress.end()
+    assert "[red]odd[/nope]" in text()
