@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .._errors import UserError
 from ..results import Curve, curves, evaluations_of
 from ..statistics import interquartile_interval, interquartile_mean
 from ._figure import BLUE, GREY, ORANGE, Axes, Figure, Panels, finish, literal, panels
@@ -55,7 +56,7 @@ def learning_curves(
     """
     canvas = panels(axes, (6.4, 4.0))
     drawn = canvas.axes[0]
-    steps, returns = curves([_curve(each) for each in seeds])
+    steps, returns = _curves(seeds)
     for i, curve in enumerate(returns):
         label = "each seed" if i == 0 else None
         drawn.plot(steps, curve, color=GREY, lw=0.7, alpha=0.5, label=label)
@@ -84,7 +85,7 @@ def comparison(
     canvas = panels(axes, (6.4, 4.2))
     drawn = canvas.axes[0]
     for i, (label, seeds) in enumerate(runs.items()):
-        steps, returns = curves([_curve(each) for each in seeds])
+        steps, returns = _curves(seeds)
         middle = [interquartile_mean(column) for column in returns.T]
         band = interquartile_interval(returns)
         named = f"{literal(label)}, {len(returns)} seed{'s' if len(returns) > 1 else ''}"
@@ -92,6 +93,21 @@ def comparison(
         if band is not None:
             drawn.fill_between(steps, *band, color=f"C{i}", alpha=0.2, lw=0)
     return _finished(canvas, title, target, columns=1)
+
+
+def _curves(seeds: Sequence[Records | Curve]) -> tuple[np.ndarray, np.ndarray]:
+    """Find the steps and the returns of all seeds.
+
+    **Raises:** `UserError` if there are none.
+    """
+    found = [_curve(each) for each in seeds]
+    if not found or not all(len(steps) for steps, _ in found):
+        raise UserError(
+            f"`seeds` had {len(found)} runs, of which "
+            f"{sum(not len(steps) for steps, _ in found)} have no evaluation; one or more runs "
+            "with evaluations are accepted"
+        )
+    return curves(found)
 
 
 def _curve(given: Records | Curve) -> Curve:

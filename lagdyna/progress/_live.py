@@ -84,7 +84,7 @@ class LiveDisplay(AbstractProgress):
         name, done, total = self._phase
         grid, now = Table.grid(padding=(0, 2)), time.perf_counter()
         shown = self._compiling(now) or ProgressBar(total=total, completed=done, width=_WIDTH)
-        grid.add_row("phase", phase_text(name, self._is_fit), shown)
+        grid.add_row("phase", Text(phase_text(name, self._is_fit)), shown)
         steps, wanted = self._done
         grid.add_row(
             "updates" if self._is_fit else "real steps",

@@ -2,6 +2,8 @@
 
 import base64
 import datetime
+import os
+import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,7 +69,10 @@ def pictures(directory: Path) -> tuple[list[Picture], list[str]]:
         magic, kind = _MAGIC[path.suffix]
         try:
             content = read_bytes(path, min(_LIMIT, _ALL - total))
-        except (OSError, ValueError):
+        except OSError as error:
+            left_out.append(f"{path.name} is not part of this page: {error.strerror}.")
+            continue
+        except ValueError:
             left_out.append(f"{path.name} is not part of this page, since it is too large.")
             continue
         if content.startswith(magic):
@@ -94,9 +99,9 @@ def _is_folder(path: Path) -> bool:
 
 
 def config_text(directory: Path) -> str | None:
-    """Read the config of a run; `None` without one."""
+    """Read the config of a run; `None` without one. Links may lead elsewhere."""
     path = directory / "config.toml"
-    if not path.exists():
+    if path.is_symlink() or not path.exists():
         return None
     try:
         return read_bytes(path, _CONFIG_BYTES).decode("utf-8", errors="replace")
@@ -157,12 +162,23 @@ def files_table(directory: Path) -> Table:
         if _is_folder(folder) and folder.name != "checkpoint":
             inner = f"{folder.name}/{REPORT}"
             rows.append((f"{folder.name}/", _folder(folder.name), ""))
-            links.append(inner if (directory / inner).is_file() else None)
+            links.append(link_to(directory, inner))
     note = ""
     if len(rows) > _MOST_FILES:
         note = f"and {len(rows) - _MOST_FILES} more"
         rows, links = rows[:_MOST_FILES], links[:_MOST_FILES]
     return Table("Files", ("file", "content", "size"), rows, note, links=tuple(links))
+
+
+def link_to(directory: Path, name: str) -> str | None:
+    """Make the link to a file of a directory; `None` if there is no such file.
+
+    **Arguments:** `name`, the path in the directory. Its folders may be named like a scheme
+    or a query of links.
+    """
+    if not (directory / name).is_file():
+        return None
+    return "./" + urllib.parse.quote(os.fsencode(name))
 
 
 def _folder(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from .._errors import UserError
 from .._text import cell
 from ..results import ReproductionFile, read_json, read_sealed
-from ._directory import circumstances, date_of, files_table, pictures
+from ._directory import circumstances, date_of, files_table, link_to, pictures
 from ._page import Command, Page, Table
 
 
@@ -83,6 +83,6 @@ def _parts(directory: Path) -> Table:
     """List the parts that were made, and the reports of their runs."""
     names = sorted(path.stem for path in (directory / "parts").glob("*.npz"))
     pages = (f"runs/{name}/report.html" for name in names)
-    links = tuple(page if (directory / page).is_file() else None for page in pages)
+    links = tuple(link_to(directory, page) for page in pages)
     rows = [(name,) for name in names]
     return Table(f"Parts ({len(rows)})", ("part",), rows, folded=True, links=links)

@@ -22,6 +22,7 @@ from ._directory import (
     config_text,
     date_of,
     files_table,
+    link_to,
     pictures,
 )
 from ._page import Command, Page, Table, thinned
@@ -158,8 +159,7 @@ def _seeds(run: Path, seeds: list[int], summary: dict[str, Any]) -> Table:
         (f"seed {seed}", cell(value), cell(steps) if steps is not None else "not reached")
         for seed, value, steps in zip(seeds, returns, summary["steps_to_target"], strict=True)
     ]
-    pages = (f"seed-{seed}/{REPORT}" for seed in seeds)
-    links = tuple(page if (run / page).is_file() else None for page in pages)
+    links = tuple(link_to(run, f"seed-{seed}/{REPORT}") for seed in seeds)
     note = ""
     if summary["target_return"] is None:
         rows = [row[:2] for row in rows]

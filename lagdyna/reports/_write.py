@@ -40,8 +40,8 @@ def write_report(directory: str | Path) -> Path:
     kind = kind_of(directory)
     if kind == "sweep":
         raise UserError(
-            f"`directory` was {str(directory)!r}, which holds a sweep and has no report; "
-            "`lagdyna compare` prints its trials, and the directory of a run in it is accepted"
+            f"`directory` was {str(directory)!r}, which holds a sweep; the directory of one of "
+            "its trials, as trial-0, is accepted, and `lagdyna compare` lists all of them"
         )
     if kind is not None:
         page, result = _KINDS[kind]
@@ -61,7 +61,21 @@ def write_report(directory: str | Path) -> Path:
         )
     try:
         text = render(page(directory))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except UserError:
+        raise
+    except OSError as error:
+        raise UserError(
+            f"{str(directory)!r} cannot be read: {error}; a directory whose files can be read "
+            "is accepted"
+        ) from error
+    except (
+        ArithmeticError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        IndexError,
+    ) as error:
         raise UserError(
             f"the files in {str(directory)!r} are damaged or of another version: no report can "
             f"be made of them ({type(error).__name__}: {error})"

@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from jaxtyping import Float
 
 from .._bytes import read_bytes
 from .._errors import UserError
-from ._contract import CONTRACT_FILE, Contract, sealed
+from ._contract import CONTRACT_FILE, Contract, Port, sealed
 from ._network import ACTIVATIONS, network_policy, spaces_of
 from ._predictor import AbstractPredictor
 
@@ -135,13 +136,29 @@ def load_initial(directory: str | Path) -> tuple[np.ndarray, ...]:
     path = Path(directory) / contract.initial
     try:
         arrays = _arrays(_contents(Path(directory), contract)[1])
-        names = [port.name for port in contract.inputs if port.name in arrays]
-        return tuple(arrays[name] for name in names)
+        ports = [port for port in contract.inputs if port.name in arrays]
+        if not ports or len(ports) < len(arrays):
+            raise ValueError(f"it has the arrays {', '.join(arrays)}")
+        for port in ports:
+            _check_array(arrays[port.name], port)
+        return tuple(arrays[port.name] for port in ports)
     except UserError:
         raise
     except Exception as error:  # NumPy raises many kinds for damaged bytes
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{str(path)!r} is damaged: {reason}") from error
+
+
+def _check_array(array: np.ndarray, port: Port) -> None:
+    """Compare an array with the contract.
+
+    **Raises:** `ValueError` if it is another.
+    """
+    if array.shape != port.shape or array.dtype.kind != "f":
+        raise ValueError(
+            f"{port.name!r} is {array.dtype} of shape {array.shape}, and the contract has "
+            f"numbers of shape {port.shape}"
+        )
 
 
 def _contents(directory: Path, contract: Contract) -> list[bytes]:
@@ -178,7 +195,23 @@ def load_exported_policy(directory: str | Path) -> ExportedPolicy:
             f"{str(directory)!r} holds a program of `--what {contract.what}`; one of "
             "`--what policy` is accepted"
         )
+    if not _is_of_policy(contract):
+        path = Path(directory) / CONTRACT_FILE
+        raise UserError(f"{str(path)!r} is damaged: its inputs or outputs are of no policy")
     return ExportedPolicy(contract, call)
+
+
+def _is_of_policy(contract: Contract) -> bool:
+    """Whether a contract has one observation, and one action with limits."""
+    if contract.reading is None or (len(contract.inputs), len(contract.outputs)) != (1, 1):
+        return False
+    (observation,), (action,) = contract.inputs, contract.outputs
+    if len(observation.shape) != 1 or not 0 < observation.shape[0] <= _LARGEST:
+        return False
+    return action.shape == (len(action.low),) == (len(action.high),)
+
+
+_LARGEST = 10**6  # length of an observation
 
 
 def needed(package: str) -> None:
@@ -199,11 +232,19 @@ def _npz(contract: Contract, content: bytes) -> Call:
     facts = contract.network
     if facts is None or facts.activation not in ACTIVATIONS:
         raise ValueError("its contract does not say what network it is")
+    if not _is_of_policy(contract):
+        raise ValueError(f"{CONTRACT_FILE} has inputs or outputs that are of no policy")
     act = network_policy(contract, arrays)
+    # Called once, since the shapes of the weights may not fit.
+    (observation,), (action,) = contract.inputs, contract.outputs
+    _check_array(act(np.zeros(observation.shape, contract.precision)), action)
     return lambda observation: (act(observation),)
 
 
 def _arrays(content: bytes) -> Mapping[str, np.ndarray]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(each.file_size for each in archive.infolist()) > _LIMIT_BYTES:
+            raise ValueError("its arrays are too large")
     with np.load(io.BytesIO(content), allow_pickle=False) as found:
         return {name: found[name] for name in found.files}
 

@@ -75,7 +75,7 @@ class SweepConfig:
         with `log = true` for a logarithmic scale and `integer = true` for whole numbers. A
         choice that is a table sets several options at once.
     - `seeds`: seeds of each trial, the same for all, from the `seed` of the config on.
-    - `trials`: number of trials; of a grid by default all of its points.
+    - `trials`: number of trials, at most 10,000; of a grid by default all of its points.
     - `sampler`: `grid` tries every combination of choices in order, the last option fastest;
         `random` draws at random; `tpe` is Optuna's tree-structured Parzen estimator, which
         draws its first ten trials at random.
@@ -194,6 +194,11 @@ def _checked(config: SweepConfig) -> SweepConfig:
             f"`trials` was not given, and the sampler {config.sampler!r} goes on without end; "
             "give their number, as trials = 20"
         )
+    if config.trials > _MOST:
+        raise UserError(
+            f"`trials` was {config.trials}, by default the points of a grid; at most {_MOST} "
+            "are accepted, so give fewer, or fewer choices"
+        )
     for options in _examples(config):
         config.run_config(options)
     return config
@@ -213,3 +218,4 @@ def _examples(config: SweepConfig) -> Iterator[dict[str, Any]]:
 
 
 _CHECKED = 1000  # points of a grid
+_MOST = 10_000  # trials; a study reads all of them each time

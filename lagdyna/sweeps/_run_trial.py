@@ -10,9 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._errors import UserError
 from ..config import Config, FitConfig
 from ..progress import Silence, total_of
-from ..results import kind_of
+from ..results import LOCK_FILE, SEEDS_FILE, kind_of
 from ..runs import fit_model, resume_fit, resume_seeds, train_seeds
 from ._assignment import Assignment, Outcome
 
@@ -108,7 +109,28 @@ _MAPS = 40_000
 
 
 def _remove_unbegun(directory: Path) -> None:
-    """Remove a run that was killed before its first checkpoint, which has learned nothing."""
+    """Remove a run that was killed before its first checkpoint, which has learned nothing.
+
+    **Raises:** `UserError` if the directory holds anything that such a run does not write.
+    """
     checkpoint = directory / "checkpoint" / "training.npz"
-    if directory.is_dir() and not checkpoint.exists():
-        shutil.rmtree(directory)
+    if checkpoint.exists() or not directory.is_dir():
+        return
+    for path in (directory, *directory.rglob("*")):
+        if path.is_symlink() or not (path.is_dir() or _is_of_beginning(path.name)):
+            raise UserError(
+                f"{str(path)!r} is nothing that an interrupted run of a sweep leaves; move it "
+                "away, so that the run can begin again"
+            )
+    shutil.rmtree(directory)
+
+
+def _is_of_beginning(name: str) -> bool:
+    """Whether runs write a file of that name before their first checkpoint."""
+    return name in _BEGINNING or name.startswith(".lagdyna-")
+
+
+_BEGINNING = (
+    *("run.json", "config.toml", SEEDS_FILE, LOCK_FILE, "sizes.json", "robot.json"),
+    *("metrics.jsonl", "training.npz"),  # of the first seeds
+)

@@ -94,6 +94,7 @@ def dimensions_of(space: Mapping[str, Any]) -> dict[str, Dimension]:
 
 def _dimension(where: str, value: Any) -> Dimension:
     if isinstance(value, list | tuple):
+        _check_plain(where, [*value])
         labels = Choices(tuple(value)).labels
         if not value or len(set(labels)) < len(labels):
             what = "empty" if not value else f"{[*value]!r}, which has a value twice"
@@ -121,6 +122,23 @@ def _dimension(where: str, value: Any) -> Dimension:
             "are accepted"
         )
     return found
+
+
+def _check_plain(where: str, value: Any) -> None:
+    """Refuse dates and times, which TOML has and no option takes.
+
+    **Raises:** `UserError` that names the option.
+    """
+    if isinstance(value, Mapping):
+        value = [*value.values()]
+    if isinstance(value, list | tuple):
+        for each in value:
+            _check_plain(where, each)
+    elif not isinstance(value, str | int | float | bool | None):
+        raise UserError(
+            f"`{where}` had the choice {str(value)!r}, a {type(value).__name__}; numbers, "
+            "texts, booleans, lists and tables are accepted"
+        )
 
 
 def grid_size(dimensions: Mapping[str, Dimension]) -> int:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,9 @@ import numpy as np
 
 from .._errors import UserError
 from ..options import check_unchanged, table_of
-from ..results import InUse, locked, make_directory
+from ..results import InUse, locked
 from ..statistics import interquartile_mean, interval
+from ._checks import check_journal, check_results, own_directory
 from ._config import SweepConfig
 from ._extra import check_installed
 from ._space import Choices, grid_point
@@ -109,13 +110,18 @@ class Study:
         self._maximise = config.train is not None
         path = directory / STUDY
         try:
-            self._storage = optuna.storages.JournalStorage(Journal(path))
-            with locked_list(self.directory):
+            with locked_list(directory):
+                check_journal(path)
+                self._storage = optuna.storages.JournalStorage(
+                    Journal(path, directory / CLAIMS / "journal")
+                )
                 self._begin()
-            self._check_config()
-        except (OSError, ValueError, KeyError, AssertionError, AttributeError) as error:
-            if isinstance(error, UserError):
-                raise
+                self._check_config()
+                check_results(directory, self.trials())
+        except UserError:
+            raise
+        # Optuna raises many kinds of exceptions for a damaged journal.
+        except Exception as error:
             raise UserError(
                 f"{str(path)!r} is damaged or cannot be read ({type(error).__name__}: {error})"
                 "; restore it, or begin the sweep in a new directory"
@@ -148,7 +154,7 @@ class Study:
             with ExitStack() as stack:
                 folder = self.directory / CLAIMS / f"trial-{each.number}"
                 try:
-                    stack.enter_context(locked(make_directory(folder)))
+                    stack.enter_context(locked(own_directory(folder)))
                 except InUse:
                     continue
                 now = self._storage.get_trial(each._trial_id).state  # since the lock is ours
@@ -284,13 +290,20 @@ class Study:
         )
 
 
-def locked_list(directory: Path) -> AbstractContextManager[None]:
+@contextmanager
+def locked_list(directory: Path) -> Iterator[None]:
     """Lock what processes of a sweep write together; waits for other processes.
+
+    Files beside it that a killed process left half written are removed.
 
     **Arguments:** `directory`, of the sweep.
     """
-    # Of a directory of its own, since locking one removes half-written files in it.
-    return locked(make_directory(directory / CLAIMS / "sweep"), patience=_PATIENCE)
+    # Of a directory of its own, since locking one removes such files in all of it.
+    with locked(own_directory(directory / CLAIMS / "sweep"), patience=_PATIENCE):
+        for path in directory.glob(".lagdyna-*"):
+            with suppress(OSError):
+                path.unlink()
+        yield
 
 
 def fixed_part(config: SweepConfig) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from .._errors import UserError
 from ..config import Config
 from ..options import begun_in, config_to_toml, read_table, table_of, trusting
 from ..results import (
+    cannot_write,
     check_empty,
     check_kind,
     check_precision,
@@ -155,8 +156,11 @@ def _holds_sweep(directory: Path) -> bool:
 
     **Raises:** `UserError` if it holds anything else.
     """
-    if not directory.exists():
-        return False
+    try:
+        if not directory.exists():
+            return False
+    except OSError as error:  # its name is too long, for example
+        raise cannot_write(directory, error) from error
     if not directory.is_dir():
         raise UserError(
             f"`out` was {str(directory)!r}, which is a file; a directory is accepted"
@@ -195,10 +199,12 @@ def _run_tables(table: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     **Arguments:** `table`, of a sweep, before anything is converted.
     """
-    base = table.get("train") or table.get("fit") or {}
-    space = flattened(table.get("space") or {})
+    base, space = table.get("train") or table.get("fit") or {}, table.get("space") or {}
+    if not isinstance(base, Mapping) or not isinstance(space, Mapping):
+        return []  # its conversion fails
+    space = flattened(space)
     return [
-        base,
+        dict(base),
         *(
             with_options(base, {name: value})
             for name, values in space.items()

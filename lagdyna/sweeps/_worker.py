@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable
 
+from numpy.linalg import LinAlgError
+
 from .._errors import UserError
-from ..results import locked
 from ._assignment import Assignment, RunTrial
+from ._checks import check_trial_directory
 from ._study import Claim, Pruned, Study
 from ._trials import Trial, Trials
 
@@ -42,7 +44,7 @@ def work(
 
 
 def _run(study: Study, claim: Claim, run_trial: RunTrial, say: Progress) -> None:
-    _check_directory(claim)
+    check_trial_directory(claim.directory, claim.begun)
     study.write_list()
 
     def trial() -> Trial:
@@ -77,28 +79,10 @@ def _run(study: Study, claim: Claim, run_trial: RunTrial, say: Progress) -> None
         if not study.trials().best:  # all others may fail in the same way
             study.write_list()
             raise UserError(f"trial {claim.number} failed: {error}") from error
-    except (RuntimeError, ArithmeticError) as error:  # of JAX, for lack of memory for example
+    except (RuntimeError, ArithmeticError, MemoryError, LinAlgError) as error:  # as of JAX
         claim.fail(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
     study.write_list()
     say(trial(), "done")
-
-
-def _check_directory(claim: Claim) -> None:
-    """Refuse a directory that another process writes to, or that is not of this trial.
-
-    **Raises:** `UserError` that says so; the trial stays as it was.
-    """
-    directory = claim.directory
-    if not directory.exists():
-        return
-    if not claim.begun:
-        raise UserError(
-            f"{str(directory)!r} exists, and the study has not begun that trial; move it away, "
-            "or begin the sweep in a new directory"
-        )
-    held = [path.parent for path in directory.rglob("run.lock")]
-    with locked(*held):
-        pass
 
 
 def _silent(trial: Trial, text: str) -> None:

@@ -170,7 +170,7 @@ def test_commands_that_take_no_sweep_say_so(sweep: Any, here: Any) -> None:
         (["pack", "s", "s.zip"], "as trial-0, is accepted"),
         (
             ["report", "s"],
-            "holds a sweep and has no report; `lagdyna compare`",
+            "holds a sweep; the directory of one of its trials",
         ),
         (["compare", "s", "--target", "3"], "add `--best 3`"),
         (["compare", "s", "--best", "0"], "`best` was 0"),

@@ -192,3 +192,10 @@ def test_matplotlib_waits_for_a_figure_and_its_settings_are_left_alone(tmp_path:
     command = [sys.executable, "-c", code, str(tmp_path / "a.pdf")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("seeds", [[], [(np.zeros(0, int), np.zeros(0))]])
+def test_runs_without_evaluations_have_no_learning_curves(seeds: Any) -> None:
+    for draw in (plot.learning_curves, lambda each: plot.comparison({"a": each})):
+        with pytest.raises(UserError, match="one or more runs with evaluations are accepted"):
+            draw(seeds)

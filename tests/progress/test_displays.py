@@ -193,3 +193,12 @@ def test_several_receivers_get_every_event_and_all_get_the_end() -> None:
     assert third.events == ["end"]
     with pytest.raises(UserError, match="`progress` was 'tqdm'"):
         progress_of(["bar", "tqdm"])
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_names_of_phases_are_no_markup(terminal: bool) -> None:
+    progress, text = shown(terminal)
+    progress.begin(Config(), Path("out"), 0, [0])
+    progress.phase("[red]odd[/nope]", 0, 1, {})
+    progress.end()
+    assert "[red]odd[/nope]" in text()

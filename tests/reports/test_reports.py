@@ -6,6 +6,7 @@ import os
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -64,8 +65,8 @@ def parsed(run: Path) -> Parsed:
     assert all(uri.startswith(("data:image/png;", "data:image/gif;")) for uri in page.images)
     for link in page.of("a", "href"):
         assert ":" not in link
-        assert not link.startswith("/")
-        assert (run / link).is_file()
+        assert link.startswith("./")
+        assert (run / unquote(link)).is_file()
     text = (run / REPORT).read_text(encoding="utf-8")
     assert "url(" not in text
     assert "@import" not in text
@@ -231,7 +232,7 @@ def test_the_page_of_seeds_leads_to_those_of_the_seeds(tmp_path: Path) -> None:
     page = parsed(run)
     assert "Return -2.5 (95 % from -3.0 to -1.0), the interquartile mean over 2" in page.text
     assert "reached by 1 of 2" in page.text
-    assert set(page.of("a", "href")) == {f"seed-3/{REPORT}"}
+    assert set(page.of("a", "href")) == {f"./seed-3/{REPORT}"}
     assert "standard deviation 1" in page.text
 
 
@@ -350,3 +351,44 @@ def test_the_command_writes_it_again(
     assert capsys.readouterr().out == f"-> {run / REPORT}\n"
     assert "-123.5" in parsed(run).text
     assert [path.name for path in run.iterdir() if path.name.startswith(".")] == []
+
+
+def test_links_lead_to_files_whatever_folders_are_called(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    names = ("javascript:alert(1);x", "a#b", "a?b", "a%41", "a b", "<b>")
+    for name in names:
+        (run / name).mkdir()
+        (run / name / REPORT).write_text("x")
+    write_report(run)
+    found = {unquote(link) for link in parsed(run).of("a", "href")}
+    assert found == {f"./{name}/{REPORT}" for name in names}
+
+
+def test_a_link_in_place_of_the_config_is_not_followed(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    (tmp_path / "secret").write_text("a secret")
+    (run / "config.toml").unlink()
+    (run / "config.toml").symlink_to(tmp_path / "secret")
+    write_report(run)
+    assert "a secret" not in (run / REPORT).read_text(encoding="utf-8")
+
+
+def test_the_directory_of_a_sweep_has_no_page(tmp_path: Path) -> None:
+    (tmp_path / "sweep").mkdir()
+    write_run_file(tmp_path / "sweep", "sweep")
+    with pytest.raises(UserError, match="holds a sweep; the directory of one of its trials"):
+        write_report(tmp_path / "sweep")
+
+
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run(tmp_path / "run")
+
+    def refuse(*_: Any) -> Any:
+        raise PermissionError(13, "Permission denied", "some/file")
+
+    monkeypatch.setattr(_write, "_KINDS", {"train": (refuse, "summary.json")})
+    with pytest.raises(UserError, match=r"cannot be read: .*Permission denied: 'some/file'"):
+        write_report(run)
+    assert not (run / REPORT).exists()
