@@ -14,6 +14,7 @@ from ._curves import evaluations_of as evaluations_of
 from ._curves import steps_to as steps_to
 from ._files import LOCK_FILE as LOCK_FILE
 from ._files import SEEDS_FILE as SEEDS_FILE
+from ._files import CannotWrite as CannotWrite
 from ._files import cannot_write as cannot_write
 from ._files import check_empty as check_empty
 from ._files import make_directory as make_directory

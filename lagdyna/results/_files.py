@@ -50,12 +50,16 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def cannot_write(path: Path, error: OSError) -> UserError:
+class CannotWrite(UserError):
+    """A file or a directory cannot be written, as on a full disk."""
+
+
+def cannot_write(path: Path, error: OSError) -> CannotWrite:
     """Create the error of a file or directory that cannot be written."""
     what = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         what += "; free some space"
-    return UserError(
+    return CannotWrite(
         f"{str(path)!r} cannot be written: {what}. Everything written before it is whole"
     )
 

@@ -181,6 +181,17 @@ def load_sweep(path: str | Path) -> SweepConfig:
 def _checked(config: SweepConfig) -> SweepConfig:
     """Check every choice and both ends of every range; fill the number of trials."""
     dimensions = config.dimensions
+    if "seed" in dimensions:
+        raise UserError(
+            "`space` has `seed`, and all trials have the same seeds; `seeds`, their number, "
+            f"and `{config.task}.seed`, the first, are accepted"
+        )
+    for name in dimensions:
+        if f"{name}.name" in dimensions:
+            raise UserError(
+                f"`space` has `{name}` and `{name}.name`, which are the same option; one of "
+                "them is accepted"
+            )
     if config.sampler == "grid":
         size = grid_size(dimensions)
         if config.trials is not None and config.trials > size:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -88,12 +90,29 @@ def launch(
             else:
                 jobs = []
                 for i in range(count):
-                    with _share_of_cores(i, count):
+                    with _share_of_cores(i, count), _interruptible():
                         jobs.append(executor.submit(_command(command, i, local)))
         except (submitit.core.utils.FailedJobError, OSError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"the jobs were not accepted: {reason}") from error
     return Jobs(jobs, folder)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let new processes be interrupted, also by a process that a shell began with `&`.
+
+    Such a one ignores SIGINT, which its children would inherit and submitit ends jobs by.
+    """
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if not ignored or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def check_launcher(launcher: Launcher, count: int = 1) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from numpy.linalg import LinAlgError
 
 from .._errors import UserError
+from ..results import CannotWrite, InUse
 from ._assignment import Assignment, RunTrial
 from ._checks import check_trial_directory
 from ._study import Claim, Pruned, Study
@@ -28,8 +29,9 @@ def work(
 
     **Returns:** all trials.
 
-    **Raises:** `UserError` if a trial cannot be run and none has finished yet, or its directory
-    is in use. Later, a trial that cannot be run is marked as failed.
+    **Raises:** `UserError` if a trial cannot be run and none has finished yet, its directory is
+    in use, or the disk is full. Otherwise a trial that cannot be run is marked as failed.
+    So is one whose code raises another exception, which goes on if no trial has finished yet.
     """
     if run_trial is None:
         from ._run_trial import run_fits, run_training
@@ -74,15 +76,27 @@ def _run(study: Study, claim: Claim, run_trial: RunTrial, say: Progress) -> None
         claim.finish(*outcome)
     except Pruned:
         claim.prune(time.perf_counter() - begun)
+    except (InUse, CannotWrite):
+        raise  # of this machine, not of the options: the trial can be continued
     except UserError as error:
         claim.fail(str(error))
         if not study.trials().best:  # all others may fail in the same way
             study.write_list()
             raise UserError(f"trial {claim.number} failed: {error}") from error
     except (RuntimeError, ArithmeticError, MemoryError, LinAlgError) as error:  # as of JAX
-        claim.fail(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
+        claim.fail(_reason(error))
+    except Exception as error:  # of code of the user, or ours
+        claim.fail(_reason(error))
+        if not study.trials().best:
+            study.write_list()
+            raise
     study.write_list()
     say(trial(), "done")
+
+
+def _reason(error: Exception) -> str:
+    """Name an exception in one line."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def _silent(trial: Trial, text: str) -> None:

@@ -13,10 +13,10 @@ import pytest
 
 from lagdyna import UserError
 from lagdyna.agents import DynaState, Phase
-from lagdyna.cli._display import _heading
 from lagdyna.config import Config, config_from_table
 from lagdyna.mechanics import State
 from lagdyna.progress import Silence
+from lagdyna.progress._text import heading
 from lagdyna.reproductions._runs import train_or_resume
 from lagdyna.runs import load_run, resume, train
 from lagdyna.simulate import SampledTransition
@@ -110,7 +110,7 @@ def test_a_model_free_run_has_no_world(tmp_path: Path) -> None:
     assert summary["agent"] == "dyna"
     assert [summary[part] for part in ("model", "learner", "solver")] == [None] * 3
     assert not (out / "energy.png").exists()
-    assert "dyna agent, no model, seed 0" in _heading(config, out, 0, (0,)).plain
+    assert "dyna agent, no model, seed 0" in heading(config, out, 0, (0,))
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ def test_the_directory_has_a_run_for_each_seed(whole: Path) -> None:
         *("learning_curve.png", "summary.json", "report.html"),
     }
     page = (whole / "report.html").read_text(encoding="utf-8")
-    assert all(f'href="seed-{seed}/report.html"' in page for seed in (4, 5))
+    assert all(f'href="./seed-{seed}/report.html"' in page for seed in (4, 5))
     for seed in (4, 5):
         run = whole / f"seed-{seed}"
         assert {path.name for path in run.iterdir()} == {

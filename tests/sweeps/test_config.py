@@ -78,6 +78,8 @@ def test_an_unknown_option_is_refused_as_set_does() -> None:
         ({"train": None}, "`train` and `fit` .* none of them was given"),
         ({"fit": {"data": "x.csv"}}, "`train` and `fit` .* both of them was given"),
         ({"space": {}}, "`space` was empty"),
+        ({"space": {"seed": [0, 1]}}, "`space` has `seed`, and all trials have the same seeds"),
+        ({"space": {"model": ["mlp"], "model.name": ["lnn"]}}, "are the same option"),
         ({"space": {"agent.horizon": 8}}, r"`space.agent.horizon` was 8; a list of choices"),
         ({"space": {"agent.horizon": []}}, "`space.agent.horizon` was empty"),
         ({"space": {"agent.horizon": [8, 8]}}, "which has a value twice"),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,18 @@ def test_a_killed_worker_loses_no_trial(tmp_path: Path) -> None:
 
 @needs_submitit
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs the signals of POSIX")
-def test_stopped_jobs_end_their_commands(tmp_path: Path) -> None:
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.default_int_handler])
+def test_stopped_jobs_end_their_commands(tmp_path: Path, handler: Any) -> None:
+    # A shell lets what it runs in the background ignore SIGINT.
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        stop_a_job(tmp_path)
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def stop_a_job(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     code = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(120)"
     command = [sys.executable, "-c", f"print('begun', flush=True); {code}"]

@@ -1,5 +1,6 @@
 """Trials of sweeps in one process: claimed, interrupted, pruned, failed, added."""
 
+import errno
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ import pytest
 
 from lagdyna import UserError
 from lagdyna.options import table_of
-from lagdyna.results import LOCK_FILE, InUse, kind_of, locked
+from lagdyna.results import LOCK_FILE, InUse, cannot_write, kind_of, locked
 from lagdyna.sweeps import (
     Assignment,
     Outcome,
@@ -205,6 +206,7 @@ def test_the_first_failure_stops_and_later_ones_are_kept(tmp_path: Path) -> None
         4: UserError("no such thing"),
         8: RuntimeError("RESOURCE_EXHAUSTED: out of memory\nand a long list"),
         16: float("nan"),
+        32: TypeError("a mistake in a model of the user's"),
     }
 
     def fails(assignment: Assignment) -> Outcome:
@@ -214,17 +216,44 @@ def test_the_first_failure_stops_and_later_ones_are_kept(tmp_path: Path) -> None
             raise mistake
         return Outcome((mistake, 2.0), 0.1)
 
-    config = a_config(**{**GRID, "space": {"agent.horizon": [4, 5, 8, 16]}})
+    config = a_config(**{**GRID, "space": {"agent.horizon": [4, 5, 8, 16, 32]}})
     with pytest.raises(UserError, match="trial 0 failed: no such thing"):
         sweep(config, tmp_path / "sweep", run_trial=fails)
     assert read_trials(tmp_path / "sweep").trials[0].reason == "no such thing"
     with pytest.raises(UserError, match="has no finished trial yet"):
         best_trials(tmp_path / "sweep")
     found = resume_sweep(tmp_path / "sweep", run_trial=fails)
-    assert [each.state for each in found.trials] == ["failed", "finished", "failed", "failed"]
+    assert [each.state for each in found.trials] == ["failed", "finished", *["failed"] * 3]
     assert found.trials[2].reason == "RuntimeError: RESOURCE_EXHAUSTED: out of memory"
     assert "not finite: nan, 2" in (found.trials[3].reason or "")
+    assert found.trials[4].reason == "TypeError: a mistake in a model of the user's"
     assert [each.number for each in found.best] == [1]
+
+
+def test_an_exception_of_the_first_trial_goes_on(tmp_path: Path) -> None:
+    def mistaken(assignment: Assignment) -> Outcome:
+        raise TypeError("a mistake")
+
+    with pytest.raises(TypeError, match="a mistake"):
+        sweep(a_config(), tmp_path / "sweep", run_trial=mistaken)
+    states = [each.state for each in read_trials(tmp_path / "sweep").trials]
+    assert states == ["failed", *["waiting"] * 3]
+
+
+def test_a_full_disk_stops_the_worker_and_fails_no_trial(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def fills(assignment: Assignment) -> Outcome:
+        if assignment.directory.name == "trial-1":
+            raise cannot_write(assignment.directory, full)
+        return cheap(assignment)
+
+    with pytest.raises(UserError, match="cannot be written: No space left.*free some space"):
+        sweep(a_config(), tmp_path / "sweep", run_trial=fills)
+    states = [each.state for each in read_trials(tmp_path / "sweep").trials]
+    assert states == ["finished", "running", "waiting", "waiting"]
+    found = resume_sweep(tmp_path / "sweep", run_trial=cheap)
+    assert len(found.best) == 4
 
 
 def test_a_seed_directory_in_use_stops_the_worker(tmp_path: Path) -> None:
