@@ -1,4 +1,4 @@
-"""What a trial runs, and what comes of it. Imports nothing that trains."""
+"""Task of one trial and its result. Imports nothing that trains."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ from ..config import Config, FitConfig
 
 
 class Assignment(NamedTuple):
-    """What a trial runs, and where.
+    """Config of a trial's runs, and their directory.
 
     **Attributes:**
 

@@ -24,7 +24,7 @@ ErrorName = Literal["rollout_q", "rollout_qd", "one_step_q", "one_step_qd"]
 
 @dataclass(frozen=True, kw_only=True)
 class SlurmConfig:
-    """What each worker asks Slurm for, in the words of `sbatch`.
+    """Resources that each worker requests of Slurm, in the words of `sbatch`.
 
     **Arguments:**
 

@@ -17,7 +17,7 @@ from ._config import LocalConfig, SlurmConfig
 from ._extra import check_installed
 
 Launcher = Literal["local", "slurm"]
-"""Where jobs run: on this machine, or on a cluster of Slurm."""
+"""Place of jobs: this machine, or a cluster of Slurm."""
 _FOREVER = 10 * 366 * 24 * 60  # minutes; submitit would end local jobs after five
 
 
