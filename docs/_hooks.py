@@ -69,9 +69,9 @@ def on_page_markdown(markdown: str, **kwargs: Any) -> str:
 
 
 def _file(name: str) -> str:
-    """Read a page at the top of the repository, its links as seen from `docs/`."""
+    """Read a page at the top of the repository, its links as seen from `docs/community/`."""
     text = (Path(__file__).parents[1] / name).read_text(encoding="utf-8")
-    return text.replace("](docs/", "](")
+    return text.replace("](docs/", "](../")
 
 
 def _options_of(part: str) -> str:

@@ -7,7 +7,7 @@ TOP = Path(__file__).parents[2]
 
 
 def test_every_test_that_the_page_names_is_there() -> None:
-    page = (TOP / "docs" / "models.md").read_text(encoding="utf-8")
+    page = (TOP / "docs" / "concepts" / "models.md").read_text(encoding="utf-8")
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
     assert len(named) == 10
     for file, name in named:
