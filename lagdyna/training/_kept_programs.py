@@ -65,6 +65,8 @@ class KeptPrograms:
             return None
         plant = trainer.plant
         outside = (*trainer.given, plant.known, plant.residual, plant.simulator)
+        if trainer.suite is None:
+            outside = (*outside, plant.reward)
         if not private or any(x is not None for x in outside):
             return None
         return KeptPrograms(trainer, Path(directory)) if _is_own(trainer.config) else None
