@@ -7,6 +7,7 @@ from ._convert import part_of as part_of
 from ._convert import table_of as table_of
 from ._differences import check_unchanged as check_unchanged
 from ._differences import differences as differences
+from ._differences import with_newer_options as with_newer_options
 from ._origin import Origin as Origin
 from ._origin import begun_in as begun_in
 from ._origin import kept_file as kept_file

@@ -1,10 +1,14 @@
 """Differences between two configs."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from .._errors import UserError
 from ._convert import table_of
+from ._part import Part
 
 
 def differences(before: Any, now: Any) -> list[str]:
@@ -28,6 +32,32 @@ def check_unchanged(run: str, before: Any, now: Any) -> None:
             f"{run!r} was begun with another config: {'; '.join(found)}. Restore the config to "
             "continue the run, or use a new directory for the other config"
         )
+
+
+def with_newer_options(before: dict[str, Any], config: Any) -> dict[str, Any]:
+    """Add the options that a stored table lacks, which are newer than it, with their defaults.
+
+    **Arguments:** `before`, the table of a config; `config`, one of the same parts.
+    """
+    filled = dict(before)
+    for name, default in _defaults(config).items():
+        value = getattr(config, name)
+        if isinstance(filled.get(name), dict):
+            filled[name] = with_newer_options(filled[name], value)
+        elif name not in filled and default is not None:
+            filled[name] = table_of(default)
+    return filled
+
+
+def _defaults(config: Any) -> dict[str, Any]:
+    """Collect the defaults of all options; `None` where there is none."""
+    if isinstance(config, Part):
+        fields = msgspec.structs.fields(config)
+        return {x.name: None if x.default is msgspec.NODEFAULT else x.default for x in fields}
+    if dataclasses.is_dataclass(config):
+        fields = dataclasses.fields(config)
+        return {x.name: None if x.default is dataclasses.MISSING else x.default for x in fields}
+    return {}
 
 
 def _flat(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:

@@ -15,7 +15,7 @@ import numpy as np
 from .._errors import UserError
 from ..config import Config
 from ..identification import share_of
-from ..options import check_unchanged, config_to_toml
+from ..options import check_unchanged, config_to_toml, with_newer_options
 from ..reports import try_report
 from ..results import (
     NUMERICS,
@@ -160,7 +160,7 @@ def check_notes(run: Path, notes: dict[str, Any], config: Config) -> None:
     # As tables, since the parts of a stored config need not be importable.
     now = tomllib.loads(config_to_toml(config))
     try:
-        before = tomllib.loads(notes["config"])
+        before = with_newer_options(tomllib.loads(notes["config"]), config)
     except ValueError as error:
         raise UserError(
             f"{str(checkpoint_of(run))!r} is damaged: its config is not TOML ({error})"

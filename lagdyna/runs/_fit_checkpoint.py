@@ -11,7 +11,7 @@ import msgspec
 from .._errors import UserError
 from ..config import FitConfig
 from ..identification import FitProblem, FitState, Record, Sizes
-from ..options import check_unchanged, config_to_toml
+from ..options import check_unchanged, config_to_toml, with_newer_options
 from ..results import (
     FitRecord,
     SizesFile,
@@ -51,7 +51,7 @@ def same_fit(
     def check(notes: dict[str, Any]) -> None:
         path = run / CHECKPOINT
         try:
-            before = tomllib.loads(notes["config"])
+            before = with_newer_options(tomllib.loads(notes["config"]), config)
         except ValueError as error:
             raise UserError(f"{str(path)!r} is damaged: its config is not TOML") from error
         now = tomllib.loads(config_to_toml(config))
