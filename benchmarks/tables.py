@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from _arms import arm_entries, arm_tables
-from _bounds import STORED, bound_entries, bound_table
+from _arms import arm_commits, arm_entries, arm_machines, arm_tables
+from _bounds import STORED, bound_commits, bound_entries, bound_machines, bound_table
 from _leaderboard_table import leaderboard_entries, leaderboard_tables
 from _ledger import RESULTS, Ledger, read_ledger
 from _panels import Panel, plot_panels
@@ -25,6 +25,7 @@ from _summaries import (
     Row,
     aggregate,
     compare_models,
+    machine_of,
     read_published,
     seed_row,
     suite_scores,
@@ -114,7 +115,10 @@ class Tables:
             "yardsticks_seeds": _table(*self._seeds("yardsticks", "to target", ())),
             "agents": _table(*self._solved("agents")),
             "agents_seeds": _table(*self._seeds("agents", "to target", ())),
+            **{f"{group}_missing": self._missing(group) for group in ("yardsticks", "agents")},
             "left_out": self._left_out(),
+            "machines": _table(*self._machines()),
+            "provenance": _table(*self._provenance()),
             **{name: _table(*table) for name, table in arm_tables().items()},
             **{name: _table(*table) for name, table in self._leaderboard().items()},
         }
@@ -166,6 +170,8 @@ class Tables:
         lines = []
         for protocol in dict.fromkeys([*default, *self.of(group)]):
             row = self.row(protocol)
+            if not row["seeds"]:
+                continue
             cells = [f"`{protocol.task}`", f"`{protocol.variant}`", _seeds(row)]
             cells += [_number(row[name]) for name in ("steps", "decisions")]
             cells += [_number(row["experience_seconds"]), _number(row["return"])]
@@ -190,8 +196,8 @@ class Tables:
         heads = ("task", "agent", "seeds", "experience, s", "success", "score", "robustness")
         lines = []
         for protocol in self.of(group):
-            if protocol.task.startswith(SCORED):
-                row = self.row(protocol)
+            row = self.row(protocol)
+            if row["seeds"] and protocol.task.startswith(SCORED):
                 cells = [f"`{protocol.task}`", f"`{protocol.variant}`", _seeds(row)]
                 cells += [_number(row["experience_seconds"])]
                 lines.append([*cells, *(_number(row.get(x)) for x in heads[4:])])
@@ -208,10 +214,48 @@ class Tables:
                 cells = [f"`{protocol.task}`", f"`{protocol.variant}`", str(run.seed)]
                 cells += [_number(row["return"]), _number(row["to_target"], "never")]
                 cells += [_number(row.get(name)) for name in figures]
-                lines.append(
-                    [*cells, _number(run.seconds), str(run.at_once), f"`{run.commit}`"]
-                )
-        return (*heads, "commit"), lines
+                cells += [_number(run.seconds), str(run.at_once)]
+                lines.append(cells)
+        return heads, lines
+
+    def _missing(self, group: str) -> str:
+        """Name the protocols of a group that have no stored run."""
+        missing = [p for p in self.of(group) if not self.row(p)["seeds"]]
+        if not missing:
+            return ""
+        names = ", ".join(f"`{each.task}` with `{each.variant}`" for each in missing)
+        return f"Without a stored run: {names}.\n"
+
+    def _machines(self) -> tuple[tuple[str, ...], list[list[str]]]:
+        """List the machines of the stored figures."""
+        found: dict[str, list[str]] = {}
+        for protocol in self.protocols:
+            runs = self.ledger.runs_of(protocol)
+            found.setdefault(protocol.group, []).extend(machine_of(x.machine) for x in runs)
+        found["best returns"] = bound_machines(self.bounds)
+        found["arms"] = arm_machines()
+        found["leaderboard"] = [machine_of(each["about"]) for each in leaderboard_entries()]
+        lines = [[name, "; ".join(dict.fromkeys(each))] for name, each in found.items() if each]
+        return ("figures", "machine"), lines
+
+    def _provenance(self) -> tuple[tuple[str, ...], list[list[str]]]:
+        """List the version and commit of each stored figure."""
+        lines = [
+            [f"`{protocol.name}`", str(run.seed), run.lagdyna, f"`{run.commit}`"]
+            for protocol in self.protocols
+            for run in self.ledger.runs_of(protocol)
+        ]
+        lines += [[f"`bounds/{name}`", *rest] for name, *rest in bound_commits(self.bounds)]
+        lines += [
+            [
+                f"`leaderboard/{each['robot']}.{each['model']}`",
+                str(each["seed"]),
+                "",
+                f"`{each['about']['commit']}`",
+            ]
+            for each in leaderboard_entries()
+        ]
+        return ("stored figures", "seed", "version", "commit"), [*lines, *arm_commits()]
 
     def _left_out(self) -> str:
         if not self.ledger.left_out:
