@@ -21,6 +21,7 @@ from lagdyna.config import (
 )
 from lagdyna.options import config_to_toml, described
 from lagdyna.sweeps import SlurmConfig, SweepConfig
+from lagdyna.tasks import CoordinateSpec, TaskSpec, WrapperSpec
 
 _TABLES = {
     "reward": RewardConfig,
@@ -28,6 +29,9 @@ _TABLES = {
     "evaluation": EvaluationConfig,
     "data": DataConfig,
     "signals": SignalsConfig,
+    "task": TaskSpec,
+    "coordinate": CoordinateSpec,
+    "wrapper": WrapperSpec,
     "sweep": SweepConfig,
     "slurm": SlurmConfig,
 }
@@ -96,10 +100,15 @@ def _options_in(table: str) -> str:
     """Describe the options of a table that is no part."""
     texts = described(_TABLES[table])[1]
     lines = ["| option | default | |", "|---|---|---|"]
-    where = "" if table == "sweep" else f"{table}."  # which is a file, no table
+    # A sweep is a file, and the tables of tasks are named by their headings.
+    where = "" if table in ("sweep", "task", "coordinate", "wrapper") else f"{table}."
     for each in dataclasses.fields(_TABLES[table]):
-        plain = isinstance(each.default, str | int | float | tuple)
-        default = f"`{each.default}`" if plain else ""
+        plain = isinstance(each.default, str | int | float | tuple) and each.default not in (
+            "",
+            (),
+        )
+        value = str(each.default).lower() if isinstance(each.default, bool) else each.default
+        default = f"`{value}`" if plain else ""
         lines.append(f"| `{where}{each.name}` | {default} | {_cell(texts[each.name])} |")
     return "\n".join(lines)
 
