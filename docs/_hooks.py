@@ -63,6 +63,7 @@ def on_page_markdown(markdown: str, **kwargs: Any) -> str:
         r"<!-- options of ([\w.]+) -->", lambda found: _options_of(found[1]), markdown
     )
     markdown = re.sub(r"<!-- table of (\w+) -->", lambda found: _options_in(found[1]), markdown)
+    markdown = markdown.replace("<!-- bibtex -->", _bibtex())
     markdown = re.sub(r"<!-- file (\w+\.md) -->", lambda found: _file(found[1]), markdown)
     if (mark := "<!-- usage of every command -->") in markdown:
         text = app.generate_docs(output_format="markdown", heading_level=2)
@@ -76,6 +77,23 @@ def _file(name: str) -> str:
     """Read a page at the top of the repository, its links as seen from `docs/community/`."""
     text = (Path(__file__).parents[1] / name).read_text(encoding="utf-8")
     return text.replace("](docs/", "](../")
+
+
+def _bibtex() -> str:
+    """Write the BibTeX entry of `CITATION.cff`, whose values are plain lines."""
+    text = (Path(__file__).parents[1] / "CITATION.cff").read_text(encoding="utf-8")
+    field = dict(re.findall(r"^(\w+): (.+)$", text, flags=re.M))
+    authors = " and ".join(
+        f"{{{name}}}" for name in re.findall(r"^  - name: (.+)$", text, flags=re.M)
+    )
+    return (
+        f"@software{{{field['title']},\n"
+        f"  title = {{{field['title']}}},\n"
+        f"  author = {{{authors}}},\n"
+        f"  version = {{{field['version']}}},\n"
+        f"  license = {{{field['license']}}},\n"
+        "}"
+    )
 
 
 def _options_of(part: str) -> str:
