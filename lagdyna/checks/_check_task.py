@@ -9,6 +9,7 @@ import numpy as np
 
 from ..tasks import EnvironmentFault, GymnasiumTask, TaskSpec, read_state
 from ._findings import Motion, TaskFinding, judge
+from ._step_rule import judge_step_rule
 
 
 def check_task(
@@ -19,8 +20,9 @@ def check_task(
     The checks are: `cos` and `sin` are a cosine and a sine; each coordinate changes by its
     velocity times `dt`, unless the velocity is estimated; actions accelerate in the direction
     of `force`; friction, episodes that terminate, limits of the velocity and context are
-    described; `reset` with a seed is reproducible; episodes have a time limit. The environment
-    is one of its own, so that a training run is not affected.
+    described; `reset` with a seed is reproducible; episodes have a time limit. A finding also
+    names the solver of an environment that steps by semi-implicit Euler. The environment is one
+    of its own, so that a training run is not affected.
 
     **Arguments:**
 
@@ -88,7 +90,9 @@ def _findings(
     )
     (q, qd), (next_q, next_qd) = read_state(spec, observations), read_state(spec, after)
     parts: Any = (observations, after, q, qd, next_q, next_qd, actions, previous)
-    yield from judge(spec, Motion(*parts))
+    motion = Motion(*parts)
+    yield from judge(spec, motion)
+    yield from judge_step_rule(spec, motion)
 
 
 def _chain(env: GymnasiumTask) -> list[gym.Env]:

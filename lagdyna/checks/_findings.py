@@ -113,7 +113,8 @@ def _circle(i: int, coordinate: CoordinateSpec, motion: Motion) -> TaskFinding:
     return TaskFinding(what, "wrong" if off > 0.05 else "warning", found, advice)
 
 
-def _changes(i: int, spec: TaskSpec, motion: Motion) -> Float[np.ndarray, " time"]:
+def changes(i: int, spec: TaskSpec, motion: Motion) -> Float[np.ndarray, " time"]:
+    """Compute the change of a coordinate in each transition, of angles the shortest."""
     change = motion.next_q[:, i] - motion.q[:, i]
     if spec.coordinates[i].kind == "angle":
         change = np.arctan2(np.sin(change), np.cos(change))
@@ -136,7 +137,7 @@ def _slopes(change: np.ndarray, motion: np.ndarray) -> tuple[float, float, float
 
 def _kinematics(i: int, spec: TaskSpec, motion: Motion) -> TaskFinding:
     """Check that a coordinate changes by its velocity times `dt`."""
-    coordinate, change = spec.coordinates[i], _changes(i, spec, motion)
+    coordinate, change = spec.coordinates[i], changes(i, spec, motion)
     speed = (motion.qd[:, i] + motion.next_qd[:, i]) / 2
     what, expected = f"coordinates[{i}] velocity, dt", spec.dt * speed
     entry = f"entry {coordinate.velocity}"
@@ -198,7 +199,7 @@ def _kinematics(i: int, spec: TaskSpec, motion: Motion) -> TaskFinding:
 
 def _estimated(i: int, spec: TaskSpec, motion: Motion) -> TaskFinding:
     """Check that the positions of a coordinate tell its velocity."""
-    coordinate, change = spec.coordinates[i], _changes(i, spec, motion)
+    coordinate, change = spec.coordinates[i], changes(i, spec, motion)
     what, fastest = f"coordinates[{i}] position", float(np.max(np.abs(change))) / spec.dt
     if not np.any(change):
         return TaskFinding(
@@ -364,7 +365,7 @@ def _friction(spec: TaskSpec, motion: Motion) -> Iterator[TaskFinding]:
         fastest = np.maximum(np.abs(motion.qd[:, 0]), np.abs(motion.next_qd[:, 0]))
         rows = fastest < 0.98 * coordinate.velocity_limit
     speed = (motion.qd[rows, 0] + motion.next_qd[rows, 0]) / 2
-    middle = motion.q[rows, 0] + _changes(0, spec, motion)[rows] / 2
+    middle = motion.q[rows, 0] + changes(0, spec, motion)[rows] / 2
     shapes = [middle, middle**2]
     if coordinate.kind == "angle":
         shapes = [np.sin(middle), np.cos(middle)]

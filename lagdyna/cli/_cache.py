@@ -3,13 +3,14 @@
 import hashlib
 import os
 import platform
-import stat
 import time
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
 from platformdirs import user_cache_path
+
+from .._private_directory import is_private
 
 CACHE = "LAGDYNA_CACHE"
 _OFF = "off"
@@ -34,7 +35,7 @@ def use_cache() -> None:
     directory = base / _fingerprint()
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not _is_private(directory):
+        if not is_private(directory):
             return
         clean(directory)
         # JAX does not write its files as a whole. The next command deletes what a process
@@ -101,15 +102,6 @@ def _runs(path: Path) -> bool:
     except (OSError, OverflowError):
         return True
     return True
-
-
-def _is_private(directory: Path) -> bool:
-    """Whether a directory is this user's, and nobody else can write to it."""
-    if not hasattr(os, "getuid"):  # Windows, where the directory is within the user's profile
-        return True
-    status = directory.lstat()
-    mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
-    return mine and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _fingerprint() -> str:

@@ -16,11 +16,14 @@ class RewardConfig:
         `softplus`.
     - `weight_decay`: as the learner's, for the reward; by default 0.3 with the agent
         `imagination`, else 0.
+    - `known`: whether to use the reward function that the environment gives, as methods with a
+        known cost do, instead of a learned one. Tasks of the suite give theirs.
     """
 
     hidden: Widths = (64, 64)
     activation: ActivationName | None = None
     weight_decay: NonNegative | None = None
+    known: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

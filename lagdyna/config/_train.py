@@ -25,7 +25,7 @@ from ..parts import (
     SolverConfig,
     StepsLossConfig,
 )
-from ..tasks import Plant, TaskSpec
+from ..tasks import Plant, TaskSpec, simulator_of
 from ._checks import check_loss, check_model, given, resolved_loss
 from ._known import Known, with_equations
 from ._names import known_task, named_solver
@@ -227,10 +227,13 @@ class Config:
 
         **Arguments:** `known`, equations that were given in Python.
 
-        **Raises:** `UserError` if the model needs equations and there are none, or they do not
-        fit the task.
+        **Raises:** `UserError` if the model needs equations and there are none, they do not
+        fit the task, or the environment gives no reward that is wanted as known.
         """
         plant = Plant.of_task(self.task)
+        if self.reward is not None and self.reward.known:
+            given = simulator_of(self.task, "`reward.known` was true")
+            plant = plant._replace(reward=given.reward)
         if self.model is None:
             return plant
         return with_equations(plant, self.model, task=self.task, known=known)

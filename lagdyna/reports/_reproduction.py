@@ -31,7 +31,7 @@ def reproduction_page(directory: Path) -> Page:
         )
     notes = ["A quick reproduction shows the tendency only."] if found.quick else []
     return Page(
-        title=options.get("title") or found.name,
+        title=_capitalized(options.get("title") or found.name),
         kind=f"reproduction · {found.name}",
         date=date_of(path),
         result=result,
@@ -86,3 +86,7 @@ def _parts(directory: Path) -> Table:
     links = tuple(link_to(directory, page) for page in pages)
     rows = [(name,) for name in names]
     return Table(f"Parts ({len(rows)})", ("part",), rows, folded=True, links=links)
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]

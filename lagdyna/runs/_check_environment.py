@@ -14,7 +14,8 @@ def check_environment(config: Config, progress: AbstractProgress) -> None:
 
     Tasks that lagdyna itself describes are not checked, nor those with `unchecked`.
 
-    **Arguments:** `progress`, which receives a note of each warning.
+    **Arguments:** `progress`, which receives a note of each warning, and of a solver that would
+    fit the environment better.
 
     **Raises:** `UserError` if the description is certainly wrong.
     """
@@ -31,8 +32,14 @@ def check_environment(config: Config, progress: AbstractProgress) -> None:
             "true` goes on without them"
         )
     for each in findings:
-        if each.verdict == "warning":
+        if each.verdict == "warning" or (each.what == "solver" and _solved_otherwise(config)):
             progress.note(f"{task.env_id}: {each}")
+
+
+def _solved_otherwise(config: Config) -> bool:
+    """Whether a model is solved, by another solver than semi-implicit Euler."""
+    solver = config.resolved().solver
+    return solver is not None and solver.name != "semi_implicit_euler"
 
 
 def _described(task: TaskSpec) -> TaskSpec:

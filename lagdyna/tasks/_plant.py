@@ -28,7 +28,7 @@ from ..mechanics import (
     ViscousDissipation,
     scaled_system,
 )
-from ..models import Activation, softplus
+from ..models import AbstractReward, Activation, softplus
 from ..options import ActivationName, DissipationName
 from ..simulate import LagrangianField, WorldModel
 from ._spec import TaskSpec
@@ -84,6 +84,7 @@ class Plant(NamedTuple):
         default.
     - `mass_unit`: kg or kg m^2 of the plant's own unit of mass, length `n`; ones by default.
     - `simulator`: world model that the environment gives, if the run uses it.
+    - `reward`: reward that the environment gives, if the run uses it with a learned model.
     - `friction_speed`: speed below which learned Coulomb friction is smoothed, m/s or rad/s,
         in natural units if there are any.
     """
@@ -108,6 +109,7 @@ class Plant(NamedTuple):
     mass_unit: tuple[float, ...] | None = None
     friction_speed: float = 0.05
     simulator: WorldModel | None = None
+    reward: AbstractReward | None = None
 
     @classmethod
     def of_task(cls, task: TaskSpec) -> "Plant":

@@ -9,13 +9,15 @@ from ._spec import TaskSpec
 from .suite import suite_name, suite_task, suite_world_model
 
 
-def simulator_of(spec: TaskSpec) -> WorldModel:
+def simulator_of(spec: TaskSpec, option: str = "`model.name` was 'simulator'") -> WorldModel:
     """Return the world model that the environment of a task gives.
 
     It predicts the state after an action was held for `spec.repeat` environment steps, and
     takes actions in `[-1, 1]^m`. Tasks of the suite give their true equations, and a reward
     that is interpolated between two actions. For any other task the environment is made, and
     its attribute `world_model` is read.
+
+    **Arguments:** `spec`; `option`, what asks for it, for messages.
 
     **Raises:** [`lagdyna.UserError`][] if the environment gives none, or if its world model
     does not fit the task.
@@ -28,11 +30,11 @@ def simulator_of(spec: TaskSpec) -> WorldModel:
         found = getattr(env.unwrapped, "world_model", None)
     finally:
         close_env(env)
-    of = f"`model.name` was 'simulator', and the environment {spec.env_id!r}"
+    of = f"{option}, and the environment {spec.env_id!r}"
     if not isinstance(found, WorldModel):
         raise UserError(
             f"{of} gives no world model; tasks of the suite and environments with an attribute "
-            "`world_model` do, a lagdyna.simulate.WorldModel; another model is learned"
+            "`world_model` do, a lagdyna.simulate.WorldModel; leave the option out to learn it"
         )
     if spec.repeat != 1 or spec.context:
         raise UserError(

@@ -67,8 +67,8 @@ class ModelLearner:
 
     - `config`: a resolved config of a run that trains a model.
     - `plant`: the system of the task.
-    - `reward`: the reward, if it is known; that of the plant's simulator if it has one. It is
-        learned otherwise.
+    - `reward`: the reward, if it is known; that of the plant or its simulator if it has one. It
+        is learned otherwise.
     """
 
     def __init__(self, config: Config, plant: Plant, reward: AbstractReward | None = None):
@@ -77,7 +77,7 @@ class ModelLearner:
         self.model: DynamicsConfig = given(config.model)
         self.learner: LearnerConfig = given(config.learner)
         self.reward_options: RewardConfig = given(config.reward)
-        known = None if plant.simulator is None else plant.simulator.reward
+        known = plant.reward if plant.simulator is None else plant.simulator.reward
         self.given_reward = known if reward is None else reward
         self.in_range = InRange.of(config, plant)
         self._fixed = self.model.fixed_parameters()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -13,6 +12,7 @@ from ._clock import Clock, MetricsOfSeeds
 from ._compiled import CompiledLoop
 from ._environment import EVALUATE, AbstractEnvironmentLoop, start_seeds
 from ._host import HostLoop
+from ._kept_programs import ProgramName
 from ._round import Record, Records, Round
 from ._seeds import AbstractSeeds, Active, indices
 from ._state import TrainingState
@@ -152,15 +152,15 @@ def _train(
     """Run a training phase: fit the world model to all experience, then improve the agent."""
     trainer, config = seeds.trainer, seeds.trainer.config
     training, _ = seeds.update(trainer.begin_phase, training, active)
-    for name, program, updates in (
-        ("fit", trainer.fit, config.model_updates),
-        ("imagine", trainer.improve, config.agent_updates),
-    ):
+    phases: tuple[tuple[str, ProgramName, int], ...] = (
+        ("fit", "fit", config.model_updates),
+        ("imagine", "improve", config.agent_updates),
+    )
+    for name, program, updates in phases:
         sizes = _chunks(updates)
         for i, size in enumerate(sizes):
             progress.phase(name, sum(sizes[:i]), updates, metrics.shown(active))
-            shared = (jnp.asarray(i), size)
-            training, found = seeds.update(program, training, active, shared=shared)
+            training, found = seeds.learn(program, training, active, i, size)
             metrics.add(found, active)
         clock.lap(name)
     if trainer.selects_policies:

@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, PyTree, Shaped, UInt
 from .._errors import UserError
 from ..parts import available_memory
 from ..statistics import interquartile_mean
+from ._kept_programs import KeptPrograms, ProgramName
 from ._state import TrainingState
 from ._trainer import Trainer, short_seed
 
@@ -68,6 +69,18 @@ class AbstractSeeds(abc.ABC):
         meaningless.
         """
 
+    def learn(
+        self,
+        name: ProgramName,
+        training: TrainingState,
+        active: Active,
+        chunk: int,
+        updates: int,
+    ) -> tuple[TrainingState, PyTree]:
+        """Apply a chunk of updates by `trainer.fit` or `trainer.improve`."""
+        shared = (jnp.asarray(chunk), updates)
+        return self.update(getattr(self.trainer, name), training, active, shared=shared)
+
     @abc.abstractmethod
     def query(
         self,
@@ -108,6 +121,7 @@ class OneSeed(AbstractSeeds):
     def __init__(self, trainer: Trainer):
         self.trainer = trainer
         self.seeds = (trainer.config.seed,)
+        self._kept = KeptPrograms.of(trainer)
 
     def start(self) -> TrainingState:
         return self.trainer.init()
@@ -123,6 +137,19 @@ class OneSeed(AbstractSeeds):
         assert bool(active[0])
         training, more = _pair(program(training, *_only(each), *shared))
         return training, _with_axis(more)
+
+    def learn(
+        self,
+        name: ProgramName,
+        training: TrainingState,
+        active: Active,
+        chunk: int,
+        updates: int,
+    ) -> tuple[TrainingState, PyTree]:
+        if self._kept is None:
+            return super().learn(name, training, active, chunk, updates)
+        training, metrics = self._kept(name, training, jnp.asarray(chunk), updates)
+        return training, _with_axis(metrics)
 
     def query(
         self,

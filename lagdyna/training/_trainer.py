@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt
 
+from .._errors import UserError
 from .._strong_types import strongly_typed
 from ..agents import AbstractAgent, Exploration, Metrics, Purpose, run_key
 from ..config import Config, Known, given
@@ -36,14 +37,19 @@ class Trainer:
         known; it is learned otherwise.
     - `known`: the known equations of the model, in place of `model.known`.
 
-    **Raises:** `UserError` if the model needs equations and there are none, or they do not fit
-    the task.
+    **Raises:** `UserError` if the model needs equations and there are none, they do not fit
+    the task, or there are two known rewards.
     """
 
     def __init__(
         self, config: Config, reward: RewardFn | None = None, known: Known | None = None
     ):
         plant = config.plant(known)
+        if reward is not None and plant.reward is not None:
+            raise UserError(
+                "`reward` was given with `reward.known`, the reward of the environment; give "
+                "one of the two"
+            )
         given_reward = None if reward is None else GivenReward(reward)
         config = config.resolved(plant)
         learner = None

@@ -13,7 +13,7 @@ from lagdyna.runs import config_of, resume, train
 from lagdyna.runs._check_environment import check_environment
 from lagdyna.tasks import TaskSpec, get_task
 
-from ..small import small_config
+from ..small import MLP, small_config
 from ..tasks.swing import Damped, Swing, registered, spec_of
 from .watch import StopAfterRounds, same_run
 
@@ -58,6 +58,19 @@ def test_doubts_are_notes_of_the_progress(tmp_path: Path) -> None:
         assert note.startswith(f"{env_id}: dissipation: the velocity seems to decay")
         with pytest.warns(UserWarning, match="the velocity seems to decay"):
             check_environment(config, Silence())
+
+
+def test_the_solver_of_the_environment_is_a_note_if_the_model_has_another() -> None:
+    task = dataclasses.replace(get_task("Pendulum-v1"), dissipation="viscous")
+    for changes, count in (
+        ({}, 1),
+        ({"solver": {"name": "semi_implicit_euler"}}, 0),
+        ({"model": MLP}, 0),
+    ):
+        notes = Notes()
+        config = dataclasses.replace(small_config(**changes), task=task)
+        check_environment(config, notes)
+        assert sum("--solver semi_implicit_euler" in each for each in notes.notes) == count
 
 
 def test_described_tasks_are_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Scalar
 
+from lagdyna import UserError
 from lagdyna.agents import ImaginationState
 from lagdyna.config import given
 from lagdyna.mechanics import State
 from lagdyna.simulate import LagrangianField, SolvedTransition
 from lagdyna.tasks import Outcome, get_task
+from lagdyna.tasks.suite._world_model import SuiteReward
 from lagdyna.training import Trainer, TrainingState
 
 from ..small import DYNA, MLP, recorded, small_config
@@ -287,3 +289,15 @@ def test_trainers_that_differ_in_the_seed_share_their_programs(
     assert compilations() == before
     weights = [jax.tree.leaves(t.policy)[0] for t in (first, second)]
     assert not np.array_equal(*weights)
+
+
+def test_the_known_reward_of_an_environment_is_not_learned() -> None:
+    config = small_config(task="pilco-cartpole", model=MLP, reward={"known": True})
+    trainer = Trainer(config)
+    world = given(jax.eval_shape(trainer.init).world)
+    assert isinstance(world.reward, SuiteReward)
+    assert list(given(trainer.model_learner).weights()) == ["model"]
+    with pytest.raises(UserError, match=r"`reward.known` was true.*'Pendulum-v1' gives no"):
+        Trainer(small_config(model=MLP, reward={"known": True}))
+    with pytest.raises(UserError, match=r"`reward` was given.*`reward.known`"):
+        Trainer(config, reward=lambda state, action, next_state: jnp.zeros(()))
