@@ -106,7 +106,7 @@ class Tables:
         """Make the Markdown tables, by file name."""
         return {
             "suite_tasks": _table(*self._suite_tasks()),
-            "suite_models": _table(*self._suite_models()),
+            "suite_models": self._suite_models(),
             "suite_bounds": _table(*self._suite_bounds()),
             "suite_seeds": _table(*self._seeds("suite", "to 95 %", ERRORS)),
             "yardsticks": _table(*self._solved("yardsticks")),
@@ -135,11 +135,11 @@ class Tables:
             cells = [protocol.task, f"`{protocol.variant}`", _seeds(row), _number(row["steps"])]
             cells += [_reached(row, "steps_to_95"), _number(paper.steps)]
             cells += [_number(row["return"]), _interval(row), _number(paper.value)]
-            cells += [_number(row["one_step_l1"]), _number(paper.error)]
+            cells += [_error(row["one_step_l1"]), _error(paper.error)]
             lines.append([*cells, _number(row["seconds"])])
         return heads, lines
 
-    def _suite_models(self) -> tuple[tuple[str, ...], list[list[str]]]:
+    def _suite_models(self) -> str:
         heads = ("task", "coordinates", "seeds: DeLaN, MLP", "DeLaN has the higher return")
         sizes = {each.task: len(each.config.task.coordinates) for each in self.of("suite")}
         lines = [
@@ -151,8 +151,11 @@ class Tables:
                 _probability(row.get("fewer_steps")),
             ]
             for task, row in self.compared().items()
+            if all(row["seeds"])
         ]
-        return (*heads, "DeLaN needs fewer steps"), lines
+        if not lines:
+            return "No task has stored runs of both models yet.\n"
+        return _table((*heads, "DeLaN needs fewer steps"), lines)
 
     def _suite_bounds(self) -> tuple[tuple[str, ...], list[list[str]]]:
         agents: dict[str, dict[str, float | None]] = {}
@@ -303,6 +306,10 @@ def _number(value: float | None, missing: str = "") -> str:
     if 0 < value < 0.01:
         return f"{1e5 * value:.1f}e-5"
     return f"{value:.3g}" if abs(value) < 20 else f"{value:,.0f}"
+
+
+def _error(value: float | None) -> str:
+    return "" if value is None else f"{1e5 * value:.1f}e-5"
 
 
 def _seeds(row: Row) -> str:
