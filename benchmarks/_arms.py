@@ -27,12 +27,12 @@ def arm_machines(path: Path = STORED) -> list[str]:
     return [json.loads(path.read_text(encoding="utf-8"))["machine"]]
 
 
-def arm_commits(path: Path = STORED) -> list[list[str]]:
+def arm_commits(path: Path = STORED) -> list[tuple[str, str, str, str]]:
     """List name, seed, version (not stored) and commit of the stored reproduction."""
     if not path.exists():
         return []
     stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return [["`reproductions/arms`", "0", "", f"`{stored['commit']}`"]]
+    return [("reproductions/arms", "0", "", stored["commit"])]
 
 
 def arm_tables(path: Path = STORED) -> dict[str, tuple[tuple[str, ...], list[list[str]]]]:

@@ -90,7 +90,7 @@ def bound_machines(folder: Path = STORED) -> list[str]:
 
 def bound_commits(folder: Path = STORED) -> list[tuple[str, str, str, str]]:
     """List task, seed of the guesses, version (not stored) and commit of each file."""
-    return [(x.task, str(x.seed), "", f"`{x.machine.get('commit')}`") for x in _stored(folder)]
+    return [(x.task, str(x.seed), "", x.machine.get("commit", "")) for x in _stored(folder)]
 
 
 def _stored(folder: Path) -> list[Bound]:

@@ -242,23 +242,25 @@ class Tables:
         return ("figures", "machine"), lines
 
     def _provenance(self) -> tuple[tuple[str, ...], list[list[str]]]:
-        """List the version and commit of each stored figure."""
-        lines = [
-            [f"`{protocol.name}`", str(run.seed), run.lagdyna, f"`{run.commit}`"]
+        """List the versions and commits of the stored figures."""
+        rows = [
+            (protocol.name, str(run.seed), run.lagdyna, run.commit)
             for protocol in self.protocols
             for run in self.ledger.runs_of(protocol)
         ]
-        lines += [[f"`bounds/{name}`", *rest] for name, *rest in bound_commits(self.bounds)]
-        lines += [
-            [
-                f"`leaderboard/{each['robot']}.{each['model']}`",
-                str(each["seed"]),
-                "",
-                f"`{each['about']['commit']}`",
-            ]
-            for each in leaderboard_entries()
+        rows += [(f"bounds/{name}", *rest) for name, *rest in bound_commits(self.bounds)]
+        rows += [
+            (f"leaderboard/{x['robot']}.{x['model']}", str(x["seed"]), "", x["about"]["commit"])
+            for x in leaderboard_entries()
         ]
-        return ("stored figures", "seed", "version", "commit"), [*lines, *arm_commits()]
+        seeds: dict[tuple[str, str, str], list[str]] = {}
+        for name, seed, version, commit in (*rows, *arm_commits()):
+            seeds.setdefault((name, version, commit), []).append(seed)
+        lines = [
+            [f"`{name}`", ", ".join(each), version, f"`{commit}`"]
+            for (name, version, commit), each in seeds.items()
+        ]
+        return ("stored figures", "seeds", "version", "commit"), lines
 
     def _left_out(self) -> str:
         if not self.ledger.left_out:

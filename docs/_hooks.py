@@ -69,7 +69,8 @@ def on_page_markdown(markdown: str, **kwargs: Any) -> str:
         text = app.generate_docs(output_format="markdown", heading_level=2)
         # One level up, and without the overview, which the page's own contents give.
         text = text[text.index("### lagdyna train") :].replace("### lagdyna", "## lagdyna")
-        markdown = markdown.replace(mark, text)
+        # Cyclopts adds the module of `python -m mkdocs` to each usage.
+        markdown = markdown.replace(mark, text.replace(" -m mkdocs", ""))
     return markdown
 
 
