@@ -20,6 +20,21 @@ def arm_entries(path: Path = STORED) -> dict[str, float | None]:
     return {each["name"]: each["ours"] for each in stored["entries"]}
 
 
+def arm_machines(path: Path = STORED) -> list[str]:
+    """List the machine of the stored reproduction; none without one."""
+    if not path.exists():
+        return []
+    return [json.loads(path.read_text(encoding="utf-8"))["machine"]]
+
+
+def arm_commits(path: Path = STORED) -> list[tuple[str, str, str, str]]:
+    """List name, seed, version (not stored) and commit of the stored reproduction."""
+    if not path.exists():
+        return []
+    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return [("reproductions/arms", "0", "", stored["commit"])]
+
+
 def arm_tables(path: Path = STORED) -> dict[str, tuple[tuple[str, ...], list[list[str]]]]:
     """Make heads and lines of the tables, by file name."""
     found = arm_entries(path)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from _protocols import HERE
+from _summaries import machine_of
 
 from lagdyna import UserError
 from lagdyna.reproductions.ramesh2023_suite import PAPER
@@ -76,10 +77,24 @@ def write_bound(found: Bound, folder: Path = STORED) -> None:
 
 def bound_entries(folder: Path = STORED) -> dict[str, dict[str, float]]:
     """Read the figures of each stored task, in the order of the paper."""
-    found = (read_bound(task, folder) for task in PAPER if path_of(task, folder).exists())
     return {
-        each.task: {"mean": each.mean, "low": each.low, "high": each.high} for each in found
+        each.task: {"mean": each.mean, "low": each.low, "high": each.high}
+        for each in _stored(folder)
     }
+
+
+def bound_machines(folder: Path = STORED) -> list[str]:
+    """List the machine of each stored file."""
+    return [machine_of(each.machine) for each in _stored(folder)]
+
+
+def bound_commits(folder: Path = STORED) -> list[tuple[str, str, str, str]]:
+    """List task, seed of the guesses, version (not stored) and commit of each file."""
+    return [(x.task, str(x.seed), "", x.machine.get("commit", "")) for x in _stored(folder)]
+
+
+def _stored(folder: Path) -> list[Bound]:
+    return [read_bound(task, folder) for task in PAPER if path_of(task, folder).exists()]
 
 
 def bound_table(
@@ -90,16 +105,16 @@ def bound_table(
     **Arguments:** `agents`, the returns of stored runs by task and model.
     """
     models = list(dict.fromkeys(model for each in agents.values() for model in each))
-    heads = ("task", "best found", "95 %", "starts", "converged", "rounds", "s", "commit")
+    heads = ("task", "best found", "95 %", "starts", "converged", "rounds", "s")
     heads += ("paper's LNN", "DNN")
     lines = []
     for task, paper in PAPER.items():
-        cells = [""] * 7
+        cells = [""] * 6
         if path_of(task, folder).exists():
             each = read_bound(task, folder)
             cells = [f"{each.mean:.1f}", f"{each.low:.1f} to {each.high:.1f}"]
             cells += [f"{x}" for x in (len(each.returns), each.converged, each.rounds)]
-            cells += [f"{each.seconds:,.0f}", f"`{each.machine.get('commit')}`"]
+            cells += [f"{each.seconds:,.0f}"]
         cells += [f"{paper.delan.value:.0f}", f"{paper.mlp.value:.0f}"]
         ours = (agents.get(task, {}).get(model) for model in models)
         cells += ["" if x is None else f"{x:.0f}" for x in ours]

@@ -161,8 +161,8 @@ def _files(folder: Path) -> list[Path]:
     **Raises:** `UserError` if the folder has another file.
     """
     found = sorted(path for path in folder.rglob("*") if path.is_file())
-    # These have formats of their own; see `_arms.py` and `_bounds.py`.
-    others = ("reproductions", "bounds")
+    # These have formats of their own; timings are tables as their scripts print them.
+    others = ("reproductions", "bounds", "timings")
     found = [path for path in found if path.relative_to(folder).parts[0] not in others]
     for path in found:
         if path.suffix != ".json" or len(path.relative_to(folder).parts) != 3:

@@ -37,7 +37,7 @@ def plot_panels(path: Path, panels: list[Panel]) -> None:
     grid = figure.subplots(rows, columns, squeeze=False)
     labels = dict.fromkeys(label for panel in panels for label in panel.curves)
     colours = dict(zip(labels, _COLOURS, strict=False))
-    handles = {}
+    handles, bands = {}, {}
     for axes, panel in zip(grid.flat, panels, strict=False):
         for label, seeds in panel.curves.items():
             if not seeds:
@@ -48,7 +48,8 @@ def plot_panels(path: Path, panels: list[Panel]) -> None:
             (handles[label],) = axes.plot(steps, middle, color=colour, lw=1.4)
             band = interquartile_interval(returns)
             if band is not None:
-                axes.fill_between(steps, *band, color=colour, alpha=0.15, lw=0)
+                shade = axes.fill_between(steps, *band, color=colour, alpha=0.15, lw=0)
+                bands.setdefault("95 % interval", shade)
         for label, value in panel.lines.items():
             handles[label] = axes.axhline(value, color=GREY, lw=1, ls="--")
         counts = ", ".join(str(len(seeds)) for seeds in panel.curves.values())
@@ -66,6 +67,7 @@ def plot_panels(path: Path, panels: list[Panel]) -> None:
         axes.set_ylabel("return")
     for axes in grid.flat[max(len(panels) - columns, 0) : len(panels)]:
         axes.set_xlabel("environment steps", fontsize=8)
+    handles |= bands
     figure.legend(
         [*handles.values()], [*handles], frameon=False, ncols=4, loc="outside lower center"
     )

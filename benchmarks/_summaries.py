@@ -1,6 +1,7 @@
 """Figures of the tables: interquartile means over stored seeds, with bootstrap intervals."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,13 @@ class Published(msgspec.Struct, forbid_unknown_fields=True):
 def read_published(path: Path = PUBLISHED) -> Published:
     """Read the published figures."""
     return msgspec.convert(read_table(path), Published)
+
+
+def machine_of(about: Mapping[str, Any]) -> str:
+    """Name the processor of a measurement, and its number of cores."""
+    words = str(about.get("processor", "unknown")).replace("(R)", "").replace("(TM)", "")
+    cores = about.get("cores")
+    return " ".join(words.split()) + (f", {cores} cores" if cores else "")
 
 
 def target_of(protocol: Protocol, published_figures: Published) -> float | None:

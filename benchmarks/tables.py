@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from _arms import arm_entries, arm_tables
-from _bounds import STORED, bound_entries, bound_table
+from _arms import arm_commits, arm_entries, arm_machines, arm_tables
+from _bounds import STORED, bound_commits, bound_entries, bound_machines, bound_table
 from _leaderboard_table import leaderboard_entries, leaderboard_tables
 from _ledger import RESULTS, Ledger, read_ledger
 from _panels import Panel, plot_panels
@@ -25,6 +25,7 @@ from _summaries import (
     Row,
     aggregate,
     compare_models,
+    machine_of,
     read_published,
     seed_row,
     suite_scores,
@@ -105,7 +106,7 @@ class Tables:
         """Make the Markdown tables, by file name."""
         return {
             "suite_tasks": _table(*self._suite_tasks()),
-            "suite_models": _table(*self._suite_models()),
+            "suite_models": self._suite_models(),
             "suite_bounds": _table(*self._suite_bounds()),
             "suite_seeds": _table(*self._seeds("suite", "to 95 %", ERRORS)),
             "yardsticks": _table(*self._solved("yardsticks")),
@@ -114,7 +115,10 @@ class Tables:
             "yardsticks_seeds": _table(*self._seeds("yardsticks", "to target", ())),
             "agents": _table(*self._solved("agents")),
             "agents_seeds": _table(*self._seeds("agents", "to target", ())),
+            **{f"{group}_missing": self._missing(group) for group in ("yardsticks", "agents")},
             "left_out": self._left_out(),
+            "machines": _table(*self._machines()),
+            "provenance": _table(*self._provenance()),
             **{name: _table(*table) for name, table in arm_tables().items()},
             **{name: _table(*table) for name, table in self._leaderboard().items()},
         }
@@ -131,11 +135,11 @@ class Tables:
             cells = [protocol.task, f"`{protocol.variant}`", _seeds(row), _number(row["steps"])]
             cells += [_reached(row, "steps_to_95"), _number(paper.steps)]
             cells += [_number(row["return"]), _interval(row), _number(paper.value)]
-            cells += [_number(row["one_step_l1"]), _number(paper.error)]
+            cells += [_error(row["one_step_l1"]), _error(paper.error)]
             lines.append([*cells, _number(row["seconds"])])
         return heads, lines
 
-    def _suite_models(self) -> tuple[tuple[str, ...], list[list[str]]]:
+    def _suite_models(self) -> str:
         heads = ("task", "coordinates", "seeds: DeLaN, MLP", "DeLaN has the higher return")
         sizes = {each.task: len(each.config.task.coordinates) for each in self.of("suite")}
         lines = [
@@ -147,8 +151,11 @@ class Tables:
                 _probability(row.get("fewer_steps")),
             ]
             for task, row in self.compared().items()
+            if all(row["seeds"])
         ]
-        return (*heads, "DeLaN needs fewer steps"), lines
+        if not lines:
+            return "No task has stored runs of both models yet.\n"
+        return _table((*heads, "DeLaN needs fewer steps"), lines)
 
     def _suite_bounds(self) -> tuple[tuple[str, ...], list[list[str]]]:
         agents: dict[str, dict[str, float | None]] = {}
@@ -166,6 +173,8 @@ class Tables:
         lines = []
         for protocol in dict.fromkeys([*default, *self.of(group)]):
             row = self.row(protocol)
+            if not row["seeds"]:
+                continue
             cells = [f"`{protocol.task}`", f"`{protocol.variant}`", _seeds(row)]
             cells += [_number(row[name]) for name in ("steps", "decisions")]
             cells += [_number(row["experience_seconds"]), _number(row["return"])]
@@ -190,8 +199,8 @@ class Tables:
         heads = ("task", "agent", "seeds", "experience, s", "success", "score", "robustness")
         lines = []
         for protocol in self.of(group):
-            if protocol.task.startswith(SCORED):
-                row = self.row(protocol)
+            row = self.row(protocol)
+            if row["seeds"] and protocol.task.startswith(SCORED):
                 cells = [f"`{protocol.task}`", f"`{protocol.variant}`", _seeds(row)]
                 cells += [_number(row["experience_seconds"])]
                 lines.append([*cells, *(_number(row.get(x)) for x in heads[4:])])
@@ -208,10 +217,50 @@ class Tables:
                 cells = [f"`{protocol.task}`", f"`{protocol.variant}`", str(run.seed)]
                 cells += [_number(row["return"]), _number(row["to_target"], "never")]
                 cells += [_number(row.get(name)) for name in figures]
-                lines.append(
-                    [*cells, _number(run.seconds), str(run.at_once), f"`{run.commit}`"]
-                )
-        return (*heads, "commit"), lines
+                cells += [_number(run.seconds), str(run.at_once)]
+                lines.append(cells)
+        return heads, lines
+
+    def _missing(self, group: str) -> str:
+        """Name the protocols of a group that have no stored run."""
+        missing = [p for p in self.of(group) if not self.row(p)["seeds"]]
+        if not missing:
+            return ""
+        names = ", ".join(f"`{each.task}` with `{each.variant}`" for each in missing)
+        return f"Without a stored run: {names}.\n"
+
+    def _machines(self) -> tuple[tuple[str, ...], list[list[str]]]:
+        """List the machines of the stored figures."""
+        found: dict[str, list[str]] = {}
+        for protocol in self.protocols:
+            runs = self.ledger.runs_of(protocol)
+            found.setdefault(protocol.group, []).extend(machine_of(x.machine) for x in runs)
+        found["best returns"] = bound_machines(self.bounds)
+        found["arms"] = arm_machines()
+        found["leaderboard"] = [machine_of(each["about"]) for each in leaderboard_entries()]
+        lines = [[name, "; ".join(dict.fromkeys(each))] for name, each in found.items() if each]
+        return ("figures", "machine"), lines
+
+    def _provenance(self) -> tuple[tuple[str, ...], list[list[str]]]:
+        """List the versions and commits of the stored figures."""
+        rows = [
+            (protocol.name, str(run.seed), run.lagdyna, run.commit)
+            for protocol in self.protocols
+            for run in self.ledger.runs_of(protocol)
+        ]
+        rows += [(f"bounds/{name}", *rest) for name, *rest in bound_commits(self.bounds)]
+        rows += [
+            (f"leaderboard/{x['robot']}.{x['model']}", str(x["seed"]), "", x["about"]["commit"])
+            for x in leaderboard_entries()
+        ]
+        seeds: dict[tuple[str, str, str], list[str]] = {}
+        for name, seed, version, commit in (*rows, *arm_commits()):
+            seeds.setdefault((name, version, commit), []).append(seed)
+        lines = [
+            [f"`{name}`", ", ".join(each), version, f"`{commit}`"]
+            for (name, version, commit), each in seeds.items()
+        ]
+        return ("stored figures", "seeds", "version", "commit"), lines
 
     def _left_out(self) -> str:
         if not self.ledger.left_out:
@@ -259,6 +308,10 @@ def _number(value: float | None, missing: str = "") -> str:
     if 0 < value < 0.01:
         return f"{1e5 * value:.1f}e-5"
     return f"{value:.3g}" if abs(value) < 20 else f"{value:,.0f}"
+
+
+def _error(value: float | None) -> str:
+    return "" if value is None else f"{1e5 * value:.1f}e-5"
 
 
 def _seeds(row: Row) -> str:

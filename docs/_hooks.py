@@ -21,6 +21,7 @@ from lagdyna.config import (
 )
 from lagdyna.options import config_to_toml, described
 from lagdyna.sweeps import SlurmConfig, SweepConfig
+from lagdyna.tasks import CoordinateSpec, TaskSpec, WrapperSpec
 
 _TABLES = {
     "reward": RewardConfig,
@@ -28,6 +29,9 @@ _TABLES = {
     "evaluation": EvaluationConfig,
     "data": DataConfig,
     "signals": SignalsConfig,
+    "task": TaskSpec,
+    "coordinate": CoordinateSpec,
+    "wrapper": WrapperSpec,
     "sweep": SweepConfig,
     "slurm": SlurmConfig,
 }
@@ -59,12 +63,14 @@ def on_page_markdown(markdown: str, **kwargs: Any) -> str:
         r"<!-- options of ([\w.]+) -->", lambda found: _options_of(found[1]), markdown
     )
     markdown = re.sub(r"<!-- table of (\w+) -->", lambda found: _options_in(found[1]), markdown)
+    markdown = markdown.replace("<!-- bibtex -->", _bibtex())
     markdown = re.sub(r"<!-- file (\w+\.md) -->", lambda found: _file(found[1]), markdown)
     if (mark := "<!-- usage of every command -->") in markdown:
         text = app.generate_docs(output_format="markdown", heading_level=2)
         # One level up, and without the overview, which the page's own contents give.
         text = text[text.index("### lagdyna train") :].replace("### lagdyna", "## lagdyna")
-        markdown = markdown.replace(mark, text)
+        # Cyclopts adds the module of `python -m mkdocs` to each usage.
+        markdown = markdown.replace(mark, text.replace(" -m mkdocs", ""))
     return markdown
 
 
@@ -72,6 +78,23 @@ def _file(name: str) -> str:
     """Read a page at the top of the repository, its links as seen from `docs/community/`."""
     text = (Path(__file__).parents[1] / name).read_text(encoding="utf-8")
     return text.replace("](docs/", "](../")
+
+
+def _bibtex() -> str:
+    """Write the BibTeX entry of `CITATION.cff`, whose values are plain lines."""
+    text = (Path(__file__).parents[1] / "CITATION.cff").read_text(encoding="utf-8")
+    field = dict(re.findall(r"^(\w+): (.+)$", text, flags=re.M))
+    authors = " and ".join(
+        f"{{{name}}}" for name in re.findall(r"^  - name: (.+)$", text, flags=re.M)
+    )
+    return (
+        f"@software{{{field['title']},\n"
+        f"  title = {{{field['title']}}},\n"
+        f"  author = {{{authors}}},\n"
+        f"  version = {{{field['version']}}},\n"
+        f"  license = {{{field['license']}}},\n"
+        "}"
+    )
 
 
 def _options_of(part: str) -> str:
@@ -96,10 +119,15 @@ def _options_in(table: str) -> str:
     """Describe the options of a table that is no part."""
     texts = described(_TABLES[table])[1]
     lines = ["| option | default | |", "|---|---|---|"]
-    where = "" if table == "sweep" else f"{table}."  # which is a file, no table
+    # A sweep is a file, and the tables of tasks are named by their headings.
+    where = "" if table in ("sweep", "task", "coordinate", "wrapper") else f"{table}."
     for each in dataclasses.fields(_TABLES[table]):
-        plain = isinstance(each.default, str | int | float | tuple)
-        default = f"`{each.default}`" if plain else ""
+        plain = isinstance(each.default, str | int | float | tuple) and each.default not in (
+            "",
+            (),
+        )
+        value = str(each.default).lower() if isinstance(each.default, bool) else each.default
+        default = f"`{value}`" if plain else ""
         lines.append(f"| `{where}{each.name}` | {default} | {_cell(texts[each.name])} |")
     return "\n".join(lines)
 

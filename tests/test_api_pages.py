@@ -84,3 +84,9 @@ def test_pages_name_nothing_that_does_not_exist(page: Path) -> None:
 
 
 REMOVED = ("Behaviour", "clipped", "mixed_starts", "promising_states", "pushed_states")
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "lagdyna"])
+def test_pages_open_with_a_link_to_the_page_that_uses_the_room(room: str) -> None:
+    opening = (API / f"{room}.md").read_text(encoding="utf-8").splitlines()[2]
+    assert re.match(r"\[[^\]]+\]\(\.\./(concepts|guides|reference|results)/[\w-]+\.md", opening)
