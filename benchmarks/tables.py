@@ -244,7 +244,7 @@ class Tables:
     def _provenance(self) -> tuple[tuple[str, ...], list[list[str]]]:
         """List the versions and commits of the stored figures."""
         rows = [
-            (protocol.name, str(run.seed), run.lagdyna, run.commit)
+            (protocol.name, str(run.seed), run.lagdyna, run.commit or "unknown")
             for protocol in self.protocols
             for run in self.ledger.runs_of(protocol)
         ]
