@@ -34,9 +34,9 @@ class FourierMotion(NamedTuple):
     $$q(t) = c + \sum_k \frac{a_k}{k \omega} \sin k \omega t - \frac{b_k}{k \omega} \cos
     k \omega t$$
 
-    with $\omega = 2 \pi / T$. The coefficients are such that velocity and acceleration are 0 at `t = 0` and, since the
-    series is periodic, at `t = T`. Swevers, Ganseman, Tükel, De Schutter & Van Brussel (1997),
-    Optimal robot excitation and identification, eq. 13.
+    with $\omega = 2 \pi / T$. The coefficients are such that velocity and acceleration are 0 at
+    `t = 0` and, since the series is periodic, at `t = T`. Swevers, Ganseman, Tükel,
+    De Schutter & Van Brussel (1997), Optimal robot excitation and identification, eq. 13.
 
     **Attributes:** `centre`, shape `(n,)`; `sine`, `cosine`: `a` and `b`, shape
     `(n, harmonics)`; `seconds`: the period `T`.
