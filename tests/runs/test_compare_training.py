@@ -128,7 +128,7 @@ def test_runs_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a" / "summary.json").unlink()
     (tmp_path / "early").mkdir()  # as of a run that was stopped before it began
     for others, target in itertools.product(([], [tmp_path / "early"]), (None, 200.0)):
-        runs = [tmp_path / "a", *others]
+        runs: list[str | Path] = [tmp_path / "a", *others]
         with pytest.raises(UserError, match="a', which is not finished .*`lagdyna resume .*a`"):
             compare(runs, target=target)
     with pytest.raises(UserError, match="early', which holds no run of `lagdyna train`"):
