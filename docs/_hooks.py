@@ -49,7 +49,16 @@ _FORMULA = re.compile(
 
 def _mathml(found: re.Match[str]) -> str:
     display = "block" if found[1] == "div" else "inline"
-    return latex2mathml.converter.convert(unescape(found[2]), display=display)
+    formula = latex2mathml.converter.convert(unescape(found[2]), display=display)
+    # TeX has a thin space between the name of a function and a symbol; MathML has none.
+    formula = _NAME_AND_SYMBOL.sub(r"\1" + _THIN_SPACE, formula)
+    return _SYMBOL_AND_NAME.sub(r"\1" + _THIN_SPACE, formula)
+
+
+_THIN_SPACE = '<mspace width="0.167em" />'
+_NAME = r"<mi>(?:sin|cos|tan|tanh|exp|log)</mi>"
+_NAME_AND_SYMBOL = re.compile(rf"({_NAME})(?=<m(?:i|n|sub|sup|subsup|frac|over|row)>)")
+_SYMBOL_AND_NAME = re.compile(rf"(</m(?:i|n|sub|sup|subsup|frac|over)>)(?={_NAME})")
 
 
 def on_page_markdown(markdown: str, **kwargs: Any) -> str:

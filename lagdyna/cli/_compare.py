@@ -77,7 +77,9 @@ def compare(
         count = 1 if best is None else best
         some = [best_trials(run, count) if run in sweeps else [run] for run in runs]
         runs = [run for each in some for run in each]
-    if any(kind_of(run) in ("train", "seeds") for run in runs):
+    kinds = [kind_of(run) for run in runs]
+    # A target is for agents, so a directory without a run is refused as one of theirs.
+    if "train" in kinds or "seeds" in kinds or (target is not None and None in kinds):
         _compare_training(runs, out, target)
         return
     if target is not None:

@@ -32,11 +32,11 @@ class FourierMotion(NamedTuple):
     r"""Truncated Fourier series of each joint, which starts and ends at rest.
 
     $$q(t) = c + \sum_k \frac{a_k}{k \omega} \sin k \omega t - \frac{b_k}{k \omega} \cos
-    k \omega t, \quad \omega = 2 \pi / T$$
+    k \omega t$$
 
-    The coefficients are such that velocity and acceleration are 0 at `t = 0` and, since the
-    series is periodic, at `t = T`. Swevers, Ganseman, Tükel, De Schutter & Van Brussel (1997),
-    Optimal robot excitation and identification, eq. 13.
+    with $\omega = 2 \pi / T$. The coefficients are such that velocity and acceleration are 0 at
+    `t = 0` and, since the series is periodic, at `t = T`. Swevers, Ganseman, Tükel,
+    De Schutter & Van Brussel (1997), Optimal robot excitation and identification, eq. 13.
 
     **Attributes:** `centre`, shape `(n,)`; `sine`, `cosine`: `a` and `b`, shape
     `(n, harmonics)`; `seconds`: the period `T`.

@@ -27,13 +27,15 @@ def compare(
     **Raises:** `UserError` if there are no runs, they are of two kinds, or one is not finished
     or damaged.
     """
-    for run in runs:
-        if kind_of(run) == "sweep":
+    kinds = [kind_of(run) for run in runs]
+    for run, kind in zip(runs, kinds, strict=True):
+        if kind == "sweep":
             raise UserError(
                 f"`runs` has {str(run)!r}, which holds a sweep; "
                 "`lagdyna.sweeps.best_trials` lists the runs of its best trials"
             )
-    if any(kind_of(run) in ("train", "seeds") for run in runs):
+    # A target is for agents, so a directory without a run is refused as one of theirs.
+    if "train" in kinds or "seeds" in kinds or (target is not None and None in kinds):
         return compare_training(runs, out, target)
     if target is not None:
         raise UserError(

@@ -133,8 +133,8 @@ def _read(run: Path) -> Agents:
     summaries = [finished_summary(directory) for directory in directories]
     if whole is None or any(summary is None for summary in summaries):
         raise UserError(
-            f"`runs` has {str(run)!r}, which is not finished; once `lagdyna resume` "
-            "has finished it, it is accepted"
+            f"`runs` has {str(run)!r}, which is not finished (no `summary.json`); "
+            f"`lagdyna resume {run}` finishes it, and then it is accepted"
         )
     done = {
         "task": (summaries[0] or {}).get("task"),

@@ -203,6 +203,9 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(here, finished, t
     (run / "checkpoint").mkdir(parents=True)
     for name in ("config.toml", "run.json"):
         write(run / name, (out / name).read_text())
+    compared = here("compare", run, "--target", "200")
+    assert compared.returncode == 2
+    assert f"is not finished (no `summary.json`); `lagdyna resume {run}`" in compared.stderr
     assert here("resume", run).returncode == 0
     results = []
     for directory in (out, run):
@@ -239,6 +242,9 @@ def test_a_fit_and_a_comparison(here, tmp_path):
     returns = here("compare", "delan", "mlp", "--target", "1")
     assert returns.returncode == 2
     assert "`--target` was 1 for fits, which have no return" in returns.stderr
+    nowhere = here("compare", "nowhere", "--target", "1")
+    assert nowhere.returncode == 2
+    assert "'nowhere', which holds no run of `lagdyna train`" in nowhere.stderr
     resumed = here("resume", "delan")
     assert resumed.returncode == 0, resumed.stderr
     shown = here("fit", "swing.csv", "--angles", "0", "--show-config")

@@ -1,5 +1,6 @@
 """Comparison of agents, by runs whose files are made up."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,13 @@ def test_runs_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="learned Pendulum-v1, and .* learned lagdyna/Acrobot"):
         compare_training([tmp_path / "a", tmp_path / "b"])
     (tmp_path / "a" / "summary.json").unlink()
-    with pytest.raises(UserError, match="is not finished; once `lagdyna resume`"):
-        compare_training([tmp_path / "a"])
+    (tmp_path / "early").mkdir()  # as of a run that was stopped before it began
+    for others, target in itertools.product(([], [tmp_path / "early"]), (None, 200.0)):
+        runs: list[str | Path] = [tmp_path / "a", *others]
+        with pytest.raises(UserError, match="a', which is not finished .*`lagdyna resume .*a`"):
+            compare(runs, target=target)
+    with pytest.raises(UserError, match="early', which holds no run of `lagdyna train`"):
+        compare([tmp_path / "early"], target=200.0)
     with pytest.raises(UserError, match="holds no run"):
         compare_training([tmp_path / "nothing"])
 
