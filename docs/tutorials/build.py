@@ -40,9 +40,13 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 NAMES = (
     "first-swing-up",
+    "your-environment",
     "double-pendulum-log",
+    "inverse-dynamics",
+    "robot-arm",
     "swap-parts",
     "filters",
+    "compare-and-extend",
 )
 
 _QUICK = re.compile(r"^([\w, ]+ = ).*?(  # quick: (.+))$", re.M)

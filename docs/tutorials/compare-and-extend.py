@@ -147,6 +147,11 @@ plt.show()
 # %% [markdown]
 # Lines are interquartile means over the seeds, and bands their bootstrap intervals.
 #
+# The Fourier series has the right form for a pendulum, and its runs are not better for it.
+# They vary most between seeds. Whether that is the model, its learner or chance, three seeds
+# cannot decide: compare again with ten, and with `learner="levenberg-marquardt"`, which does
+# not depend on the scale of the weights.
+#
 # On the command line, name the file: `lagdyna train --model fourier.py:Fourier --model.order
 # 2`.
 #

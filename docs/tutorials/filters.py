@@ -147,10 +147,10 @@ plt.show()
 #
 # ## Learn online
 #
-# Now the rod moves all the time, and after 5 s it picks up 0.5 kg at its tip. Nobody tells
-# the model. A second filter starts from the posterior of the fit and receives one sample at
-# each tick of a loop at 200 Hz. `process` is its noise of the weights, how far each may
-# change in a tick. Adam, and a model that does not learn, receive the same samples.
+# Now the rod moves all the time, and after 5 s it picks up 0.5 kg at its tip. No learner
+# receives the payload. A second filter starts from the posterior of the fit and receives one
+# sample at each tick of a loop at 200 Hz. `process` is its noise of the weights, how far each
+# may change in a tick. Adam, and a model that does not learn, receive the same samples.
 
 # %%
 DT = 0.005
@@ -211,9 +211,9 @@ axes.legend(ncols=4)
 plt.show()
 
 # %% [markdown]
-# The filter follows within tenths of a second, since one sample moves all weights that it
-# tells about. Adam moves them along one gradient, and needs seconds. The error is that
-# against torques without noise.
+# The filter follows within tenths of a second, since each sample moves all weights by the
+# covariance. Adam moves them along one gradient, and needs seconds. The error is that against
+# torques without noise.
 #
 # On a machine the loop is not a `scan`: compile `learner.update` once with
 # `equinox.filter_jit`, and call it at each tick. `lagdyna export RUN --what filter-update`

@@ -104,8 +104,8 @@ print(f"return {np.mean(returns):.0f} +- {np.std(returns):.0f} in {EPISODES} epi
 #
 # $$L = \tfrac12\, \dot q^\top M(q)\, \dot q - V(q).$$
 #
-# Nobody told it the mass of the rod, 1 kg, its length, 1 m, or gravity, 10 m/s². The learned
-# quantities should therefore be $M = 1/3$ kg m² and $V = 5 \cos q$ J, with $q = 0$ upright:
+# The run received no masses, lengths or gravity. The rod has 1 kg and 1 m in 10 m/s², so the
+# learned quantities should be $M = 1/3$ kg m² and $V = 5 \cos q$ J, with $q = 0$ upright:
 
 # %%
 q = jnp.linspace(-jnp.pi, jnp.pi, 101)[:, None]
@@ -131,4 +131,5 @@ plt.show()
 # - `lagdyna resume runs/first --steps 400` gives the run another 200 steps of experience. The
 #   same command continues a run that was interrupted.
 # - `lagdyna train acrobot` swings up a chain of two links. `lagdyna tasks` lists more.
+# - [Your own environment](your-environment.md) trains on an environment that you write.
 # - [Swap the parts](swap-parts.md) chooses another model, solver or learner.

@@ -199,4 +199,5 @@ for name, (learner, updates, batch) in learners.items():
 # ## Go on
 #
 # - [Models](../concepts/models.md): what each model can do.
-# - [Weights as states](filters.md): what a Kalman filter knows at its end.
+# - [Weights as states](filters.md): filters, their uncertainty, and learning online.
+# - [Compare and extend](compare-and-extend.md): compare over seeds, with a model of your own.
