@@ -43,8 +43,6 @@ class KeptPrograms:
     def __init__(self, trainer: Trainer, directory: Path):
         self._trainer = trainer
         self._directory = directory
-        # `None` for a program that cannot be exported.
-        self._programs: dict[str, Callable[..., tuple[list[Array], Metrics]] | None] = {}
 
     @staticmethod
     def of(trainer: Trainer) -> "KeptPrograms | None":
@@ -77,13 +75,15 @@ class KeptPrograms:
         """Apply `trainer.fit` or `trainer.improve`, traced here or read from a file."""
         arrays, rest = eqx.partition(training, eqx.is_array)
         key = self._key(name, arrays, updates)
-        if key not in self._programs:
+        if key not in _PROGRAMS:
             traced = _read(self._directory / f"traced-{key}")
             if traced is None:
                 traced = self._trace(name, training, chunk, updates)
                 _write(self._directory / f"traced-{key}", traced)
-            self._programs[key] = traced if traced is None else jax.jit(traced.call)
-        program = self._programs[key]
+            while len(_PROGRAMS) >= _MOST:
+                _PROGRAMS.pop(next(iter(_PROGRAMS)))
+            _PROGRAMS[key] = traced if traced is None else jax.jit(traced.call)
+        program = _PROGRAMS[key]
         if program is None:
             return getattr(self._trainer, name)(training, chunk, updates)
         changed, metrics = program(*jax.tree.leaves((arrays, chunk)))
@@ -195,3 +195,8 @@ def _environment() -> str:
 
 _PACKAGES = ("jax", "jaxlib", "equinox", "diffrax", "lineax", "optimistix", "optax", "numpy")
 _DEBUGGING = ("jax_debug_nans", "jax_debug_infs", "jax_disable_jit", "jax_enable_checks")
+
+# Programs of this process, so that its runs of the same sizes compile once. `None` is one that
+# cannot be exported.
+_PROGRAMS: dict[str, Callable[..., tuple[list[Array], Metrics]] | None] = {}
+_MOST = 64

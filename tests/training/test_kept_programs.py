@@ -16,7 +16,7 @@ from jaxtyping import PyTree
 
 from lagdyna.parts import MLPConfig
 from lagdyna.training import Trainer, TrainingState
-from lagdyna.training._kept_programs import KeptPrograms
+from lagdyna.training._kept_programs import _PROGRAMS, KeptPrograms
 
 from ..small import MLP, REPLAYED, small_config
 from .experience import explored
@@ -34,9 +34,12 @@ def training() -> TrainingState:
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> Path:
+def cache(tmp_path: Path) -> Iterator[Path]:
+    """An empty directory of a process that has no programs yet."""
     (tmp_path / "cache").mkdir(mode=0o700)
-    return tmp_path / "cache"
+    _PROGRAMS.clear()
+    yield tmp_path / "cache"
+    _PROGRAMS.clear()
 
 
 @pytest.fixture
@@ -94,12 +97,16 @@ def test_kept_programs_repeat_the_trainer_s_own_to_the_bit(
 
         monkeypatch.setattr(Trainer, name, noted)
     other = Trainer(dataclasses.replace(CONFIG, seed=7))
+    _PROGRAMS.clear()
     assert same(learn(KeptPrograms(other, cache)), own)
     assert not traced
 
     # A damaged file is no program, nor is one of other options.
     for path in files:
         path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert same(learn(KeptPrograms(trainer, cache)), own)  # this process has read them
+    assert not traced
+    _PROGRAMS.clear()
     assert same(learn(KeptPrograms(trainer, cache)), own)
     assert traced == ["fit", "improve"]
     assert sorted(cache.glob("traced-*")) == files
