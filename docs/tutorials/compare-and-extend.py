@@ -60,7 +60,7 @@ def show(rows):
             print(f"({low:.2f} to {high:.2f})")
 
 
-show(lagdyna.compare(["runs/delan", "runs/mlp"], target=-200))
+show(lagdyna.compare(["runs/delan", "runs/mlp"], target=-200.0))
 
 # %% [markdown]
 # Three seeds are few. The intervals say how few: an interval of the probability that holds
@@ -127,7 +127,7 @@ class Fourier(DynamicsConfig, frozen=True, kw_only=True):
 from fourier import Fourier
 
 lagdyna.train_seeds(CONFIG, SEEDS, "runs/fourier", model=Fourier)
-show(lagdyna.compare(["runs/delan", "runs/mlp", "runs/fourier"], target=-200))
+show(lagdyna.compare(["runs/delan", "runs/mlp", "runs/fourier"], target=-200.0))
 
 
 # %%
@@ -141,7 +141,7 @@ runs = {
     for name in ("delan", "mlp", "fourier")
 }
 figure, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
-lagdyna.plot.comparison(runs, target=-200, axes=axes)
+lagdyna.plot.comparison(runs, target=-200.0, axes=axes)
 plt.show()
 
 # %% [markdown]

@@ -115,8 +115,8 @@ def _mean_speed(sizes: Sizes) -> float:
 
 
 def _forces(
-    config: FitConfig, data: PreparedData, controls: list[Float[np.ndarray, "time m"]]
-) -> list[Float[np.ndarray, "time n"]] | None:
+    config: FitConfig, data: PreparedData, controls: list[Float[np.ndarray, "_ m"]]
+) -> list[Float[np.ndarray, "_ n"]] | None:
     """Compute the recorded generalised forces; `None` if they are unknown."""
     if data.control == "tau":
         return controls

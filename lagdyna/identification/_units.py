@@ -34,8 +34,8 @@ def measure(
     trajectories: TrajectorySet,
     coordinates: Coordinates,
     dt: float,
-    controls: list[Float[np.ndarray, "time m"]],
-    forces: list[Float[np.ndarray, "time n"]] | None,
+    controls: list[Float[np.ndarray, "_ m"]],
+    forces: list[Float[np.ndarray, "_ n"]] | None,
 ) -> Measured:
     """Measure natural units.
 
@@ -87,7 +87,7 @@ def measure(
 def _inertia(
     trajectories: TrajectorySet,
     coordinates: Coordinates,
-    forces: list[Float[np.ndarray, "time n"]],
+    forces: list[Float[np.ndarray, "_ n"]],
     position: Float[np.ndarray, " n"],
     origin: Float[np.ndarray, " n"],
     time: float,
@@ -122,7 +122,7 @@ def _positions(
     return np.where(angle, 1.0, spread), np.where(angle, 0.0, np.mean(q, axis=0))
 
 
-def _time(qd: list[Float[np.ndarray, "time n"]], i: int, dt: float) -> float:
+def _time(qd: list[Float[np.ndarray, "_ n"]], i: int, dt: float) -> float:
     """Compute the time scale of a velocity from its structure function.
 
     The root mean square of `qd(t + lag) - qd(t)` reaches the standard deviation of `qd` at a
@@ -150,9 +150,9 @@ def _time(qd: list[Float[np.ndarray, "time n"]], i: int, dt: float) -> float:
 
 def _mass(
     q: Float[np.ndarray, "rows n"],
-    qd: list[Float[np.ndarray, "time n"]],
-    qdd: list[Float[np.ndarray, "time n"] | None],
-    forces: list[Float[np.ndarray, "time n"]],
+    qd: list[Float[np.ndarray, "_ n"]],
+    qdd: list[Float[np.ndarray, "_ n"] | None],
+    forces: list[Float[np.ndarray, "_ n"]],
     i: int,
     dt: float,
     lag: int,
@@ -200,7 +200,7 @@ def _mass(
     return float(share * whole * strength / largest)
 
 
-def _action_units(controls: list[Float[np.ndarray, "time m"]]) -> tuple[float, ...]:
+def _action_units(controls: list[Float[np.ndarray, "_ m"]]) -> tuple[float, ...]:
     """Compute the root mean square of each control; 1 for one that is always 0."""
     together = np.concatenate(controls).astype(np.float64)
     together = together[np.all(np.isfinite(together), axis=1)]
