@@ -9,7 +9,7 @@ from ._findings import Motion, TaskFinding, changes
 
 _FEWEST = 20
 _EXACT = 0.02  # residual beside that of the trapezoidal rule, below which a rule is certain
-_MOST_STEPS = 5  # above it, the rule hardly differs from an exact solution
+_MOST_STEPS = 3  # above it, the rule hardly differs from an exact solution
 
 
 def judge_step_rule(spec: TaskSpec, motion: Motion) -> Iterator[TaskFinding]:
