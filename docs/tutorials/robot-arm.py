@@ -1,10 +1,10 @@
 # %% [markdown]
 # # A robot arm from a URDF
 #
-# In this tutorial you identify an arm of seven joints from its URDF and two minutes of its
-# log: masses, rotors and friction, and a cable that the URDF does not know. Then you compute
-# its torques, its gravity compensation and its poses. It runs in four minutes on two cores,
-# and needs `pip install 'lagdyna[mujoco]'`, which reads URDF files.
+# In this tutorial you identify an arm of seven joints from its URDF and a minute of its log:
+# masses, rotors and friction, and a cable that the URDF does not know. Then you compute its
+# torques, its gravity compensation and its poses. It runs in four minutes on two cores, and
+# needs `pip install 'lagdyna[mujoco]'`, which reads URDF files.
 
 # %%
 from pathlib import Path
