@@ -77,7 +77,7 @@ def test_results_are_written_with_the_paper_s_figures(tmp_path: Path) -> None:
     assert (down["low"], down["high"]) == (-2.0, 0.0)
     assert kind_of(out) == "reproduction"
     page = (out / "report.html").read_text(encoding="utf-8")
-    for words in ("<h1>counts</h1>", "count.up", "1 of those lie", "--seeds 4"):
+    for words in ("<h1>Counts</h1>", "count.up", "1 of those lie", "--seeds 4"):
         assert words in page
 
 
