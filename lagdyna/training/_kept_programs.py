@@ -103,7 +103,11 @@ class KeptPrograms:
     @functools.cached_property
     def _settings(self) -> str:
         config = dataclasses.replace(self._trainer.config, seed=0)
-        return "\n".join((config_to_toml(config), jax.default_backend(), _environment()))
+        # Read one by one, since a context manager may have set some in this thread only.
+        names = sorted(name for name in jax.config.values if "cache" not in name)
+        options = repr([(name, getattr(jax.config, name, None)) for name in names])
+        backend = jax.default_backend()
+        return "\n".join((config_to_toml(config), backend, options, _code()))
 
     def _trace(
         self, name: ProgramName, training: TrainingState, chunk: Array, updates: int
@@ -178,8 +182,8 @@ def _is_own(config: Any) -> bool:
 
 
 @functools.cache
-def _environment() -> str:
-    """Digest the code of lagdyna, the versions of what it uses, and the options of JAX."""
+def _code() -> str:
+    """Digest the code of lagdyna and the versions of what it uses."""
     digest = hashlib.sha256()
     package = Path(__file__).parents[1]
     for path in sorted(package.rglob("*.py")):
@@ -187,8 +191,6 @@ def _environment() -> str:
         digest.update(path.read_bytes())
     for name in _PACKAGES:
         digest.update(f"{name} {version(name)}".encode())
-    options = {k: v for k, v in jax.config.values.items() if "cache" not in k}
-    digest.update(repr(sorted(options.items())).encode())
     digest.update(platform.python_version().encode())
     return digest.hexdigest()
 

@@ -131,6 +131,7 @@ def test_a_program_that_cannot_be_exported_runs_all_the_same(
     assert not list(cache.iterdir())
 
 
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="has no users")
 def test_they_are_kept_where_jax_keeps_its_own_if_no_one_else_can_write(used: Path) -> None:
     assert KeptPrograms.of(Trainer(CONFIG)) is not None
     used.chmod(0o777)
@@ -139,7 +140,6 @@ def test_they_are_kept_where_jax_keeps_its_own_if_no_one_else_can_write(used: Pa
     assert KeptPrograms.of(Trainer(CONFIG)) is None
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="has no users")
 @pytest.mark.parametrize(
     ("option", "value"),
     [
@@ -167,6 +167,15 @@ def test_parts_from_outside_are_not_kept(used: Path) -> None:
     Mine.__module__ = "mine"
     trainer = Trainer(dataclasses.replace(CONFIG, model=Mine(hidden=(8,))))
     assert KeptPrograms.of(trainer) is None
+
+
+def test_an_option_of_jax_is_another_program(cache: Path) -> None:
+    def key() -> str:
+        return KeptPrograms(Trainer(CONFIG), cache)._key("fit", {}, UPDATES)
+
+    with jax.default_matmul_precision("float32"):
+        precise = key()
+    assert precise != key()
 
 
 def test_another_process_finds_them(cache: Path) -> None:
