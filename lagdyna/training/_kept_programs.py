@@ -8,6 +8,7 @@ import platform
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,7 +56,8 @@ class KeptPrograms:
         directory = values.get("jax_compilation_cache_dir")
         if not directory or not values.get("jax_enable_compilation_cache"):
             return None
-        if any(values.get(option) for option in _DEBUGGING):
+        # JAX writes traced programs with flatbuffers, which it does not require.
+        if any(values.get(option) for option in _DEBUGGING) or not find_spec("flatbuffers"):
             return None
         try:
             private = is_private(Path(directory))

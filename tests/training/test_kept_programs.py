@@ -158,6 +158,13 @@ def test_they_are_not_kept_without_a_cache_or_when_debugging(
     assert KeptPrograms.of(trainer) is None
 
 
+def test_they_are_not_kept_without_flatbuffers(
+    used: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lagdyna.training._kept_programs.find_spec", lambda name: None)
+    assert KeptPrograms.of(Trainer(CONFIG)) is None
+
+
 def test_parts_from_outside_are_not_kept(used: Path) -> None:
     assert KeptPrograms.of(Trainer(CONFIG, reward=lambda *_: jnp.zeros(()))) is None
 
