@@ -38,8 +38,13 @@ _TABLES = {
 
 
 def on_page_content(html: str, **kwargs: Any) -> str:
-    """Convert formulas to MathML, which browsers typeset without a script."""
-    return _FORMULA.sub(_mathml, html)
+    """Convert formulas to MathML, which browsers typeset without a script, and mark numbers."""
+    return _NUMBERS.sub(r'<td class="number">\1</td>', _FORMULA.sub(_mathml, html))
+
+
+# Cells of tables that have numbers alone, such as `-173 to -161` and `256 (3 of 5)`.
+_NUMBER = r"-?\d[\d,.]*(?:e[+-]?\d+)?(?: ?%| (?:s|ms|min|h|Hz|MB|GB))?"
+_NUMBERS = re.compile(rf"<td>(\(?{_NUMBER}\)?(?:(?: to | of |, |; | )\(?{_NUMBER}\)?)*)</td>")
 
 
 _FORMULA = re.compile(
