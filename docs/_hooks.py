@@ -38,18 +38,28 @@ _TABLES = {
 
 
 def on_page_content(html: str, **kwargs: Any) -> str:
-    """Convert formulas to MathML, which browsers typeset without a script, and mark numbers."""
-    return _NUMBERS.sub(r'<td class="number">\1</td>', _FORMULA.sub(_mathml, html))
+    """Convert formulas to MathML, which browsers typeset without a script.
+
+    Numbers, short names and options, which should not be broken over lines, get classes.
+    """
+    html = _WHOLE.sub(r'<td class="whole">\1</td>', _FORMULA.sub(_mathml, html))
+    return _INLINE_CODE.sub(
+        lambda found: _OPTION.sub(r'<span class="option">\g<0></span>', found[0]), html
+    )
 
 
-# Cells of tables that have numbers alone, such as `-173 to -161` and `256 (3 of 5)`.
+# Cells of tables with numbers alone, such as `-173 to -161` and `256 (3 of 5)`, or one name.
 _NUMBER = r"-?\d[\d,.]*(?:e[+-]?\d+)?(?: ?%| (?:s|ms|min|h|Hz|MB|GB))?"
-_NUMBERS = re.compile(rf"<td>(\(?{_NUMBER}\)?(?:(?: to | of |, |; | )\(?{_NUMBER}\)?)*)</td>")
+_NUMBERS = rf"\(?{_NUMBER}\)?(?:(?: to | of |, |; | )\(?{_NUMBER}\)?)*"
+_WHOLE = re.compile(rf"<td>({_NUMBERS}|<code>[^<]{{1,14}}</code>)</td>")
 
 
 _FORMULA = re.compile(
     r'<(span|div) class="arithmatex">(?:\\\(|\\\[)(.*?)(?:\\\)|\\\])</\1>', re.S
 )
+
+_INLINE_CODE = re.compile(r"(?<!</span>)<code>[^<]*</code>")  # a block has a span before it
+_OPTION = re.compile(r"(?<![\w-])--[\w.-]{1,30}(?![\w.-])")
 
 
 def _mathml(found: re.Match[str]) -> str:
@@ -116,11 +126,11 @@ def _options_of(part: str) -> str:
     variants = describe_part(part)
     if part in FAMILIES:  # without those that installed packages add
         variants = [each for each in variants if each.name in FAMILIES[part].variants]
-    lines = ["| name | |", "|---|---|"]
+    lines = ["| name | meaning |", "|---|---|"]
     for each in variants:
         mark = " (default)" if each.default else ""
         lines.append(f"| `{each.name}`{mark} | {_cell(each.summary)} |")
-    lines += ["", "| option | of | accepted | default | |", "|---|---|---|---|---|"]
+    lines += ["", "| option | of | accepted | default | meaning |", "|---|---|---|---|---|"]
     for option, having in _by_option(variants):
         of = "all" if len(having) == len(variants) else ", ".join(f"`{v}`" for v in having)
         default = "" if option.default is None else f"`{option.default}`"
@@ -132,7 +142,7 @@ def _options_of(part: str) -> str:
 def _options_in(table: str) -> str:
     """Describe the options of a table that is no part."""
     texts = described(_TABLES[table])[1]
-    lines = ["| option | default | |", "|---|---|---|"]
+    lines = ["| option | default | meaning |", "|---|---|---|"]
     # A sweep is a file, and the tables of tasks are named by their headings.
     where = "" if table in ("sweep", "task", "coordinate", "wrapper") else f"{table}."
     for each in dataclasses.fields(_TABLES[table]):
