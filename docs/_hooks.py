@@ -43,6 +43,7 @@ def on_page_content(html: str, **kwargs: Any) -> str:
     Numbers, short names and options, which should not be broken over lines, get classes.
     """
     html = _WHOLE.sub(r'<td class="whole">\1</td>', _FORMULA.sub(_mathml, html))
+    html = _CELL.sub(lambda cell: _SHORT.sub(r'<code class="name">\1</code>', cell[0]), html)
     return _INLINE_CODE.sub(
         lambda found: _OPTION.sub(r'<span class="option">\g<0></span>', found[0]), html
     )
@@ -57,19 +58,31 @@ _WHOLE = re.compile(rf"<td>({_NUMBERS}|<code>[^<]{{1,14}}</code>)</td>")
 _FORMULA = re.compile(
     r'<(span|div) class="arithmatex">(?:\\\(|\\\[)(.*?)(?:\\\)|\\\])</\1>', re.S
 )
-
-_INLINE_CODE = re.compile(r"(?<!</span>)<code>[^<]*</code>")  # a block has a span before it
+_CELL = re.compile(r"<td[^>]*>.*?</td>", re.S)
+_SHORT = re.compile(r"<code>([^<]{1,26})</code>")
+_INLINE_CODE = re.compile(r"(?<!</span>)<code[^>]*>[^<]*</code>")  # a block has a span before it
 _OPTION = re.compile(r"(?<![\w-])--[\w.-]{1,30}(?![\w.-])")
 
 
 def _mathml(found: re.Match[str]) -> str:
     display = "block" if found[1] == "div" else "inline"
     formula = latex2mathml.converter.convert(unescape(found[2]), display=display)
+    # TeX has no space around bars, slashes, derivatives and signs of numbers; MathML has.
+    formula = _TIGHT.sub(r'<mo\1 lspace="0" rspace="0">\2</mo>', formula)
+    formula = _SIGN.sub(r'\1<mo form="prefix">\2</mo>', formula)
+    # The sign of a prime is raised by itself.
+    formula = _PRIME.sub(r"<mrow>\1\2</mrow>", formula)
+    # A name in place of a text, which counts as a space beside operators.
+    formula = _WORD.sub(r"<mi>\1</mi>", formula)
     # TeX has a thin space between the name of a function and a symbol; MathML has none.
     formula = _NAME_AND_SYMBOL.sub(r"\1" + _THIN_SPACE, formula)
     return _SYMBOL_AND_NAME.sub(r"\1" + _THIN_SPACE, formula)
 
 
+_TIGHT = re.compile(r'<mo((?: stretchy="false")?)>(&#x0007C;|&#x0002F;|&#x02202;)</mo>')
+_PRIME = re.compile(r"<msup>(<mi>[^<]*</mi>)(<mi>&#x02032;</mi>)</msup>")
+_SIGN = re.compile(r"(<mo[^>]*>(?:\[|&#x00028;|&#x0002C;|&#x0003D;|=)</mo>)<mo>(&#x02212;)</mo>")
+_WORD = re.compile(r"<mtext>([a-z]{2,})</mtext>")
 _THIN_SPACE = '<mspace width="0.167em" />'
 _NAME = r"<mi>(?:sin|cos|tan|tanh|exp|log)</mi>"
 _NAME_AND_SYMBOL = re.compile(rf"({_NAME})(?=<m(?:i|n|sub|sup|subsup|frac|over|row)>)")
@@ -94,7 +107,8 @@ def on_page_markdown(markdown: str, **kwargs: Any) -> str:
         # One level up, and without the overview, which the page's own contents give.
         text = text[text.index("### lagdyna train") :].replace("### lagdyna", "## lagdyna")
         # Cyclopts adds the module of `python -m mkdocs` to each usage.
-        markdown = markdown.replace(mark, text.replace(" -m mkdocs", ""))
+        text = text.replace(" -m mkdocs", "").replace("_*", r"_\*")
+        markdown = markdown.replace(mark, text)
     return markdown
 
 
@@ -133,10 +147,14 @@ def _options_of(part: str) -> str:
     lines += ["", "| option | of | accepted | default | meaning |", "|---|---|---|---|---|"]
     for option, having in _by_option(variants):
         of = "all" if len(having) == len(variants) else ", ".join(f"`{v}`" for v in having)
-        default = "" if option.default is None else f"`{option.default}`"
+        default = "" if option.default is None else f"`{_toml(option.default)}`"
         cells = (f"`{option.name}`", of, _cell(option.type), default, _cell(option.text))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _toml(default: Any) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def _options_in(table: str) -> str:
