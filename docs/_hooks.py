@@ -40,28 +40,48 @@ _TABLES = {
 def on_page_content(html: str, **kwargs: Any) -> str:
     """Convert formulas to MathML, which browsers typeset without a script.
 
-    Numbers, short names and options, which should not be broken over lines, get classes.
+    Numbers, short names and options, which should not be broken over lines, get classes, and
+    so do cells with long text, which need room.
     """
     html = _WHOLE.sub(r'<td class="whole">\1</td>', _FORMULA.sub(_mathml, html))
-    html = _CELL.sub(lambda cell: _SHORT.sub(r'<code class="name">\1</code>', cell[0]), html)
+    html = _CELL.sub(_cell_html, html)
     return _INLINE_CODE.sub(
         lambda found: _OPTION.sub(r'<span class="option">\g<0></span>', found[0]), html
     )
 
 
-# Cells of tables with numbers alone, such as `-173 to -161` and `256 (3 of 5)`, or one name.
+# Cells with numbers alone, such as `-173 to -161` and `256 (3 of 5)`, a tick, or one name.
 _NUMBER = r"-?\d[\d,.]*(?:e[+-]?\d+)?(?: ?%| (?:s|ms|min|h|Hz|MB|GB))?"
 _NUMBERS = rf"\(?{_NUMBER}\)?(?:(?: to | of |, |; | )\(?{_NUMBER}\)?)*"
-_WHOLE = re.compile(rf"<td>({_NUMBERS}|<code>[^<]{{1,14}}</code>)</td>")
+_WHOLE = re.compile(rf"<td>({_NUMBERS}|[✓-] \[\d+\]|<code>[^<]{{1,14}}</code>)</td>")
 
 
 _FORMULA = re.compile(
     r'<(span|div) class="arithmatex">(?:\\\(|\\\[)(.*?)(?:\\\)|\\\])</\1>', re.S
 )
 _CELL = re.compile(r"<td[^>]*>.*?</td>", re.S)
-_SHORT = re.compile(r"<code>([^<]{1,26})</code>")
-_INLINE_CODE = re.compile(r"(?<!</span>)<code[^>]*>[^<]*</code>")  # a block has a span before it
+_CODE = re.compile(r"<code>([^<]*)</code>")
+_INLINE_CODE = re.compile(
+    r"(?<!</span>)<code[^>]*>[^<]*</code>"
+)  # a block has a span before it
 _OPTION = re.compile(r"(?<![\w-])--[\w.-]{1,30}(?![\w.-])")
+
+
+def _cell_html(found: re.Match[str]) -> str:
+    """Mark the code of a cell, and the cell if its text is long."""
+    html = _CODE.sub(_code, found[0])
+    is_long = "<math" not in html and len(re.sub("<[^>]*>", "", html)) > 30
+    return html.replace("<td>", '<td class="text">') if is_long else html
+
+
+def _code(found: re.Match[str]) -> str:
+    """Mark code in a cell: short names stay whole, and paths break at slashes alone."""
+    text = found[1]
+    if "/" in text and len(text) > 20 and " " not in text:
+        text = text.replace("/", "/<wbr>")
+    elif len(text) > 26:
+        return found[0]
+    return f'<code class="name">{text}</code>'
 
 
 def _mathml(found: re.Match[str]) -> str:
@@ -81,7 +101,9 @@ def _mathml(found: re.Match[str]) -> str:
 
 _TIGHT = re.compile(r'<mo((?: stretchy="false")?)>(&#x0007C;|&#x0002F;|&#x02202;)</mo>')
 _PRIME = re.compile(r"<msup>(<mi>[^<]*</mi>)(<mi>&#x02032;</mi>)</msup>")
-_SIGN = re.compile(r"(<mo[^>]*>(?:\[|&#x00028;|&#x0002C;|&#x0003D;|=)</mo>)<mo>(&#x02212;)</mo>")
+_SIGN = re.compile(
+    r"(<mo[^>]*>(?:\[|&#x00028;|&#x0002C;|&#x0003D;|=)</mo>)<mo>(&#x02212;)</mo>"
+)
 _WORD = re.compile(r"<mtext>([a-z]{2,})</mtext>")
 _THIN_SPACE = '<mspace width="0.167em" />'
 _NAME = r"<mi>(?:sin|cos|tan|tanh|exp|log)</mi>"
@@ -189,4 +211,5 @@ def _by_option(variants: list[Variant]) -> list[tuple[Option, list[str]]]:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", r"\|")
+    # Dashes as in TeX, which docstrings of Diffrax have.
+    return re.sub(r"(?<=\w)--(?=\w)", "\u2013", text).replace("|", r"\|")
