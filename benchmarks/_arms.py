@@ -90,8 +90,10 @@ def _figure(value: float | None) -> str:
         return ""
     if value == 0:
         return "0"
-    return f"{value:.2g}" if 1e-3 < value < 100 else f"{value:.0e}".replace("e-0", "e-")
+    if value >= 100:
+        return f"{float(f'{value:.2g}'):,.0f}"
+    return f"{value:.2g}" if value > 1e-3 else f"{value:.0e}".replace("e-0", "e-")
 
 
 def _seconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.0f}"
+    return "" if value is None else f"{value:,.0f}"

@@ -46,7 +46,7 @@ def leaderboard_tables(
             performance = each["performance"]
             interaction = f"{each['interaction_seconds']:.0f}"
             scores = [_score(each[part]["score"]) for part in ("performance", "robustness")]
-            lines.append([*name, interaction, *scores, f"{each['seconds']:.0f}"])
+            lines.append([*name, interaction, *scores, f"{each['seconds']:,.0f}"])
             figures = [f"{performance[key]:.3g}" for key in CRITERIA]
             criteria.append([*name, *figures, f"{each['predicted']['score']:.3f}"])
         for each in published(f"realaigym-{robot}"):

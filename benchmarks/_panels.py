@@ -9,7 +9,8 @@ from lagdyna.results import Curve, curves
 from lagdyna.statistics import interquartile_interval, interquartile_mean
 
 _COLOURS = (BLUE, ORANGE, GREEN, "#7a3b9a", "#a8291f", "#5c4a3d", "#1f9aa8", "#b8a01f")
-_COLUMNS = 4
+_COLUMNS = 3
+_WIDTH = 2.4  # of a panel, inches: a row of three keeps its letters legible on a page
 
 
 class Panel(NamedTuple):
@@ -33,9 +34,10 @@ def plot_panels(path: Path, panels: list[Panel]) -> None:
     panels = [panel for panel in panels if any(panel.curves.values())] or panels[:1]
     columns = min(len(panels), _COLUMNS)
     rows = math.ceil(len(panels) / columns)
-    figure = blank(max(3.2 * columns, 6.4), 2.6 * rows + 0.9)
+    width = max(_WIDTH * columns, 6.4)
+    figure = blank(width, 2.6 * rows + 0.9)
     grid = figure.subplots(rows, columns, squeeze=False)
-    labels = dict.fromkeys(label for panel in panels for label in panel.curves)
+    labels = dict.fromkeys(x for panel in panels for x, seeds in panel.curves.items() if seeds)
     colours = dict(zip(labels, _COLOURS, strict=False))
     handles, bands = {}, {}
     for axes, panel in zip(grid.flat, panels, strict=False):
@@ -52,10 +54,10 @@ def plot_panels(path: Path, panels: list[Panel]) -> None:
                 bands.setdefault("95 % interval", shade)
         for label, value in panel.lines.items():
             handles[label] = axes.axhline(value, color=GREY, lw=1, ls="--")
-        counts = ", ".join(str(len(seeds)) for seeds in panel.curves.values())
-        axes.set_title(f"{literal(panel.title)}\nseeds: {counts}", fontsize=8)
+        axes.set_title(f"{literal(panel.title)}\n{_seeds(panel)}", fontsize=8)
         if not any(panel.curves.values()):
             axes.text(0.5, 0.2, "no run stored", transform=axes.transAxes, ha="center")
+        axes.locator_params(axis="x", nbins=5)
         axes.tick_params(labelsize=7)
         axes.set_xlim(0, panel.steps)
         if panel.steps >= 2000:
@@ -64,11 +66,28 @@ def plot_panels(path: Path, panels: list[Panel]) -> None:
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
     for axes in grid[:, 0]:
-        axes.set_ylabel("return")
+        axes.set_ylabel("return", fontsize=8)
     for axes in grid.flat[max(len(panels) - columns, 0) : len(panels)]:
         axes.set_xlabel("environment steps", fontsize=8)
     handles |= bands
     figure.legend(
-        [*handles.values()], [*handles], frameon=False, ncols=4, loc="outside lower center"
+        [*handles.values()],
+        [*handles],
+        frameon=False,
+        fontsize=8,
+        ncols=min(len(handles), _legend_columns(width, [*handles])),
+        loc="outside lower center",
     )
     save(figure, path)
+
+
+def _seeds(panel: Panel) -> str:
+    """Say how many seeds the curves of a panel have."""
+    counts = sorted({len(seeds) for seeds in panel.curves.values() if seeds}) or [0]
+    return f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
+
+
+def _legend_columns(width: float, labels: list[str]) -> int:
+    """Find how many labels of 8 points fit beside one another, each with its line."""
+    widest = 0.6 + 0.07 * max(map(len, labels), default=0)
+    return max(1, int(width / widest))

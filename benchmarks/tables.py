@@ -226,8 +226,14 @@ class Tables:
         missing = [p for p in self.of(group) if not self.row(p)["seeds"]]
         if not missing:
             return ""
-        names = ", ".join(f"`{each.task}` with `{each.variant}`" for each in missing)
-        return f"Without a stored run: {names}.\n"
+        tasks: dict[str, list[str]] = {}
+        for each in missing:
+            tasks.setdefault(each.task, []).append(f"`{each.variant}`")
+        variants: dict[str, list[str]] = {}
+        for task, names in tasks.items():
+            variants.setdefault(", ".join(names), []).append(f"`{task}`")
+        lines = [f"- {', '.join(each)} with {names}\n" for names, each in variants.items()]
+        return f"Without a stored run:\n\n{''.join(lines)}"
 
     def _machines(self) -> tuple[tuple[str, ...], list[list[str]]]:
         """List the machines of the stored figures."""
@@ -281,7 +287,10 @@ class Tables:
         shown = [each for each in self.protocols if each.group in (group, "yardsticks")]
         shown = [each for each in shown if each.task in tasks]
         for protocol in shown:
-            steps = max(x.config.steps or 0 for x in shown if x.task == protocol.task)
+            same = [x for x in shown if x.task == protocol.task]
+            # Without the steps of runs that are not stored, which would squeeze the others.
+            same = [x for x in same if self.ledger.runs_of(x)] or same
+            steps = max(x.config.steps or 0 for x in same)
             panel = panels.setdefault(protocol.task, Panel(protocol.task, steps, {}, {}))
             runs = self.ledger.runs_of(protocol)
             panel.curves[protocol.variant] = [run.curve for run in runs]

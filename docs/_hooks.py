@@ -38,23 +38,73 @@ _TABLES = {
 
 
 def on_page_content(html: str, **kwargs: Any) -> str:
-    """Convert formulas to MathML, which browsers typeset without a script."""
-    return _FORMULA.sub(_mathml, html)
+    """Convert formulas to MathML, which browsers typeset without a script.
+
+    Numbers, short names and options, which should not be broken over lines, get classes, and
+    so do cells with long text, which need room.
+    """
+    html = _WHOLE.sub(r'<td class="whole">\1</td>', _FORMULA.sub(_mathml, html))
+    html = _CELL.sub(_cell_html, html)
+    return _INLINE_CODE.sub(
+        lambda found: _OPTION.sub(r'<span class="option">\g<0></span>', found[0]), html
+    )
+
+
+# Cells with numbers alone, such as `-173 to -161` and `256 (3 of 5)`, a tick, or one name.
+_NUMBER = r"-?\d[\d,.]*(?:e[+-]?\d+)?(?: ?%| (?:s|ms|min|h|Hz|MB|GB))?"
+_NUMBERS = rf"\(?{_NUMBER}\)?(?:(?: to | of |, |; | )\(?{_NUMBER}\)?)*"
+_WHOLE = re.compile(rf"<td>({_NUMBERS}|[✓-] \[\d+\]|<code>[^<]{{1,14}}</code>)</td>")
 
 
 _FORMULA = re.compile(
     r'<(span|div) class="arithmatex">(?:\\\(|\\\[)(.*?)(?:\\\)|\\\])</\1>', re.S
 )
+_CELL = re.compile(r"<td[^>]*>.*?</td>", re.S)
+_CODE = re.compile(r"<code>([^<]*)</code>")
+_INLINE_CODE = re.compile(
+    r"(?<!</span>)<code[^>]*>[^<]*</code>"
+)  # a block has a span before it
+_OPTION = re.compile(r"(?<![\w-])--[\w.-]{1,30}(?![\w.-])")
+
+
+def _cell_html(found: re.Match[str]) -> str:
+    """Mark the code of a cell, and the cell if its text is long."""
+    html = _CODE.sub(_code, found[0])
+    is_long = "<math" not in html and len(re.sub("<[^>]*>", "", html)) > 30
+    return html.replace("<td>", '<td class="text">') if is_long else html
+
+
+def _code(found: re.Match[str]) -> str:
+    """Mark code in a cell: short names stay whole, and paths break at slashes alone."""
+    text = found[1]
+    if "/" in text and len(text) > 20 and " " not in text:
+        text = text.replace("/", "/<wbr>")
+    elif len(text) > 26:
+        return found[0]
+    return f'<code class="name">{text}</code>'
 
 
 def _mathml(found: re.Match[str]) -> str:
     display = "block" if found[1] == "div" else "inline"
     formula = latex2mathml.converter.convert(unescape(found[2]), display=display)
+    # TeX has no space around bars, slashes, derivatives and signs of numbers; MathML has.
+    formula = _TIGHT.sub(r'<mo\1 lspace="0" rspace="0">\2</mo>', formula)
+    formula = _SIGN.sub(r'\1<mo form="prefix">\2</mo>', formula)
+    # The sign of a prime is raised by itself.
+    formula = _PRIME.sub(r"<mrow>\1\2</mrow>", formula)
+    # A name in place of a text, which counts as a space beside operators.
+    formula = _WORD.sub(r"<mi>\1</mi>", formula)
     # TeX has a thin space between the name of a function and a symbol; MathML has none.
     formula = _NAME_AND_SYMBOL.sub(r"\1" + _THIN_SPACE, formula)
     return _SYMBOL_AND_NAME.sub(r"\1" + _THIN_SPACE, formula)
 
 
+_TIGHT = re.compile(r'<mo((?: stretchy="false")?)>(&#x0007C;|&#x0002F;|&#x02202;)</mo>')
+_PRIME = re.compile(r"<msup>(<mi>[^<]*</mi>)(<mi>&#x02032;</mi>)</msup>")
+_SIGN = re.compile(
+    r"(<mo[^>]*>(?:\[|&#x00028;|&#x0002C;|&#x0003D;|=)</mo>)<mo>(&#x02212;)</mo>"
+)
+_WORD = re.compile(r"<mtext>([a-z]{2,})</mtext>")
 _THIN_SPACE = '<mspace width="0.167em" />'
 _NAME = r"<mi>(?:sin|cos|tan|tanh|exp|log)</mi>"
 _NAME_AND_SYMBOL = re.compile(rf"({_NAME})(?=<m(?:i|n|sub|sup|subsup|frac|over|row)>)")
@@ -79,7 +129,8 @@ def on_page_markdown(markdown: str, **kwargs: Any) -> str:
         # One level up, and without the overview, which the page's own contents give.
         text = text[text.index("### lagdyna train") :].replace("### lagdyna", "## lagdyna")
         # Cyclopts adds the module of `python -m mkdocs` to each usage.
-        markdown = markdown.replace(mark, text.replace(" -m mkdocs", ""))
+        text = text.replace(" -m mkdocs", "").replace("_*", r"_\*")
+        markdown = markdown.replace(mark, text)
     return markdown
 
 
@@ -111,23 +162,27 @@ def _options_of(part: str) -> str:
     variants = describe_part(part)
     if part in FAMILIES:  # without those that installed packages add
         variants = [each for each in variants if each.name in FAMILIES[part].variants]
-    lines = ["| name | |", "|---|---|"]
+    lines = ["| name | meaning |", "|---|---|"]
     for each in variants:
         mark = " (default)" if each.default else ""
         lines.append(f"| `{each.name}`{mark} | {_cell(each.summary)} |")
-    lines += ["", "| option | of | accepted | default | |", "|---|---|---|---|---|"]
+    lines += ["", "| option | of | accepted | default | meaning |", "|---|---|---|---|---|"]
     for option, having in _by_option(variants):
         of = "all" if len(having) == len(variants) else ", ".join(f"`{v}`" for v in having)
-        default = "" if option.default is None else f"`{option.default}`"
+        default = "" if option.default is None else f"`{_toml(option.default)}`"
         cells = (f"`{option.name}`", of, _cell(option.type), default, _cell(option.text))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
+def _toml(default: Any) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
 def _options_in(table: str) -> str:
     """Describe the options of a table that is no part."""
     texts = described(_TABLES[table])[1]
-    lines = ["| option | default | |", "|---|---|---|"]
+    lines = ["| option | default | meaning |", "|---|---|---|"]
     # A sweep is a file, and the tables of tasks are named by their headings.
     where = "" if table in ("sweep", "task", "coordinate", "wrapper") else f"{table}."
     for each in dataclasses.fields(_TABLES[table]):
@@ -156,4 +211,5 @@ def _by_option(variants: list[Variant]) -> list[tuple[Option, list[str]]]:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", r"\|")
+    # Dashes as in TeX, which docstrings of Diffrax have.
+    return re.sub(r"(?<=\w)--(?=\w)", "\u2013", text).replace("|", r"\|")

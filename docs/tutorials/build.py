@@ -235,9 +235,11 @@ def page(name: str, notebook: Any) -> tuple[str, dict[str, bytes]]:
             else:
                 texts.append(output.data["text/plain"])
         blocks += _code(cell.source, [text for text in texts if text])
-    first, rest = blocks[0], blocks[1:]
+    # The link follows the opening, before the first section.
+    opening, *sections = blocks[0].partition("\n\n## ")
     link = f"[Download this page as a notebook]({name}.ipynb){{ .download }}"
-    return "\n\n".join([first, link, *rest]) + "\n", pictures
+    blocks[0] = f"{opening}\n\n{link}{''.join(sections)}"
+    return "\n\n".join(blocks) + "\n", pictures
 
 
 def _code(source: str, outputs: list[str]) -> list[str]:

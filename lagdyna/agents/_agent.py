@@ -13,6 +13,7 @@ from ..simulate import WorldModel
 from ._networks import AbstractPolicy
 
 Metrics = dict[str, Scalar]
+"""Metrics of updates by name, scalars."""
 
 
 class AbstractAgentState(eqx.Module):

@@ -31,6 +31,7 @@ from ._writers import WRITERS, not_expressible
 What = Literal[
     "policy", "step", "forward-dynamics", "inverse-dynamics", "gravity", "filter-update"
 ]
+"""Functions of a run that can be exported."""
 
 _INPUTS = 1000
 _TOLERANCE = {"float32": 1e-4, "float64": 1e-9}

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
 from ._triangular import inverse_factor
 
 Blocks = Literal["full", "layer", "node", "weight"]
+"""Weights that share a block of the covariance: all, or those of a layer, of a node, or one."""
 Parts = tuple[Float[Array, "..."], ...]
 
 

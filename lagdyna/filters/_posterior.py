@@ -14,6 +14,7 @@ from ._covariance import AbstractCovariance
 Model = TypeVar("Model")
 Other = TypeVar("Other")
 LEVELS = (0.5, 0.9, 0.99)
+"""Probabilities of the intervals whose coverage is measured by default."""
 
 _BATCH_SIZE = 64  # rows of data evaluated in one batch
 

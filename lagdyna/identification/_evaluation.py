@@ -16,6 +16,7 @@ from ._predictions import each_row, predicted_paths, predicted_steps
 from ._relative import relative_errors, variation
 
 Report = dict[str, Any]
+"""Report of a fit, as `report.json` has it."""
 
 
 class Motion(NamedTuple):

@@ -36,9 +36,11 @@ from ._state import (
 )
 
 Record = dict[str, Any]
+"""Losses and counts after a piece of a fit, a line of `metrics.jsonl`."""
 Keep = Callable[[FitState, list[Record]], None]
 
-PIECES = 20  # of a fit, with a record and a checkpoint after each
+PIECES = 20
+"""Pieces of a fit; each ends with a record and a checkpoint."""
 _OF_FILTERS = ("log_evidence", "noise")  # metrics that only filters have
 
 

@@ -11,6 +11,7 @@ from ..simulate import AbstractTransition
 from ._losses import AbstractSquaredLoss
 
 Residual = Callable[[State, Float[Array, " m"], State], Float[Array, " k"]]
+"""Residual of equations, of a state, an action and the next state; 0 where they hold."""
 
 
 class ResidualLoss(AbstractSquaredLoss[AbstractTransition, Experience]):

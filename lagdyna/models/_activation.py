@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 Activation = Callable[[Float[Array, "..."]], Float[Array, "..."]]
+"""Elementwise activation function."""
 
 
 @jax.custom_jvp

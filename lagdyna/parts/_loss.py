@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 
 LOSSES = Family("loss", "loss", "auto")
+"""Losses of the dynamics by name."""
 
 Norm = Literal["pseudo-huber", "squared"]
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 ProgressLike = AbstractProgress | str | Sequence[AbstractProgress | str] | None
+"""Receivers of progress events: an object, the name of a display, a list of them, or none."""
 
 _NAMES = ("bar", "lines")
 

@@ -22,3 +22,4 @@ _ALL = (
 REPRODUCTIONS: Mapping[str, AbstractReproduction] = MappingProxyType(
     {each.name: each for each in _ALL}
 )
+"""Reproductions by name."""

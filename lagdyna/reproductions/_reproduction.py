@@ -32,6 +32,7 @@ from ._entries import Entry
 Progress = Callable[[str, str], None]
 PartProgress = Callable[[str], None]
 Result = Mapping[str, np.ndarray]
+"""Arrays of a finished part by name."""
 
 
 class Results(NamedTuple):

@@ -7,6 +7,7 @@ from jaxtyping import Float, Integer
 
 # The axis has no name, since curves in one list may have other times.
 Curve = tuple[Integer[np.ndarray, " _"], Float[np.ndarray, " _"]]
+"""Learning curve: environment steps, and the return of the evaluation at each."""
 
 
 def evaluations_of(records: list[dict[str, Any]]) -> Curve:

@@ -14,6 +14,7 @@ from ._files import read_json
 from ._seal import check_seal, write_sealed
 
 Kind = Literal["train", "seeds", "fit", "reproduction", "sweep"]
+"""Kinds of run directories."""
 
 RUN_FILE = "run.json"
 FORMAT = 2

@@ -14,6 +14,7 @@ from ._files import replacing
 
 Frame = UInt8[np.ndarray, "height width 3"]
 Show = Callable[[Frame | Callable[[], Frame]], None]
+"""Function that adds a frame to a film, given the image or a function that draws it."""
 
 # Arguments of ffmpeg for each file ending; Pillow writes GIF files.
 _CODECS: dict[str, tuple[str, ...]] = {

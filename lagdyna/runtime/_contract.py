@@ -8,8 +8,10 @@ import msgspec
 from ._reading import Reading
 
 CONTRACT_FILE = "contract.json"
+"""Name of the file with the inputs and outputs of an exported program."""
 
 Format = Literal["stablehlo", "onnx", "npz"]
+"""Formats of exported programs."""
 
 
 class Port(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -18,6 +18,7 @@ from ._network import ACTIVATIONS, network_policy, spaces_of
 from ._predictor import AbstractPredictor
 
 Call = Callable[..., tuple[np.ndarray, ...]]
+"""Exported program: takes and returns arrays in the order of its contract."""
 
 _LIMIT_BYTES = 2**30
 _EXTRAS = {"onnxruntime": "onnx", "jax2onnx": "onnx", "flatbuffers": "stablehlo"}

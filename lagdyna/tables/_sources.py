@@ -10,6 +10,7 @@ from .._errors import DataError
 from ._joint_states import is_bag
 
 Source = str | os.PathLike[str]
+"""Name of recordings: a file, a folder, a quoted pattern, or `minari:NAME`."""
 
 
 def find_files(given: Source | Sequence[Source], suffixes: Sequence[str]) -> list[str]:

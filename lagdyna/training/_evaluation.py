@@ -14,6 +14,7 @@ from ..tasks import (
 )
 
 Act = Callable[[State], Float[np.ndarray, "batch m"]]
+"""Policy of a batch of states, which returns their actions in [-1, 1]."""
 
 
 class Rollout(NamedTuple):

@@ -13,7 +13,9 @@ from ._seeds import AbstractSeeds, Active, Numbers, indices
 from ._state import TrainingState
 
 Record = dict[str, Any]
+"""Metrics of a round, a line of `metrics.jsonl`."""
 Records = list[list[Record]]
+"""Records of each seed."""
 
 
 class Round(NamedTuple):

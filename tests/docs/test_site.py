@@ -49,6 +49,20 @@ AUDIT = """
 })()
 """
 
+# Numbers of tables, and those of them that are broken over lines.
+NUMBERS = """
+(() => {
+  const lines = x => {
+    const range = document.createRange();
+    range.selectNodeContents(x);
+    return range.getBoundingClientRect().height / parseFloat(getComputedStyle(x).lineHeight);
+  };
+  const cells = [...document.querySelectorAll('td')]
+    .filter(x => /^-?[\\d.,]+( to .*)?$/.test(x.textContent));
+  return [cells.length, cells.filter(x => lines(x) > 1.5).map(x => x.textContent)];
+})()
+"""
+
 
 def build(site: Path, config: Path | None = None, *options: str) -> None:
     """Build the site; a warning is an error with `--strict`."""
@@ -173,6 +187,15 @@ def answers(browser: Browser, query: str) -> list[str]:
 @needs_browser
 def test_three_pages_are_whole(browser: Browser, site_without_api: Path) -> None:
     assert crawl(browser, site_without_api, list(FEW)) == []
+
+
+@needs_browser
+def test_numbers_of_tables_are_whole(browser: Browser, site_without_api: Path) -> None:
+    with Served(site_without_api) as url:
+        browser.visit(f"{url}results/", min(WIDTHS))
+    count, broken = browser.evaluate(NUMBERS)
+    assert count > 100
+    assert broken == []
 
 
 @needs_browser

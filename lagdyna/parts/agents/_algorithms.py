@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 ALGORITHMS = Family("algorithm", "off-policy algorithm", "td3")
+"""Off-policy algorithms of Dyna by name."""
 
 
 @ALGORITHMS

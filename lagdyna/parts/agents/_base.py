@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 
 AGENTS = Family("agent", "agent", "imagination", group="lagdyna.agents")
+"""Agents by name."""
 
 
 class AgentDefaults(NamedTuple):

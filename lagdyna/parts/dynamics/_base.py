@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 MODELS = Family("model", "model", "delan", group="lagdyna.models")
+"""Dynamics models by name."""
 
 
 @MODELS

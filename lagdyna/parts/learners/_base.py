@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 
 LEARNERS = Family("learner", "learner", "adam", group="lagdyna.learners")
+"""Learners of the dynamics by name."""
 
 
 class Usual(NamedTuple):
