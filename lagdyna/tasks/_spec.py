@@ -132,7 +132,8 @@ class TaskSpec:
         lower bound if the upper one is not above zero. Forces are proportional to the
         environment's action, zero at an action of zero.
     - `dissipation`: `"viscous"` if the joints have viscous friction, which is then learned;
-        `"none"` by default.
+        `"none"` by default. For other kinds, such as Coulomb friction, set
+        `model.dissipation`, which overrides this.
     - `terminates`: whether the environment terminates episodes by a condition that is to be
         learned. If the condition is known, use `ends_beyond` of the coordinates instead.
     - `context`: indices of observed quantities that are constant within an episode, such as

@@ -227,7 +227,9 @@ def _of_fit(fit: FittedRun, limit: tuple[float, ...] | None) -> World:
         force = tuple(tuple(limit[j] * (i == j) for j in driven) for i in range(sizes.n))
     else:
         force = ((1.0,) * len(driven),) * sizes.n
-    return World(model, sizes.dt, limit, coordinates, force, False)
+    # The step of a recording is a difference of two times, whose last digits are rounding.
+    dt = float(f"{sizes.dt:.9g}")
+    return World(model, dt, limit, coordinates, force, False)
 
 
 class _NoReward(AbstractReward):

@@ -112,6 +112,15 @@ def test_reward_of_three_arguments_gets_the_next_state():
     assert reward == pytest.approx(after[1] - before[1], rel=1e-5)
 
 
+def test_time_step_has_no_rounding_of_recorded_times(monkeypatch):
+    sizes = SIZES._replace(dt=0.020000000000000018)  # of times such as 1.02 - 1.0
+    found = _world.load(Path("fit"), trust=False)._replace(sizes=sizes)
+    monkeypatch.setattr(_world, "load", lambda run, trust: found)
+    task = world_task("other", start=[np.pi], reward="mine.py:upright", limit=[0.5])
+    assert task.dt == 0.02
+    assert task.max_episode_steps == 500
+
+
 def test_policy_is_learned_in_a_fit_alone_and_loaded_with_it(tmp_path):
     """Nothing of the model is learned, and the run needs no environment."""
     task = world_task("fit", start=[np.pi], reward="mine.py:upright", limit=[0.5], episode=10)
