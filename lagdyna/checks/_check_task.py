@@ -169,9 +169,8 @@ def _observations(last: np.ndarray, finite: bool) -> Iterator[TaskFinding]:
             "return floating-point numbers; are positions or velocities rounded?",
         )
     else:
-        yield TaskFinding(
-            "observations", "ok", f"{last.size} finite numbers of type {last.dtype}"
-        )
+        numbers = "1 finite number" if last.size == 1 else f"{last.size} finite numbers"
+        yield TaskFinding("observations", "ok", f"{numbers} of type {last.dtype}")
 
 
 def _episodes(
