@@ -35,7 +35,10 @@ for model in ("delan", "mlp"):
     print(f"{model}: final returns of the seeds {returns}")
 
 # %% [markdown]
-# On the command line it is `lagdyna train --seeds 3 --steps 100 --model mlp --out runs/mlp`.
+# The same on the command line:
+#
+#     lagdyna train --steps 100 --seeds 3 --agent.hidden "[64, 64]" --evaluation.episodes 20 \
+#         --model mlp --out runs/mlp
 #
 # ## Compare them
 #
@@ -152,8 +155,11 @@ plt.show()
 # cannot decide: compare again with ten, and with `learner="levenberg-marquardt"`, which does
 # not depend on the scale of the weights.
 #
-# On the command line, name the file: `lagdyna train --model fourier.py:Fourier --model.order
-# 2`.
+# On the command line, name the file:
+#
+#     lagdyna train --steps 100 --seeds 3 --agent.hidden "[64, 64]" --evaluation.episodes 20 \
+#         --model fourier.py:Fourier --model.order 3 --out runs/fourier
+#     lagdyna compare runs/delan runs/mlp runs/fourier --target -200
 #
 # ## Go on
 #
