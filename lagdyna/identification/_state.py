@@ -208,13 +208,23 @@ def any_loss(n: int) -> OneStepLoss:
 
 
 def learned_part(loss: LossConfig, transition: AbstractTransition) -> Any:
-    """Select the part of a transition that a loss takes."""
+    """Select the part of a transition that a loss takes.
+
+    **Raises:** `UserError` if the loss takes accelerations, and the transition has none.
+    """
     if isinstance(transition, SignalTransition):
         inner = learned_part(loss, transition.transition)
         return SignalModel(inner, transition.signals)
     if isinstance(loss, StepsLossConfig):
         return transition
-    return LearnedModel(transition).dynamics
+    model = LearnedModel(transition)
+    if not model.has_accelerations:
+        raise UserError(
+            f"`loss.name` was {loss.name!r}, and the model has no accelerations; the losses "
+            "one-step and multi-step are accepted, and models whose field is a "
+            "`LagrangianField` or an `AccelerationField`"
+        )
+    return model.dynamics
 
 
 def with_learned_part(loss: LossConfig, transition: AbstractTransition, part: Any) -> Any:

@@ -6,9 +6,7 @@ from typing import Any
 
 from ..identification import unseen_part
 from ..options import differences
-
-# Fewer seeds on either side say next to nothing about a probability of improvement.
-_FEW_SEEDS = 3
+from ..statistics import caution
 
 
 def fit_cautions(
@@ -75,11 +73,9 @@ def training_cautions(
     options = _changed(configs, "evaluation", ())
     if options:
         found.append(f"other evaluations than {name}: {options}")
-    if min(map(len, seeds)) < _FEW_SEEDS:
-        found.append(
-            f"probabilities compare {_count(seeds[0])} with {_count(seeds[1])} of {name}, too "
-            f"few to tell; train {_FEW_SEEDS} or more of each, better 10"
-        )
+    few = caution(min(map(len, seeds)))
+    if few is not None:
+        found.append(few)
     return found
 
 
@@ -108,7 +104,3 @@ def _seeds(seeds: Sequence[int]) -> str:
     if len(ordered) > 2 and ordered == [*range(ordered[0], ordered[-1] + 1)]:
         return f"seeds {ordered[0]} to {ordered[-1]}"
     return f"seed{'s' if len(ordered) > 1 else ''} {', '.join(map(str, ordered))}"
-
-
-def _count(seeds: Sequence[int]) -> str:
-    return f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"

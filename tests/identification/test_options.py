@@ -13,11 +13,14 @@ from lagdyna.config import fit_config
 from lagdyna.identification import FitState, fit_loop, fit_problem, initial_state
 from lagdyna.identification._loop import Record
 from lagdyna.identification._report import early_stop
+from lagdyna.identification._state import learned_part
 from lagdyna.learners import OneStepLoss, SubstepsLoss
+from lagdyna.mechanics import Coordinates
 from lagdyna.parts import (
     ConstrainedMLPConfig,
     DeLaNConfig,
     EKFConfig,
+    ForwardLossConfig,
     HNNConfig,
     KnownConfig,
     LevenbergMarquardtConfig,
@@ -27,6 +30,7 @@ from lagdyna.parts import (
     SGDConfig,
 )
 from lagdyna.runs import fit_model, load_fit
+from lagdyna.simulate import AbstractSecondOrderField, SolvedTransition
 from lagdyna.systems import Pendulum
 
 from ..learners.recordings import loss_of
@@ -37,6 +41,13 @@ class SameBatch(SGDConfig, frozen=True, kw_only=True):
     """Learner of a user whose updates use the same rows."""
 
     same_batch: ClassVar[bool] = True
+
+
+class Constant(AbstractSecondOrderField):
+    """Field of a user, whose acceleration is the action."""
+
+    def acceleration(self, t: Any, q: Any, qd: Any, action: Any) -> Any:
+        return action
 
 
 def fitted(config: Any) -> tuple[FitState, list[Record]]:
@@ -246,3 +257,10 @@ def test_equations_that_the_model_cannot_use_are_refused(
 )
 def test_the_usual_learner_is_that_of_the_model(options: dict[str, Any], learner: str) -> None:
     assert fit_config({"data": "a.npz", **options}).learner.name == learner
+
+
+def test_a_field_of_a_user_without_accelerations_is_refused_by_their_loss() -> None:
+    transition = SolvedTransition(Constant(), Coordinates((True,)), 0.05)
+    assert learned_part(OneStepLossConfig(), transition) is transition
+    with pytest.raises(UserError, match="`loss.name` was 'forward'.*`AccelerationField`"):
+        learned_part(ForwardLossConfig(), transition)
