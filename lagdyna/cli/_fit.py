@@ -52,7 +52,7 @@ def fit(
         Coordinates that are angles, counted from 0: "all", or as 0,2 or q0,q2; none by
         default.
     columns
-        Columns of the files, as q=pos_*,tau=effort_*,t=stamp; * stands for a number or for
+        Columns of the files, as `q=pos_*,tau=effort_*,t=stamp`; `*` stands for a number or for
         the name of a joint. Lagdyna's own names by default.
     test
         A file, folder or quoted pattern of recordings that are not learned from, to measure
