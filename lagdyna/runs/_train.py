@@ -301,6 +301,7 @@ def _continue(
     """Continue a run from its present state to its end."""
     config = trainer.config
     start, seeds = time.perf_counter() - seconds, OneSeed(trainer)
+    training = seeds.place(training)
     commit()  # cached now, since the clone may change during the run
 
     def keep(training: TrainingState, records: Records, now: Round | None) -> None:

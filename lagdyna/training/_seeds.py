@@ -101,7 +101,7 @@ class AbstractSeeds(abc.ABC):
 
     @abc.abstractmethod
     def place(self, training: TrainingState) -> TrainingState:
-        """Place a training state that was read from a file on the devices."""
+        """Place a training state that is new, or was read from a file, on the devices."""
 
     @abc.abstractmethod
     def evaluation(self, evaluations: Sequence[Record]) -> Record:
@@ -124,7 +124,7 @@ class OneSeed(AbstractSeeds):
         self._kept = KeptPrograms.of(trainer)
 
     def start(self) -> TrainingState:
-        return self.trainer.init()
+        return self.place(self.trainer.init())
 
     def update(
         self,
@@ -167,7 +167,12 @@ class OneSeed(AbstractSeeds):
         return training
 
     def place(self, training: TrainingState) -> TrainingState:
-        return training
+        if self._kept is None:
+            return training
+        # Kept programs return arrays that are committed to a device. Programs of the trainer
+        # would be compiled again for those, unless all are from the beginning.
+        arrays, rest = eqx.partition(training, eqx.is_array)
+        return eqx.combine(jax.device_put(arrays, jax.local_devices()[0]), rest)
 
     def evaluation(self, evaluations: Sequence[Record]) -> Record:
         return evaluations[0]

@@ -17,6 +17,7 @@ from jaxtyping import PyTree
 from lagdyna.parts import MLPConfig
 from lagdyna.training import Trainer, TrainingState
 from lagdyna.training._kept_programs import _PROGRAMS, KeptPrograms
+from lagdyna.training._seeds import OneSeed
 
 from ..small import MLP, REPLAYED, small_config
 from .experience import explored
@@ -114,6 +115,22 @@ def test_kept_programs_repeat_the_trainer_s_own_to_the_bit(
     assert traced == ["fit", "improve"]
     KeptPrograms(trainer, cache)("fit", training, first, UPDATES + 1)
     assert traced == ["fit", "improve", "fit"]
+
+
+def test_a_second_phase_compiles_nothing_again(
+    training: TrainingState, used: Path, compilations: Callable[[], int]
+) -> None:
+    """Kept programs return arrays on a device, for which others would be compiled again."""
+    seeds = OneSeed(Trainer(CONFIG))
+
+    def phase(now: TrainingState) -> TrainingState:
+        now = seeds.trainer.begin_phase(now)
+        return seeds.learn("fit", now, np.asarray([True]), 0, UPDATES)[0]
+
+    after = phase(seeds.place(training))
+    before = compilations()
+    phase(after)
+    assert compilations() == before
 
 
 def test_a_program_that_cannot_be_exported_runs_all_the_same(
