@@ -129,7 +129,7 @@ def on_page_markdown(markdown: str, **kwargs: Any) -> str:
         # One level up, and without the overview, which the page's own contents give.
         text = text[text.index("### lagdyna train") :].replace("### lagdyna", "## lagdyna")
         # Cyclopts adds the module of `python -m mkdocs` to each usage.
-        text = text.replace(" -m mkdocs", "").replace("_*", r"_\*")
+        text = text.replace(" -m mkdocs", "")
         markdown = markdown.replace(mark, text)
     return markdown
 
