@@ -92,7 +92,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
     {
         "pendulum": SuiteEntry(
             env_id=IDS["pendulum"],
-            steps=6_000,
+            steps=3_000,
             links=1,
             cart=False,
             dt=0.02,
@@ -103,7 +103,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
         ),
         "reacher": SuiteEntry(
             env_id=IDS["reacher"],
-            steps=6_000,
+            steps=3_000,
             links=2,
             cart=False,
             dt=0.02,
