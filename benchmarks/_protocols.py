@@ -16,6 +16,7 @@ from lagdyna.results import NUMERICS, digest_of
 HERE = Path(__file__).parent
 PROTOCOLS = HERE / "protocols"
 SEEDS = range(5)
+ABLATIONS = "ablations"  # a group whose figures are differences, of fewer seeds
 # Options that change no results. The action bounds are read from the environment.
 _WORDS = ("description", "steps", "target_return", "unchecked", "action_bounds")
 
@@ -39,6 +40,11 @@ class Protocol(NamedTuple):
     path: Path
     config: Config
     fingerprint: str
+
+    @property
+    def seeds(self) -> range:
+        """Seeds of its entry, once all are stored."""
+        return range(3) if self.group == ABLATIONS else SEEDS
 
     @property
     def estimate(self) -> float:

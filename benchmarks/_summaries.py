@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from _ledger import Ledger, Stored
-from _protocols import HERE, SEEDS, Protocol
+from _protocols import ABLATIONS, HERE, Protocol
 
 from lagdyna.options import read_table
 from lagdyna.reproductions.ramesh2023_suite import PAPER, published
@@ -73,8 +73,9 @@ def machine_of(about: Mapping[str, Any]) -> str:
 
 def target_of(protocol: Protocol, published_figures: Published) -> float | None:
     """Look up the target return of a protocol."""
-    if protocol.group == "suite" and protocol.task in PAPER:
-        return REACHED * published(f"{protocol.task}.{protocol.variant}").value
+    if protocol.group in ("suite", ABLATIONS) and protocol.task in PAPER:
+        model = protocol.variant if protocol.group == "suite" else "delan"
+        return REACHED * published(f"{protocol.task}.{model}").value
     return published_figures.targets.get(protocol.task)
 
 
@@ -87,7 +88,7 @@ def summary_of(protocol: Protocol, runs: list[Stored], target: float | None) -> 
     to_target = [math.inf if np.isnan(x) else x for x in _to(runs, target)]
     row: Row = {
         "seeds": len(runs),
-        "of": max(len(SEEDS), len(runs)),
+        "of": max(len(protocol.seeds), len(runs)),
         "steps": steps,
         "decisions": math.ceil(steps / config.task.repeat),
         "experience_seconds": round(steps * config.task.dt, 3),

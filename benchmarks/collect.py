@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from _ledger import RESULTS, Ledger, Stored, read_ledger, write_run
-from _protocols import PROTOCOLS, SEEDS, Protocol, fingerprint_of, plain, read_protocols
+from _protocols import ABLATIONS, PROTOCOLS, Protocol, fingerprint_of, plain, read_protocols
 
 from lagdyna import UserError
 from lagdyna.config import Config
@@ -203,7 +203,7 @@ def _stored(
 
 def model_figures(run: Path, protocol: Protocol) -> Figures:
     """Compute the figures of the final model or policy for the tables of its task."""
-    if protocol.group == "suite":
+    if protocol.group in ("suite", ABLATIONS):
         return _model_errors(run)
     for start, figures in SCORES.items():
         if protocol.task.startswith(start):
@@ -269,7 +269,7 @@ def missing(
     return [
         _command(protocol, seed)
         for protocol in wanted
-        for seed in sorted({*SEEDS} - {run.seed for run in ledger.runs_of(protocol)})
+        for seed in sorted({*protocol.seeds} - {run.seed for run in ledger.runs_of(protocol)})
     ]
 
 

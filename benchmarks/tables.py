@@ -11,15 +11,17 @@ as infinite. The column `seeds` counts the stored seeds: `2 of 5`.
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from _ablations import HEADS, Ablation, in_order, plot_ablations, worth
 from _arms import arm_commits, arm_entries, arm_machines, arm_tables
 from _bounds import STORED, bound_commits, bound_entries, bound_machines, bound_table
 from _leaderboard_table import leaderboard_entries, leaderboard_tables
 from _ledger import RESULTS, Ledger, read_ledger
 from _panels import Panel, plot_panels
-from _protocols import HERE, NUMERICS, PROTOCOLS, Protocol, read_protocols
+from _protocols import ABLATIONS, HERE, NUMERICS, PROTOCOLS, Protocol, read_protocols
 from _summaries import (
     Published,
     Row,
@@ -116,6 +118,7 @@ class Tables:
             "agents": _table(*self._solved("agents")),
             "agents_seeds": _table(*self._seeds("agents", "to target", ())),
             **{f"{group}_missing": self._missing(group) for group in ("yardsticks", "agents")},
+            "ablations": self._ablations(),
             "left_out": self._left_out(),
             "machines": _table(*self._machines()),
             "provenance": _table(*self._provenance()),
@@ -156,6 +159,23 @@ class Tables:
         if not lines:
             return "No task has stored runs of both models yet.\n"
         return _table((*heads, "DeLaN needs fewer steps"), lines)
+
+    def ablations(self) -> list[Ablation]:
+        """Summarise the ablations of the default agent."""
+        return [
+            Ablation(each.task, each.variant, self.row(each), self.ledger.runs_of(each))
+            for each in self.of(ABLATIONS)
+        ]
+
+    def _ablations(self) -> str:
+        found = self.ablations()
+        lines = []
+        for each in in_order(found):
+            cells = [f"`{each.task}`", each.change.replace("-", " "), _seeds(each.row)]
+            cells += [_number(each.row["return"]), _interval(each.row)]
+            cells += [_probability(worth(each, found)), _reached(each.row, "steps_to_target")]
+            lines.append([*cells, _error(each.row.get("one_step_l1"))])
+        return _table(HEADS, lines) if lines else "No ablation has a stored run yet.\n"
 
     def _suite_bounds(self) -> tuple[tuple[str, ...], list[list[str]]]:
         agents: dict[str, dict[str, float | None]] = {}
@@ -277,8 +297,11 @@ class Tables:
         )
 
     def plot(self, folder: Path) -> None:
-        """Draw the learning curves of each group."""
+        """Draw the learning curves of each group, and the ablations."""
+        plot_ablations(folder / "ablations.png", self.ablations())
         for group in dict.fromkeys(protocol.group for protocol in self.protocols):
+            if group == ABLATIONS:
+                continue
             plot_panels(folder / f"{group}.png", self._panels(group))
 
     def _panels(self, group: str) -> list[Panel]:
@@ -342,7 +365,7 @@ def _reached(row: Row, name: str) -> str:
     return cell if there in (0, seeds) else f"{cell} ({there} of {seeds})"
 
 
-def _probability(found: list[float | None] | None) -> str:
+def _probability(found: Sequence[float | None] | None) -> str:
     if found is None:
         return ""
     value, low, high = found

@@ -41,10 +41,13 @@ CONFIGS = {
     "suite/pendulum.delan": 'task = "pendulum"\nsteps = 300\n',
     "suite/pendulum.mlp": 'task = "pendulum"\nsteps = 300\nmodel = "mlp"\n',
     "yardsticks/Pendulum-v1.imagination": 'task = "Pendulum-v1"\nsteps = 200\n',
+    "ablations/cartpole.defaults": 'task = "cartpole"\nsteps = 100\n',
+    "ablations/cartpole.constant-entropy": 'task = "cartpole"\nsteps = 100\n'
+    "agent.entropy_end = 1.0\n",
     "agents/Pendulum-v1.td3": 'task = "Pendulum-v1"\nsteps = 400\nagent.name = "dyna"\n'
     "agent.ratio = 0.0\n",
 }
-DELAN, MLP, YARDSTICK, TD3 = CONFIGS
+DELAN, MLP, YARDSTICK, DEFAULTS, CHANGED, TD3 = CONFIGS
 FIGURES = {"one_step_l1": 2e-5, "observed_l1": 1e-5, "held_l1": None}
 
 
@@ -355,12 +358,14 @@ def test_what_is_missing_is_listed_with_the_cheapest_first(place: Place) -> None
         assert all(each[:3] == ["lagdyna", "train", "--config"] for each in words)
         return [(each[-1].removeprefix("runs/").rpartition("-")[0], each[5]) for each in words]
 
-    assert len(missing()) == 20
+    assert len(missing()) == 26
+    # An ablation is of three seeds.
+    assert [seed for name, seed in missing("ablations") if name == CHANGED] == [*"012"]
     assert [name for name, _ in missing("suite")] == [MLP] * 5 + [DELAN] * 5
     place.add(place.run(seed=0, seconds=1.0), place.run(seed=3, seconds=1.0))
     assert missing()[:3] == [(DELAN, "1"), (DELAN, "2"), (DELAN, "4")]
-    assert len(missing()) == 18
-    with pytest.raises(UserError, match="was 'arms'; agents, suite, yardsticks are accepted"):
+    assert len(missing()) == 24
+    with pytest.raises(UserError, match="was 'arms'; ablations, agents, suite, yardsticks are"):
         missing("arms")
 
 
@@ -396,6 +401,27 @@ def test_a_target_is_held_if_no_later_evaluation_misses_it(place: Place) -> None
     assert "| never (2 of 3) | 1 of 2 |" in text["yardsticks"]
     # The default agent stands in the table of agents too.
     assert text["agents"].splitlines()[2:][0].startswith("| `Pendulum-v1` | `imagination` | 3")
+
+
+def test_ablations_say_how_often_the_defaults_are_better(place: Place) -> None:
+    def lines() -> list[str]:
+        text = tables.Tables(place.results, place.protocols).texts()["ablations"]
+        return [line.split(" | ", 3)[-1] for line in text.splitlines()[2:]]
+
+    assert lines() == []
+    place.add(*(place.run(CHANGED, seed, returns=(600.0, 700.0 + seed)) for seed in (0, 1)))
+    assert lines() == ["700 | 700 to 701 |  | never | 2.0e-5 |"]
+    # The third seed of the defaults is worse than both with the change, the others are better.
+    returns = {0: 880.0, 1: 870.0, 2: 300.0}
+    place.add(*(place.run(DEFAULTS, i, returns=(500.0, x)) for i, x in returns.items()))
+    first, second = lines()
+    assert first == "683 | 300 to 880 |  | never (2 of 3) | 2.0e-5 |"
+    assert second.startswith("700 | 700 to 701 | 0.67 (0.00 to 1.00) | never |")
+    assert place.json()["ablations"]["cartpole"]["constant-entropy"]["of"] == 3
+    tables.plot_ablations(
+        place.folder / "x.png", tables.Tables(place.results, place.protocols).ablations()
+    )
+    assert (place.folder / "x.png").is_file()
 
 
 def test_figures_of_a_task_are_chosen_by_its_name(
