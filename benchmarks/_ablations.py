@@ -37,12 +37,14 @@ def worth(ablation: Ablation, ablations: list[Ablation]) -> Improvement | None:
     """Compute the probability that a run with the defaults has the higher return.
 
     **Returns:** it and the ends of its 95 % interval; `None` for the defaults themselves, and
-    where runs of one of the two are missing.
+    where one of the two has a single seed or none.
     """
-    if ablation.change == DEFAULTS or not ablation.runs:
+    pairs = [x for x in ablations if (x.task, x.change) == (ablation.task, DEFAULTS)]
+    if ablation.change == DEFAULTS or not pairs:
         return None
-    same = [x for x in ablations if (x.task, x.change) == (ablation.task, DEFAULTS) and x.runs]
-    return improvement(same[0].returns, ablation.returns) if same else None
+    if min(len(ablation.runs), len(pairs[0].runs)) < 2:
+        return None
+    return improvement(pairs[0].returns, ablation.returns)
 
 
 def in_order(ablations: list[Ablation]) -> list[Ablation]:

@@ -411,8 +411,10 @@ def test_ablations_say_how_often_the_defaults_are_better(place: Place) -> None:
     assert lines() == []
     place.add(*(place.run(CHANGED, seed, returns=(600.0, 700.0 + seed)) for seed in (0, 1)))
     assert lines() == ["700 | 700 to 701 |  | never | 2.0e-5 |"]
+    place.add(place.run(DEFAULTS, 0, returns=(500.0, 880.0)))
+    assert [line.split(" | ")[2] for line in lines()] == ["", ""]  # of a single seed
     # The third seed of the defaults is worse than both with the change, the others are better.
-    returns = {0: 880.0, 1: 870.0, 2: 300.0}
+    returns = {1: 870.0, 2: 300.0}
     place.add(*(place.run(DEFAULTS, i, returns=(500.0, x)) for i, x in returns.items()))
     first, second = lines()
     assert first == "683 | 300 to 880 |  | never (2 of 3) | 2.0e-5 |"
