@@ -5,7 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from _protocols import HERE
+
+from lagdyna.statistics import interquartile_mean, interval
 
 STORED = HERE.parent / "results" / "reproductions" / "leaderboard"
 
@@ -20,6 +23,7 @@ CRITERIA = {
     "torque_smoothness": "smoothness",
     "velocity_cost": "velocity cost",
 }
+PARTS = ("performance", "robustness")
 Table = tuple[tuple[str, ...], list[list[str]]]
 
 
@@ -39,24 +43,46 @@ def leaderboard_tables(
     **Arguments:** `published`, the published figures of a task.
     """
     found = leaderboard_entries(folder)
-    lines, criteria = [], []
+    lines, seeds = [], []
     for robot in dict.fromkeys(each["robot"] for each in found):
+        methods: dict[str, list[dict[str, Any]]] = {}
         for each in (x for x in found if x["robot"] == robot):
-            name = [robot, MODELS[each["model"]], str(each["seed"])]
-            performance = each["performance"]
-            interaction = f"{each['interaction_seconds']:.0f}"
-            scores = [_score(each[part]["score"]) for part in ("performance", "robustness")]
-            lines.append([*name, interaction, *scores, f"{each['seconds']:,.0f}"])
-            figures = [f"{performance[key]:.3g}" for key in CRITERIA]
-            criteria.append([*name, *figures, f"{each['predicted']['score']:.3f}"])
+            methods.setdefault(each["model"], []).append(each)
+            seeds.append([robot, MODELS[each["model"]], str(each["seed"]), *_run(each)])
+        for model, runs in methods.items():
+            interaction = f"{runs[0]['interaction_seconds']:.0f}"
+            scores = [_over_seeds(runs, part) for part in PARTS]
+            lines.append([robot, MODELS[model], str(len(runs)), interaction, *scores])
         for each in published(f"realaigym-{robot}"):
             scores = [_score(each.score), _score(each.robustness)]
-            lines.append([robot, f"{each.method}, published", "", "", *scores, ""])
-    heads = ("robot", "method", "seed")
+            lines.append([robot, f"{each.method}, published", "", "", *scores])
+    figures = ("score", "robustness", *CRITERIA.values(), "predicted score", "s")
     return {
-        "leaderboard": ((*heads, "interaction, s", "score", "robustness", "s"), lines),
-        "leaderboard_criteria": ((*heads, *CRITERIA.values(), "predicted score"), criteria),
+        "leaderboard": (
+            ("robot", "method", "seeds", "interaction, s", "score", "robustness"),
+            lines,
+        ),
+        "leaderboard_seeds": (("robot", "method", "seed", *figures), seeds),
     }
+
+
+def _run(entry: dict[str, Any]) -> list[str]:
+    """Format the figures of one seed."""
+    performance = entry["performance"]
+    return [
+        *(_score(entry[part]["score"]) for part in PARTS),
+        *(f"{performance[key]:.3g}" for key in CRITERIA),
+        _score(entry["predicted"]["score"]),
+        f"{entry['seconds']:,.0f}",
+    ]
+
+
+def _over_seeds(runs: list[dict[str, Any]], part: str) -> str:
+    """Format the interquartile mean of a score and its 95 % interval."""
+    scores = np.asarray([run[part]["score"] for run in runs])
+    ends = interval(scores)
+    mean = _score(interquartile_mean(scores))
+    return mean if ends is None else f"{mean} ({_score(ends[0])} to {_score(ends[1])})"
 
 
 def _score(value: float | None) -> str:
