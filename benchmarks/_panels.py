@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lagdyna.plot import BLUE, GREEN, GREY, ORANGE, blank, finish, literal, save
+from lagdyna.plot._figure import Axes
 from lagdyna.results import Curve, curves
 from lagdyna.statistics import interquartile_interval, interquartile_mean
 
 _COLOURS = (BLUE, ORANGE, GREEN, "#7a3b9a", "#a8291f", "#5c4a3d", "#1f9aa8", "#b8a01f")
 _COLUMNS = 3
+_FAR = 5  # ratio of lengths of runs from which on steps have a logarithmic axis
 _WIDTH = 2.4  # of a panel, inches: a row of three keeps its letters legible on a page
 
 
@@ -57,11 +59,8 @@ def plot_panels(path: Path, panels: list[Panel]) -> None:
         axes.set_title(f"{literal(panel.title)}\n{_seeds(panel)}", fontsize=8)
         if not any(panel.curves.values()):
             axes.text(0.5, 0.2, "no run stored", transform=axes.transAxes, ha="center")
-        axes.locator_params(axis="x", nbins=5)
+        _scale_steps(axes, panel)
         axes.tick_params(labelsize=7)
-        axes.set_xlim(0, panel.steps)
-        if panel.steps >= 2000:
-            axes.xaxis.set_major_formatter(lambda steps, _: f"{steps / 1000:g}k")
         finish(axes)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
@@ -79,6 +78,24 @@ def plot_panels(path: Path, panels: list[Panel]) -> None:
         loc="outside lower center",
     )
     save(figure, path)
+
+
+def _scale_steps(axes: Axes, panel: Panel) -> None:
+    """Scale the axis of steps; by logarithms where some runs are far shorter than others."""
+    steps = [seed[0] for seeds in panel.curves.values() for seed in seeds]
+    ends = [each[-1] for each in steps]
+    if ends and max(ends) > _FAR * min(ends):
+        axes.set_xscale("log")
+        axes.set_xlim(min(each[0] for each in steps), panel.steps)
+    else:
+        axes.set_xlim(0, panel.steps)
+        axes.locator_params(axis="x", nbins=5)
+    if panel.steps >= 2000:
+        axes.xaxis.set_major_formatter(lambda steps, _: _thousands(steps))
+
+
+def _thousands(steps: float) -> str:
+    return f"{steps:g}" if 0 < steps < 1000 else f"{steps / 1000:g}k"
 
 
 def _seeds(panel: Panel) -> str:
