@@ -426,6 +426,22 @@ def test_ablations_say_how_often_the_defaults_are_better(place: Place) -> None:
     assert (place.folder / "x.png").is_file()
 
 
+def test_short_runs_stay_visible_beside_long_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(panels, "save", lambda figure, _: drawn.append(figure))
+    short = np.asarray([50, 100]), np.asarray([-300.0, -160.0])
+    long = np.asarray([200, 10_000]), np.asarray([-900.0, -170.0])
+    for curves, scale in (({"a": [short]}, "linear"), ({"a": [short], "b": [long]}, "log")):
+        panels.plot_panels(Path("x.png"), [panels.Panel("x", 10_000, curves, {})])
+        axes = drawn[-1].axes[0]
+        assert axes.get_xscale() == scale
+        first, last = axes.transData.transform([(50, -200), (100, -200)])[:, 0]
+        width = axes.bbox.width
+        assert (last - first) / width == pytest.approx(
+            50 / 10_000 if scale == "linear" else np.log(2) / np.log(200)
+        )
+
+
 def test_figures_of_a_task_are_chosen_by_its_name(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
