@@ -75,7 +75,7 @@ def plot_ablations(path: Path, ablations: list[Ablation]) -> None:
             axes.plot([mean], [place], "|", color=colour, ms=14, mew=2)
             if each.change == DEFAULTS:
                 axes.axvline(mean, color=GREY, lw=1, ls="--")
-        axes.set_yticks(range(len(shown)), [literal(_spoken(x.change)) for x in shown])
+        axes.set_yticks(range(len(shown)), [literal(spoken(x.change)) for x in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_title(literal(task), fontsize=8, loc="left")
         axes.tick_params(labelsize=8)
@@ -84,5 +84,6 @@ def plot_ablations(path: Path, ablations: list[Ablation]) -> None:
     save(figure, path)
 
 
-def _spoken(change: str) -> str:
+def spoken(change: str) -> str:
+    """Write the label of a change in words."""
     return change.replace("-", " ")

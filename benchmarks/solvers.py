@@ -5,9 +5,8 @@
 A learned model is solved through the same few steps in every imagined action, so its error is
 that of the solver at best. Each solver starts from 4,096 states: positions and velocities are
 uniform in the sampling range of the task, actions between their limits. The error is that of
-the velocities after one action of 0.04 s, against steps of the eighth order.
-Its cost is the number of evaluations of the accelerations, to which the time of an update is
-nearly proportional. All is computed in float64.
+the velocities after one action of 0.04 s, against 16 steps of the eighth order. The cost is the
+number of evaluations of the accelerations. All is computed in float64.
 """
 
 from typing import Any

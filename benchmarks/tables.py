@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from _ablations import HEADS, Ablation, in_order, plot_ablations, worth
+from _ablations import HEADS, Ablation, in_order, plot_ablations, spoken, worth
 from _arms import arm_commits, arm_entries, arm_machines, arm_tables
 from _bounds import STORED, bound_commits, bound_entries, bound_machines, bound_table
 from _leaderboard_table import leaderboard_entries, leaderboard_tables
@@ -171,7 +171,7 @@ class Tables:
         found = self.ablations()
         lines = []
         for each in in_order(found):
-            cells = [f"`{each.task}`", each.change.replace("-", " "), _seeds(each.row)]
+            cells = [f"`{each.task}`", spoken(each.change), _seeds(each.row)]
             cells += [_number(each.row["return"]), _interval(each.row)]
             cells += [_probability(worth(each, found)), _reached(each.row, "steps_to_target")]
             lines.append([*cells, _error(each.row.get("one_step_l1"))])
