@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from _ablations import HEADS, Ablation, in_order, plot_ablations, spoken, worth
+from _ablations import DEFAULTS, HEADS, Ablation, in_order, plot_ablations, spoken, worth
 from _arms import arm_commits, arm_entries, arm_machines, arm_tables
 from _bounds import STORED, bound_commits, bound_entries, bound_machines, bound_table
 from _leaderboard_table import leaderboard_entries, leaderboard_tables
@@ -162,9 +162,18 @@ class Tables:
 
     def ablations(self) -> list[Ablation]:
         """Summarise the ablations of the default agent."""
+        changed = self.of(ABLATIONS)
+        lengths = {(x.task, x.config.steps) for x in changed if self.ledger.runs_of(x)}
+        # Runs of the suite that are as long are the defaults of their task.
+        shown = [
+            (DEFAULTS, each)
+            for each in self.of("suite")
+            if each.variant == MODELS[0] and (each.task, each.config.steps) in lengths
+        ]
+        shown += [(each.variant, each) for each in changed]
         return [
-            Ablation(each.task, each.variant, self.row(each), self.ledger.runs_of(each))
-            for each in self.of(ABLATIONS)
+            Ablation(each.task, change, self.row(each), self.ledger.runs_of(each))
+            for change, each in shown
         ]
 
     def _ablations(self) -> str:
@@ -173,7 +182,9 @@ class Tables:
         for each in in_order(found):
             cells = [f"`{each.task}`", spoken(each.change), _seeds(each.row)]
             cells += [_number(each.row["return"]), _interval(each.row)]
-            cells += [_probability(worth(each, found)), _reached(each.row, "steps_to_target")]
+            # The suite's target is a fraction of the paper's return, so its name differs.
+            name = next(x for x in each.row if x.startswith("steps_to_"))
+            cells += [_probability(worth(each, found)), _reached(each.row, name)]
             lines.append([*cells, _error(each.row.get("one_step_l1"))])
         return _table(HEADS, lines) if lines else "No ablation has a stored run yet.\n"
 

@@ -44,10 +44,12 @@ CONFIGS = {
     "ablations/cartpole.defaults": 'task = "cartpole"\nsteps = 100\n',
     "ablations/cartpole.constant-entropy": 'task = "cartpole"\nsteps = 100\n'
     "agent.entropy_end = 1.0\n",
+    "ablations/pendulum.constant-entropy": 'task = "pendulum"\nsteps = 300\n'
+    "agent.entropy_end = 1.0\n",
     "agents/Pendulum-v1.td3": 'task = "Pendulum-v1"\nsteps = 400\nagent.name = "dyna"\n'
     "agent.ratio = 0.0\n",
 }
-DELAN, MLP, YARDSTICK, DEFAULTS, CHANGED, TD3 = CONFIGS
+DELAN, MLP, YARDSTICK, DEFAULTS, CHANGED, SUITE_CHANGED, TD3 = CONFIGS
 FIGURES = {"one_step_l1": 2e-5, "observed_l1": 1e-5, "held_l1": None}
 
 
@@ -358,13 +360,13 @@ def test_what_is_missing_is_listed_with_the_cheapest_first(place: Place) -> None
         assert all(each[:3] == ["lagdyna", "train", "--config"] for each in words)
         return [(each[-1].removeprefix("runs/").rpartition("-")[0], each[5]) for each in words]
 
-    assert len(missing()) == 26
+    assert len(missing()) == 29
     # An ablation is of three seeds.
     assert [seed for name, seed in missing("ablations") if name == CHANGED] == [*"012"]
     assert [name for name, _ in missing("suite")] == [MLP] * 5 + [DELAN] * 5
     place.add(place.run(seed=0, seconds=1.0), place.run(seed=3, seconds=1.0))
     assert missing()[:3] == [(DELAN, "1"), (DELAN, "2"), (DELAN, "4")]
-    assert len(missing()) == 24
+    assert len(missing()) == 27
     with pytest.raises(UserError, match="was 'arms'; ablations, agents, suite, yardsticks are"):
         missing("arms")
 
@@ -424,6 +426,16 @@ def test_ablations_say_how_often_the_defaults_are_better(place: Place) -> None:
         place.folder / "x.png", tables.Tables(place.results, place.protocols).ablations()
     )
     assert (place.folder / "x.png").is_file()
+
+
+def test_runs_of_the_suite_are_the_defaults_of_ablations_as_long(place: Place) -> None:
+    place.add(*(place.run(DELAN, seed, returns=(780.0 + seed,)) for seed in range(4)))
+    place.add(*(place.run(SUITE_CHANGED, seed, returns=(700.0,)) for seed in (0, 1)))
+    text = tables.Tables(place.results, place.protocols).texts()["ablations"]
+    first, second = [line.split(" | ") for line in text.splitlines()[2:]]
+    assert first[:5] == ["| `pendulum`", "defaults", "4 of 5", "782", "780 to 783"]
+    assert first[6] == "300"
+    assert (second[1], second[5]) == ("constant entropy", "1.00 (1.00 to 1.00)")
 
 
 def test_short_runs_stay_visible_beside_long_ones(monkeypatch: pytest.MonkeyPatch) -> None:

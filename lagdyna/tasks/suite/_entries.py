@@ -127,6 +127,7 @@ SUITE: Mapping[str, SuiteEntry] = MappingProxyType(
         ),
         "acrobot": SuiteEntry(
             env_id=IDS["acrobot"],
+            steps=5_000,
             links=2,
             cart=False,
             dt=0.01,
