@@ -37,6 +37,7 @@ from ._starts import PooledStarts as PooledStarts
 from ._starts import ReplayedStarts as ReplayedStarts
 from ._starts import UniformStarts as UniformStarts
 from ._starts import high_reward_states as high_reward_states
+from ._starts import scattered_first_states as scattered_first_states
 from ._starts import uniform_states as uniform_states
 from ._survival import survival as survival
 from .off_policy import SAC as SAC

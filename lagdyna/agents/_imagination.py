@@ -10,7 +10,7 @@ from jaxtyping import Array, Int, PRNGKeyArray, PyTree, Scalar
 
 from ..data import ReplayBuffer
 from ..learners import root_mean_square
-from ..mechanics import Limits, State
+from ..mechanics import Limits
 from ..simulate import WorldModel, with_substeps
 from ._actor_critic import ActorCritic, ImaginationActorCritic
 from ._agent import (
@@ -25,7 +25,7 @@ from ._agent import (
 from ._networks import AbstractPolicy, Policy
 from ._restarts import PolicyPool, map_arrays
 from ._rollouts import imagined_return
-from ._starts import AbstractStarts, MixedStarts, uniform_states
+from ._starts import AbstractStarts, MixedStarts, scattered_first_states, uniform_states
 
 
 class ImaginationState(AbstractAgentState):
@@ -56,8 +56,9 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
     Policy and critics are reset at the start of each interval: an agent rarely forgets what
     it learned in early models, which had little data (Nikishin et al. 2022, "The primacy bias
     in deep reinforcement learning"). Meanwhile the best policy of all restarts acts. At the end
-    of each phase all of them are compared by their imagined return from perturbed first states
-    of episodes, so that a policy which relies on a few exact states does not win.
+    of each phase all of them are compared by their imagined return from
+    [`lagdyna.agents.scattered_first_states`][], so that a policy which relies on a few exact
+    states does not win.
 
     **Arguments:**
 
@@ -72,10 +73,12 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
     - `restarts`: the number of policies in the run, the first one included.
     - `substeps`: solver steps per action when policies are compared; by default those of the
         model.
+    - `newest_phases`: the first training phases of the run, in which the newest policy acts
+        whatever its imagined return; by default all of the first interval.
 
-    **Raises:** `ValueError` if `batch`, `entropy_phases`, `interval` or `restarts` is not
-    positive, `entropy_end` is not between 0 and 1, or `starts` has counts that do not sum to
-    `batch`.
+    **Raises:** `ValueError` if `batch`, `entropy_phases`, `interval`, `restarts` or
+    `newest_phases` is not positive, `entropy_end` is not between 0 and 1, or `starts` has
+    counts that do not sum to `batch`.
     """
 
     actor_critic: ImaginationActorCritic
@@ -87,13 +90,14 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
     interval: int = eqx.field(static=True)
     restarts: int = eqx.field(static=True, default=1)
     substeps: int | None = eqx.field(static=True, default=None)
+    newest_phases: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
-        if min(self.batch, self.entropy_phases, self.interval, self.restarts) < 1:
-            raise ValueError(
-                "`batch`, `entropy_phases`, `interval` and `restarts` must be positive, got "
-                f"{self.batch}, {self.entropy_phases}, {self.interval} and {self.restarts}"
-            )
+        names = ("batch", "entropy_phases", "interval", "restarts", "newest_phases")
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"`{name}` must be positive, got {value}")
         if not 0 <= self.entropy_end <= 1:
             raise ValueError(f"`entropy_end` must be from 0 to 1, got {self.entropy_end}")
         if isinstance(self.starts, MixedStarts) and self.starts.batch != self.batch:
@@ -108,12 +112,16 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
         return True
 
     def init(self, key: PRNGKeyArray) -> ImaginationState:
-        """Create an untrained agent, and a pool if there is more than one restart."""
+        """Create an untrained agent, and a pool if there are policies to compare."""
         state = self.actor_critic.init(key, self.batch)
         pool = None
-        if self.restarts > 1:
+        if self.restarts > 1 or self._newest_phases < self.interval:
             pool = PolicyPool.begin(state.policy, self.restarts)
         return ImaginationState(state, pool)
+
+    @property
+    def _newest_phases(self) -> int:
+        return self.interval if self.newest_phases is None else self.newest_phases
 
     def begin_phase(self, state: ImaginationState, phase: Phase) -> ImaginationState:
         """Reset policy and critics at the start of a restart interval, except the first."""
@@ -173,8 +181,8 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
         """Select the acting policy by imagined return.
 
         The pool keeps the better of the current policy and the best one of its restart.
-        During the first restart it always keeps the current one: the first models are too
-        inaccurate to compare policies with.
+        During the first `newest_phases` it always keeps the current one: the first models are
+        too inaccurate to compare policies with.
 
         **Returns:** the state, and with a pool the metrics `imagined_return`, of the acting
         policy, and `newest_return`, of the current one.
@@ -185,7 +193,7 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
         pool, acting, newest = state.pool.updated(
             state.actor_critic.policy,
             restart,
-            (within == 0) | (restart == 0),
+            (within == 0) | ((restart == 0) & (within < self._newest_phases)),
             self._evaluator(required(world), buffer, phase),
         )
         metrics = {"imagined_return": acting, "newest_return": newest}
@@ -228,13 +236,11 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
         self, world: WorldModel, buffer: ReplayBuffer, phase: Phase
     ) -> Callable[[Policy], Scalar]:
         """Make a function that computes imagined returns, from the same starts each time."""
-        key, *noise_keys = jax.random.split(phase.key(Purpose.SELECT), 3)
-        first = buffer.sample_first(key, self.batch).state
-        q, qd = (
-            x + _PERTURBATION * jnp.asarray(limit) * jax.random.normal(key, x.shape, x.dtype)
-            for key, x, limit in zip(noise_keys, first, self.sampling_range, strict=True)
+        coordinates = self.actor_critic.features.coordinates
+        starts = scattered_first_states(
+            phase.key(Purpose.SELECT), buffer, self.batch, coordinates, self.sampling_range
         )
-        starts, transition = State(q, qd), world.transition
+        transition = world.transition
         if self.substeps is not None:
             transition = with_substeps(transition, self.substeps)
         # Without posterior samples, so that all policies act in the same dynamics.
@@ -250,6 +256,4 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
 # Uniform states that the reward scale is computed from.
 _SCALE_STATES = 256
 
-# Actions of the rollouts that compare policies, and the standard deviation of the perturbation
-# of their starts as a fraction of the sampling range.
-_EVALUATED_ACTIONS, _PERTURBATION = 250, 0.003
+_EVALUATED_ACTIONS = 250  # of the rollouts that compare policies

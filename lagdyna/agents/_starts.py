@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray, Scalar
 
 from ..data import ReplayBuffer
-from ..mechanics import Limits, State
+from ..mechanics import Coordinates, Limits, State
 from ..simulate import WorldModel
 
 
@@ -211,6 +211,55 @@ def _prepare_key(key: PRNGKeyArray, index: int) -> PRNGKeyArray:
 # Replayed, uniform and initial starts; other parts come after these.
 _NAMED = 3
 _UNREACHED = 2**31
+
+
+def scattered_first_states(
+    key: PRNGKeyArray,
+    buffer: ReplayBuffer,
+    batch: int,
+    coordinates: Coordinates,
+    limits: Limits,
+) -> State:
+    """Draw states near first states of episodes, where new episodes may begin.
+
+    The draw is from a kernel density estimate: a random first state with normal noise. The
+    standard deviation of the noise is that of the drawn first states, times Scott's factor
+    `episodes ** (-1 / (2 n + 4))` (Scott 1992, "Multivariate Density Estimation"), plus 0.3 %
+    of the sampling range. So few episodes that begin in very different states stand for
+    many, and episodes that begin alike for themselves.
+
+    **Arguments:**
+
+    - `key`: random key.
+    - `buffer`: the replay buffer.
+    - `batch`: number of states.
+    - `coordinates`: which coordinates are angles; their deviation is that of cosine and sine.
+    - `limits`: sampling range, shapes `(n,)`.
+
+    **Returns:** a `State` of shapes `(batch, n)`.
+    """
+    first_key, *noise_keys = jax.random.split(key, 3)
+    q, qd = buffer.sample_first(first_key, batch).state
+    turned = jnp.hypot(jnp.std(jnp.cos(q), axis=0), jnp.std(jnp.sin(q), axis=0))
+    deviations = (
+        jnp.where(jnp.asarray(coordinates.angles), turned, jnp.std(q, axis=0)),
+        jnp.std(qd, axis=0),
+    )
+    episodes = jnp.maximum(jnp.sum(buffer.first), 1).astype(q.dtype)
+    factor = episodes ** (-1 / (2 * coordinates.n + 4))
+    return State(
+        *(
+            x
+            + (factor * deviation + _LEAST_SCATTER * jnp.asarray(limit, x.dtype))
+            * jax.random.normal(noise_key, x.shape, x.dtype)
+            for noise_key, x, deviation, limit in zip(
+                noise_keys, (q, qd), deviations, limits, strict=True
+            )
+        )
+    )
+
+
+_LEAST_SCATTER = 0.003  # as a fraction of the sampling range
 
 
 def uniform_states(key: PRNGKeyArray, batch: int, limits: Limits) -> State:

@@ -302,6 +302,22 @@ def test_the_policy_of_the_highest_imagined_return_acts(sign: float) -> None:
     assert metrics["imagined_return"] == metrics["newest_return"] < 0
 
 
+def test_the_best_policy_acts_after_the_first_phases_of_the_only_interval() -> None:
+    agent = small_agent(restarts=1, interval=9, newest_phases=2)
+    state = init(agent)
+    good, bad = (shifted(state.actor_critic.policy, by) for by in (2.0, -2.0))
+    before = placed(state, bad, good)
+    for number, acting in ((1, bad), (2, bad), (3, good), (30, good)):
+        after, metrics = end_phase(agent, before, sloped(1.0), phase(number))
+        assert same(after.policy, acting)
+        assert same(after.actor_critic, before.actor_critic)
+        assert (metrics["imagined_return"] > metrics["newest_return"]) == (acting is good)
+    # It replaces the kept one as soon as it is better.
+    after, _ = end_phase(agent, placed(state, good, bad), sloped(1.0), phase(3))
+    assert same(after.policy, good)
+    assert init(small_agent(restarts=1, interval=9, newest_phases=9)).pool is None
+
+
 def test_a_policy_of_an_earlier_restart_can_act_again() -> None:
     agent, state = small_agent(), init(small_agent())
     start, rewarded = state.actor_critic.policy, sloped(1.0)
@@ -380,7 +396,8 @@ def test_a_world_where_every_start_has_ended_teaches_nothing() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"interval": 0}, "must be positive, got 6, 5, 0 and 3"),
+        ({"interval": 0}, "`interval` must be positive, got 0"),
+        ({"newest_phases": 0}, "`newest_phases` must be positive, got 0"),
         ({"entropy_end": 1.5}, "`entropy_end` must be from 0 to 1, got 1.5"),
         ({"batch": 7}, "counts \\(1, 1, 2, 2\\), which must sum to `batch`, 7"),
     ],

@@ -21,10 +21,11 @@ from lagdyna.agents import (
     ReplayedStarts,
     UniformStarts,
     high_reward_states,
+    scattered_first_states,
     uniform_states,
 )
 from lagdyna.data import ReplayBuffer
-from lagdyna.mechanics import Limits, State
+from lagdyna.mechanics import Coordinates, Limits, State
 from lagdyna.models import AbstractTermination, BoundTermination, GivenReward, NoTermination
 from lagdyna.simulate import WorldModel
 
@@ -46,6 +47,40 @@ def sampled(
 
 def _numpy(state: State) -> State:
     return State(np.asarray(state.q), np.asarray(state.qd))  # pyright: ignore
+
+
+@pytest.mark.parametrize("angle", [False, True])
+def test_first_states_are_scattered_as_much_as_they_differ(angle: bool) -> None:
+    """Two episodes begin at positions 100 and 104, and velocities -100 and -104."""
+
+    def drawn(buffer: ReplayBuffer) -> list[np.ndarray]:
+        box, coordinates = Limits((1.0,), (10.0,)), Coordinates((angle,))
+        key = jax.random.key(0)
+        found = scattered_first_states(key, buffer, 20_000, coordinates, box)
+        return [np.asarray(x)[:, 0] for x in found]
+
+    # One episode: 0.3 % of the sampling range.
+    q, qd = drawn(numbered_buffer(8))
+    assert (q.mean(), q.std()) == pytest.approx((100, 0.003), rel=0.03)
+    assert (qd.mean(), qd.std()) == pytest.approx((-100, 0.03), rel=0.03)
+    # Two: also Scott's factor for two dimensions times half their distance, on either side.
+    factor = 2 ** (-1 / 6)
+    q, qd = drawn(two_episodes())
+    noise = factor * 2 + 0.03
+    assert qd.std() == pytest.approx(np.hypot(2, noise), rel=0.03)
+    # The distance of angles is that of points on the unit circle: 4 rad are 2 sin(2).
+    noise = factor * (np.sin(2) if angle else 2) + 0.003
+    assert q.std() == pytest.approx(np.hypot(2, noise), rel=0.03)
+    # Angles on both sides of a half turn are close together.
+    turned = eqx.tree_at(
+        lambda b: b.experience.state.q, two_episodes(), jnp.full((10, 1), np.pi - 0.01)
+    )
+    turned = eqx.tree_at(
+        lambda b: b.experience.state.q, turned, turned.experience.state.q.at[4].set(-np.pi)
+    )
+    q, _ = drawn(turned)
+    distance = np.abs(np.angle(np.exp(1j * (q - np.pi))))
+    assert (distance.max() < 0.1) == angle
 
 
 @given(sides, st.integers(0, 10_000))
