@@ -21,7 +21,8 @@ class AbstractAgentState(eqx.Module):
 
     **Attributes:**
 
-    - `policy`: the acting policy, used by evaluations and exploration. A field or a property.
+    - `policy`: the acting policy, used by evaluations and whoever uses the run. A field or a
+        property.
     """
 
     if TYPE_CHECKING:  # checkers accept no property in place of an abstract variable
@@ -31,6 +32,11 @@ class AbstractAgentState(eqx.Module):
 
     else:
         policy: eqx.AbstractVar[AbstractPolicy]
+
+    @property
+    def explorer(self) -> AbstractPolicy:
+        """Policy that collects experience: the acting one, unless an agent has another."""
+        return self.policy
 
 
 AgentState = TypeVar("AgentState", bound=AbstractAgentState)

@@ -45,6 +45,17 @@ class ImaginationState(AbstractAgentState):
         """Acting policy: that of the pool, or the current one without a pool."""
         return self.actor_critic.policy if self.pool is None else self.pool.policy
 
+    @property
+    def explorer(self) -> AbstractPolicy:
+        """Policy that collects experience: the current one if there are no restarts.
+
+        What the current policy does wrong in the environment its model learns next. Where the
+        best policy collected the experience instead, an acrobot learned more slowly.
+        """
+        if self.pool is None or self.pool.count == 1:
+            return self.actor_critic.policy
+        return self.pool.policy
+
 
 class ImaginationAgent(AbstractAgent[ImaginationState]):
     """Agent that learns in imagined rollouts, with restarts of its policy.
@@ -73,8 +84,9 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
     - `restarts`: the number of policies in the run, the first one included.
     - `substeps`: solver steps per action when policies are compared; by default those of the
         model.
-    - `newest_phases`: the first training phases of the run, in which the newest policy acts
-        whatever its imagined return; by default all of the first interval.
+    - `newest_phases`: in a run without restarts, the first training phases in which the newest
+        policy acts whatever its imagined return; by default all. Afterwards the best policy
+        acts, and the newest one collects experience.
 
     **Raises:** `ValueError` if `batch`, `entropy_phases`, `interval`, `restarts` or
     `newest_phases` is not positive, `entropy_end` is not between 0 and 1, or `starts` has
@@ -121,11 +133,13 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
 
     @property
     def _newest_phases(self) -> int:
-        return self.interval if self.newest_phases is None else self.newest_phases
+        if self.restarts > 1 or self.newest_phases is None:
+            return self.interval
+        return self.newest_phases
 
     def begin_phase(self, state: ImaginationState, phase: Phase) -> ImaginationState:
         """Reset policy and critics at the start of a restart interval, except the first."""
-        if state.pool is None:
+        if state.pool is None or state.pool.count == 1:
             return state
         done = phase.number - 1
         restart, within = self.place(done)
@@ -181,8 +195,8 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
         """Select the acting policy by imagined return.
 
         The pool keeps the better of the current policy and the best one of its restart.
-        During the first `newest_phases` it always keeps the current one: the first models are
-        too inaccurate to compare policies with.
+        During the first restart, or the first `newest_phases` of a run without restarts, it
+        always keeps the current one: the first models are too inaccurate to compare policies.
 
         **Returns:** the state, and with a pool the metrics `imagined_return`, of the acting
         policy, and `newest_return`, of the current one.

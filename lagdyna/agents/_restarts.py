@@ -33,6 +33,11 @@ class PolicyPool(eqx.Module):
         """Acting policy."""
         return self._entry(self.acting)
 
+    @property
+    def count(self) -> int:
+        """Number of restarts."""
+        return len(jax.tree.leaves(eqx.filter(self.best, eqx.is_array))[0])
+
     def _entry(self, index: Int[Array, ""]) -> Policy:
         return map_arrays(lambda x: x[index], self.best)
 
@@ -55,12 +60,11 @@ class PolicyPool(eqx.Module):
 
         **Returns:** the pool, the return of the acting policy and that of the current one.
         """
-        count = len(jax.tree.leaves(eqx.filter(self.best, eqx.is_array))[0])
         returns = jax.lax.fori_loop(
             0,
             index + 1,
             lambda i, returns: returns.at[i].set(evaluate(self._entry(i))),
-            jnp.full(count, -jnp.inf),
+            jnp.full(self.count, -jnp.inf),
         )
         newest = evaluate(current)
         better = replaces | (newest >= returns[index])

@@ -59,6 +59,11 @@ class TrainingState(eqx.Module):
         """Acting policy."""
         return self.agent.policy.with_model(self.world)
 
+    @property
+    def explorer(self) -> AbstractPolicy:
+        """Policy that collects experience."""
+        return self.agent.explorer.with_model(self.world)
+
     def phase(self, chunk: Int[Array, ""]) -> Phase:
         """Place of a chunk of updates in the run, the source of its random keys."""
         return Phase(self.seed, self.phases, chunk)

@@ -163,7 +163,7 @@ class Trainer:
     def explore(self, training: TrainingState, state: State) -> Float[Array, " m"]:
         """Draw an exploratory action for one state."""
         return self.exploration.action(
-            training.policy,
+            training.explorer,
             _cast(state, training),
             seed=training.seed,
             phases=training.phases,

@@ -302,7 +302,7 @@ def test_the_policy_of_the_highest_imagined_return_acts(sign: float) -> None:
     assert metrics["imagined_return"] == metrics["newest_return"] < 0
 
 
-def test_the_best_policy_acts_after_the_first_phases_of_the_only_interval() -> None:
+def test_a_run_without_restarts_keeps_its_best_policy() -> None:
     agent = small_agent(restarts=1, interval=9, newest_phases=2)
     state = init(agent)
     good, bad = (shifted(state.actor_critic.policy, by) for by in (2.0, -2.0))
@@ -310,6 +310,7 @@ def test_the_best_policy_acts_after_the_first_phases_of_the_only_interval() -> N
     for number, acting in ((1, bad), (2, bad), (3, good), (30, good)):
         after, metrics = end_phase(agent, before, sloped(1.0), phase(number))
         assert same(after.policy, acting)
+        assert same(after.explorer, bad), "the newest policy collects experience"
         assert same(after.actor_critic, before.actor_critic)
         assert (metrics["imagined_return"] > metrics["newest_return"]) == (acting is good)
     # It replaces the kept one as soon as it is better.

@@ -21,7 +21,7 @@ from lagdyna.tasks import Outcome, get_task
 from lagdyna.tasks.suite._world_model import SuiteReward
 from lagdyna.training import Trainer, TrainingState
 
-from ..small import DYNA, MLP, recorded, small_config
+from ..small import DYNA, MLP, REPLAYED, recorded, small_config
 from .experience import HERE, explored
 
 MODEL_FREE = {
@@ -232,6 +232,25 @@ def test_acting_is_the_mode_of_the_policy(trainer: Trainer, untrained: TrainingS
         )
     later = trainer.act(explored(trainer, untrained, 3), states)
     np.testing.assert_array_equal(actions, later)
+
+
+def test_a_run_that_keeps_its_best_policy_explores_with_the_newest() -> None:
+    agent = {**REPLAYED, "keep_best_from": 0.5}
+    collect = {"random_steps": 0, "random_stretches": 0.0}
+    trainer = Trainer(small_config(model=MLP, agent=agent, collect=collect))
+    training = trainer.init()
+    states = State(HERE.q[None], HERE.qd[None])
+
+    def actions(bias: Callable[[TrainingState], Array]) -> list[Array]:
+        broken = eqx.tree_at(bias, training, jnp.full_like(bias(training), jnp.nan))
+        return [trainer.act(broken, states), trainer.explore(broken, HERE)]
+
+    acting, exploring = actions(lambda t: t.agent.pool.best.network.layers[-1].bias)  # pyright: ignore
+    assert np.isnan(acting).all()
+    assert np.isfinite(exploring).all()
+    acting, exploring = actions(lambda t: t.agent.actor_critic.policy.network.layers[-1].bias)  # pyright: ignore
+    assert np.isfinite(acting).all()
+    assert np.isnan(exploring).all()
 
 
 def test_transitions_are_stored(trainer: Trainer, untrained: TrainingState) -> None:

@@ -38,8 +38,9 @@ class ImaginationConfig(AgentConfig, frozen=True, kw_only=True, tag="imagination
     - `restart_interval`: phases after which policy and critics are reset, rounded so that
         the run has equal parts. From the second reset on, the policy with the highest
         imagined return acts.
-    - `best_acts_from`: fraction of the first restart interval after which the best policy so
-        far acts, by imagined return; before it the newest one acts.
+    - `keep_best_from`: fraction of a run of one restart interval after which the best policy
+        so far, by imagined return, is evaluated and kept as that of the run, in place of the
+        newest one. The newest goes on collecting experience.
     - `critics`: number of critics; the smallest estimate counts.
     - `target_rate`: rate of the Polyak average of the target critics.
     - `rate`: learning rate of Adam for policy and critics; it falls to a tenth along a cosine
@@ -69,7 +70,7 @@ class ImaginationConfig(AgentConfig, frozen=True, kw_only=True, tag="imagination
     entropy_end: Fraction = 0.1
     entropy_until: UpToOne = 0.2
     restart_interval: Count = 25
-    best_acts_from: Fraction = 1.0
+    keep_best_from: Fraction = 1.0
     critics: Count = 1
     target_rate: UpToOne = 0.02
     rate: Positive = 2e-3
@@ -145,7 +146,7 @@ class ImaginationConfig(AgentConfig, frozen=True, kw_only=True, tag="imagination
             interval=interval,
             restarts=math.ceil(schedule.phases / interval),
             substeps=schedule.substeps,
-            newest_phases=max(1, math.ceil(self.best_acts_from * interval)),
+            newest_phases=max(1, math.ceil(self.keep_best_from * interval)),
         )
 
     def _starts(self, plant: "lagdyna.tasks.Plant") -> "lagdyna.agents.MixedStarts":
