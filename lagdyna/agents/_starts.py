@@ -238,24 +238,22 @@ def scattered_first_states(
 
     **Returns:** a `State` of shapes `(batch, n)`.
     """
-    first_key, *noise_keys = jax.random.split(key, 3)
+    first_key, q_key, qd_key = jax.random.split(key, 3)
     q, qd = buffer.sample_first(first_key, batch).state
-    turned = jnp.hypot(jnp.std(jnp.cos(q), axis=0), jnp.std(jnp.sin(q), axis=0))
-    deviations = (
-        jnp.where(jnp.asarray(coordinates.angles), turned, jnp.std(q, axis=0)),
-        jnp.std(qd, axis=0),
-    )
     episodes = jnp.maximum(jnp.sum(buffer.first), 1).astype(q.dtype)
     factor = episodes ** (-1 / (2 * coordinates.n + 4))
+
+    def scattered(
+        key: PRNGKeyArray, x: Array, deviation: Array, limit: tuple[float, ...]
+    ) -> Array:
+        scale = factor * deviation + _LEAST_SCATTER * jnp.asarray(limit, x.dtype)
+        return x + scale * jax.random.normal(key, x.shape, x.dtype)
+
+    turned = jnp.hypot(jnp.std(jnp.cos(q), axis=0), jnp.std(jnp.sin(q), axis=0))
+    deviation = jnp.where(jnp.asarray(coordinates.angles), turned, jnp.std(q, axis=0))
     return State(
-        *(
-            x
-            + (factor * deviation + _LEAST_SCATTER * jnp.asarray(limit, x.dtype))
-            * jax.random.normal(noise_key, x.shape, x.dtype)
-            for noise_key, x, deviation, limit in zip(
-                noise_keys, (q, qd), deviations, limits, strict=True
-            )
-        )
+        scattered(q_key, q, deviation, limits.positions),
+        scattered(qd_key, qd, jnp.std(qd, axis=0), limits.velocities),
     )
 
 
