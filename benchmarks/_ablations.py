@@ -80,7 +80,8 @@ def plot_ablations(path: Path, ablations: list[Ablation]) -> None:
         axes.set_title(literal(task), fontsize=8, loc="left")
         axes.tick_params(labelsize=8)
         finish(axes)
-    grid[-1, 0].set_xlabel("return of each seed (dots) and their interquartile mean (bars)", fontsize=8)
+    label = "return of each seed (dots) and their interquartile mean (bars)"
+    grid[-1, 0].set_xlabel(label, fontsize=8)
     save(figure, path)
 
 
