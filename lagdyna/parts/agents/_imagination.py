@@ -40,7 +40,8 @@ class ImaginationConfig(AgentConfig, frozen=True, kw_only=True, tag="imagination
         imagined return acts.
     - `keep_best_from`: fraction of a run of one restart interval after which the best policy
         so far, by imagined return, is evaluated and kept as that of the run, in place of the
-        newest one. The newest goes on collecting experience.
+        newest one. The newest goes on collecting experience. Runs of several intervals keep
+        their best policy anyway.
     - `critics`: number of critics; the smallest estimate counts.
     - `target_rate`: rate of the Polyak average of the target critics.
     - `rate`: learning rate of Adam for policy and critics; it falls to a tenth along a cosine
