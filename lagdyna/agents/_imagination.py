@@ -34,7 +34,8 @@ class ImaginationState(AbstractAgentState):
     **Attributes:**
 
     - `actor_critic`: the networks that are being learned.
-    - `pool`: the best policies of the restarts; `None` if there is only one.
+    - `pool`: the best policy of each restart; `None` in a run without restarts that keeps its
+        newest policy.
     """
 
     actor_critic: ActorCritic
