@@ -146,10 +146,12 @@ def _maps() -> float:
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Finished runs draw nothing, which takes as long as the rest of a small run. For runs
-    that are compared with one that has drawn; `runs/test_train.py` looks at pictures.
+    """Finished runs and fits draw nothing, which takes as long as the rest of a small one. For
+    tests of something else; `runs/test_train.py` and `identification/test_models.py` look at
+    pictures.
     """
     monkeypatch.setattr("lagdyna.runs._directory.draw", lambda *_: None)
+    monkeypatch.setattr("lagdyna.runs._fit_updates.draw_fit", lambda *_: None)
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from lagdyna.tasks import get_task
 from . import environments as environments  # registers them
 from .small import DYNA, SOLVER, small_table
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 PLUGINS = Path(__file__).parents[1] / "examples" / "plugins"
 MODEL, LEARNER, AGENT = (
     f"{PLUGINS / file}.py:{name}"
@@ -103,7 +105,6 @@ def test_a_fit_with_a_model_and_a_learner_of_our_own(tmp_path: Path) -> None:
     assert report["validation"]["energy_drift"] is not None  # it is a Hamiltonian
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_a_class_given_in_python_is_given_again(tmp_path: Path) -> None:
     class Mine(MLPConfig, frozen=True, kw_only=True):
         """A class that no file or name in the config leads to."""

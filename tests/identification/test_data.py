@@ -16,6 +16,8 @@ from lagdyna.runs import fit_model, load_fit
 
 from .small import small
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 def test_consecutive_angles_of_a_chain_are_those_of_its_joints() -> None:
     data = DataConfig(file="arm.npz", angles="all", chain=True)

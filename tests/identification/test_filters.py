@@ -26,6 +26,8 @@ from lagdyna.simulate import LearnedModel
 
 from .small import small
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 @pytest.mark.parametrize(
     "learner",

@@ -28,6 +28,8 @@ from lagdyna.simulate import LearnedModel
 
 from .small import ANGLE, SHORT, SMALL, fit_without_report, small
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 MLP = MLPConfig(hidden=(8,))  # its programs are the shortest
 
 

@@ -84,6 +84,7 @@ def test_every_loss_falls(loss: str, model: Any, file: Path, tmp_path: Path) -> 
     assert all(record["skipped_updates"] == 0 for record in records)
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("what", ["system", "lagrangian"])
 def test_the_parameters_of_a_known_system_are_found(
     file: Path, system: str, tmp_path: Path, what: str

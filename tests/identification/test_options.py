@@ -36,6 +36,8 @@ from lagdyna.systems import Pendulum
 from ..learners.recordings import loss_of
 from .small import SHORT, fit_without_report, small
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 class SameBatch(SGDConfig, frozen=True, kw_only=True):
     """Learner of a user whose updates use the same rows."""

@@ -15,6 +15,8 @@ from lagdyna.parts import LNNConfig
 from lagdyna.runs import fit_model
 from lagdyna.systems import PlanarChain
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:

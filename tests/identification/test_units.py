@@ -32,6 +32,8 @@ from lagdyna.parts import AdamConfig, DeLaNConfig
 from lagdyna.runs import fit_model
 from lagdyna.simulate import LagrangianField, LearnedModel, ScaledTransition, SolvedTransition
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 SCALE = (1e-4, 1e4, 1e-3)
 
 
