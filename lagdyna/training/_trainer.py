@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt
 
 from .._errors import UserError
+from .._forwarding import forwarding_jit
 from .._strong_types import strongly_typed
 from ..agents import AbstractAgent, Exploration, Metrics, Purpose, run_key
 from ..config import Config, Known, given
@@ -180,7 +181,7 @@ class Trainer:
         check_batch(states, self.plant.state_coordinates.n)
         return jax.vmap(training.policy.mode)(_cast(states, training))
 
-    @eqx.filter_jit
+    @forwarding_jit
     def store(
         self,
         training: TrainingState,
@@ -210,7 +211,7 @@ class Trainer:
             ),
         )
 
-    @eqx.filter_jit
+    @forwarding_jit
     def begin_phase(self, training: TrainingState) -> TrainingState:
         """Begin a training phase: reset the learners, let the agent prepare."""
         training = eqx.tree_at(lambda t: t.phases, training, training.phases + 1)
@@ -224,7 +225,7 @@ class Trainer:
         )
         return eqx.tree_at(lambda t: (t.world, t.learners), training, (world, learners))
 
-    @eqx.filter_jit
+    @forwarding_jit
     def fit(
         self, training: TrainingState, chunk: Int[Array, ""], updates: int
     ) -> tuple[TrainingState, Metrics]:
@@ -243,7 +244,7 @@ class Trainer:
         training = eqx.tree_at(lambda t: (t.world, t.learners), training, (world, learners))
         return training, metrics
 
-    @eqx.filter_jit
+    @forwarding_jit
     def improve(
         self, training: TrainingState, chunk: Int[Array, ""], updates: int
     ) -> tuple[TrainingState, Metrics]:
@@ -276,7 +277,7 @@ class Trainer:
         """Whether the agent does anything at the end of a phase."""
         return type(self.agent).end_phase is not AbstractAgent.end_phase
 
-    @eqx.filter_jit
+    @forwarding_jit
     def end_phase(self, training: TrainingState) -> tuple[TrainingState, Metrics]:
         """End a training phase: the agent selects the policy that acts."""
         agent, metrics = self.agent.end_phase(
@@ -287,12 +288,12 @@ class Trainer:
         )
         return eqx.tree_at(lambda t: t.agent, training, agent), metrics
 
-    @eqx.filter_jit
+    @forwarding_jit
     def end_episode(self, training: TrainingState) -> TrainingState:
         """Count an episode."""
         return eqx.tree_at(lambda t: t.episodes, training, training.episodes + 1)
 
-    @eqx.filter_jit
+    @forwarding_jit
     def end_round(self, training: TrainingState) -> TrainingState:
         """Count a round."""
         return eqx.tree_at(lambda t: t.rounds, training, training.rounds + 1)
