@@ -3,6 +3,7 @@
 from ._covariance import AbstractCovariance as AbstractCovariance
 from ._covariance import BlockCovariance as BlockCovariance
 from ._covariance import Blocks as Blocks
+from ._covariance import GainCovariance as GainCovariance
 from ._covariance import LowRankCovariance as LowRankCovariance
 from ._covariance import RootCovariance as RootCovariance
 from ._covariance import covariance_size as covariance_size

@@ -4,7 +4,7 @@ from typing import Literal, get_args
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Scalar
 
 from ._triangular import inverse_factor
 
@@ -30,6 +30,17 @@ class AbstractCovariance(eqx.Module):
 
         **Returns:** the products, of the same shapes.
         """
+
+    def rounded(self, directions: Parts, products: Float[Array, " errors"]) -> Scalar:
+        """Compute the largest number that is rounded on the way to some products.
+
+        **Arguments:**
+
+        - `directions`: weights in groups.
+        - `products`: of each direction with the covariance times itself.
+        """
+        del directions
+        return jnp.max(products)
 
     @abc.abstractmethod
     def deviation(self, key: PRNGKeyArray) -> Parts:
@@ -114,6 +125,101 @@ class BlockCovariance(AbstractCovariance):
             )
             for k, p in zip(keys, self.blocks, strict=True)
         )
+
+
+class GainCovariance(AbstractCovariance):
+    """Covariance of all weights as a prior variance minus the square of all gains so far.
+
+        P = variance I - sum over the batches of G' G
+
+    It is that of one full block, at a smaller cost while there are fewer gains than weights:
+    a batch adds its gains, and nothing of the size of the square of the weights is computed.
+    Once all batches are used, the gains of a further one replace the oldest. That covariance
+    is too large rather than too small.
+
+    **Attributes:**
+
+    - `variance`: prior variance of each weight, a scalar.
+    - `gains`: square-root gains of each batch, shape `(batches, errors, size)`.
+    - `used`: number of batches so far, a scalar.
+    """
+
+    variance: Scalar
+    gains: Float[Array, "batches errors size"]
+    used: Int[Array, ""]
+
+    def grouped(self, weights: PyTree) -> Parts:
+        return group_weights(weights, "full")
+
+    @classmethod
+    def isotropic(
+        cls, weights: PyTree, variance: float, batches: int, errors: int
+    ) -> "GainCovariance":
+        """Build the covariance with the same variance for all weights and no gains.
+
+        **Arguments:**
+
+        - `batches`: number of batches whose gains are kept.
+        - `errors`: number of errors of a batch at most.
+        """
+        (group,) = jax.eval_shape(lambda w: group_weights(w, "full"), weights)
+        return cls(
+            jnp.asarray(variance, group.dtype),
+            jnp.zeros((batches, errors, group.shape[-1]), group.dtype),
+            jnp.zeros((), int),
+        )
+
+    def times(self, directions: Parts) -> Parts:
+        (d,) = directions
+        flat = d.reshape(-1, d.shape[-1])
+
+        def subtract(batch: Array, product: Array) -> Array:
+            gain = self.gains[batch]
+            return product - (flat @ gain.T) @ gain
+
+        filled = jnp.minimum(self.used, len(self.gains))
+        product = jax.lax.fori_loop(0, filled, subtract, self.variance * flat)
+        return (product.reshape(d.shape),)
+
+    def rounded(self, directions: Parts, products: Float[Array, " errors"]) -> Scalar:
+        del products  # differences of these
+        return self.variance * jnp.max(jnp.sum(directions[0] ** 2, axis=(-2, -1)))
+
+    def predicted(self, fading: float, process: Scalar | None) -> "GainCovariance":
+        """Return the covariance, which has neither forgetting nor process noise.
+
+        **Raises:** `ValueError` if there is any.
+        """
+        if fading != 1 or process is not None:
+            raise ValueError(
+                "a GainCovariance takes neither forgetting nor process noise; use a "
+                "BlockCovariance"
+            )
+        return self
+
+    def conditioned(self, jacobian: Parts, gain: Parts, noise: Scalar) -> "GainCovariance":
+        """Condition the covariance on a batch: keep its gain.
+
+        **Arguments:** those of [`lagdyna.filters.BlockCovariance`][]; a batch may have fewer
+        errors than there is space for.
+
+        **Raises:** `ValueError` if it has more.
+        """
+        del jacobian, noise
+        rows, most = gain[0][:, 0], self.gains.shape[1]
+        if len(rows) > most:
+            raise ValueError(f"a batch had {len(rows)} errors; at most {most} are accepted")
+        rows = jnp.pad(rows, ((0, most - len(rows)), (0, 0)))
+        gains = self.gains.at[self.used % len(self.gains)].set(rows)
+        return GainCovariance(self.variance, gains, self.used + 1)
+
+    def deviation(self, key: PRNGKeyArray) -> Parts:
+        gains = self.gains.reshape(-1, self.gains.shape[-1])
+        identity = jnp.eye(gains.shape[-1], dtype=gains.dtype)
+        # Inflated by a bound of the rounding error of the difference.
+        inflation = 1 + 8 * self.used * float(jnp.finfo(gains.dtype).eps)
+        block = inflation * self.variance * identity - gains.T @ gains
+        return BlockCovariance((block[None],), "full").deviation(key)
 
 
 class LowRankCovariance(AbstractCovariance):

@@ -276,7 +276,9 @@ def gaussian_log_density(
     return -jnp.sum(mask * logs)
 
 
-def bounded_noise(noise: Scalar, explained: Float[Array, "errors errors"]) -> Scalar:
+def bounded_noise(
+    noise: Scalar, explained: Float[Array, "errors errors"], largest: Scalar | None = None
+) -> Scalar:
     """Raise the noise variance above the rounding errors of the explained covariance.
 
     A smaller variance would vanish in rounding. Neither the covariance of the innovations nor
@@ -286,7 +288,9 @@ def bounded_noise(noise: Scalar, explained: Float[Array, "errors errors"]) -> Sc
 
     - `noise`: variance of the observation noise.
     - `explained`: covariance of the innovations that the weights' uncertainty explains.
+    - `largest`: largest number that was rounded to compute it; by default its largest entry.
     """
-    largest = jnp.max(jnp.diagonal(explained))
+    if largest is None:
+        largest = jnp.max(jnp.diagonal(explained))
     eps = jnp.finfo(explained.dtype).eps
     return jnp.maximum(noise, 8 * explained.shape[0] * eps * largest)

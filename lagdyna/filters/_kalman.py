@@ -1,3 +1,4 @@
+import math
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import equinox as eqx
@@ -8,6 +9,7 @@ from jaxtyping import Array, Float, PyTree, Scalar
 from ._covariance import (
     BlockCovariance,
     Blocks,
+    GainCovariance,
     LowRankCovariance,
     Parts,
     check_blocks,
@@ -30,7 +32,7 @@ Model = TypeVar("Model")
 Batch = TypeVar("Batch")
 
 
-KalmanCovariance = BlockCovariance | LowRankCovariance
+KalmanCovariance = BlockCovariance | GainCovariance | LowRankCovariance
 
 
 class KalmanLearner(AbstractFilter[Model, Batch]):
@@ -66,6 +68,9 @@ class KalmanLearner(AbstractFilter[Model, Batch]):
     - `iterations`: linearisations per update. With more than one, the model is linearised
         again about the updated mean with the same prior (iterated extended Kalman filter).
         No data are counted twice.
+    - `batches`: number of batches, and of errors of each, if they are known. If all these are
+        fewer than the weights, one full block without process noise and forgetting is
+        computed as a [`lagdyna.filters.GainCovariance`][], which takes less time and memory.
 
     **Raises:** `ValueError` if an argument is out of its range.
     """
@@ -73,6 +78,7 @@ class KalmanLearner(AbstractFilter[Model, Batch]):
     blocks: Blocks = eqx.field(static=True, default="full", kw_only=True)
     rank: int | None = eqx.field(static=True, default=None, kw_only=True)
     iterations: int = eqx.field(static=True, default=1, kw_only=True)
+    batches: tuple[int, int] | None = eqx.field(static=True, default=None, kw_only=True)
 
     _positive: ClassVar[tuple[str, ...]] = (*AbstractFilter._positive, "rank", "iterations")
 
@@ -82,7 +88,17 @@ class KalmanLearner(AbstractFilter[Model, Batch]):
     def _init_belief(self, weights: PyTree) -> KalmanCovariance:
         if self.rank is not None:
             return LowRankCovariance.isotropic(weights, self.prior**2, self.rank)
+        if self._has_fewer_gains_than(sum(leaf.size for leaf in jax.tree.leaves(weights))):
+            assert self.batches is not None
+            return GainCovariance.isotropic(weights, self.prior**2, *self.batches)
         return BlockCovariance.isotropic(weights, self.prior**2, self.blocks)
+
+    def _has_fewer_gains_than(self, weights: int) -> bool:
+        """Tell whether the gains of all batches are kept in place of the covariance."""
+        static = self.fading == 1 and not self.process
+        if self.batches is None or self.blocks != "full" or not static:
+            return False
+        return math.prod(self.batches) < weights
 
     def _predict(self, state: FilterState) -> KalmanCovariance:
         return state.belief.predicted(self.fading, state.process if self.process else None)
@@ -207,7 +223,8 @@ def _kalman_update(
         [part.reshape(count, -1) for part in parts], axis=-1
     )
     explained = flat(cross) @ flat(at.jacobian).T
-    noise = bounded_noise(noise, explained)
+    largest = prior.rounded(at.jacobian, jnp.diagonal(explained))
+    noise = bounded_noise(noise, explained, largest)
     factor = jnp.linalg.cholesky(explained + noise * jnp.eye(count, dtype=error.dtype))
     inverse = inverse_factor(factor)
     whitened = inverse @ error

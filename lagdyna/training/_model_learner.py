@@ -6,7 +6,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Scalar, UInt
 
 from .._errors import UserError
@@ -18,13 +17,10 @@ from ..learners import (
     AbstractLearner,
     AbstractSquaredLoss,
     FrozenLoss,
-    GradientLearner,
     PseudoHuberLoss,
     RewardLoss,
     SubstepsLoss,
-    TerminationLoss,
     learn,
-    make_optimiser,
     partition,
     physical,
     received,
@@ -33,12 +29,7 @@ from ..learners import (
     trainable,
 )
 from ..mechanics import State
-from ..models import (
-    AbstractReward,
-    AbstractTermination,
-    RewardNetwork,
-    TerminationNetwork,
-)
+from ..models import AbstractReward, RewardNetwork
 from ..parts import (
     Budget,
     DynamicsConfig,
@@ -57,6 +48,7 @@ from ..tasks import Plant
 from ._in_range import InRange
 from ._state import LearnerStates
 from ._step_scale import with_step_scale
+from ._termination import TerminationLearner
 from ._world import make_reward, make_termination
 
 
@@ -82,6 +74,7 @@ class ModelLearner:
         self.in_range = InRange.of(config, plant)
         self._fixed = self.model.fixed_parameters()
         self._updates, self._batch = given(self.learner.updates), given(self.learner.batch)
+        self._termination = TerminationLearner(self.learner)
         loss = given(config.loss)
         assert isinstance(loss, StepsLossConfig)
         self.loss = loss
@@ -143,7 +136,7 @@ class ModelLearner:
         states = LearnerStates(
             _fresh(dynamics, self._received(trainable(world.transition, self._fixed))),
             _fresh(reward, self._reward_weights(world.reward)),
-            self._begin_termination(world.termination),
+            self._termination.begin(world.termination),
         )
         return world, states
 
@@ -176,7 +169,7 @@ class ModelLearner:
                 self._decay,
             ),
             self._begin(reward_learner, self._reward_weights(reward), phase, reward_decay),
-            self._begin_termination(world.termination),
+            self._termination.begin(world.termination),
         )
         return world, states
 
@@ -211,10 +204,12 @@ class ModelLearner:
             skipped = jnp.sum(fitted.metrics["skipped"])
             metrics["model_skipped"] = jnp.where(any_in_range, skipped, updates)
             states = LearnerStates(state, states.reward, states.termination)
-        world = WorldModel(eqx.combine(free, frozen), world.reward, world.termination)
-        if isinstance(world.termination, TerminationNetwork):
-            world, states, more = self._fit_termination(world, states, buffer, phase, updates)
-            metrics.update(more)
+        termination, state, more = self._termination.fit(
+            world.termination, states.termination, buffer, phase, updates
+        )
+        metrics.update(more)
+        world = WorldModel(eqx.combine(free, frozen), world.reward, termination)
+        states = LearnerStates(states.transition, states.reward, state)
         if self.given_reward is not None:
             return world, states, metrics
         free, frozen = partition(world.reward)
@@ -278,18 +273,18 @@ class ModelLearner:
 
         A learner that needs the same batch in all updates of a phase gets that.
         """
-        length = self.loss.length
         fixed_key = None
         if self.learner.same_batch:
             fixed_key = Phase(phase.seed, phase.number, jnp.zeros((), int)).key(Purpose.FIT)
 
-        def sample(key: PRNGKeyArray) -> PyTree:
-            key = key if fixed_key is None else fixed_key
-            if length == 1:
-                return self.in_range.sample(buffer, key, self._batch)
-            return self.in_range.sample_windows(buffer, key, self._batch, length)
+        return lambda key: self._draw(buffer, key if fixed_key is None else fixed_key)
 
-        return sample
+    def _draw(self, buffer: ReplayBuffer, key: PRNGKeyArray) -> PyTree:
+        """Draw a batch for the dynamics."""
+        length = self.loss.length
+        if length == 1:
+            return self.in_range.sample(buffer, key, self._batch)
+        return self.in_range.sample_windows(buffer, key, self._batch, length)
 
     def _begin(
         self, learner: AbstractLearner, weights: PyTree, phase: Phase, decay: float | None
@@ -302,45 +297,6 @@ class ModelLearner:
         return options.with_weight_decay(
             state, given(decay) * options.decay_left(phase.number - 1, float(parts))
         )
-
-    def _begin_termination(self, termination: AbstractTermination) -> PyTree:
-        if isinstance(termination, TerminationNetwork):
-            return self._classifier.init(termination)
-        return ()
-
-    @property
-    def _classifier(self) -> GradientLearner:
-        # Filters need squared errors, and a classifier has none.
-        rate = optax.cosine_decay_schedule(3e-3, self._updates, 0.01)
-        clip = self.learner.clip if isinstance(self.learner, GradientConfig) else 100.0
-        return GradientLearner(make_optimiser("adam", rate, clip), TerminationLoss())
-
-    def _fit_termination(
-        self,
-        world: WorldModel,
-        states: LearnerStates,
-        buffer: ReplayBuffer,
-        phase: Phase,
-        updates: int,
-    ) -> tuple[WorldModel, LearnerStates, Metrics]:
-        """Update the termination from last and other steps in equal parts."""
-        ended = buffer.filled & buffer.experience.terminated
-        going = buffer.filled & ~buffer.experience.terminated
-        weights = ended / jnp.maximum(ended.sum(), 1) + going / jnp.maximum(going.sum(), 1)
-        fit = learn(
-            self._classifier,
-            world.termination,
-            states.termination,
-            lambda key: buffer.sample_weighted(key, self._batch, weights),
-            key=phase.key(Purpose.TERMINATION),
-            steps=updates,
-        )
-        metrics = {
-            "termination_loss": jnp.mean(fit.metrics["loss"]),
-            "termination_skipped": jnp.sum(fit.metrics["skipped"]),
-        }
-        world = WorldModel(world.transition, world.reward, fit.model)
-        return world, LearnerStates(states.transition, states.reward, fit.state), metrics
 
     def _step_scale(self, buffer: ReplayBuffer) -> State:
         coordinates, rows = self.plant.state_coordinates, self.in_range.rows(buffer)
@@ -357,7 +313,7 @@ class ModelLearner:
         if self.loss.substeps is not None and is_solved(transition):
             loss = SubstepsLoss(loss, self.loss.substeps)
         return (
-            self._dynamics_learner(loss, transition, rows, seed),
+            self._dynamics_learner(loss, transition, buffer, rows, seed),
             self._reward_learner(buffer, reward, seed),
         )
 
@@ -365,24 +321,52 @@ class ModelLearner:
         self,
         loss: AbstractSquaredLoss,
         transition: AbstractTransition,
+        buffer: ReplayBuffer,
         rows: Bool[Array, " rows"],
         seed: UInt[Array, ""],
     ) -> AbstractLearner:
-        free = FrozenLoss(loss, partition(transition, self._fixed)[1], self._coordinates)
+        learned, frozen = partition(transition, self._fixed)
+        free = FrozenLoss(loss, frozen, self._coordinates)
         norm = PseudoHuberLoss(free) if self.loss.norm == "pseudo-huber" else free
-        return self.learner.build(norm, self._budget(rows, self.loss.length, seed))
+        sample = lambda key: self._draw(buffer, key)  # noqa: E731
+        errors = self._errors_of_batch(free, self._received(learned), sample)
+        budget = self._budget(rows, self.loss.length, seed, errors)
+        return self.learner.build(norm, budget)
 
     def _reward_learner(
         self, buffer: ReplayBuffer, reward: AbstractReward, seed: UInt[Array, ""]
     ) -> AbstractLearner:
         rewards, filled = buffer.experience.reward, buffer.filled
         loss = RewardLoss(root_mean_square(rewards - _mean(rewards, filled), filled))
-        free = FrozenLoss(loss, partition(reward)[1])
-        return self.learner.build(free, self._budget(filled, 1, seed))
+        learned, frozen = partition(reward)
+        free = FrozenLoss(loss, frozen)
+        sample = lambda key: buffer.sample(key, self._batch)  # noqa: E731
+        errors = self._errors_of_batch(free, learned, sample)
+        return self.learner.build(free, self._budget(filled, 1, seed, errors))
 
-    def _budget(self, rows: Bool[Array, " rows"], length: int, seed: UInt[Array, ""]) -> Budget:
+    def _errors_of_batch(
+        self, loss: FrozenLoss, learned: PyTree, sample: Callable[[PRNGKeyArray], PyTree]
+    ) -> int | None:
+        """Count the errors of a batch for a filter; `None` for others or without weights."""
+        if not (self.learner.is_filter and jax.tree.leaves(learned)):
+            return None
+
+        def errors() -> Array:
+            batch = sample(jax.random.key(0))
+            return jax.vmap(loss.observed_errors, (None, 0))(learned, batch)
+
+        return eqx.filter_eval_shape(errors).size
+
+    def _budget(
+        self,
+        rows: Bool[Array, " rows"],
+        length: int,
+        seed: UInt[Array, ""],
+        errors: int | None,
+    ) -> Budget:
         used = self._updates * self._batch * length
-        return Budget(self._updates, used / jnp.maximum(rows.sum(), 1), seed)
+        repeats = used / jnp.maximum(rows.sum(), 1)
+        return Budget(self._updates, repeats, seed, errors=errors)
 
 
 # Phases for which weights decay at least: where they did so for two, models were worse.

@@ -1,6 +1,7 @@
 """Extended Kalman filters: exact on linear models, robust on nonlinear ones."""
 
 import itertools
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from jaxtyping import Array
 
-from lagdyna.filters import KalmanLearner
+from lagdyna.filters import BlockCovariance, GainCovariance, KalmanLearner
 from lagdyna.learners import fit
 
 from ..helpers import normals
@@ -159,6 +160,65 @@ def test_every_covariance_form_learns_a_network(blocks: str, iterations: int) ->
     model, _, metrics = learned(learner, network(), batches)
     assert float(misfit(model, nonlinear(99))) < 0.3 * first
     assert float(metrics["skipped"]) == 0
+
+
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_gains_are_the_covariance_of_a_full_block(iterations: int, x64: None) -> None:
+    options: Any = {"prior": 2.0, "iterations": iterations}
+    batches = [nonlinear(seed, 2) for seed in range(4)]
+    errors = jax.tree.leaves(batches[0])[1].size
+    block, gains = (
+        learned(KalmanLearner(Misfit(), **options, batches=kept), network(), batches)
+        for kept in (None, (len(batches), errors))
+    )
+    belief = gains[1].belief
+    assert isinstance(belief, GainCovariance)
+    assert isinstance(block[1].belief, BlockCovariance)
+    for a, b in zip(jax.tree.leaves(block[0]), jax.tree.leaves(gains[0]), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-9)
+    np.testing.assert_allclose(block[2]["log_evidence"], gains[2]["log_evidence"], atol=1e-9)
+    directions = (normals(0, 3, 1, belief.gains.shape[-1]),)
+    for a, b in zip(belief.times(directions), block[1].belief.times(directions), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-9)
+    key = jax.random.key(1)
+    for a, b in zip(belief.deviation(key), block[1].belief.deviation(key), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_gains_are_kept_where_they_are_fewer_and_nothing_is_forgotten() -> None:
+    weights = sum(leaf.size for leaf in jax.tree.leaves(network()))
+    fewer, as_many = (1, weights - 1), (1, weights)
+
+    def form(**options: Any) -> type:
+        return type(init(KalmanLearner(Misfit(), **options), network()).belief)
+
+    assert form(batches=fewer) is GainCovariance
+    assert form(batches=as_many) is BlockCovariance
+    for other in ({"process": 0.1}, {"fading": 0.9}, {"blocks": "layer"}):
+        assert form(batches=fewer, **other) is BlockCovariance
+
+
+def test_gains_without_space_replace_the_oldest(x64: None) -> None:
+    learner = KalmanLearner(Misfit(), batches=(2, 4))
+    batches = [nonlinear(seed, 2) for seed in range(3)]
+    _, state, metrics = learned(learner, network(), batches)
+    _, before, _ = learned(learner, network(), batches[:2])
+    np.testing.assert_array_equal(state.belief.gains[1], before.belief.gains[1])
+    assert np.any(state.belief.gains[0] != before.belief.gains[0])
+    assert float(metrics["skipped"]) == 0
+    with pytest.raises(ValueError, match="a batch had 6 errors; at most 4 are accepted"):
+        learned(learner, network(), [nonlinear(0, 3)])
+    with pytest.raises(ValueError, match="neither forgetting nor process noise"):
+        state.belief.predicted(0.9, None)
+
+
+def test_gains_stay_positive_in_float32() -> None:
+    """Updates on the same four rows, known to a thousandth."""
+    learner = KalmanLearner(Misfit(), prior=10.0, noise=1e-3, batches=(8, 4))
+    model, state, metrics = learned(learner, network(), [nonlinear(0, 2)] * 8)
+    assert float(metrics["skipped"]) == 0
+    assert np.isfinite(np.concatenate([np.ravel(x) for x in jax.tree.leaves(model)])).all()
+    assert np.isfinite(state.belief.deviation(jax.random.key(0))[0]).all()
 
 
 class Cubic(eqx.Module):

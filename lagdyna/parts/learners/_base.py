@@ -32,12 +32,14 @@ class Budget(NamedTuple):
     - `repeats`: how often each row of data will be used.
     - `seed`: of everything random in the learner.
     - `weight_decay`: whether any weights decay in this run.
+    - `errors`: how many errors the rows of an update have, if that is known.
     """
 
     updates: int
     repeats: "float | Scalar" = 1.0
     seed: "int | UInt[Array, '']" = 0
     weight_decay: bool = True
+    errors: int | None = None
 
 
 @LEARNERS

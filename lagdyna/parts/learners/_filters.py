@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FULL = 3000  # weights up to which `auto` keeps every covariance
 LAYER = 5000  # weights of a layer up to which it keeps those within each layer
+FEW = Usual(50, 32)  # more updates with covariances hardly predict better, and take long
 
 
 class FilterConfig(LearnerConfig, frozen=True, kw_only=True):
@@ -72,12 +73,14 @@ class EKFConfig(FilterConfig, frozen=True, kw_only=True, tag="ekf"):
 
     iterations: Count = 1
 
+    usual_phase: ClassVar[Usual] = FEW
+
     def build(self, loss: Any, budget: Budget) -> "lagdyna.learners.AbstractLearner":
         from ...filters import KalmanLearner
 
-        return KalmanLearner(
-            loss, **self.shared(budget), blocks="full", iterations=self.iterations
-        )
+        batches = None if budget.errors is None else (budget.updates, budget.errors)
+        options = {"blocks": "full", "iterations": self.iterations, "batches": batches}
+        return KalmanLearner(loss, **self.shared(budget), **options)
 
     def memory(self, weights: "list[PyTree]") -> int:
         return held_bytes(weights, "full")
@@ -96,6 +99,8 @@ class BlockEKFConfig(FilterConfig, frozen=True, kw_only=True, tag="ekf-block"):
 
     iterations: Count = 1
     blocks: Literal["layer", "node"] = "layer"
+
+    usual_phase: ClassVar[Usual] = FEW
 
     def build(self, loss: Any, budget: Budget) -> "lagdyna.learners.AbstractLearner":
         from ...filters import KalmanLearner
@@ -141,6 +146,8 @@ class LowRankEKFConfig(FilterConfig, frozen=True, kw_only=True, tag="ekf-lowrank
 
     iterations: Count = 1
     rank: Count = 64
+
+    usual_phase: ClassVar[Usual] = FEW
 
     def build(self, loss: Any, budget: Budget) -> "lagdyna.learners.AbstractLearner":
         from ...filters import KalmanLearner
@@ -250,6 +257,8 @@ class AutoFilterConfig(FilterConfig, frozen=True, kw_only=True, tag="auto"):
     """
 
     iterations: Count = 1
+
+    usual_phase: ClassVar[Usual] = FEW
 
     def resolved(self, weights: "list[PyTree]") -> LearnerConfig:
         """Choose `ekf` or `ekf-block` by the number of weights and the free memory."""
