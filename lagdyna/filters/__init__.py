@@ -2,12 +2,9 @@
 
 from ._covariance import AbstractCovariance as AbstractCovariance
 from ._covariance import BlockCovariance as BlockCovariance
-from ._covariance import Blocks as Blocks
 from ._covariance import GainCovariance as GainCovariance
 from ._covariance import LowRankCovariance as LowRankCovariance
 from ._covariance import RootCovariance as RootCovariance
-from ._covariance import covariance_size as covariance_size
-from ._covariance import largest_block as largest_block
 from ._ensemble import EnsembleLearner as EnsembleLearner
 from ._ensemble import ParticleLearner as ParticleLearner
 from ._ensemble import Particles as Particles
@@ -22,3 +19,6 @@ from ._posterior import SampledPosterior as SampledPosterior
 from ._posterior import calibrated as calibrated
 from ._posterior import coverage as coverage
 from ._sigma_points import SigmaPointLearner as SigmaPointLearner
+from ._weight_groups import Blocks as Blocks
+from ._weight_groups import covariance_size as covariance_size
+from ._weight_groups import largest_block as largest_block

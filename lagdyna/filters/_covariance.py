@@ -1,5 +1,4 @@
 import abc
-from typing import Literal, get_args
 
 import equinox as eqx
 import jax
@@ -7,10 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Scalar
 
 from ._triangular import inverse_factor
-
-Blocks = Literal["full", "layer", "node", "weight"]
-"""Weights that share a block of the covariance: all, or those of a layer, of a node, or one."""
-Parts = tuple[Float[Array, "..."], ...]
+from ._weight_groups import Blocks, Parts, group_weights, scaled_identities
 
 
 class AbstractCovariance(eqx.Module):
@@ -75,7 +71,7 @@ class BlockCovariance(AbstractCovariance):
     @classmethod
     def isotropic(cls, weights: PyTree, variance: float, grouping: Blocks) -> "BlockCovariance":
         """Build the covariance with the same variance for all weights."""
-        return cls(_scaled_identities(weights, variance, grouping), grouping)
+        return cls(scaled_identities(weights, variance, grouping), grouping)
 
     def times(self, directions: Parts) -> Parts:
         return tuple(
@@ -342,7 +338,7 @@ class RootCovariance(AbstractCovariance):
     @classmethod
     def isotropic(cls, weights: PyTree, deviation: float) -> "RootCovariance":
         """Build the covariance with the same standard deviation for all weights."""
-        ((root,),) = _scaled_identities(weights, deviation, "full")
+        ((root,),) = scaled_identities(weights, deviation, "full")
         return cls(root)
 
     def times(self, directions: Parts) -> Parts:
@@ -359,82 +355,6 @@ class RootCovariance(AbstractCovariance):
     def deviation(self, key: PRNGKeyArray) -> Parts:
         z = jax.random.normal(key, (len(self.root),), self.root.dtype)
         return ((self.root @ z)[None],)
-
-
-def group_weights(weights: PyTree, blocks: Blocks) -> Parts:
-    """Arrange a tree of weights in groups of independent blocks.
-
-    **Arguments:**
-
-    - `weights`: a tree of arrays.
-    - `blocks`: block structure, see [`lagdyna.filters.KalmanLearner`][].
-
-    **Returns:** a tuple of arrays of shape `(blocks, size)`. Blocks of one group are of equal
-    size.
-    """
-    leaves = jax.tree_util.tree_leaves_with_path(weights)
-    if blocks == "weight":
-        return tuple(leaf.reshape(-1, 1) for _, leaf in leaves)
-    if blocks == "node":
-        return tuple(leaf.reshape(max(1, leaf.size // _width(leaf)), -1) for _, leaf in leaves)
-    named: dict[str, list[Array]] = {}
-    for path, leaf in leaves:
-        group = jax.tree_util.keystr(path[:-1]) if blocks == "layer" else ""
-        named.setdefault(group, []).append(leaf.reshape(-1))
-    return tuple(jnp.concatenate(group)[None] for group in named.values())
-
-
-@eqx.filter_jit
-def _scaled_identities(weights: PyTree, factor: float, blocks: Blocks) -> Parts:
-    """Build `factor` times the identity for each block of weights."""
-    return tuple(
-        jnp.tile(factor * jnp.eye(group.shape[-1], dtype=group.dtype), (len(group), 1, 1))
-        for group in group_weights(weights, blocks)
-    )
-
-
-def covariance_size(weights: PyTree, blocks: Blocks) -> int:
-    """Count the entries of a block covariance from the shapes of the weights alone.
-
-    **Arguments:**
-
-    - `weights`: a tree of arrays.
-    - `blocks`: block structure, see [`lagdyna.filters.KalmanLearner`][].
-
-    **Returns:** the number of entries of all blocks.
-    """
-    groups = jax.eval_shape(lambda w: group_weights(w, blocks), weights)
-    return sum(group.shape[0] * group.shape[1] ** 2 for group in groups)
-
-
-def largest_block(weights: PyTree, blocks: Blocks) -> int:
-    """Count the weights in the largest block from the shapes of the weights alone.
-
-    **Arguments:**
-
-    - `weights`: a tree of arrays.
-    - `blocks`: block structure, see [`lagdyna.filters.KalmanLearner`][].
-
-    **Returns:** the number of weights of that block.
-    """
-    groups = jax.eval_shape(lambda w: group_weights(w, blocks), weights)
-    return max(group.shape[1] for group in groups)
-
-
-def check_blocks(blocks: str) -> None:
-    """Check that `blocks` is a known block structure.
-
-    **Raises:** `ValueError` if it is not.
-    """
-    if blocks not in get_args(Blocks):
-        raise ValueError(
-            f"`blocks` must be one of {', '.join(get_args(Blocks))}, got {blocks!r}"
-        )
-
-
-def _width(leaf: Array) -> int:
-    """Count the weights of one unit: the length of a matrix's row, or 1 for a bias."""
-    return leaf.shape[-1] if leaf.ndim > 1 else 1
 
 
 def _eye(block: Float[Array, "_ size size"]) -> Float[Array, "size size"]:

@@ -8,12 +8,8 @@ from jaxtyping import Array, Float, PyTree, Scalar
 
 from ._covariance import (
     BlockCovariance,
-    Blocks,
     GainCovariance,
     LowRankCovariance,
-    Parts,
-    check_blocks,
-    group_weights,
 )
 from ._filter import (
     AbstractFilter,
@@ -27,6 +23,7 @@ from ._filter import (
 )
 from ._posterior import GaussianPosterior
 from ._triangular import inverse_factor
+from ._weight_groups import Blocks, Parts, check_blocks, group_weights
 
 Model = TypeVar("Model")
 Batch = TypeVar("Batch")
