@@ -18,10 +18,12 @@ def forwarding_jit(function: Callable[P, R]) -> Callable[P, R]:
     instead. That matters where a state holds hundreds of megabytes and little of it changes.
     """
 
+    called: Callable[..., Any] = function
+
     @eqx.filter_jit
     def compiled(args: Any, kwargs: Any) -> Any:
         given = {id(x): i for i, x in enumerate(jax.tree.leaves((args, kwargs)))}
-        returned: Any = function(*args, **kwargs)
+        returned = called(*args, **kwargs)
         return jax.tree.map(
             lambda x: _Given(given[id(x)]) if eqx.is_array(x) and id(x) in given else x,
             returned,
