@@ -9,7 +9,8 @@ from lagdyna.plot._figure import Axes
 from lagdyna.results import Curve, curves
 from lagdyna.statistics import interquartile_interval, interquartile_mean
 
-_COLOURS = (BLUE, ORANGE, GREEN, "#7a3b9a", "#a8291f", "#5c4a3d", "#1f9aa8", "#b8a01f")
+_MORE = ("#7a3b9a", "#a8291f", "#5c4a3d", "#1f9aa8", "#b8a01f", "#d0609b")
+_COLOURS = (BLUE, ORANGE, GREEN, *_MORE)
 _COLUMNS = 3
 _FAR = 5  # ratio of lengths of runs from which on steps have a logarithmic axis
 _WIDTH = 2.4  # of a panel, inches: a row of three keeps its letters legible on a page
@@ -101,7 +102,8 @@ def _thousands(steps: float) -> str:
 def _seeds(panel: Panel) -> str:
     """Say how many seeds the curves of a panel have."""
     counts = sorted({len(seeds) for seeds in panel.curves.values() if seeds}) or [0]
-    return f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
+    found = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    return f"{found} seed" if found == "1" else f"{found} seeds"
 
 
 def _legend_columns(width: float, labels: list[str]) -> int:
