@@ -13,11 +13,10 @@ R = TypeVar("R")
 def forwarding_jit(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function as `equinox.filter_jit` does, and copy no array that it passes on.
 
-    A compiled program copies every argument that it returns. Here the arrays that `function`
-    returns as they are, such as all but one field of a state, are returned by this process
-    instead. That matters where a state holds hundreds of megabytes and little of it changes.
+    A compiled program copies every argument that it returns. Here it does not return the
+    arrays that `function` returns as they are; they are taken from the arguments. That matters
+    where a state holds hundreds of megabytes and little of it changes.
     """
-
     called: Callable[..., Any] = function
 
     @eqx.filter_jit

@@ -6,11 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, Scalar
 
-from ._covariance import (
-    BlockCovariance,
-    GainCovariance,
-    LowRankCovariance,
-)
+from ._covariance import BlockCovariance, GainCovariance, LowRankCovariance
 from ._filter import (
     AbstractFilter,
     Correction,

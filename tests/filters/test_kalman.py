@@ -212,6 +212,18 @@ def test_gains_without_space_replace_the_oldest(x64: None) -> None:
         state.belief.predicted(0.9, None)
 
 
+def test_gains_of_several_seeds_are_mapped(x64: None) -> None:
+    """Their numbers of batches differ."""
+    batches = [nonlinear(seed, 2) for seed in range(2)]
+    learner = KalmanLearner(Misfit(), batches=(2, 4))
+    beliefs = [learned(learner, network(), batches[:count])[1].belief for count in (1, 2)]
+    directions = (normals(0, 3, 1, beliefs[0].gains.shape[-1]),)
+    stacked = jax.tree.map(lambda *x: jnp.stack(x), *beliefs)
+    (mapped,) = jax.vmap(lambda belief: belief.times(directions))(stacked)
+    for found, belief in zip(mapped, beliefs, strict=True):
+        np.testing.assert_allclose(found, belief.times(directions)[0], atol=1e-12)
+
+
 def test_gains_stay_positive_in_float32() -> None:
     """Updates on the same four rows, known to a thousandth."""
     learner = KalmanLearner(Misfit(), prior=10.0, noise=1e-3, batches=(8, 4))

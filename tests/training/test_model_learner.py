@@ -11,6 +11,7 @@ import pytest
 
 from lagdyna import UserError
 from lagdyna.config import given
+from lagdyna.filters import GainCovariance
 from lagdyna.mechanics import State
 from lagdyna.parts import GradientConfig
 from lagdyna.simulate import LagrangianField, MLPTransition, WorldModel
@@ -277,6 +278,27 @@ def test_learners_change_weights_and_no_scale_that_is_set_from_data(
     weights = jax.tree.leaves(eqx.filter(drawn, eqx.is_inexact_array))
     rows = np.concatenate([np.reshape(leaf, (3, -1)) for leaf in weights], axis=1)
     assert len(np.unique(rows, axis=0)) == 3
+
+
+def test_a_phase_with_fewer_errors_than_weights_keeps_gains() -> None:
+    trainer = tiny("lnn", {"name": "ekf", "updates": 3, "batch": 2})
+    begun = trainer.begin_phase(moved(trainer, trainer.init(), 0.2))
+    half, _ = trainer.fit(begun, jnp.asarray(0), 1)
+    after, metrics = trainer.fit(half, jnp.asarray(1), 2)
+    assert float(metrics["model_skipped"]) == float(metrics["reward_skipped"]) == 0
+    # Two rows of an angle and its velocity, or of a reward.
+    for part, errors in (("transition", 4), ("reward", 2)):
+        gains = []
+        for training in (begun, half, after):
+            belief = getattr(given(training.learners), part).belief
+            assert isinstance(belief, GainCovariance)
+            assert belief.gains.shape[:2] == (3, errors)
+            gains.append(np.asarray(belief.gains))
+        filled = [np.any(each != 0, axis=(1, 2)).tolist() for each in gains]
+        assert filled == [[False] * 3, [True, False, False], [True] * 3]
+        np.testing.assert_array_equal(gains[1][0], gains[2][0])
+    again = trainer.begin_phase(after)
+    assert int(given(again.learners).transition.belief.used) == 0
 
 
 @pytest.mark.parametrize(
