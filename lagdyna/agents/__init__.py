@@ -17,6 +17,8 @@ from ._networks import Critic as Critic
 from ._networks import Features as Features
 from ._networks import NoisyPolicy as NoisyPolicy
 from ._networks import Policy as Policy
+from ._novelty import NoveltyReward as NoveltyReward
+from ._novelty import rewards_are_equal as rewards_are_equal
 from ._plan_policy import PlanLibrary as PlanLibrary
 from ._plan_policy import PlanPolicy as PlanPolicy
 from ._planning import PlanningAgent as PlanningAgent

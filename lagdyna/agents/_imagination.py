@@ -22,7 +22,8 @@ from ._agent import (
     required,
     run_key,
 )
-from ._networks import AbstractPolicy, Policy
+from ._networks import AbstractPolicy, Features, Policy
+from ._novelty import NoveltyReward
 from ._restarts import PolicyPool, map_arrays
 from ._rollouts import imagined_return
 from ._starts import AbstractStarts, MixedStarts, scattered_first_states, uniform_states
@@ -88,6 +89,8 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
     - `newest_phases`: in a run without restarts, the first training phases in which the newest
         policy acts whatever its imagined return; by default all. Afterwards the best policy
         acts, and the newest one collects experience.
+    - `novelty`: features of the coordinates that move. With them the agent is rewarded for new
+        states, by [`lagdyna.agents.NoveltyReward`][], as long as all rewards are equal.
 
     **Raises:** `ValueError` if `batch`, `entropy_phases`, `interval`, `restarts` or
     `newest_phases` is not positive, `entropy_end` is not between 0 and 1, or `starts` has
@@ -104,6 +107,7 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
     restarts: int = eqx.field(static=True, default=1)
     substeps: int | None = eqx.field(static=True, default=None)
     newest_phases: int | None = eqx.field(static=True, default=None)
+    novelty: Features | None = None
 
     def __check_init__(self):
         names = ("batch", "entropy_phases", "interval", "restarts", "newest_phases")
@@ -161,7 +165,7 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
         phase: Phase,
         updates: int,
     ) -> tuple[ImaginationState, Metrics]:
-        world = required(world)
+        world = self._explored(required(world), buffer)
         reward_scale = self.reward_scale(world, buffer, phase)
         entropy = self.entropy(phase.number)
         starts = self.starts.prepare(phase.key(Purpose.HIGH_REWARD), buffer, world)
@@ -209,7 +213,7 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
             state.actor_critic.policy,
             restart,
             (within == 0) | ((restart == 0) & (within < self._newest_phases)),
-            self._evaluator(required(world), buffer, phase),
+            self._evaluator(self._explored(required(world), buffer), buffer, phase),
         )
         metrics = {"imagined_return": acting, "newest_return": newest}
         return ImaginationState(state.actor_critic, pool), metrics
@@ -246,6 +250,13 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
         next_states = jax.vmap(world.transition.step)(states, no_actions)
         anywhere = world.rewards(states, no_actions, next_states)
         return jnp.maximum(observed, root_mean_square(anywhere, jnp.isfinite(anywhere)))
+
+    def _explored(self, world: WorldModel, buffer: ReplayBuffer) -> WorldModel:
+        """Replace the reward by one for new states, if the agent explores by it."""
+        if self.novelty is None:
+            return world
+        reward = NoveltyReward.of_buffer(world.reward, self.novelty, buffer)
+        return WorldModel(world.transition, reward, world.termination, world.samples)
 
     def _evaluator(
         self, world: WorldModel, buffer: ReplayBuffer, phase: Phase

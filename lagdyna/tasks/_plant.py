@@ -87,6 +87,9 @@ class Plant(NamedTuple):
     - `reward`: reward that the environment gives, if the run uses it with a learned model.
     - `friction_speed`: speed below which learned Coulomb friction is smoothed, m/s or rad/s,
         in natural units if there are any.
+    - `sparse_reward`: whether most states have the same reward.
+    - `link_lengths`: of an arm that reaches for the target in the context, metres; see
+        [`lagdyna.mechanics.Coordinates`][].
     """
 
     name: str
@@ -110,6 +113,8 @@ class Plant(NamedTuple):
     friction_speed: float = 0.05
     simulator: WorldModel | None = None
     reward: AbstractReward | None = None
+    link_lengths: tuple[float, ...] = ()
+    sparse_reward: bool = False
 
     @classmethod
     def of_task(cls, task: TaskSpec) -> "Plant":
@@ -136,6 +141,8 @@ class Plant(NamedTuple):
             range=Limits(positions, velocities),
             dissipation=task.dissipation,
             units=rounded_units(task, speeds[: task.n], accelerations),
+            link_lengths=task.link_lengths,
+            sparse_reward=task.sparse_reward,
         )
 
     @property
@@ -147,7 +154,7 @@ class Plant(NamedTuple):
     def state_coordinates(self) -> Coordinates:
         """Coordinates of a whole state: those that move, then the context."""
         angles = (*self.coordinates.angles, *(False,) * self.context_size)
-        return Coordinates(angles, self.coordinates.chain)
+        return Coordinates(angles, self.coordinates.chain, self.link_lengths)
 
     @property
     def limits(self) -> Limits:

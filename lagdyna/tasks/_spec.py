@@ -150,6 +150,13 @@ class TaskSpec:
     - `chain`: whether consecutive angles are relative joint angles of a serial chain. The
         networks then also take sums of consecutive angles as inputs; see
         [`lagdyna.mechanics.Coordinates`][].
+    - `link_lengths`: lengths of the links of a planar arm that reaches for a target, metres.
+        The coordinates are then its relative joint angles, and `context` is x and y of the
+        target. Reward, policy and critics also take the vector from tip to target as input.
+    - `sparse_reward`: whether almost all states have the same reward. An agent that learns in
+        imagined rollouts then seeks new states until two rewards differ, and
+        `collect.random_stretches` is 0 by default. Not for a constant reward that lasts until
+        the episode ends.
     - `action_bounds`: lowest and highest value of each of the environment's actions. By default
         a run reads them from the environment, and stores them if they are not symmetric about
         zero. Without them they count as symmetric.
@@ -165,8 +172,8 @@ class TaskSpec:
     **Raises:** `ValueError` if the numbers of coordinates and of rows of `force` differ, if an
     angle without `velocity` may turn by half a turn in `dt`, if `relative_to` of a coordinate
     is not another angle, if both `terminates` and `ends_beyond` are given, if an index of
-    `context` is negative, if `action_bounds` does not fit, or if `dt`, `repeat`, `substeps` or
-    `max_episode_steps` is not positive.
+    `context` is negative, if `action_bounds` or `link_lengths` does not fit, or if `dt`,
+    `repeat`, `substeps` or `max_episode_steps` is not positive.
     """
 
     env_id: str
@@ -183,6 +190,8 @@ class TaskSpec:
     repeat: Count = 1
     substeps: Count = 1
     chain: bool = False
+    link_lengths: tuple[Positive, ...] = ()
+    sparse_reward: bool = False
     action_bounds: tuple[tuple[float, float], ...] | None = None
     max_episode_steps: Count | None = None
     unchecked: bool = False
@@ -216,6 +225,7 @@ class TaskSpec:
             )
 
         check_bounds(self.action_bounds, self.action_size)
+        _ = self.state_coordinates  # raises an error for other lengths of links
         counts = {
             "repeat": self.repeat,
             "substeps": self.substeps,
@@ -293,7 +303,7 @@ class TaskSpec:
     def state_coordinates(self) -> Coordinates:
         """Coordinates of a state: the generalised coordinates, then the context."""
         angles = (*self.joint_coordinates.angles, *(False for _ in self.context))
-        return Coordinates(angles, self.chain)
+        return Coordinates(angles, self.chain, self.link_lengths)
 
     @property
     def velocity_limits(self) -> tuple[float, ...]:

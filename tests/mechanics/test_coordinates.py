@@ -105,6 +105,45 @@ def test_the_first_coordinates_of_a_chain_form_a_chain():
     assert CHAIN.first(3) == Coordinates((False, True, True), chain=True)
 
 
+ARM = Coordinates((True, True, False, False), link_lengths=(0.3, 0.1))
+
+
+def test_an_arm_embeds_the_way_from_its_tip_to_its_target():
+    plain = Coordinates(ARM.angles)
+    # The first link points up, the second one back to the left, so the tip is at (-0.1, 0.3).
+    q = jax.device_put(np.asarray([math.pi / 2, math.pi / 2, 0.3, 0.0]))
+    found = np.asarray(embed(ARM, q))
+    np.testing.assert_array_equal(found[:-3], embed(plain, q))
+    distance = math.hypot(math.hypot(1.0, 0.75), 0.01)
+    np.testing.assert_allclose(found[-3:], [1.0, -0.75, distance], rtol=1e-5)
+    assert len(found) == ARM.embedding_size == plain.embedding_size + 3
+
+
+def test_the_distance_to_a_target_is_smooth_at_the_target():
+    q = jax.device_put(np.asarray([0.0, 0.0, 0.4, 0.0]))
+    slope = jax.grad(lambda q: ARM.embed(q)[-1])(q)
+    np.testing.assert_allclose(slope, 0, atol=1e-5)
+
+
+def test_an_arm_without_its_target_has_plain_coordinates():
+    assert ARM.first(2) == Coordinates((True, True))
+    assert ARM.first(4) == ARM
+
+
+@pytest.mark.parametrize(
+    ("angles", "lengths", "message"),
+    [
+        ((True, True), (0.1,), "has 1 links, which need 1 angles, then x and y of a target"),
+        ((True, False, False), (0.1, 0.1), "has 2 links, which need 2 angles"),
+        ((True, False, False), (0.0,), r"was \(0.0,\); positive finite lengths"),
+        ((True, False, False), (math.inf,), "positive finite lengths"),
+    ],
+)
+def test_links_that_fit_no_coordinates_are_refused(angles, lengths, message):
+    with pytest.raises(ValueError, match=message):
+        Coordinates(angles, link_lengths=lengths)
+
+
 @given(x=anything)
 def test_wrapped_angle_lies_in_the_half_open_interval(x, tolerance):
     assert is_inside(wrap(angle(x)))

@@ -95,6 +95,23 @@ def test_the_reacher_s_target_is_where_the_simulator_has_it(level: str) -> None:
     task.close()
 
 
+@pytest.mark.parametrize("name", ["Reacher-v5", "dm_control/reacher-easy-v0"])
+def test_the_way_to_the_target_is_the_one_that_is_observed(name: str) -> None:
+    spec, task, _, _ = opened(name)
+    coordinates, rng = spec.state_coordinates, np.random.default_rng(0)
+    state = task.reset(3)
+    for _ in range(20):
+        state = task.step(rng.uniform(-1, 1, spec.action_size)).state
+        # Gymnasium observes the vector from target to tip last, and calls it a distance.
+        observed = task.observation[2:4] if "dm" in name else -task.observation[8:10]
+        way = np.asarray(coordinates.embed(jnp.asarray(state.q)))[-3:]
+        length = sum(spec.link_lengths)
+        np.testing.assert_allclose(way[:2] * length, observed, atol=1e-5)
+        distance = np.hypot(np.linalg.norm(observed) / length, 0.01)
+        np.testing.assert_allclose(way[2], distance, rtol=1e-4)
+    task.close()
+
+
 class Reaching(gym.Env):
     """Observation of dm_control's reacher, of one state."""
 

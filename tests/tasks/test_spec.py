@@ -135,3 +135,8 @@ def test_a_chain_with_context_is_still_a_chain() -> None:
     # The context is not an angle, so it is not part of the chain.
     more = task.state_coordinates.embedding_size - task.joint_coordinates.embedding_size
     assert more == 2
+
+
+def test_links_of_an_arm_need_a_target_in_the_context() -> None:
+    with pytest.raises(ValueError, match="`link_lengths` has 1 links"):
+        a_task(link_lengths=(0.1,))

@@ -13,7 +13,7 @@ import pytest
 from jaxtyping import Array, Scalar
 
 from lagdyna import UserError
-from lagdyna.agents import ImaginationState
+from lagdyna.agents import ImaginationAgent, ImaginationState
 from lagdyna.config import given
 from lagdyna.mechanics import State
 from lagdyna.simulate import LagrangianField, SolvedTransition
@@ -216,6 +216,18 @@ def test_the_agent_determines_the_random_stretches(
     changes: dict[str, Any], fraction: float
 ) -> None:
     assert Trainer(small_config(**changes)).exploration.random_fraction == fraction
+
+
+def test_a_sparse_reward_is_explored_by_novelty_and_without_random_stretches() -> None:
+    config = small_config()
+    sparse = dataclasses.replace(
+        config, task=dataclasses.replace(config.task, sparse_reward=True)
+    )
+    for each, stretches, explores in ((config, 0.25, False), (sparse, 0.0, True)):
+        trainer = Trainer(each)
+        assert trainer.exploration.random_fraction == stretches
+        assert isinstance(trainer.agent, ImaginationAgent)
+        assert (trainer.agent.novelty is not None) == explores
 
 
 def test_acting_is_the_mode_of_the_policy(trainer: Trainer, untrained: TrainingState) -> None:

@@ -148,6 +148,7 @@ class ImaginationConfig(AgentConfig, frozen=True, kw_only=True, tag="imagination
             restarts=math.ceil(schedule.phases / interval),
             substeps=schedule.substeps,
             newest_phases=max(1, math.ceil(self.keep_best_from * interval)),
+            novelty=_moving_features(plant) if plant.sparse_reward else None,
         )
 
     def _starts(self, plant: "lagdyna.tasks.Plant") -> "lagdyna.agents.MixedStarts":
@@ -182,6 +183,18 @@ class ImaginationConfig(AgentConfig, frozen=True, kw_only=True, tag="imagination
     def updates_in(self, steps: int) -> int:
         del steps
         return self.updates
+
+
+def _moving_features(plant: "lagdyna.tasks.Plant") -> "lagdyna.agents.Features":
+    """Features of the coordinates that move, without the context."""
+    from ...agents import Features
+
+    units = plant.position_scale
+    return Features(
+        plant.coordinates,
+        plant.velocity_scale[: plant.n],
+        None if units is None else units[: plant.n],
+    )
 
 
 # Where the entropy coefficient was annealed in the first of six phases, a pendulum went on
