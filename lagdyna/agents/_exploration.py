@@ -1,7 +1,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, UInt
+from jaxtyping import Array, Bool, Float, Int, UInt
 
 from ..mechanics import State
 from ._agent import Purpose, run_key
@@ -44,6 +44,7 @@ class Exploration(eqx.Module):
         phases: Int[Array, ""],
         actions: Int[Array, ""],
         env_steps: Int[Array, ""],
+        seeks_new: Bool[Array, ""] | None = None,
     ) -> Float[Array, " m"]:
         """Draw an exploratory action, in `[-1, 1]^m`.
 
@@ -54,6 +55,8 @@ class Exploration(eqx.Module):
         - `seed`: the seed of the run.
         - `phases`, `actions`, `env_steps`: the numbers of training phases, actions and
             environment steps so far.
+        - `seeks_new`: whether the policy is rewarded for new states. No stretch is random
+            then, since a weak motor swings a pendulum up only if it pushes all the time.
         """
         shape = (self.action_size,)
         held_key = jax.random.fold_in(
@@ -65,6 +68,8 @@ class Exploration(eqx.Module):
         if self.random_fraction:
             stretch_key = run_key(seed, Purpose.STRETCH, actions // _STRETCH)
             is_random = jax.random.bernoulli(stretch_key, self.random_fraction)
+            if seeks_new is not None:
+                is_random &= ~seeks_new
             kick_key = run_key(seed, Purpose.KICK, actions // _KICK)
             kick = jax.random.uniform(kick_key, shape, minval=-1.0, maxval=1.0)
             action = jnp.where(is_random, kick, action)

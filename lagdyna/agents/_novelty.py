@@ -68,8 +68,12 @@ class NoveltyReward(AbstractReward):
         return jnp.log(density + _SMOOTHING) / math.log(_SMOOTHING)
 
     def __call__(self, state: State, action: Float[Array, " m"], next_state: State) -> Scalar:
-        known = self.reward(state, action, next_state)
-        return jnp.where(self.exploring, self.novelty(next_state), known)
+        # One of the two is computed: the density costs as much as all else in a rollout.
+        return jax.lax.cond(
+            self.exploring,
+            lambda: self.novelty(next_state),
+            lambda: self.reward(state, action, next_state),
+        )
 
 
 def _features(features: Features, state: State) -> Float[Array, " features"]:

@@ -156,13 +156,11 @@ class Config:
         """
         task, agent = self.task, self.agent.resolved()
         usual = agent.defaults
-        # Random stretches would keep a swing from growing as far as the first reward.
-        stretches = 0.0 if task.sparse_reward else usual.random_stretches
         collect = self.collect
         collect = dataclasses.replace(
             collect,
             random_steps=_or(collect.random_steps, 50 * task.repeat),
-            random_stretches=_or(collect.random_stretches, stretches),
+            random_stretches=_or(collect.random_stretches, usual.random_stretches),
             train_every=_or(collect.train_every, 50 * task.repeat),
             steps_per_round=_or(collect.steps_per_round, 200 * task.repeat),
         )

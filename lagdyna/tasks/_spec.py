@@ -154,9 +154,8 @@ class TaskSpec:
         The coordinates are then its relative joint angles, and `context` is x and y of the
         target. Reward, policy and critics also take the vector from tip to target as input.
     - `sparse_reward`: whether almost all states have the same reward. An agent that learns in
-        imagined rollouts then seeks new states until two rewards differ, and
-        `collect.random_stretches` is 0 by default. Not for a constant reward that lasts until
-        the episode ends.
+        imagined rollouts then seeks new states until two rewards differ. Not for a constant
+        reward that lasts until the episode ends.
     - `action_bounds`: lowest and highest value of each of the environment's actions. By default
         a run reads them from the environment, and stores them if they are not symmetric about
         zero. Without them they count as symmetric.

@@ -10,7 +10,15 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt
 from .._errors import UserError
 from .._forwarding import forwarding_jit
 from .._strong_types import strongly_typed
-from ..agents import AbstractAgent, Exploration, Metrics, Purpose, run_key
+from ..agents import (
+    AbstractAgent,
+    Exploration,
+    ImaginationAgent,
+    Metrics,
+    Purpose,
+    rewards_are_equal,
+    run_key,
+)
 from ..config import Config, Known, given
 from ..data import Experience, ReplayBuffer
 from ..filters import AbstractPosterior
@@ -163,6 +171,9 @@ class Trainer:
     @eqx.filter_jit
     def explore(self, training: TrainingState, state: State) -> Float[Array, " m"]:
         """Draw an exploratory action for one state."""
+        seeks_new = None
+        if self.seeks_new_states:
+            seeks_new = rewards_are_equal(training.buffer)
         return self.exploration.action(
             training.explorer,
             _cast(state, training),
@@ -170,7 +181,13 @@ class Trainer:
             phases=training.phases,
             actions=training.actions,
             env_steps=training.env_steps,
+            seeks_new=seeks_new,
         )
+
+    @property
+    def seeks_new_states(self) -> bool:
+        """Whether the agent seeks new states as long as all rewards are equal."""
+        return isinstance(self.agent, ImaginationAgent) and self.agent.novelty is not None
 
     @eqx.filter_jit
     def act(self, training: TrainingState, states: State) -> Float[Array, "batch m"]:

@@ -20,7 +20,9 @@ def strategy(**changes: Any) -> Exploration:
     return Exploration(**{**options, **changes})
 
 
-def actions(exploration: Exploration, number: int, phases: int = 0) -> np.ndarray:
+def actions(
+    exploration: Exploration, number: int, phases: int = 0, seeks_new: bool | None = None
+) -> np.ndarray:
     """The first actions of a run, one per environment step."""
     policy = randomly_trained(small_actor_critic()).policy
 
@@ -29,7 +31,13 @@ def actions(exploration: Exploration, number: int, phases: int = 0) -> np.ndarra
         def one(step: jax.Array) -> jax.Array:
             seed = jnp.zeros((), jnp.uint32)
             return exploration.action(
-                policy, HERE, seed=seed, phases=phases, actions=step, env_steps=step
+                policy,
+                HERE,
+                seed=seed,
+                phases=phases,
+                actions=step,
+                env_steps=step,
+                seeks_new=None if seeks_new is None else jnp.asarray(seeks_new),
             )
 
         return jax.vmap(one)(jnp.arange(number))
@@ -65,6 +73,16 @@ def test_stretches_of_ten_actions_are_random_each_for_five() -> None:
     random = np.all(some[:, 1:5] == some[:, :1], axis=1)
     assert np.mean(random) == pytest.approx(0.25, abs=0.1)
     np.testing.assert_array_equal(some[~random], none[~random])
+
+
+def test_no_stretch_is_random_while_the_policy_seeks_new_states() -> None:
+    seeking, found, plain = (
+        actions(strategy(random_fraction=0.5, random_steps=3), 40, seeks_new=seeks_new)
+        for seeks_new in (True, False, None)
+    )
+    np.testing.assert_array_equal(seeking, actions(strategy(random_steps=3), 40))
+    np.testing.assert_array_equal(found, plain)
+    assert np.any(found != seeking)
 
 
 @pytest.mark.parametrize(

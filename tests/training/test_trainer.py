@@ -13,7 +13,7 @@ import pytest
 from jaxtyping import Array, Scalar
 
 from lagdyna import UserError
-from lagdyna.agents import ImaginationAgent, ImaginationState
+from lagdyna.agents import ImaginationState
 from lagdyna.config import given
 from lagdyna.mechanics import State
 from lagdyna.simulate import LagrangianField, SolvedTransition
@@ -218,16 +218,28 @@ def test_the_agent_determines_the_random_stretches(
     assert Trainer(small_config(**changes)).exploration.random_fraction == fraction
 
 
-def test_a_sparse_reward_is_explored_by_novelty_and_without_random_stretches() -> None:
-    config = small_config()
+def test_a_sparse_reward_is_explored_without_random_stretches() -> None:
+    config = small_config(collect={"random_steps": 0, "random_stretches": 1.0})
     sparse = dataclasses.replace(
         config, task=dataclasses.replace(config.task, sparse_reward=True)
     )
-    for each, stretches, explores in ((config, 0.25, False), (sparse, 0.0, True)):
-        trainer = Trainer(each)
-        assert trainer.exploration.random_fraction == stretches
-        assert isinstance(trainer.agent, ImaginationAgent)
-        assert (trainer.agent.novelty is not None) == explores
+    usual, seeker = Trainer(config), Trainer(sparse)
+    assert (usual.seeks_new_states, seeker.seeks_new_states) == (False, True)
+    training = seeker.first(jnp.asarray(0, jnp.uint32))
+    rewards = jnp.arange(float(training.buffer.capacity))
+    met = eqx.tree_at(
+        lambda t: (t.buffer.experience.reward, t.buffer.added),
+        training,
+        (rewards, jnp.asarray(len(rewards))),
+    )
+    # A random action depends on the number of the action alone, not on the state.
+    elsewhere = State(HERE.q + 1, HERE.qd)
+    alike, after = (
+        [float(seeker.explore(each, state)[0]) for state in (HERE, elsewhere)]
+        for each in (training, met)
+    )
+    assert alike[0] != alike[1]
+    assert after[0] == after[1]
 
 
 def test_acting_is_the_mode_of_the_policy(trainer: Trainer, untrained: TrainingState) -> None:
