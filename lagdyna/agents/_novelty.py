@@ -1,6 +1,5 @@
 import math
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Scalar
@@ -23,7 +22,8 @@ class NoveltyReward(AbstractReward):
     A policy that maximises it spreads the visited states evenly (Hazan et al. 2019, "Provably
     efficient maximum entropy exploration", eq. 1 with smoothing). The density is that of a
     kernel estimate: the mean of `exp(-d^2 / 2)` over visited states, where `d` is the distance
-    of their features in units of `width`.
+    of their features in units of the kernel's width. The width is `0.2` for one coordinate and
+    `0.04^(1 / 2n)` for `n`, so that a kernel always fills the same part of the state space.
 
     **Arguments:**
 
@@ -32,20 +32,12 @@ class NoveltyReward(AbstractReward):
         These are the ones that move.
     - `visited`: features of visited states.
     - `exploring`: whether all rewards so far are equal.
-    - `width`: width of the kernel, in units of the features.
-
-    **Raises:** `ValueError` if `width` is not positive.
     """
 
     reward: AbstractReward
     features: Features
     visited: Float[Array, "visited features"]
     exploring: Bool[Array, ""]
-    width: float = eqx.field(static=True, default=0.2)
-
-    def __check_init__(self):
-        if not self.width > 0:
-            raise ValueError(f"`width` must be positive, got {self.width}")
 
     @classmethod
     def of_buffer(
@@ -63,7 +55,8 @@ class NoveltyReward(AbstractReward):
 
     def novelty(self, state: State) -> Scalar:
         """Compute how far a state is from the visited ones, from 0 to 1."""
-        distances = (self.visited - _features(self.features, state)) / self.width
+        width = _KERNEL ** (1 / (2 * self.features.coordinates.n))
+        distances = (self.visited - _features(self.features, state)) / width
         density = jnp.mean(jnp.exp(-0.5 * jnp.sum(distances**2, axis=-1)))
         return jnp.log(density + _SMOOTHING) / math.log(_SMOOTHING)
 
@@ -91,5 +84,6 @@ def rewards_are_equal(buffer: ReplayBuffer) -> Bool[Array, ""]:
 
 
 _VISITED = 512
+_KERNEL = 0.04  # product of the kernel's widths over all positions and velocities
 _SMOOTHING = 1e-3
 _ROUNDING = 1e-5

@@ -92,11 +92,14 @@ class Coordinates(eqx.Module):
             angles = jnp.concatenate([angles, jnp.stack(sums)])
         parts = [q[~is_angle], jnp.cos(angles), jnp.sin(angles)]
         if self.link_lengths:
-            parts.append(self._to_target(q))
+            parts.append(self.to_target(q))
         return jnp.concatenate(parts)
 
-    def _to_target(self, q: Float[Array, " n"]) -> Float[Array, " 3"]:
-        """Compute the vector from tip to target and their distance, in lengths of the arm."""
+    def to_target(self, q: Float[Array, " n"]) -> Float[Array, " 3"]:
+        """Compute the vector from tip to target and their distance, in lengths of the arm.
+
+        The coordinates must have `link_lengths`.
+        """
         lengths = jnp.asarray(self.link_lengths, q.dtype)
         directions = jnp.cumsum(q[:-2])
         tip = jnp.stack([lengths @ jnp.cos(directions), lengths @ jnp.sin(directions)])

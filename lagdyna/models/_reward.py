@@ -54,9 +54,12 @@ class RewardNetwork(AbstractReward):
     costs are often quadratic in these, so the linear part of the network can represent them
     from little data.
 
+    For an arm that reaches for a target, the distance from tip to target takes the place of
+    all coordinates. The reward near one target then tells that near all others.
+
     **Arguments:**
 
-    - `coordinates`: which coordinates are angles.
+    - `coordinates`: which coordinates are angles, and the links of an arm.
     - `action_size`: number of actions, `m`.
     - `velocity_scale`: divisor of each velocity in the input, length `n`, m/s or rad/s.
     - `position_scale`: divisor of each coordinate in the input, length `n`, 1 for an angle;
@@ -84,7 +87,8 @@ class RewardNetwork(AbstractReward):
         activation: Activation = softplus,
         key: PRNGKeyArray,
     ):
-        features = 2 * coordinates.embedding_size + 4 * coordinates.n + 2 * action_size
+        positions = 1 if coordinates.link_lengths else coordinates.embedding_size
+        features = 2 * positions + 4 * coordinates.n + 2 * action_size
         self.network = Network(features, 1, hidden, activation, output_scale=0.1, key=key)
         self.coordinates = coordinates
         self.velocity_scale = velocity_scale
@@ -97,7 +101,12 @@ class RewardNetwork(AbstractReward):
         parts = [action, action**2]
         for q, qd in (state, next_state):
             v = qd / scale
-            parts += [self.coordinates.embed(scaled(q, self.position_scale)), v, v**2]
+            parts += [self._positions(scaled(q, self.position_scale)), v, v**2]
         # The location and scale of the reward are set from data, not trained.
         location, unit = jax.lax.stop_gradient((self.location, self.scale))
         return location + unit * self.network(jnp.concatenate(parts))[0]
+
+    def _positions(self, q: Float[Array, " n"]) -> Float[Array, " features"]:
+        if self.coordinates.link_lengths:
+            return self.coordinates.to_target(q)[-1:]
+        return self.coordinates.embed(q)

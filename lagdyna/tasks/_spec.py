@@ -152,7 +152,8 @@ class TaskSpec:
         [`lagdyna.mechanics.Coordinates`][].
     - `link_lengths`: lengths of the links of a planar arm that reaches for a target, metres.
         The coordinates are then its relative joint angles, and `context` is x and y of the
-        target. Reward, policy and critics also take the vector from tip to target as input.
+        target. Policy and critics also take the vector from tip to target as input, and the
+        reward is learned as a function of their distance, of velocities and actions.
     - `sparse_reward`: whether almost all states have the same reward. An agent that learns in
         imagined rollouts then seeks new states until two rewards differ. Not for a constant
         reward that lasts until the episode ends.

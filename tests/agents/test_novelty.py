@@ -78,6 +78,13 @@ def test_the_density_is_the_mean_of_kernels_around_visited_states() -> None:
         assert float(reward_at(reward, at(q))) == pytest.approx(expected, rel=1e-4)
 
 
+def test_more_coordinates_have_wider_kernels() -> None:
+    pair = Features(Coordinates((True, True)), (4.0, 4.0))
+    reward = NoveltyReward.of_buffer(KNOWN, pair, buffer_of([[0.0, 0.0]], [0.0]))
+    expected = -np.log(np.exp(-0.5 * (2 * np.sin(0.25) / 0.04**0.25) ** 2) + 1e-3) / np.log(1e3)
+    assert float(reward_at(reward, at(0.0, 0.5))) == pytest.approx(expected, rel=1e-4)
+
+
 def test_novelty_grows_away_from_a_visited_state() -> None:
     reward = NoveltyReward.of_buffer(KNOWN, FEATURES, buffer_of([[0.0]], [0.0]))
     found = [float(reward_at(reward, at(q))) for q in (0.0, 0.1, 0.2, 0.4, 0.6)]
@@ -113,11 +120,6 @@ def test_empty_slots_and_broken_rewards_count_as_no_reward() -> None:
     assert rewards_are_equal(buffer_of([[0.0]] * 3, [2.0, np.nan, 2.0]))
     assert rewards_are_equal(buffer_of([[0.0]] * 2, [2.0, 2.0 + 1e-6]))
     assert not rewards_are_equal(buffer_of([[0.0]] * 3, [2.0, np.nan, 3.0]))
-
-
-def test_a_width_of_zero_is_refused() -> None:
-    with pytest.raises(ValueError, match="`width` must be positive, got 0"):
-        NoveltyReward(KNOWN, FEATURES, jnp.zeros((1, 3)), jnp.asarray(True), width=0.0)
 
 
 def explorer(**changes: Any) -> ImaginationAgent:

@@ -2,6 +2,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from lagdyna.mechanics import Coordinates, State
 from lagdyna.models import GivenReward, RewardNetwork
@@ -85,3 +86,18 @@ def test_the_linear_part_represents_quadratic_costs(x64):
     )
     expected = -0.5 * action[0] ** 2 - jnp.sum((after.qd / jnp.asarray(LIMITS)) ** 2)
     close(pay(model, state, action, after), expected, 1e-12)
+
+
+def test_the_reward_of_an_arm_depends_on_the_distance_to_its_target() -> None:
+    arm = Coordinates((True, True, False, False), link_lengths=(0.3, 0.1))
+    reward = randomised(shape_of(RewardNetwork, arm, 2, (1.0,) * 4, hidden=(6,)), 1, 0.5)
+    still, action = np.zeros(4), jnp.asarray([0.3, -0.2])
+
+    def at(*q: float) -> float:
+        state = State(jnp.asarray(q), jnp.asarray(still))
+        return float(reward(state, action, state))
+
+    # The tip is at (-0.1, 0.3), then at (0, 0.4); each time 0.05 from the target.
+    near = at(np.pi / 2, np.pi / 2, -0.05, 0.3)
+    assert at(np.pi / 2, 0.0, 0.03, 0.44) == pytest.approx(near, rel=1e-4)
+    assert at(np.pi / 2, 0.0, 0.1, 0.4) != pytest.approx(near, rel=1e-2)
