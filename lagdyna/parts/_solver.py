@@ -88,6 +88,7 @@ class SolverConfig:
                 tolerances=tolerances,
                 velocity_limits=plant.velocity_limits,
                 context_size=plant.context_size,
+                stops=plant.stops,
             )
         except ValueError as error:
             raise UserError(str(error)) from error

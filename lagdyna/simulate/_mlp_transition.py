@@ -4,7 +4,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..mechanics import Coordinates, State, frozen
 from ..models import Activation, Network, softplus
-from ._transition import AbstractTransition, check_limits
+from ._transition import AbstractTransition, check_limits, stopped
 
 
 class MLPTransition(AbstractTransition):
@@ -30,12 +30,13 @@ class MLPTransition(AbstractTransition):
         default.
     - `context_size`: number of trailing context coordinates, such as a target position.
         They stay constant, and the network does not receive them.
+    - `stops`: as in [`lagdyna.simulate.SolvedTransition`][].
     - `hidden`: widths of the hidden layers.
     - `activation`: elementwise activation function.
     - `key`: random key for the initial weights.
 
-    **Raises:** `ValueError` if a scale or `velocity_limits` does not have length `n`, a limit
-    is not positive, or `context_size` is negative or not less than `n`.
+    **Raises:** `ValueError` if a scale, `velocity_limits` or `stops` does not have length `n`,
+    a limit is not positive, or `context_size` is negative or not less than `n`.
     """
 
     network: Network
@@ -44,6 +45,7 @@ class MLPTransition(AbstractTransition):
     velocity_scale: tuple[float, ...] = eqx.field(static=True)
     velocity_limits: tuple[float, ...] | None = eqx.field(static=True)
     context_size: int = eqx.field(static=True)
+    stops: tuple[float, ...] | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -54,6 +56,7 @@ class MLPTransition(AbstractTransition):
         velocity_scale: tuple[float, ...] | None = None,
         velocity_limits: tuple[float, ...] | None = None,
         context_size: int = 0,
+        stops: tuple[float, ...] | None = None,
         hidden: tuple[int, ...] = (64, 64),
         activation: Activation = softplus,
         key: PRNGKeyArray,
@@ -61,12 +64,12 @@ class MLPTransition(AbstractTransition):
         n = coordinates.n
         scale = State(jnp.ones(n), jnp.ones(n)) if scale is None else scale
         velocity_scale = (1.0,) * n if velocity_scale is None else velocity_scale
-        limits = (0.0,) * n if velocity_limits is None else velocity_limits
-        lengths = (*scale.q.shape, *scale.qd.shape, len(velocity_scale), len(limits))
-        if lengths != (n,) * 4:
+        given = (velocity_scale, velocity_limits, stops)
+        lengths = [len(each) for each in given if each is not None]
+        if any(length != n for length in (*scale.q.shape, *scale.qd.shape, *lengths)):
             raise ValueError(
-                f"`scale`, `velocity_scale` and `velocity_limits` must have {n} entries, one "
-                "per coordinate"
+                f"`scale`, `velocity_scale`, `velocity_limits` and `stops` must have {n} "
+                "entries, one per coordinate"
             )
         if not 0 <= context_size < n:
             raise ValueError(
@@ -74,6 +77,7 @@ class MLPTransition(AbstractTransition):
                 f"to {n - 1} is accepted"
             )
         check_limits(velocity_limits)
+        check_limits(stops, "stops")
         moving = coordinates.first(n - context_size)
         in_size = moving.embedding_size + moving.n + action_size
         out_size = 2 * moving.n
@@ -83,6 +87,7 @@ class MLPTransition(AbstractTransition):
         self.scale = scale
         self.velocity_scale = velocity_scale
         self.velocity_limits = velocity_limits
+        self.stops = stops
 
     def step(self, state: State, action: Float[Array, " m"]) -> State:
         q, qd = state
@@ -93,6 +98,8 @@ class MLPTransition(AbstractTransition):
         scale = frozen(self.scale)
         q = q.at[:n].add(scale.q[:n] * change[:n])
         qd = qd.at[:n].add(scale.qd[:n] * change[n:])
+        if self.stops is not None:
+            q, qd = stopped(State(q, qd), self.stops)
         if self.velocity_limits is not None:
             limits = jnp.asarray(self.velocity_limits, qd.dtype)
             qd = jnp.clip(qd, -limits, limits)

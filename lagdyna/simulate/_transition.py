@@ -72,8 +72,8 @@ class Tolerances(eqx.Module):
 class SolvedTransition(AbstractTransition):
     """Transition that integrates a vector field over `dt` with a Diffrax solver.
 
-    The action is constant over the step. After the step, angles are wrapped to `(-pi, pi]`
-    and velocities are clipped to `velocity_limits`.
+    The action is constant over the step. After the step, coordinates are held at `stops`,
+    angles are wrapped to `(-pi, pi]` and velocities are clipped to `velocity_limits`.
 
     **Arguments:**
 
@@ -87,9 +87,11 @@ class SolvedTransition(AbstractTransition):
         default.
     - `context_size`: number of trailing context coordinates, such as a target position.
         They stay constant, and the field does not receive them. Policies and rewards do.
+    - `stops`: magnitude at which each coordinate is stopped, length `n`, infinite where it is
+        not. None by default. A coordinate that arrives there loses its velocity.
 
     **Raises:** `ValueError` for an unknown solver, a `dt` or `substeps` that is not
-    positive, `velocity_limits` that are not positive or of the wrong length, or a
+    positive, `velocity_limits` or `stops` that are not positive or of the wrong length, or a
     `context_size` that is negative or not less than `n`. Also for `tolerances` with a solver
     that has no error estimate, and for the variational solver with a field that is not a
     [`lagdyna.simulate.LagrangianField`][].
@@ -103,6 +105,7 @@ class SolvedTransition(AbstractTransition):
     tolerances: Tolerances | None
     velocity_limits: tuple[float, ...] | None = eqx.field(static=True)
     context_size: int = eqx.field(static=True)
+    stops: tuple[float, ...] | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -115,6 +118,7 @@ class SolvedTransition(AbstractTransition):
         tolerances: Tolerances | None = None,
         velocity_limits: tuple[float, ...] | None = None,
         context_size: int = 0,
+        stops: tuple[float, ...] | None = None,
     ):
         if not (dt > 0 and np.isfinite(dt)):
             raise ValueError(f"`dt` must be a positive number of seconds, got {dt}")
@@ -133,17 +137,19 @@ class SolvedTransition(AbstractTransition):
                 "`solver` variational_midpoint needs the Lagrangian of a `LagrangianField`, "
                 f"but `field` is of type `{type(field).__name__}`; use another solver"
             )
-        if velocity_limits is not None and len(velocity_limits) != coordinates.n:
-            raise ValueError(
-                f"`velocity_limits` has {len(velocity_limits)} entries for "
-                f"{coordinates.n} coordinates; one per coordinate is accepted"
-            )
+        for name, limits in (("velocity_limits", velocity_limits), ("stops", stops)):
+            if limits is not None and len(limits) != coordinates.n:
+                raise ValueError(
+                    f"`{name}` has {len(limits)} entries for {coordinates.n} coordinates; one "
+                    "per coordinate is accepted"
+                )
         if not 0 <= context_size < coordinates.n:
             raise ValueError(
                 f"`context_size` was {context_size}; with {coordinates.n} coordinates, an "
                 f"integer from 0 to {coordinates.n - 1} is accepted"
             )
         check_limits(velocity_limits)
+        check_limits(stops, "stops")
         self.context_size = context_size
         self.field = field
         self.coordinates = coordinates
@@ -151,6 +157,7 @@ class SolvedTransition(AbstractTransition):
         self.substeps = substeps
         self.tolerances = tolerances
         self.velocity_limits = velocity_limits
+        self.stops = stops
 
     def step(self, state: State, action: Float[Array, " m"]) -> State:
         # Only the leading coordinates move; the trailing ones are context.
@@ -178,15 +185,29 @@ class SolvedTransition(AbstractTransition):
         if self.context_size:
             q = jnp.concatenate([q, state.q[-self.context_size :]])
             qd = jnp.concatenate([qd, state.qd[-self.context_size :]])
+        if self.stops is not None:
+            q, qd = stopped(State(q, qd), self.stops)
         if self.velocity_limits is not None:
             limits = jnp.asarray(self.velocity_limits, qd.dtype)
             qd = jnp.clip(qd, -limits, limits)
         return State(self.coordinates.wrap(q), qd)
 
 
-def check_limits(velocity_limits: tuple[float, ...] | None) -> None:
-    """Raise `ValueError` if a velocity limit is not positive."""
-    if velocity_limits is not None and not all(limit > 0 for limit in velocity_limits):
-        raise ValueError(
-            f"`velocity_limits` must be positive magnitudes, got {velocity_limits}"
-        )
+def check_limits(limits: tuple[float, ...] | None, name: str = "velocity_limits") -> None:
+    """Raise `ValueError` if a limit is not positive."""
+    if limits is not None and not all(limit > 0 for limit in limits):
+        raise ValueError(f"`{name}` must be positive magnitudes, got {limits}")
+
+
+def stopped(state: State, stops: tuple[float, ...]) -> State:
+    """Hold coordinates at their stops, before angles are wrapped.
+
+    **Arguments:** `state`, of shapes `(n,)`; `stops`, the largest magnitude of each coordinate.
+
+    **Returns:** the state, where a coordinate that had passed its stop is at it and does not
+    move outwards.
+    """
+    q, qd = state
+    limits = jnp.asarray(stops, q.dtype)
+    outwards = (jnp.abs(q) > limits) & (q * qd > 0)
+    return State(jnp.clip(q, -limits, limits), jnp.where(outwards, 0, qd))

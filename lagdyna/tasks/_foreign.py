@@ -68,7 +68,9 @@ FOREIGN: Mapping[str, TaskSpec] = {
         # Cosines, then sines of both joints; target; velocities; fingertip minus target.
         coordinates=(
             CoordinateSpec(kind="angle", cos=0, sin=2, velocity=6, velocity_range=20.0),
-            CoordinateSpec(kind="angle", cos=1, sin=3, velocity=7, velocity_range=20.0),
+            CoordinateSpec(
+                kind="angle", cos=1, sin=3, velocity=7, velocity_range=20.0, stops_at=3.0
+            ),
         ),
         dt=0.02,
         force=((200.0, 0.0), (0.0, 200.0)),
@@ -134,7 +136,9 @@ FOREIGN: Mapping[str, TaskSpec] = {
             # Angles of both joints; vector from fingertip to target; velocities; target.
             coordinates=(
                 CoordinateSpec(kind="angle", position=0, velocity=4, velocity_range=10.0),
-                CoordinateSpec(kind="angle", position=1, velocity=5, velocity_range=10.0),
+                CoordinateSpec(
+                    kind="angle", position=1, velocity=5, velocity_range=10.0, stops_at=2.79
+                ),
             ),
             dt=0.02,
             force=((0.05, 0.0), (0.0, 0.05)),
@@ -143,6 +147,8 @@ FOREIGN: Mapping[str, TaskSpec] = {
             context_range=0.2,
             wrappers=(WrapperSpec(name="lagdyna.tasks:ReacherTarget"),),
             repeat=2,
+            # Friction slows the light second link down within a step of 0.02 s.
+            substeps=2,
             chain=True,
             link_lengths=(0.12, 0.12),
             sparse_reward=True,

@@ -1,5 +1,6 @@
 """Common description of a system to learn, from a task or from recordings."""
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -88,6 +89,7 @@ class Plant(NamedTuple):
     - `friction_speed`: speed below which learned Coulomb friction is smoothed, m/s or rad/s,
         in natural units if there are any.
     - `sparse_reward`: whether most states have the same reward.
+    - `stops`: magnitude at which each coordinate of a state is stopped; infinite where not.
     - `link_lengths`: of an arm that reaches for the target in the context, metres; see
         [`lagdyna.mechanics.Coordinates`][].
     """
@@ -115,6 +117,7 @@ class Plant(NamedTuple):
     reward: AbstractReward | None = None
     link_lengths: tuple[float, ...] = ()
     sparse_reward: bool = False
+    stops: tuple[float, ...] | None = None
 
     @classmethod
     def of_task(cls, task: TaskSpec) -> "Plant":
@@ -143,6 +146,7 @@ class Plant(NamedTuple):
             units=rounded_units(task, speeds[: task.n], accelerations),
             link_lengths=task.link_lengths,
             sparse_reward=task.sparse_reward,
+            stops=task.stops if min(task.stops) < math.inf else None,
         )
 
     @property
@@ -217,6 +221,7 @@ class Plant(NamedTuple):
             if reach is None
             else Limits(_over(reach.positions, position), _over(reach.velocities, velocity)),
             known=None if known is None else scaled_system(known, si),
+            stops=None if self.stops is None else _over(self.stops, position),
             units=None,
             mass=None if self.mass is None else _over(self.mass, units.mass),
             mass_unit=units.mass,

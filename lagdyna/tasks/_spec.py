@@ -34,12 +34,14 @@ class CoordinateSpec:
         speeds.
     - `velocity_range`: largest speed of imagined states; `velocity_limit` by default.
     - `position_range`: largest magnitude of the coordinate in imagined states. The default is
-        `ends_beyond` if given, and `pi` for an angle.
+        `ends_beyond` or `stops_at` if given, and `pi` for an angle.
     - `relative_to`: number of another angle. Use it if the environment observes both as
         absolute angles, but `velocity` is the relative velocity of the joint. The coordinate
         is then the difference of the two observed angles.
     - `ends_beyond`: magnitude beyond which the environment terminates the episode. Use it if
         this coordinate alone decides; termination is then known and not learned.
+    - `stops_at`: magnitude at which a stop holds the coordinate, such as the end of a rail or
+        of a joint's range. Its velocity there is 0. Imagined states lie within it.
     - `velocity_order`: order of the backward difference that estimates a velocity, 1 or 2; 2 by
         default. Use 1 for noisy positions.
     - `start_velocity`: velocity at the start of each episode if it is known, such as 0, for an
@@ -59,6 +61,7 @@ class CoordinateSpec:
     position_range: Positive | None = None
     relative_to: Index | None = None
     ends_beyond: Positive | None = None
+    stops_at: Positive | None = None
     velocity_order: Order | None = None
     start_velocity: float | None = None
 
@@ -69,7 +72,8 @@ class CoordinateSpec:
             raise ValueError(
                 "a linear coordinate needs `position`, and accepts no `cos` or `sin`"
             )
-        if self.kind == "linear" and self.position_range is None and self.ends_beyond is None:
+        ranges = (self.position_range, self.ends_beyond, self.stops_at)
+        if self.kind == "linear" and all(each is None for each in ranges):
             raise ValueError(
                 "a linear coordinate needs `position_range`, "
                 "its largest magnitude in imagined states, metres"
@@ -109,7 +113,7 @@ class CoordinateSpec:
     @property
     def reach(self) -> tuple[float, float]:
         """Largest position and largest speed of imagined states."""
-        position = self.position_range or self.ends_beyond or math.pi
+        position = self.position_range or self.ends_beyond or self.stops_at or math.pi
         velocity = self.velocity_range or self.velocity_limit
         assert velocity is not None
         return position, velocity
@@ -316,6 +320,12 @@ class TaskSpec:
         """Magnitude of each coordinate of a state that terminates an episode, or infinity."""
         bounds = (c.ends_beyond or math.inf for c in self.coordinates)
         return (*bounds, *(math.inf for _ in self.context))
+
+    @property
+    def stops(self) -> tuple[float, ...]:
+        """Magnitude at which each coordinate of a state is stopped, infinite if it is not."""
+        stops = (c.stops_at or math.inf for c in self.coordinates)
+        return (*stops, *(math.inf for _ in self.context))
 
     @property
     def reach(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -136,6 +136,9 @@ def test_mlp_transition_learns_the_change_of_state():
     start = State(jnp.array([3.1]), jnp.array([4.0]))
     after = eqx.filter_jit(limited.step)(start, jnp.array([1.0]))
     assert abs(np.asarray(after.qd).item()) <= 0.5
+    held = built(MLPTransition, COORDINATES, 1, stops=(2.0,), key=KEYS[2])
+    q, qd = eqx.filter_jit(held.step)(start, jnp.array([1.0]))
+    assert (np.asarray(q).item(), np.asarray(qd).item()) == (2.0, 0.0)
     with pytest.raises(ValueError, match="entries"):
         MLPTransition(COORDINATES, 1, velocity_scale=(1.0, 1.0), key=KEYS[2])
 

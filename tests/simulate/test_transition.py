@@ -119,6 +119,26 @@ def test_a_linear_coordinate_is_not_wrapped():
     assert step(raw, state(30.0, 0.0), jnp.asarray(ACTION)).q[0] > 29
 
 
+STOPS = st.sampled_from([0.5, 2.0, 3.1])
+
+
+@given(stop=STOPS, q=st.floats(-3.1, 3.1), qd=st.floats(-90, 90), action=st.floats(-1, 1))
+def test_a_coordinate_is_held_at_its_stop(stop, q, qd, action):
+    after, free = (
+        step(transition(**each), state(q, qd), jnp.asarray([action]))
+        for each in ({"stops": (stop,)}, {"stops": (math.inf,)})
+    )
+    raw = SolvedTransition(pendulum_field(), Coordinates((False,)), 0.4)
+    [turned], [speed] = step(raw, state(q, qd), jnp.asarray([action]))
+    if abs(turned) <= stop:
+        close(after, free, 1e-5)
+        return
+    # It stops on the side that it arrived at, even if it would have turned past pi.
+    assert float(after.q[0]) == pytest.approx(math.copysign(stop, turned))
+    outwards = turned * speed > 0
+    assert float(after.qd[0]) == (0 if outwards else pytest.approx(float(speed)))
+
+
 STEPS = 7
 
 
@@ -214,6 +234,8 @@ def test_repeated_steps_do_not_compile_again(compilations):
         ({"velocity_limits": ()}, "`velocity_limits`.*0 entries for 1"),
         ({"velocity_limits": (-8.0,)}, "`velocity_limits`.*positive.*-8.0"),
         ({"velocity_limits": (math.nan,)}, "`velocity_limits`.*positive.*nan"),
+        ({"stops": (1.0, 2.0)}, "`stops`.*2 entries for 1"),
+        ({"stops": (0.0,)}, "`stops`.*positive.*0.0"),
     ],
 )
 def test_a_wrong_argument_is_refused_by_name(wrong, message):

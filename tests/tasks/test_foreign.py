@@ -112,6 +112,17 @@ def test_the_way_to_the_target_is_the_one_that_is_observed(name: str) -> None:
     task.close()
 
 
+@pytest.mark.parametrize("name", ["Reacher-v5", "dm_control/reacher-easy-v0"])
+def test_stops_are_those_of_the_simulator_s_joints(name: str) -> None:
+    spec, task, model, _ = opened(name)
+    for i, coordinate in enumerate(spec.coordinates):
+        if model.jnt_limited[i]:
+            assert coordinate.stops_at == pytest.approx(model.jnt_range[i][1], abs=0.01)
+        else:
+            assert coordinate.stops_at is None
+    task.close()
+
+
 class Reaching(gym.Env):
     """Observation of dm_control's reacher, of one state."""
 

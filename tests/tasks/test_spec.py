@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lagdyna.tasks import CoordinateSpec, TaskSpec, read_state
+from lagdyna.tasks import CoordinateSpec, Plant, TaskSpec, read_state
 
 ANGLE: dict[str, Any] = {"kind": "angle", "velocity": 2, "velocity_limit": 8.0}
 LINEAR: dict[str, Any] = {
@@ -59,6 +59,16 @@ def test_ends_beyond_is_the_default_position_range() -> None:
     assert narrow.reach == (0.5, 8.0)
     cart = CoordinateSpec(**LINEAR | {"position_range": None, "ends_beyond": 2.4})
     assert cart.reach == (2.4, 2.0)
+    stopped = CoordinateSpec(**LINEAR | {"position_range": None, "stops_at": 1.5})
+    assert stopped.reach == (1.5, 2.0)
+
+
+def test_stops_reach_the_model() -> None:
+    rail = CoordinateSpec(**LINEAR, stops_at=1.5)
+    task = a_task(coordinates=(rail, CoordinateSpec(**ANGLE, cos=3, sin=4)), context=(7,))
+    assert task.stops == (1.5, math.inf, math.inf)
+    assert Plant.of_task(task).stops == task.stops
+    assert Plant.of_task(a_task()).stops is None
 
 
 def a_task(**fields: Any) -> TaskSpec:

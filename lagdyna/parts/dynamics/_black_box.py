@@ -168,6 +168,7 @@ def _mlp(
         velocity_scale=plant.velocity_scale,
         velocity_limits=plant.velocity_limits,
         context_size=plant.context_size,
+        stops=plant.stops,
         hidden=hidden,
         activation=plant.activation(activation),
         key=key,
