@@ -115,6 +115,8 @@ def npz(program: Program) -> Artefact:
         "position_scale": np.asarray(scale),
         "velocity_scale": np.asarray(features.velocity_scale),
     }
+    if coordinates.link_lengths:
+        arrays["link_lengths"] = np.asarray(coordinates.link_lengths)
     bounded = isinstance(policy, Policy)
     actions = program.outputs[0].shape[0]
     for i, layer in enumerate(network.layers):

@@ -39,6 +39,10 @@ class NetworkFacts(msgspec.Struct, frozen=True, kw_only=True):
     `position_scale`. These arrays and the affine maps are in the file: `linear` (`L`),
     `angles` (`A`), `position_scale`, `velocity_scale`, `weight0`, `bias0`, `weight1`, ...
 
+    With `link_lengths`, of an arm that reaches for a target, three inputs come before the
+    velocities: the vector from tip to target, and `sqrt(distance^2 + 0.01^2)`, all in lengths
+    of the arm. The last two entries of `q` are the target.
+
     **Arguments:**
 
     - `activation`: of the hidden layers.

@@ -43,12 +43,16 @@ def network_policy(
     position, velocity = arrays["position_scale"], arrays["velocity_scale"]
     layers = [(arrays[f"weight{i}"].T, arrays[f"bias{i}"]) for i in range(facts.layers)]
     activation, bound = ACTIVATIONS[facts.activation], facts.bound
+    links = arrays.get("link_lengths")
 
     def act(observation: np.ndarray) -> np.ndarray:
         q, qd = read_arrays(reading, observation)
         q, qd = q.astype(linear.dtype) / position, qd.astype(linear.dtype) / velocity
         turned = q @ angles
-        h = np.concatenate([q @ linear, np.cos(turned), np.sin(turned), qd], axis=-1)
+        parts = [q @ linear, np.cos(turned), np.sin(turned)]
+        if links is not None:
+            parts.append(_to_target(q, links))
+        h = np.concatenate([*parts, qd], axis=-1)
         for weight, bias in layers[:-1]:
             h = activation(h @ weight + bias)
         weight, bias = layers[-1]
@@ -58,6 +62,15 @@ def network_policy(
         return rescaled(np.tanh(mu), spaces)
 
     return act
+
+
+def _to_target(q: np.ndarray, links: np.ndarray) -> np.ndarray:
+    """Compute what `lagdyna.mechanics.Coordinates.to_target` does, of any batch."""
+    directions = np.cumsum(q[..., :-2], axis=-1)
+    tip = np.stack([np.cos(directions) @ links, np.sin(directions) @ links], axis=-1)
+    vector = (q[..., -2:] - tip) / links.sum()
+    distance = np.sqrt(np.sum(vector**2, axis=-1, keepdims=True) + 0.01**2)
+    return np.concatenate([vector, distance], axis=-1)
 
 
 def spaces_of(contract: Contract) -> Spaces:

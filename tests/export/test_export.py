@@ -1,5 +1,6 @@
 """Exports of policies and models, read by programs without JAX."""
 
+import io
 import json
 import subprocess
 import sys
@@ -13,17 +14,21 @@ import pytest
 
 import lagdyna
 from lagdyna import UserError
+from lagdyna.agents import Features, Policy
+from lagdyna.config import config_from_table
 from lagdyna.export import What, export
-from lagdyna.export._program import mechanics_program
+from lagdyna.export._program import mechanics_program, policy_program
 from lagdyna.export._writers import WRITERS
 from lagdyna.identification import Sizes
 from lagdyna.mechanics import Coordinates, FixedActuation, MechanicalSystem
-from lagdyna.runs import FittedRun
-from lagdyna.runtime import ExportedPolicy, Format, load_program
+from lagdyna.runs import FittedRun, RunPolicy
+from lagdyna.runtime import Contract, ExportedPolicy, Format, Spaces, load_program
+from lagdyna.runtime._network import network_policy
 from lagdyna.simulate import LagrangianField, LearnedModel, SolvedTransition
 from lagdyna.systems import Pendulum
 
 from .. import environments as environments  # registers them
+from ..helpers import randomised, shape_of
 
 
 def exported(whole: Path, out: Path, format: Format) -> ExportedPolicy:
@@ -56,6 +61,32 @@ def test_an_exported_policy_acts_as_the_run_s(
     assert policy.contract.outputs[0].high == (2.0,)
     with pytest.raises(ValueError, match="an exported policy has no noise"):
         policy.predict(np.zeros(3), deterministic=False)
+
+
+def test_a_policy_of_a_reaching_arm_is_the_same_in_numpy() -> None:
+    config = config_from_table({"task": "Reacher-v5"})
+    task = config.task
+    features = Features(task.state_coordinates, (10.0, 10.0, 1.0, 1.0))
+    shape = shape_of(Policy, features, 2, hidden=(6,), activation=jnp.tanh)
+    policy = randomised(shape, 0, 0.5)
+    source = RunPolicy(policy, config, Spaces(10, ((-1.0, 1.0), (-1.0, 1.0))))
+    program = policy_program(source)
+    artefact = WRITERS["npz"](program)
+    contract = Contract(
+        what="policy",
+        format="npz",
+        file="policy.npz",
+        precision="float32",
+        inputs=program.inputs,
+        outputs=program.outputs,
+        reading=program.reading,
+        network=artefact.network,
+    )
+    with np.load(io.BytesIO(artefact.content)) as arrays:
+        act = network_policy(contract, dict(arrays))
+    observations = np.random.default_rng(0).normal(size=(5, 10)).astype(np.float32)
+    expected, _ = source.predict(observations)
+    np.testing.assert_allclose(act(observations), expected, atol=1e-5)
 
 
 def test_a_policy_of_numpy_needs_no_jax(whole: Path, tmp_path: Path) -> None:
