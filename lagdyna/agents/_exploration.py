@@ -55,8 +55,8 @@ class Exploration(eqx.Module):
         - `seed`: the seed of the run.
         - `phases`, `actions`, `env_steps`: the numbers of training phases, actions and
             environment steps so far.
-        - `seeks_new`: whether the policy is rewarded for new states. No stretch is random
-            then, since a weak motor swings a pendulum up only if it pushes all the time.
+        - `seeks_new`: whether the policy is rewarded for new states. Random stretches are off
+            while it is: they interrupt a swing-up by a weak motor.
         """
         shape = (self.action_size,)
         held_key = jax.random.fold_in(

@@ -23,7 +23,7 @@ from ._agent import (
     run_key,
 )
 from ._networks import AbstractPolicy, Features, Policy
-from ._novelty import NoveltyReward
+from ._novelty import NoveltyReward, rewards_are_equal
 from ._restarts import PolicyPool, map_arrays
 from ._rollouts import imagined_return
 from ._starts import AbstractStarts, MixedStarts, scattered_first_states, uniform_states
@@ -90,7 +90,7 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
         policy acts whatever its imagined return; by default all. Afterwards the best policy
         acts, and the newest one collects experience.
     - `novelty`: features of the coordinates that move. With them the agent is rewarded for new
-        states, by [`lagdyna.agents.NoveltyReward`][], as long as all rewards are equal.
+        states, by [`lagdyna.agents.NoveltyReward`][], until two observed rewards differ.
 
     **Raises:** `ValueError` if `batch`, `entropy_phases`, `interval`, `restarts` or
     `newest_phases` is not positive, `entropy_end` is not between 0 and 1, or `starts` has
@@ -244,6 +244,8 @@ class ImaginationAgent(AbstractAgent[ImaginationState]):
         """
         rewards = buffer.experience.reward
         observed = root_mean_square(rewards, buffer.filled & jnp.isfinite(rewards))
+        if self.novelty is not None:  # the scale is that of novelty as long as it counts
+            observed = jnp.where(rewards_are_equal(buffer), 0.0, observed)
         key = phase.key(Purpose.REWARD_SCALE)
         states = uniform_states(key, _SCALE_STATES, self.sampling_range)
         no_actions = jnp.zeros((_SCALE_STATES, self.actor_critic.action_size))

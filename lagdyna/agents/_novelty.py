@@ -11,7 +11,7 @@ from ._networks import Features
 
 
 class NoveltyReward(AbstractReward):
-    """Reward of states unlike those that were visited, as long as nothing else is rewarded.
+    """Reward for states unlike visited ones, until two observed rewards differ.
 
     Until a reward differs from the others, a policy has nothing to learn from. This reward is
     the logarithm of a density instead, scaled so that it is 1 where no state was visited and
@@ -46,7 +46,7 @@ class NoveltyReward(AbstractReward):
         """Compare states with those of a replay buffer.
 
         **Arguments:** `reward` and `features`, as above; `buffer`, from which at most 512
-        states are taken, evenly from its oldest to its newest entry.
+        states are taken, spread evenly over it.
         """
         slots = (jnp.arange(_VISITED) * jnp.maximum(buffer.size, 1)) // _VISITED
         states = jax.tree.map(lambda x: x[slots], buffer.experience.next_state)
@@ -75,7 +75,10 @@ def _features(features: Features, state: State) -> Float[Array, " features"]:
 
 
 def rewards_are_equal(buffer: ReplayBuffer) -> Bool[Array, ""]:
-    """Whether all rewards in a buffer are equal, up to rounding; true of an empty one."""
+    """Whether all rewards in a buffer are equal, up to rounding; true for an empty buffer.
+
+    Rewards whose difference is at most `1e-5 (1 + |r|)`, with `r` the largest, count as equal.
+    """
     rewards = buffer.experience.reward
     counted = buffer.filled & jnp.isfinite(rewards)
     highest = jnp.max(rewards, where=counted, initial=-jnp.inf)

@@ -22,7 +22,7 @@ class ObservedCoordinate:
     - `cos`, `sin`: indices of the cosine and sine of an angle.
     - `relative_to`: number of another angle, if the observation keeps both as absolute angles
         and `velocity` is that of the joint between them.
-    - `velocity_limit`, `velocity_range`, `position_range`, `ends_beyond`: as in
+    - `velocity_limit`, `velocity_range`, `position_range`, `ends_beyond`, `stops_at`: as in
         [`lagdyna.tasks.CoordinateSpec`][], so that its tables can be copied; not used.
 
     **Raises:** `ValueError` if indices are missing or contradict each other.
@@ -38,6 +38,7 @@ class ObservedCoordinate:
     velocity_range: Positive | None = None
     position_range: Positive | None = None
     ends_beyond: Positive | None = None
+    stops_at: Positive | None = None
 
     def __post_init__(self):
         embedded = self.cos is not None and self.sin is not None

@@ -55,7 +55,7 @@ class RewardNetwork(AbstractReward):
     from little data.
 
     For an arm that reaches for a target, the distance from tip to target takes the place of
-    all coordinates. The reward near one target then tells that near all others.
+    all coordinates. A reward learned near one target then applies to all targets.
 
     **Arguments:**
 

@@ -65,7 +65,7 @@ def network_policy(
 
 
 def _to_target(q: np.ndarray, links: np.ndarray) -> np.ndarray:
-    """Compute what `lagdyna.mechanics.Coordinates.to_target` does, of any batch."""
+    """Compute the vector from tip to target and their distance, for any batch."""
     directions = np.cumsum(q[..., :-2], axis=-1)
     tip = np.stack([np.cos(directions) @ links, np.sin(directions) @ links], axis=-1)
     vector = (q[..., -2:] - tip) / links.sum()

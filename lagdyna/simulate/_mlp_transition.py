@@ -36,7 +36,7 @@ class MLPTransition(AbstractTransition):
     - `key`: random key for the initial weights.
 
     **Raises:** `ValueError` if a scale, `velocity_limits` or `stops` does not have length `n`,
-    a limit is not positive, or `context_size` is negative or not less than `n`.
+    a limit or stop is not positive, or `context_size` is negative or not less than `n`.
     """
 
     network: Network

@@ -90,8 +90,8 @@ class Plant(NamedTuple):
         in natural units if there are any.
     - `sparse_reward`: whether most states have the same reward.
     - `stops`: magnitude at which each coordinate of a state is stopped; infinite where not.
-    - `link_lengths`: of an arm that reaches for the target in the context, metres; see
-        [`lagdyna.mechanics.Coordinates`][].
+    - `link_lengths`: lengths of the links of an arm that reaches for the target in the
+        context, metres; see [`lagdyna.mechanics.Coordinates`][].
     """
 
     name: str

@@ -1,4 +1,5 @@
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -41,7 +42,8 @@ class CoordinateSpec:
     - `ends_beyond`: magnitude beyond which the environment terminates the episode. Use it if
         this coordinate alone decides; termination is then known and not learned.
     - `stops_at`: magnitude at which a stop holds the coordinate, such as the end of a rail or
-        of a joint's range. Its velocity there is 0. Imagined states lie within it.
+        of a joint's range; at most `pi` for an angle. It does not move outwards there.
+        Imagined states lie within it.
     - `velocity_order`: order of the backward difference that estimates a velocity, 1 or 2; 2 by
         default. Use 1 for noisy positions.
     - `start_velocity`: velocity at the start of each episode if it is known, such as 0, for an
@@ -76,7 +78,8 @@ class CoordinateSpec:
         if self.kind == "linear" and all(each is None for each in ranges):
             raise ValueError(
                 "a linear coordinate needs `position_range`, "
-                "its largest magnitude in imagined states, metres"
+                "its largest magnitude in imagined states, metres; `ends_beyond` or `stops_at` "
+                "in its place is accepted"
             )
         if self.kind == "linear" and self.relative_to is not None:
             raise ValueError(
@@ -92,6 +95,10 @@ class CoordinateSpec:
                     f"`{name}` was given for a coordinate with a `velocity`; only velocities "
                     "that are estimated accept it"
                 )
+        most = math.pi if self.kind == "angle" else sys.float_info.max
+        if self.stops_at is not None and not 0 < self.stops_at <= most:
+            accepted = "a number above 0, at most pi for an angle,"
+            raise ValueError(f"`stops_at` was {self.stops_at}; {accepted} is accepted")
         if self.velocity_order not in (None, 1, 2):
             raise ValueError(f"`velocity_order` was {self.velocity_order}; 1 or 2 is accepted")
         if self.start_velocity is not None and not math.isfinite(self.start_velocity):
@@ -113,7 +120,10 @@ class CoordinateSpec:
     @property
     def reach(self) -> tuple[float, float]:
         """Largest position and largest speed of imagined states."""
-        position = self.position_range or self.ends_beyond or self.stops_at or math.pi
+        position = self.position_range or self.ends_beyond or math.pi
+        if self.stops_at is not None:
+            given = self.position_range or self.ends_beyond
+            position = min(self.stops_at, given or self.stops_at)
         velocity = self.velocity_range or self.velocity_limit
         assert velocity is not None
         return position, velocity
@@ -159,8 +169,8 @@ class TaskSpec:
         target. Policy and critics also take the vector from tip to target as input, and the
         reward is learned as a function of their distance, of velocities and actions.
     - `sparse_reward`: whether almost all states have the same reward. An agent that learns in
-        imagined rollouts then seeks new states until two rewards differ. Not for a constant
-        reward that lasts until the episode ends.
+        imagined rollouts then seeks new states until two rewards differ; others ignore it.
+        Not for a constant reward that lasts until the episode ends.
     - `action_bounds`: lowest and highest value of each of the environment's actions. By default
         a run reads them from the environment, and stores them if they are not symmetric about
         zero. Without them they count as symmetric.
@@ -229,7 +239,8 @@ class TaskSpec:
             )
 
         check_bounds(self.action_bounds, self.action_size)
-        _ = self.state_coordinates  # raises an error for other lengths of links
+        if self.link_lengths:
+            _check_links(self)
         counts = {
             "repeat": self.repeat,
             "substeps": self.substeps,
@@ -333,3 +344,15 @@ class TaskSpec:
         positions, velocities = zip(*(c.reach for c in self.coordinates), strict=True)
         ranges = tuple(self.context_range for _ in self.context)
         return (*positions, *ranges), (*velocities, *(0.0 for _ in self.context))
+
+
+def _check_links(task: TaskSpec) -> None:
+    """Raise `ValueError` if the links of an arm do not fit its coordinates and context."""
+    angles = all(c.kind == "angle" for c in task.coordinates)
+    fits = angles and len(task.link_lengths) == task.n and len(task.context) == 2
+    if not fits or not all(0 < length < math.inf for length in task.link_lengths):
+        raise ValueError(
+            f"`link_lengths` was {task.link_lengths}; one positive length for each coordinate "
+            "is accepted, where all coordinates are angles and `context` has two entries, x "
+            "and y of a target"
+        )

@@ -70,6 +70,8 @@ class Trainer:
         self.config = config
         self.plant = plant
         self.model_learner: ModelLearner | None = learner
+        if learner is not None and learner.given_reward is not None:
+            plant = plant._replace(sparse_reward=False)  # a known reward need not be met first
         self.agent: AbstractAgent = config.agent.build(plant, config.schedule)
         self.exploration = Exploration(
             given(config.collect.random_steps),

@@ -182,6 +182,7 @@ def _of_run(run: Run, limit: tuple[float, ...] | None) -> World:
             velocity_range=each.velocity_range,
             position_range=each.position_range,
             ends_beyond=each.ends_beyond,
+            stops_at=each.stops_at,
         )
         for i, each in enumerate(task.coordinates)
     )

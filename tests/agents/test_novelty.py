@@ -150,3 +150,15 @@ def test_the_agent_imagines_novelty_until_rewards_differ() -> None:
     assert float(imagined_reward(explorer(), met)) == pytest.approx(7)
     # Other agents take rewards as they are.
     assert float(imagined_reward(explorer(novelty=None), alike)) == pytest.approx(7)
+
+
+def test_the_reward_scale_is_that_of_novelty_until_rewards_differ() -> None:
+    world = WorldModel(swing(), GivenReward(lambda state, action, next_state: 0 * action[0]))
+
+    def scale(rewards: list[float]) -> float:
+        buffer = buffer_of([[0.0], [0.1]], rewards)
+        explored = explorer()._explored(world, buffer)
+        return float(explorer().reward_scale(explored, buffer, phase(1)))
+
+    assert 0.5 < scale([-100.0, -100.0]) <= 1
+    assert scale([-100.0, -90.0]) == pytest.approx(np.sqrt((100**2 + 90**2) / 2), rel=1e-4)

@@ -61,6 +61,18 @@ def test_ends_beyond_is_the_default_position_range() -> None:
     assert cart.reach == (2.4, 2.0)
     stopped = CoordinateSpec(**LINEAR | {"position_range": None, "stops_at": 1.5})
     assert stopped.reach == (1.5, 2.0)
+    assert CoordinateSpec(**LINEAR, stops_at=1.5).reach == (1.5, 2.0)
+    assert CoordinateSpec(**LINEAR, stops_at=9.0).reach == (3.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("coordinate", "stop"),
+    [(LINEAR, -2.0), (LINEAR, math.inf), (LINEAR, math.nan), (ANGLE, 5.0), (ANGLE, 0.0)],
+)
+def test_impossible_stops_are_refused(coordinate: dict[str, Any], stop: float) -> None:
+    embedded = {} if coordinate is LINEAR else {"cos": 3, "sin": 4}
+    with pytest.raises(ValueError, match=r"`stops_at` was .*at most pi for an angle"):
+        CoordinateSpec(**coordinate, **embedded, stops_at=stop)
 
 
 def test_stops_reach_the_model() -> None:
@@ -148,5 +160,15 @@ def test_a_chain_with_context_is_still_a_chain() -> None:
 
 
 def test_links_of_an_arm_need_a_target_in_the_context() -> None:
-    with pytest.raises(ValueError, match="`link_lengths` has 1 links"):
-        a_task(link_lengths=(0.1,))
+    angles = (CoordinateSpec(**ANGLE, cos=3, sin=4),) * 2
+    arm: dict[str, Any] = {"coordinates": angles, "context": (7, 5)}
+    lengths = (0.1, 0.2)
+    assert a_task(**arm, link_lengths=lengths).state_coordinates.link_lengths == lengths
+    for fields in (
+        {"link_lengths": lengths},
+        {**arm, "link_lengths": (0.1,)},
+        {**arm, "link_lengths": (0.1, -0.2)},
+        {**arm, "context": (7,), "link_lengths": lengths},
+    ):
+        with pytest.raises(ValueError, match="`link_lengths` was .*x and y of a target"):
+            a_task(**fields)

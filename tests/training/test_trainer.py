@@ -344,3 +344,12 @@ def test_the_known_reward_of_an_environment_is_not_learned() -> None:
         Trainer(small_config(model=MLP, reward={"known": True}))
     with pytest.raises(UserError, match=r"`reward` was given.*`reward.known`"):
         Trainer(config, reward=lambda state, action, next_state: jnp.zeros(()))
+
+
+def test_a_known_reward_is_not_explored_for() -> None:
+    config = small_config()
+    sparse = dataclasses.replace(
+        config, task=dataclasses.replace(config.task, sparse_reward=True)
+    )
+    trainer = Trainer(sparse, reward=lambda state, action, next_state: -(state.q[0] ** 2))
+    assert not trainer.seeks_new_states
