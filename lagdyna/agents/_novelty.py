@@ -19,11 +19,11 @@ class NoveltyReward(AbstractReward):
 
     `-log(density + e) / log(1 / e)`, with `e = 0.001`.
 
-    A policy that maximises it spreads the visited states evenly (Hazan et al. 2019, "Provably
-    efficient maximum entropy exploration", eq. 1 with smoothing). The density is that of a
+    A policy that maximises it spreads the visited states evenly, the aim of Hazan et al. (2019,
+    "Provably efficient maximum entropy exploration"). The density is that of a
     kernel estimate: the mean of `exp(-d^2 / 2)` over visited states, where `d` is the distance
     of their features in units of the kernel's width. The width is `0.2` for one coordinate and
-    `0.04^(1 / 2n)` for `n`, so that a kernel always fills the same part of the state space.
+    `0.04^(1 / (2 n))` for `n`, so that a kernel always fills the same part of the state space.
 
     **Arguments:**
 
@@ -61,7 +61,7 @@ class NoveltyReward(AbstractReward):
         return jnp.log(density + _SMOOTHING) / math.log(_SMOOTHING)
 
     def __call__(self, state: State, action: Float[Array, " m"], next_state: State) -> Scalar:
-        # One of the two is computed: the density costs as much as all else in a rollout.
+        # One of the two is computed, since the density is costly.
         return jax.lax.cond(
             self.exploring,
             lambda: self.novelty(next_state),
